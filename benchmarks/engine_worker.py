@@ -1,0 +1,77 @@
+"""One engine in a process of its own: reads tasks as JSON lines, writes CPU s, wall s and bytes as JSON lines.
+
+``python engine_worker.py ENGINE``, where ENGINE is ``s3img``, ``s3img-pillow`` (without cykooz.resizer) or ``pyvips``.
+A task is {source, outputs: [{width, height, fit, format, quality}], profile, save}: buffer in, buffers out.
+"""
+
+from __future__ import annotations
+
+import json
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+Task = dict[str, Any]
+Engine = Callable[[bytes, Task], list[bytes]]
+
+
+def s3img_engine() -> Engine:
+    from s3img.imaging import Target, render, render_ladder
+    from s3img.transform import Transform
+
+    def run(data: bytes, task: Task) -> list[bytes]:
+        outputs = task["outputs"]
+        if len(outputs) > 1:
+            targets = [Target(o["width"], o["height"], o["format"], o["quality"]) for o in outputs]
+            return [outcome.data for outcome in render_ladder(data, targets)]
+        (o,) = outputs
+        height = f",h-{o['height']}" if o["height"] else ""
+        text = f"w-{o['width']}{height},f-{o['format']},q-{o['quality']}"
+        return [render(data, Transform.parse(text), profile=task["profile"]).data]
+
+    return run
+
+
+def pyvips_engine() -> Engine:
+    import pyvips
+
+    def run(data: bytes, task: Task) -> list[bytes]:
+        return [_vips_one(pyvips, data, output) for output in task["outputs"]]
+
+    return run
+
+
+def _vips_one(pyvips: Any, data: bytes, o: Task) -> bytes:
+    fit = {"height": o["height"], "crop": "centre"} if o["height"] else {"height": 10_000_000}
+    pages = "n=-1" if data[:3] == b"GIF" else ""
+    image = pyvips.Image.thumbnail_buffer(data, o["width"], option_string=pages, **fit)
+    if o["format"] == "jpeg":
+        return image.jpegsave_buffer(Q=o["quality"], optimize_coding=True, keep="none")
+    if o["format"] == "webp":
+        return image.webpsave_buffer(Q=o["quality"], effort=4, keep="none")
+    return image.heifsave_buffer(Q=o["quality"], compression="av1", effort=4, keep="none")
+
+
+def main(name: str) -> None:
+    if name == "s3img-pillow":
+        sys.modules["cykooz_resizer"] = None  # type: ignore[assignment]
+    run = pyvips_engine() if name == "pyvips" else s3img_engine()
+    for line in sys.stdin:
+        task = json.loads(line)
+        data = Path(task["source"]).read_bytes()
+        cpu, wall = time.process_time(), time.perf_counter()
+        results = run(data, task)
+        answer = {
+            "cpu": time.process_time() - cpu,
+            "wall": time.perf_counter() - wall,
+            "bytes": [len(result) for result in results],
+        }
+        for number, result in enumerate(results if task.get("save") else []):
+            Path(f"{task['save']}.{number}").write_bytes(result)
+        print(json.dumps(answer), flush=True)
+
+
+if __name__ == "__main__":
+    main(sys.argv[1])

@@ -1,0 +1,1 @@
+"""s3img for MkDocs: ``plugins: [s3img]``."""

@@ -1,0 +1,52 @@
+"""The plugin's options: those of ``s3img.toml`` under the same names, and a few about the build."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from mkdocs.config import config_options as c
+from mkdocs.config.base import Config
+
+_TEXT = (str,)
+_FLAG = (bool,)
+_NUMBER = (int, float)
+
+
+def _optional(types: tuple[type, ...]) -> Any:  # noqa: ANN401 - a descriptor of whatever type it holds
+    return c.Optional(c.Type(types))
+
+
+class PluginConfig(Config):
+    """Hold the plugin's options; s3img itself checks the values of its settings."""
+
+    enabled = c.Type(bool, default=True)
+    serve = c.Type(bool, default=False)
+    require_upload = c.Type(bool, default=False)
+    config_file = c.Optional(c.File(exists=True))
+
+    bucket = _optional(_TEXT)
+    endpoint_url = _optional(_TEXT)
+    region = _optional(_TEXT)
+    addressing_style = _optional(_TEXT)
+    aws_profile = _optional(_TEXT)
+    role_arn = _optional(_TEXT)
+    external_id = _optional(_TEXT)
+    anonymous = _optional(_FLAG)
+    public_url = _optional(_TEXT)
+    key_template = _optional(_TEXT)
+    widths = _optional((list,))
+    formats = _optional((list,))
+    quality = _optional((dict,))
+    sizes = _optional(_TEXT)
+    missing = _optional(_TEXT)
+    remove_local = _optional(_FLAG)
+    site_url = _optional(_TEXT)
+    cache_dir = _optional(_TEXT)
+    workers = _optional(_NUMBER)
+    presets = _optional((dict,))
+    limits = _optional((dict,))
+
+    def settings(self) -> dict[str, Any]:
+        """Return the settings of s3img that were written in ``mkdocs.yml``."""
+        own = {"enabled", "serve", "require_upload", "config_file"}
+        return {name: value for name, value in self.items() if name not in own and value is not None}

@@ -1,0 +1,87 @@
+"""The MkDocs plugin: publish the finished site, last of all. It only adapts; s3img does the work."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Literal
+
+from mkdocs.exceptions import PluginError
+from mkdocs.plugins import BasePlugin, event_priority, get_plugin_logger
+
+from mkdocs_s3img.config import PluginConfig
+from s3img import Images, S3ImgError
+from s3img.settings import Source, load
+
+if TYPE_CHECKING:
+    from mkdocs.config.defaults import MkDocsConfig
+    from mkdocs.structure.files import Files
+
+    from s3img.publish.result import Problem, PublishResult
+
+log = get_plugin_logger("s3img")
+
+
+class S3ImgPlugin(BasePlugin[PluginConfig]):
+    """Publish the images of a MkDocs site; called once a language by plugins that build several."""
+
+    def __init__(self) -> None:
+        self._is_serving = False
+        self._sources: dict[str, str] = {}  # page of the site -> its Markdown file
+        self._images: Images | None = None
+
+    def on_startup(self, *, command: Literal["build", "gh-deploy", "serve"], dirty: bool) -> None:  # noqa: ARG002 - MkDocs' signature
+        """Note what MkDocs was started for."""
+        self._is_serving = command == "serve"
+
+    def on_config(self, config: MkDocsConfig) -> None:
+        """Read the settings, so that a mistake in them stops the build before it starts."""
+        if not self.config.enabled:
+            return
+        values = {"site_url": config.site_url or "", **self.config.settings()}
+        path = Path(self.config.config_file) if self.config.config_file else None
+        folder = Path(config.config_file_path or ".").parent
+        try:
+            self._images = Images(load(host=Source(values, _spell), path=path, folder=folder))
+        except S3ImgError as error:
+            raise PluginError(f"s3img: {error}") from error
+
+    def on_files(self, files: Files, *, config: MkDocsConfig) -> None:  # noqa: ARG002 - MkDocs' signature
+        """Remember which Markdown file each page comes from, for messages."""
+        self._sources |= {file.dest_uri: file.src_uri for file in files.documentation_pages()}
+
+    # After every plugin that still writes pages: i18n builds its other languages at -100.
+    @event_priority(-200)
+    def on_post_build(self, *, config: MkDocsConfig) -> None:
+        """Publish the site tree; raise PluginError for what the settings call an error."""
+        if self._images is None:
+            return
+        dimensions_only = self._is_serving and not self.config.serve
+        try:
+            result = self._images.publish(
+                config.site_dir, require_upload=self.config.require_upload, dimensions_only=dimensions_only
+            )
+        except S3ImgError as error:
+            raise PluginError(f"s3img: {error}") from error
+        if not dimensions_only:
+            self._tell(result)
+
+    def _tell(self, result: PublishResult) -> None:
+        errors = []
+        for problem in result.problems:
+            if problem.severity == "error":
+                errors.append(self._say(problem))
+            else:
+                (log.warning if problem.severity == "warning" else log.info)(self._say(problem))
+        if errors:
+            raise PluginError("s3img: " + "\n".join(errors))
+        if result.pages_changed:
+            log.info(str(result))
+
+    def _say(self, problem: Problem) -> str:
+        """Name the Markdown file that the author edits, not the page that was made of it."""
+        source = self._sources.get(problem.page)
+        return f"{source}: {problem.message}" if source else str(problem)
+
+
+def _spell(name: str) -> str:
+    return f"mkdocs.yml plugins: s3img: {name}"

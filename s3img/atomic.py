@@ -1,0 +1,34 @@
+"""Files that are replaced as a whole: a reader, and a machine that stops, see the old bytes or the new ones."""
+
+from __future__ import annotations
+
+import contextlib
+import secrets
+import shutil
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+TEMPORARY_PREFIX = ".s3img-"
+
+
+def write_atomically(path: Path, data: bytes) -> None:
+    """Put bytes in place of a file, keeping its permissions where it exists; raise OSError."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    temporary = temporary_beside(path)
+    try:
+        with temporary.open("xb") as file:
+            file.write(data)
+        if path.exists():
+            shutil.copymode(path, temporary)
+        temporary.replace(path)
+    except BaseException:
+        with contextlib.suppress(OSError):
+            temporary.unlink()
+        raise
+
+
+def temporary_beside(path: Path) -> Path:
+    """Return a new name in the folder of ``path``, on the same file system, so that a rename replaces it."""
+    return path.parent / f"{TEMPORARY_PREFIX}{secrets.token_hex(8)}.tmp"

@@ -1,0 +1,187 @@
+"""A folder of the file system as a bucket (``file:///folder``): plain files, nothing else.
+
+Media type, cache header and metadata of a ``put`` have no place in a folder and are not kept.
+"""
+
+from __future__ import annotations
+
+import errno
+import os
+import time
+from contextlib import contextmanager, suppress
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from s3img.address import DirectoryAddress
+from s3img.atomic import TEMPORARY_PREFIX, temporary_beside
+from s3img.buckets.bucket import IMMUTABLE, ObjectInfo, RequestCounter
+from s3img.buckets.content import CheckedReader
+from s3img.errors import AccessDenied, BucketError, ObjectNotFound
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator, Mapping
+
+_CHUNK = 1 << 20
+_ABANDONED = 3600.0
+"""Seconds after which a temporary file can only be what a killed run left behind."""
+
+_PROBLEMS: dict[int, tuple[type[BucketError], str]] = {
+    errno.ENOENT: (ObjectNotFound, "Check the key and the folder."),
+    errno.EACCES: (AccessDenied, "Let the user who runs s3img write to this folder."),
+    errno.EPERM: (AccessDenied, "Let the user who runs s3img write to this folder."),
+    errno.EROFS: (AccessDenied, "Choose a folder on a file system that can be written."),
+    errno.ENAMETOOLONG: (BucketError, "Shorten the file's name, or `key_template`: most file systems allow 255 bytes."),
+    errno.ENOSPC: (BucketError, "Free some space and run the command again."),
+    errno.EDQUOT: (BucketError, "Free some space and run the command again."),
+    errno.ENOTDIR: (BucketError, "A file stands where this key needs a folder: remove it or change `key_template`."),
+    errno.EEXIST: (BucketError, "A file stands where this key needs a folder: remove it or change `key_template`."),
+    errno.EISDIR: (BucketError, "A folder stands where this key needs a file: remove it or change `key_template`."),
+}
+
+
+class DirectoryBucket:
+    """Keep objects as files below ``folder``; a file is whole or not there, and no key leads outside."""
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder.absolute()
+        self._counter = RequestCounter()
+
+    @property
+    def name(self) -> str:
+        """The ``file://`` address."""
+        return str(DirectoryAddress(self._folder))
+
+    @property
+    def requests(self) -> Mapping[str, int]:
+        """Operations so far, by name."""
+        return self._counter.totals()
+
+    def has_credentials(self) -> bool:
+        """Return True: a folder asks for none."""
+        return True
+
+    def list(self, prefix: str = "") -> Iterator[ObjectInfo]:
+        """Yield the files below the folder whose key starts with ``prefix``; links are not followed."""
+        self._counter.add("list")
+        parent = prefix.rpartition("/")[0]
+        with self._file("list", parent) as start:
+            infos = _walk(start, f"{parent}/" if parent else "")
+            yield from (info for info in infos if info.key.startswith(prefix))
+
+    def put(
+        self,
+        key: str,
+        source: Path | bytes,
+        *,
+        media_type: str,  # noqa: ARG002 - part of the protocol; a folder has no place for it
+        cache_control: str = IMMUTABLE,  # noqa: ARG002 - likewise
+        metadata: Mapping[str, str] | None = None,  # noqa: ARG002 - likewise
+        sha256: str = "",
+    ) -> None:
+        """Write the file beside its final name, then move it there in one step."""
+        self._counter.add("put")
+        with self._file("put", key) as path, CheckedReader(source, sha256) as content:
+            path.parent.mkdir(parents=True, exist_ok=True)
+            _replace(path, content)
+
+    def get(self, key: str) -> bytes:
+        """Return the file's bytes."""
+        self._counter.add("get")
+        with self._file("get", key) as path:
+            return path.read_bytes()
+
+    def head(self, key: str) -> ObjectInfo | None:
+        """Describe the file, or return None without one."""
+        self._counter.add("head")
+        with self._file("head", key) as path:
+            return _info(key, path.stat()) if path.is_file() else None
+
+    def delete(self, keys: Iterable[str]) -> None:
+        """Remove these files; their folders stay."""
+        for key in keys:
+            self._counter.add("delete")
+            with self._file("delete", key) as path, suppress(FileNotFoundError, NotADirectoryError):
+                path.unlink()
+
+    @contextmanager
+    def _file(self, action: str, key: str) -> Iterator[Path]:
+        """Lend the path of a key and turn what the file system answers into our errors."""
+        try:
+            yield self._path(action, key) if key else self._folder
+        except OSError as error:
+            number = error.errno or 0
+            kind, fix = _PROBLEMS.get(number, (BucketError, "Check the folder and its disk."))
+            code = errno.errorcode.get(number, type(error).__name__)
+            message = f"{self.name}: can't {action} {key!r}: {error.strerror or type(error).__name__} ({code})."
+            raise kind(message, code=code, action=action, bucket=self.name, key=key, fix=fix) from error
+
+    def _path(self, action: str, key: str) -> Path:
+        """Place a key below the folder; refuse one that could lead out of it, by its text or by a link."""
+        if not all(_is_file_name(segment) for segment in key.split("/")):
+            raise self._refused(action, key, "an empty segment, '.', '..' or a character that no file's name can have")
+        path = self._folder.joinpath(*key.split("/"))
+        if path.is_symlink() or not path.parent.resolve().is_relative_to(self._folder.resolve()):
+            raise self._refused(action, key, "a symbolic link on its way")
+        return path
+
+    def _refused(self, action: str, key: str, what: str) -> BucketError:
+        message = f"{self.name}: {key!r} can't be a file of this folder: it has {what}."
+        fix = "Change the file's name or `key_template`."
+        return BucketError(message, code="InvalidKey", action=action, bucket=self.name, key=key, fix=fix)
+
+
+def _replace(path: Path, content: CheckedReader) -> None:
+    temporary = temporary_beside(path)
+    try:
+        with temporary.open("xb") as file:
+            while chunk := content.read(_CHUNK):
+                file.write(chunk)
+        temporary.replace(path)
+    except BaseException:
+        with suppress(OSError):
+            temporary.unlink()
+        raise
+
+
+def _walk(folder: Path, prefix: str) -> Iterator[ObjectInfo]:
+    """Yield the regular files below a folder, in no order; remove temporary files that a killed run left."""
+    try:
+        with os.scandir(folder) as scan:
+            entries = [*scan]
+    except (FileNotFoundError, NotADirectoryError):
+        return
+    for entry in entries:
+        key = prefix + entry.name
+        if entry.is_dir(follow_symlinks=False):
+            yield from _walk(Path(entry.path), f"{key}/")
+        elif entry.name.startswith(TEMPORARY_PREFIX):
+            _sweep(entry)
+        elif entry.is_file(follow_symlinks=False) and _is_text(entry.name):
+            with suppress(FileNotFoundError):
+                yield _info(key, entry.stat(follow_symlinks=False))
+
+
+def _is_file_name(segment: str) -> bool:
+    """Tell whether a key's segment names one file on this system: no separator, no drive, nothing special."""
+    return segment != ".." and "\0" not in segment and Path(segment).name == segment != "" and _is_text(segment)
+
+
+def _is_text(name: str) -> bool:
+    """Tell whether a file's name is UTF-8; others can't be a key."""
+    try:
+        name.encode()
+    except UnicodeEncodeError:
+        return False
+    return True
+
+
+def _sweep(entry: os.DirEntry[str]) -> None:
+    with suppress(OSError):
+        if time.time() - entry.stat(follow_symlinks=False).st_mtime > _ABANDONED:
+            Path(entry.path).unlink()
+
+
+def _info(key: str, stat: os.stat_result) -> ObjectInfo:
+    etag = f"{stat.st_mtime_ns:x}-{stat.st_size:x}"
+    return ObjectInfo(key, stat.st_size, etag, datetime.fromtimestamp(stat.st_mtime, UTC))

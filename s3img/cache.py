@@ -1,0 +1,95 @@
+"""The local cache: rendered variants by identity, and what is known of a site's files. Deleting it only costs time."""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import os
+import time
+from pathlib import Path
+
+import msgspec
+import platformdirs
+
+from s3img.assets import FileStat, ImageFacts
+from s3img.atomic import write_atomically
+from s3img.errors import AssetError
+
+_SETTLED_NS = 50_000_000
+"""A file changed less than this many ns ago may change again within one tick of its file system's clock."""
+
+
+class SiteState(msgspec.Struct, kw_only=True):
+    """Hold what was found out about a site, keyed by path and proven by each file's stat."""
+
+    schema: str = "s3img.state/1"
+    digests: dict[str, tuple[FileStat, str]] = {}
+    facts: dict[str, ImageFacts] = {}  # by digest
+    settled: dict[str, FileStat] = {}  # pages in which nothing is left to do
+    settings: str = ""  # what decided that
+
+
+class Cache:
+    """Keep rendered files and site states in one folder; safe for several builds at once, by atomic replacement."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+
+    @classmethod
+    def at(cls, cache_dir: str) -> Cache:
+        """Open the cache in a folder, or in the user's own cache folder when none is named."""
+        return cls(Path(cache_dir).expanduser() if cache_dir else Path(platformdirs.user_cache_dir("s3img")))
+
+    def variant(self, identity: str, ext: str) -> Path:
+        """Return where a rendered file with this identity (hex) is or will be."""
+        return self.folder / "variants" / identity[:2] / f"{identity}.{ext}"
+
+    def load_state(self, root: Path) -> SiteState:
+        """Read what is known of a site; anything unreadable counts as nothing known."""
+        try:
+            state = msgspec.json.decode(self._state_path(root).read_bytes(), type=SiteState)
+        except (OSError, msgspec.MsgspecError):
+            return SiteState()
+        return state if state.schema == SiteState().schema else SiteState()
+
+    def save_state(self, root: Path, state: SiteState) -> None:
+        """Write what is known of a site; a cache that can't be written is none, and no reason to fail."""
+        with contextlib.suppress(OSError):
+            write_atomically(self._state_path(root), msgspec.json.encode(state))
+
+    def _state_path(self, root: Path) -> Path:
+        name = hashlib.sha256(os.fsencode(os.path.realpath(root))).hexdigest()[:24]
+        return self.folder / "sites" / f"{name}.json"
+
+
+class Digests:
+    """Find the content digest of a site's files, reading only those whose stat has changed."""
+
+    def __init__(self, root: Path, state: SiteState) -> None:
+        self._root = root
+        self._state = state
+
+    def digest(self, path: str, stat: FileStat) -> str:
+        """Return the sha256 (hex) of a file; raise AssetError when it can't be read."""
+        known = self._state.digests.get(path)
+        if known is not None and known[0] == stat:
+            return known[1]
+        try:
+            with (self._root / path).open("rb") as file:
+                digest = hashlib.file_digest(file, "sha256").hexdigest()
+        except OSError as error:
+            raise AssetError(f"{path}: can't be read: {error.strerror}.", path=path) from error
+        if is_settled(stat):
+            self._state.digests[path] = (stat, digest)
+        return digest
+
+
+def is_settled(stat: FileStat) -> bool:
+    """Tell whether a stat proves a file's content: it is old enough for any later change to show in it."""
+    return time.time_ns() - max(stat.mtime, stat.ctime) > _SETTLED_NS
+
+
+def stat_of(path: Path) -> FileStat:
+    """Return a file's present stat."""
+    stat = path.stat()
+    return FileStat(stat.st_size, stat.st_mtime_ns, stat.st_ctime_ns)

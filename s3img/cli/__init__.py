@@ -1,0 +1,57 @@
+"""The command line: data on stdout, talk on stderr; exit codes as in ``docs/cli.md``."""
+
+from __future__ import annotations
+
+import importlib
+import sys
+
+import click
+
+from s3img import __version__
+from s3img.errors import ConfigError, S3ImgError
+
+_COMMANDS = {
+    "demo": "s3img.cli.demo",
+    "probe": "s3img.cli.probe",
+    "publish": "s3img.cli.publish",
+    "size": "s3img.cli.size",
+    "transform": "s3img.cli.transform",
+}
+"""Where each command is; loaded when it is used, so that a quick command does not wait for a slow one's imports."""
+
+INTERRUPTED = 130
+
+
+class _LazyGroup(click.Group):
+    def list_commands(self, ctx: click.Context) -> list[str]:  # noqa: ARG002 - click's signature
+        return sorted(_COMMANDS)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:  # noqa: ARG002 - click's signature
+        if cmd_name not in _COMMANDS:
+            return None
+        command: click.Command = importlib.import_module(_COMMANDS[cmd_name]).command
+        return command
+
+
+@click.command(cls=_LazyGroup, context_settings={"help_option_names": ["-h", "--help"]})
+@click.version_option(__version__, prog_name="s3img")
+def group() -> None:
+    """Write plain image references; get responsive, modern, bucket-hosted pictures."""
+
+
+def main(arguments: list[str] | None = None) -> None:
+    """Run a command and exit; every failure is one message and a code that says what kind it is."""
+    try:
+        sys.exit(group.main(arguments, prog_name="s3img", standalone_mode=False) or 0)
+    except click.ClickException as error:
+        error.show()
+        sys.exit(error.exit_code)
+    except (click.Abort, KeyboardInterrupt):
+        click.echo("Interrupted. What was done stays done; run the command again to go on.", err=True)
+        sys.exit(INTERRUPTED)
+    except ConfigError as error:
+        click.echo("The settings can't be used:\n" + "\n".join(f"  {problem}" for problem in error.problems), err=True)
+        sys.exit(error.exit_code)
+    except S3ImgError as error:
+        click.echo(f"Error: {error}", err=True)
+        sys.exit(error.exit_code)

@@ -1,0 +1,38 @@
+"""``s3img publish SITE_DIR``."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import click
+
+from s3img.cli.report import RunProgress, print_json, print_report
+from s3img.images import Images
+from s3img.settings import load
+
+
+@click.command("publish")
+@click.argument("site_dir", type=click.Path(path_type=Path))
+@click.option("--config", "config_file", type=click.Path(path_type=Path), help="Settings file (default: s3img.toml).")
+@click.option("--bucket", help="s3://NAME/PREFIX or file:///FOLDER; without one, images stay inside the site.")
+@click.option("--endpoint-url", help="Address of an S3-compatible service.")
+@click.option("--public-url", help="Public address of what --bucket names.")
+@click.option("--site-url", help="Address that the site is served at; its path is the prefix of /absolute references.")
+@click.option("--missing", type=click.Choice(["error", "warn", "keep"]), help="What a missing image means.")
+@click.option(
+    "--remove-local", is_flag=True, default=None, help="Delete images that every page has left for the bucket."
+)
+@click.option("--workers", type=int, help="Uploads at a time.")
+@click.option("--require-upload", is_flag=True, help="Fail (exit 4) when there are no credentials for the bucket.")
+@click.option("--dry-run", is_flag=True, help="Only say what there is to do.")
+@click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
+def command(
+    site_dir: Path, *, config_file: Path | None, require_upload: bool, dry_run: bool, as_json: bool, **options: Any
+) -> int:
+    """Put a built site's images into the bucket and make its pages point there."""
+    images = Images(load(options=options, path=config_file))
+    with RunProgress() as progress:
+        result = images.publish(site_dir, dry_run=dry_run, require_upload=require_upload, progress=progress)
+    (print_json if as_json else print_report)(result)
+    return result.exit_code

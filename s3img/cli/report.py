@@ -1,0 +1,69 @@
+"""What a publish run shows: a progress bar on a terminal, the report, or one JSON object."""
+
+from __future__ import annotations
+
+import sys
+from typing import TYPE_CHECKING, Self
+
+import click
+import msgspec
+
+from s3img.publish.result import PublishResult, size_text
+
+if TYPE_CHECKING:
+    from types import TracebackType
+
+    from rich.progress import Progress, TaskID
+
+
+class RunProgress:
+    """Show a bar for each stage of a run, on a terminal only."""
+
+    def __init__(self) -> None:
+        self._bars = _bars() if sys.stderr.isatty() else None
+        self._tasks: dict[str, TaskID] = {}
+
+    def __enter__(self) -> Self:
+        if self._bars:
+            self._bars.start()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        if self._bars:
+            self._bars.stop()
+
+    def __call__(self, stage: str, done: int, total: int) -> None:
+        """Move the bar of a stage."""
+        if self._bars is None:
+            return
+        if stage not in self._tasks:
+            self._tasks[stage] = self._bars.add_task(stage.capitalize(), total=total)
+        self._bars.update(self._tasks[stage], completed=done, total=total)
+
+
+def _bars() -> Progress:
+    """Make the bars; rich takes 60 ms to import, which a run without a terminal does not pay."""
+    from rich.console import Console
+    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
+
+    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
+    return Progress(*columns, console=Console(stderr=True), transient=True)
+
+
+def print_json(result: PublishResult) -> None:
+    """Print the result as one JSON object on stdout."""
+    sys.stdout.buffer.write(msgspec.json.format(msgspec.json.encode(result), indent=2) + b"\n")
+    sys.stdout.buffer.flush()
+
+
+def print_report(result: PublishResult) -> None:
+    """Print problems to stderr, then the sums and a table of formats to stdout."""
+    for problem in result.problems:
+        click.echo(f"{problem.severity}: {problem}", err=True)
+    click.echo(str(result))
+    if result.formats and not result.dry_run:
+        click.echo(f"{'format':8}{'variants':>9}{'bytes':>11}{'dropped':>9}")
+        for row in result.formats:
+            click.echo(f"{row.format:8}{row.variants:9}{size_text(row.bytes):>11}{row.dropped:9}")

@@ -1,0 +1,141 @@
+"""Errors of s3img: one tree, each class with an HTTP status, an exit code and the data needed to act.
+
+::
+
+    S3ImgError                500  exit 1
+    ├── ConfigError           500  exit 3   every problem of the settings at once
+    ├── TransformError        400  exit 2   the bad token, its position, the nearest valid one
+    ├── AssetError            404  exit 1   a local file that is missing or can't be read
+    ├── ImageError            422  exit 1   not decodable: corrupt, truncated, empty
+    │   ├── UnsupportedImage  415  exit 1   not an image, or of a kind that is not handled
+    │   └── ImageTooLarge     413  exit 1   above a limit of the configuration
+    ├── PublishError          500  exit 1   a site that can't be published under the policy in force
+    └── BucketError           502  exit 5   the store answered with an error; ``code`` is its own word for it
+        ├── ObjectNotFound    404  exit 5
+        ├── CredentialsError  502  exit 4   no credentials, or refused ones
+        ├── AccessDenied      502  exit 4   valid credentials without the permission
+        └── Unreachable       504  exit 5   DNS, TCP, TLS or a time-out
+
+Messages say what, where and what to do next; credentials are never part of one.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, ClassVar
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+
+class S3ImgError(Exception):
+    """Report a failure that the user can act on."""
+
+    status: ClassVar[int] = 500
+    exit_code: ClassVar[int] = 1
+
+    def __init__(self, message: str, *, fix: str = "") -> None:
+        super().__init__(message)
+        self.message = message
+        self.fix = fix
+
+    def __str__(self) -> str:
+        return f"{self.message} {self.fix}".rstrip()
+
+
+class ConfigError(S3ImgError):
+    """Report every problem of the settings at once, in the words of the place they were written in."""
+
+    exit_code = 3
+
+    def __init__(self, problems: Iterable[str]) -> None:
+        self.problems = tuple(problems)
+        super().__init__("; ".join(self.problems))
+
+
+class TransformError(S3ImgError):
+    """Report a transform that can't be understood: its token, the token's offset in the text, a suggestion."""
+
+    status = 400
+    exit_code = 2
+
+    def __init__(self, message: str, *, token: str = "", position: int = 0, suggestion: str = "") -> None:
+        super().__init__(message, fix=f"Did you mean {suggestion!r}?" if suggestion else "")
+        self.token = token
+        self.position = position
+        self.suggestion = suggestion
+
+
+class AssetError(S3ImgError):
+    """Report a local file that is missing or can't be read."""
+
+    status = 404
+
+    def __init__(self, message: str, *, path: str = "", fix: str = "") -> None:
+        super().__init__(message, fix=fix)
+        self.path = path
+
+
+class ImageError(S3ImgError):
+    """Report image bytes that can't be decoded or encoded."""
+
+    status = 422
+
+
+class UnsupportedImage(ImageError):
+    """Report bytes that are not an image, or an image of a kind that is not handled."""
+
+    status = 415
+
+
+class ImageTooLarge(ImageError):
+    """Report an image, or a requested result, above a limit; ``limit`` names the setting."""
+
+    status = 413
+
+    def __init__(self, message: str, *, limit: str = "", fix: str = "") -> None:
+        super().__init__(message, fix=fix)
+        self.limit = limit
+
+
+class PublishError(S3ImgError):
+    """Report a site that can't be published under the policy in force."""
+
+
+class BucketError(S3ImgError):
+    """Report what a bucket's store answered; ``code`` is the store's own error code, ``action`` the operation."""
+
+    status = 502
+    exit_code = 5
+
+    def __init__(
+        self, message: str, *, code: str = "", action: str = "", bucket: str = "", key: str = "", fix: str = ""
+    ) -> None:
+        super().__init__(message, fix=fix)
+        self.code = code
+        self.action = action
+        self.bucket = bucket
+        self.key = key
+
+
+class ObjectNotFound(BucketError):
+    """Report a key that the bucket does not hold."""
+
+    status = 404
+
+
+class CredentialsError(BucketError):
+    """Report missing or refused credentials."""
+
+    exit_code = 4
+
+
+class AccessDenied(BucketError):
+    """Report valid credentials that lack a permission."""
+
+    exit_code = 4
+
+
+class Unreachable(BucketError):
+    """Report an endpoint that does not answer: name look-up, connection, TLS or time-out."""
+
+    status = 504

@@ -1,0 +1,124 @@
+"""Size expressions such as ``iw_div_2``: parsed once, evaluated exactly in rational numbers.
+
+Operators group as ImageKit documents: ``mul`` and ``div`` first, then ``add`` and ``sub``, then ``mod``, then ``pow``;
+each group from left to right. ``mod`` takes the sign of its left side, as in JavaScript (ImageKit does not say).
+"""
+
+from __future__ import annotations
+
+import operator
+import re
+from decimal import Decimal, localcontext
+from fractions import Fraction
+from typing import TYPE_CHECKING, Final
+
+import msgspec
+
+from s3img.errors import TransformError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
+VARIABLES: Final = ("iw", "ih", "iar", "cw", "ch", "car")
+"""Width, height and aspect ratio of the source (``i``) and of the picture that enters the step (``c``)."""
+MAX_OPERATORS: Final = 16
+_MAX_BITS: Final = 1024
+_NUMBER = re.compile(r"(N?)([0-9]{1,6}(?:\.[0-9]{1,6})?)")
+
+
+def parse_number(text: str) -> Fraction | None:
+    """Read ImageKit's decimal number (``N`` is minus, at most six digits on each side of the point), or None."""
+    match = _NUMBER.fullmatch(text)
+    if match is None:
+        return None
+    whole, point, decimals = match[2].partition(".")
+    value = Fraction(int(whole + decimals), 10 ** len(decimals)) if point else Fraction(int(whole))
+    return -value if match[1] else value
+
+
+def format_number(value: Fraction | float) -> str:
+    """Write a number of few decimals as ``parse_number`` reads it, without needless zeros."""
+    text = f"{abs(float(value)):.6f}".rstrip("0").rstrip(".")
+    return f"N{text}" if value < 0 else text
+
+
+class Expression(msgspec.Struct, frozen=True):
+    """Hold ``operands`` (numbers and names of variables) with one of ``operators`` between each two."""
+
+    operands: tuple[Fraction | str, ...]
+    operators: tuple[str, ...] = ()
+
+    @classmethod
+    def parse(cls, text: str) -> Expression | None:
+        """Read ``iw_sub_10_div_2``; return None for anything that is not an expression."""
+        words = text.split("_")
+        if len(words) % 2 == 0 or len(words) > 2 * MAX_OPERATORS + 1:
+            return None
+        operands = tuple(word if word in VARIABLES else parse_number(word) for word in words[::2])
+        known = tuple(operand for operand in operands if operand is not None)
+        operators = tuple(words[1::2])
+        return cls(known, operators) if len(known) == len(operands) and _OPERATORS.keys() >= {*operators} else None
+
+    def __str__(self) -> str:
+        words = [operand if isinstance(operand, str) else format_number(operand) for operand in self.operands]
+        return "_".join([words[0], *(word for pair in zip(self.operators, words[1:], strict=True) for word in pair)])
+
+    @property
+    def is_constant(self) -> bool:
+        """Tell whether the value is the same for every picture."""
+        return not any(isinstance(operand, str) for operand in self.operands)
+
+    def evaluate(self, variables: Mapping[str, Fraction]) -> Fraction:
+        """Return the exact value; raise TransformError for a division by zero and for numbers out of all bounds."""
+        values = [variables[operand] if isinstance(operand, str) else operand for operand in self.operands]
+        operators = list(self.operators)
+        try:
+            for group in _GROUPS:
+                _fold(values, operators, group)
+        except (ArithmeticError, ValueError):
+            raise TransformError(f"{self} has no value for this picture.", token=str(self)) from None
+        return values[0]
+
+
+def _fold(values: list[Fraction], operators: list[str], group: tuple[str, ...]) -> None:
+    index = 0
+    while index < len(operators):
+        if operators[index] not in group:
+            index += 1
+            continue
+        value = _OPERATORS[operators.pop(index)](values[index], values.pop(index + 1))
+        if value.numerator.bit_length() + value.denominator.bit_length() > _MAX_BITS:
+            raise OverflowError
+        values[index] = value
+
+
+def _modulo(left: Fraction, right: Fraction) -> Fraction:
+    rest = abs(left) % abs(right)
+    return -rest if left < 0 else rest
+
+
+def _power(base: Fraction, exponent: Fraction) -> Fraction:
+    """Raise exactly for whole exponents; for others to 28 decimal digits, the same on every machine."""
+    if abs(exponent) > _MAX_BITS:
+        raise OverflowError
+    if exponent.denominator == 1:
+        if base.numerator.bit_length() * abs(exponent) > _MAX_BITS:
+            raise OverflowError
+        return Fraction(base**exponent.numerator)
+    with localcontext(prec=28):
+        return Fraction(_decimal(base) ** _decimal(exponent))
+
+
+def _decimal(value: Fraction) -> Decimal:
+    return Decimal(value.numerator) / Decimal(value.denominator)
+
+
+_OPERATORS: Final[dict[str, Callable[[Fraction, Fraction], Fraction]]] = {
+    "mul": operator.mul,
+    "div": operator.truediv,
+    "add": operator.add,
+    "sub": operator.sub,
+    "mod": _modulo,
+    "pow": _power,
+}
+_GROUPS: Final = (("mul", "div"), ("add", "sub"), ("mod",), ("pow",))

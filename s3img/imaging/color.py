@@ -1,0 +1,87 @@
+"""Colour: embedded ICC profiles to sRGB, CMYK to RGB, transparency onto a background."""
+
+from __future__ import annotations
+
+from functools import lru_cache
+from io import BytesIO
+from typing import Final, TypeAlias
+
+from PIL import Image, ImageCms
+
+Colour: TypeAlias = tuple[int, int, int]
+WHITE: Final[Colour] = (255, 255, 255)
+
+_SPACES: Final = {"RGB ": ("RGB", "RGBA"), "GRAY": ("L", "LA"), "CMYK": ("CMYK",)}
+_SRGB_NAMES: Final = ("sRGB", "IEC 61966-2-1", "IEC 61966-2.1", "IEC61966-2.1")
+
+
+def to_srgb(image: Image.Image, profile: bytes | None) -> Image.Image:
+    """Return the image in sRGB: L, LA, RGB or RGBA.
+
+    ``profile`` is what the source embeds. One that is sRGB already, does not belong to the pixels' mode or is broken
+    is passed over, as browsers do; CMYK without a usable one is converted by formula.
+    """
+    transform = _transform(profile, image.mode) if profile else None
+    if transform is None:
+        return image.convert("RGB") if image.mode == "CMYK" else image
+    return _apply(transform, image)
+
+
+def _apply(transform: ImageCms.ImageCmsTransform, image: Image.Image) -> Image.Image:
+    """Run a transform over the colour bands; alpha stays as it is."""
+    if image.mode not in {"RGBA", "LA"}:
+        result = transform.apply(image)
+        return result.convert("L") if image.mode == "L" else result
+    alpha = image.getchannel("A")
+    result = transform.apply(image.convert(image.mode[:-1]))
+    if image.mode == "LA":
+        result = result.convert("L")
+    result.putalpha(alpha)
+    return result
+
+
+@lru_cache(maxsize=16)
+def _transform(profile: bytes, mode: str) -> ImageCms.ImageCmsTransform | None:
+    """Return the transform from ``profile`` to sRGB for ``mode``, None where there is nothing to do."""
+    try:
+        source = ImageCms.ImageCmsProfile(BytesIO(profile))
+        if mode not in _SPACES.get(source.profile.xcolor_space, ()) or _is_srgb(source):
+            return None
+        bands = mode.removesuffix("A")
+        return ImageCms.buildTransform(source, _srgb(), bands, "RGB")  # perceptual, as sharp and browsers do
+    except (ImageCms.PyCMSError, OSError, ValueError, TypeError):
+        return None
+
+
+@lru_cache(maxsize=1)
+def _srgb() -> ImageCms.ImageCmsProfile:
+    return ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB"))
+
+
+def _is_srgb(profile: ImageCms.ImageCmsProfile) -> bool:
+    """Say whether a profile calls itself sRGB, which most photographs' profiles do."""
+    name = profile.profile.profile_description or ""
+    return any(known in name for known in _SRGB_NAMES) and "linear" not in name.lower()
+
+
+def has_alpha(image: Image.Image) -> bool:
+    """Say whether any pixel is less than opaque."""
+    if image.mode not in {"RGBA", "LA"}:
+        return False
+    low = image.getchannel("A").getextrema()[0]
+    return isinstance(low, (int, float)) and low < 255
+
+
+def opaque(image: Image.Image) -> Image.Image:
+    """Drop an alpha band that has no effect."""
+    return image if image.mode in {"L", "RGB"} or has_alpha(image) else image.convert(image.mode[:-1])
+
+
+def flatten(image: Image.Image, background: Colour) -> Image.Image:
+    """Lay the image over a background; the result has no alpha."""
+    if image.mode not in {"RGBA", "LA"}:
+        return image
+    rgba = image.convert("RGBA")
+    canvas = Image.new("RGB", image.size, background)
+    canvas.paste(rgba, mask=rgba.getchannel("A"))
+    return canvas

@@ -1,0 +1,187 @@
+"""Open sources with Pillow, safely: one known decoder, sizes checked before any pixel, every failure an ``ImageError``.
+
+The decoders are called without ``Image.open``: its limit on pixels is process-global and warns from 89 MP on, both
+of which are the application's business and not a library's; ``limits`` takes its place.
+"""
+
+from __future__ import annotations
+
+from contextlib import contextmanager
+from dataclasses import dataclass
+from io import BytesIO
+from typing import TYPE_CHECKING, Final, TypeAlias
+
+from PIL import (
+    AvifImagePlugin,
+    BmpImagePlugin,
+    GifImagePlugin,
+    Image,
+    JpegImagePlugin,
+    PngImagePlugin,
+    TiffImagePlugin,
+    WebPImagePlugin,
+)
+
+from s3img.errors import ImageError, S3ImgError, UnsupportedImage
+from s3img.imaging.model import upright
+from s3img.imaging.resize import resize
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+    from typing import BinaryIO
+
+    from PIL import ImageFile
+
+    from s3img.imaging.model import ImageInfo
+    from s3img.imaging.resize import Box
+
+    Size: TypeAlias = tuple[int, int]
+
+_DECODERS: Final[dict[str, Callable[[BinaryIO], ImageFile.ImageFile]]] = {
+    "jpeg": JpegImagePlugin.jpeg_factory,
+    "png": PngImagePlugin.PngImageFile,
+    "gif": GifImagePlugin.GifImageFile,
+    "webp": WebPImagePlugin.WebPImageFile,
+    "avif": AvifImagePlugin.AvifImageFile,
+    "tiff": TiffImagePlugin.TiffImageFile,
+    "bmp": BmpImagePlugin.BmpImageFile,
+}
+_TURNS: Final = {
+    2: Image.Transpose.FLIP_LEFT_RIGHT,
+    3: Image.Transpose.ROTATE_180,
+    4: Image.Transpose.FLIP_TOP_BOTTOM,
+    5: Image.Transpose.TRANSPOSE,
+    6: Image.Transpose.ROTATE_270,
+    7: Image.Transpose.TRANSVERSE,
+    8: Image.Transpose.ROTATE_90,
+}
+_DIRECT: Final = frozenset({"L", "LA", "RGB", "RGBA", "CMYK"})
+_DEEP: Final = frozenset({"I;16", "I;16L", "I;16B", "I;16N", "I"})
+
+
+@contextmanager
+def pillow_errors(what: str) -> Iterator[None]:
+    """Turn whatever Pillow and its codecs raise into an ``ImageError`` that begins with ``what``.
+
+    They raise OSError, ValueError, SyntaxError, RuntimeError, EOFError, NotImplementedError, struct.error and more
+    on bad input, and warnings where the application has made those errors.
+    """
+    try:
+        yield
+    except S3ImgError:
+        raise
+    except Exception as error:
+        reason = str(error) or type(error).__name__
+        raise ImageError(f"{what}: {reason.rstrip('.')}.", fix="Export or download the image again.") from error
+
+
+@contextmanager
+def decoder(fp: BinaryIO, info: ImageInfo) -> Iterator[ImageFile.ImageFile]:
+    """Open the decoder for what ``probe`` found; no pixel is decoded yet.
+
+    Raises ``UnsupportedImage`` for a format that is not rendered or that this Pillow was built without, and
+    ``ImageError`` where the decoder sees another size than the header states.
+    """
+    if info.format not in _DECODERS:
+        raise UnsupportedImage(f"{info.format.upper()} is published as it is and never rendered.")
+    fp.seek(0)
+    if info.format == "webp" and info.animated and info.alpha:
+        fp = BytesIO(flag_alpha(fp.read()))
+    with pillow_errors(f"The {info.format.upper()} can't be decoded"):
+        image = _DECODERS[info.format](fp)
+        if not _fits(image.size, info):
+            raise ImageError(f"The {info.format.upper()} states two sizes, {info.stored_size} and {image.size} px.")
+        yield image
+
+
+def flag_alpha(webp: bytes) -> bytes:
+    """Set the flag for transparency in the header of an animated WebP (RFC 9649, 2.7).
+
+    libwebp sets it only if a frame has an alpha channel, not for px that no frame covers, and Pillow then reads
+    those as black where browsers show them transparent.
+    """
+    return webp[:20] + bytes([webp[20] | 0x10]) + webp[21:] if webp[12:16] == b"VP8X" else webp
+
+
+def _fits(size: tuple[int, int], info: ImageInfo) -> bool:
+    """Say whether a decoder's size agrees with the header's.
+
+    Pillow turns a TIFF upright by itself, and lets a GIF's screen grow from frame to frame.
+    """
+    if info.format == "tiff":
+        return size == (info.width, info.height)
+    if info.format == "gif":
+        return size[0] <= info.width and size[1] <= info.height
+    return size == info.stored_size
+
+
+@dataclass(frozen=True, slots=True)
+class Decoded:
+    """Hold loaded pixels as they are stored: what is left to do to see the picture in them.
+
+    ``extent`` is the exact width and height of the picture in px of ``image``: JPEG is scaled down while it is
+    decoded, by 2, 4 or 8, and the last column and row may then be only partly covered. ``source`` is the size of the
+    whole picture, upright.
+    """
+
+    image: Image.Image
+    source: Size
+    extent: tuple[float, float]
+    orientation: int
+    profile: bytes | None
+    exif: bytes | None = None
+
+    def part(self, box: Box, size: Size) -> Image.Image:
+        """Return the part ``box`` of the upright picture (px of the source) scaled to ``size``, not yet upright."""
+        stored = upright(self.source, self.orientation)
+        left, top, right, bottom = _stored_box(box, self.source, self.orientation)
+        x, y = self.extent[0] / stored[0], self.extent[1] / stored[1]
+        return resize(self.image, upright(size, self.orientation), (left * x, top * y, right * x, bottom * y))
+
+
+def decode(fp: BinaryIO, info: ImageInfo, wanted: tuple[int, int]) -> Decoded:
+    """Decode the first frame, at least as large as ``wanted`` (px, upright) if the source is that large."""
+    with decoder(fp, info) as image:
+        drafted = image.draft(None, upright(wanted, info.orientation)) if info.format == "jpeg" else None
+        image.load()
+        width, height = drafted[1][2:] if drafted else image.size
+        turned = info.format == "tiff"  # by Pillow itself
+        return Decoded(
+            image=direct(image),
+            source=(info.width, info.height),
+            extent=(float(width), float(height)),
+            orientation=1 if turned else info.orientation,
+            profile=image.info.get("icc_profile"),
+            exif=image.info.get("exif"),
+        )
+
+
+def direct(image: Image.Image) -> Image.Image:
+    """Return the image in a mode that can be resized: L, LA, RGB, RGBA or CMYK; colour keys become alpha."""
+    if image.mode in _DEEP:
+        return _eight_bits(image)
+    if image.has_transparency_data:
+        return image if image.mode in {"LA", "RGBA"} else image.convert("LA" if image.mode in {"1", "L"} else "RGBA")
+    if image.mode in _DIRECT:
+        return image
+    return image.convert("L" if image.mode in {"1", "F"} else "RGB")
+
+
+def _eight_bits(image: Image.Image) -> Image.Image:
+    """Return the upper 8 of 16 bits of grey; Pillow reads 16-bit colour as 8 bits already."""
+    return image.convert("I").point(lambda value: value * (1 / 256)).convert("L")
+
+
+def turn(image: Image.Image, orientation: int) -> Image.Image:
+    """Return the image upright (EXIF 2.32, tag Orientation)."""
+    return image.transpose(_TURNS[orientation]) if orientation in _TURNS else image
+
+
+def _stored_box(box: Box, size: Size, orientation: int) -> Box:
+    """Return where ``box`` of the upright picture of ``size`` lies in the stored one."""
+    left, top, right, bottom = box
+    if orientation in {2, 3, 6, 7}:  # the upright x runs against a stored axis
+        left, right = size[0] - right, size[0] - left
+    if orientation in {3, 4, 7, 8}:  # the upright y does
+        top, bottom = size[1] - bottom, size[1] - top
+    return (top, left, bottom, right) if orientation >= 5 else (left, top, right, bottom)

@@ -1,0 +1,138 @@
+"""Render one source under one transform: probe, refuse, decode, run the steps, encode."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Final
+
+from s3img.errors import UnsupportedImage
+from s3img.geometry import Hints, plans
+from s3img.imaging.animation import Animation, encode_animation, keeps_animation, load_animation
+from s3img.imaging.chain import Chain, changes
+from s3img.imaging.color import has_alpha
+from s3img.imaging.deadline import Deadline
+from s3img.imaging.decode import decode, pillow_errors
+from s3img.imaging.encode import DEFAULT_QUALITY, Encoding, check_encoder, encode
+from s3img.imaging.formats import choose_format
+from s3img.imaging.metadata import kept_exif
+from s3img.imaging.model import MEDIA_TYPES, ImageInfo, Rendered
+from s3img.imaging.probing import located, opened, probe, too_large
+from s3img.imaging.strip import stripped
+from s3img.limits import Limits
+
+if TYPE_CHECKING:
+    from collections.abc import Collection, Mapping
+    from typing import BinaryIO
+
+    from s3img.imaging.encode import Profile
+    from s3img.imaging.probing import Source
+    from s3img.transform import Transform
+
+_OVERSAMPLING: Final = {"build": 2, "request": 1}  # JPEG's scaled decoding: libvips' quality, or sharp's speed
+
+
+def render(
+    source: Source,
+    transform: Transform,
+    *,
+    profile: Profile = "build",
+    accept: Collection[str] | None = None,
+    limits: Limits | None = None,
+    quality: Mapping[str, int] | None = None,
+    hints: Hints | None = None,
+) -> Rendered:
+    """Render an image as ``transform`` says.
+
+    ``profile`` trades time for bytes (``build``) or answers quickly (``request``); ``accept`` holds the media types
+    a client takes, for ``f-auto`` (None: unknown); ``quality`` replaces defaults by format.
+
+    Where format and size stay and no step changes a pixel, the result is never larger than the source: it is then
+    the source's own encoding with its metadata taken out.
+
+    Raises what ``probe`` raises, ``TransformError`` where the transform does not fit this picture, ``ImageTooLarge``
+    for a result above a limit, before a pixel is allocated, ``ImageError`` for truncated or corrupt pixels.
+    """
+    limits = limits or Limits()
+    info = probe(source, limits=limits)
+    with opened(source) as fp, located(source):
+        if transform.output.original:
+            fp.seek(0)
+            return Rendered(fp.read(), info.media_type, info.width, info.height)
+        if not info.renderable:
+            raise UnsupportedImage(f"{info.format.upper()} is published as it is and never rendered.")
+        if len(transform.steps) > limits.steps:
+            raise too_large("steps", f"The transform has {len(transform.steps)} steps", limits.steps)
+        work = _Work(info, transform, profile, accept, limits, quality or {}, hints or Hints())
+        return work.run(fp)
+
+
+@dataclass(frozen=True, slots=True)
+class _Work:
+    """Hold what one render was asked for."""
+
+    info: ImageInfo
+    transform: Transform
+    profile: Profile
+    accept: Collection[str] | None
+    limits: Limits
+    quality: Mapping[str, int]
+    hints: Hints
+
+    def run(self, fp: BinaryIO) -> Rendered:
+        """Refuse what is above a limit, then render."""
+        size = self.info.width, self.info.height
+        steps = self.transform.steps
+        planned = plans(size, steps, hints=self.hints, limits=self.limits)
+        deadline = Deadline(self.limits.seconds)
+        keep = self.transform.output.color_profile or self.transform.output.metadata
+        chain = Chain(steps, size, self.hints, self.limits, deadline, keep)
+        moving = keeps_animation(self.info, self._format(alpha=self.info.alpha))
+        rendered = self._moving(fp, chain) if moving else self._still(fp, chain)
+        pairs = zip(steps, planned, strict=True)
+        if any(changes(step, result, alpha=self.info.alpha) for step, result in pairs):
+            return rendered
+        return self._smaller(fp, rendered)
+
+    def _format(self, *, alpha: bool) -> str:
+        return choose_format(self.transform.output.format, self.info, self.accept, alpha=alpha)
+
+    def _still(self, fp: BinaryIO, chain: Chain) -> Rendered:
+        decoded = decode(fp, self.info, chain.decoded_size(_OVERSAMPLING[self.profile]))
+        chain.deadline.check()
+        with pillow_errors(f"The {self.info.format.upper()} can't be transformed"):
+            picture = chain.run(decoded)
+        chain.deadline.check()
+        icc = decoded.profile if chain.keeps(decoded) and picture.mode in {"RGB", "RGBA"} else None
+        exif = kept_exif(decoded.exif) if self.transform.output.metadata else b""
+        encoding = self._encoding(self._format(alpha=has_alpha(picture)), icc=icc or b"", exif=exif)
+        return Rendered(encode(picture, encoding), MEDIA_TYPES[encoding.format], *picture.size)
+
+    def _moving(self, fp: BinaryIO, chain: Chain) -> Rendered:
+        encoding = self._encoding(self._format(alpha=self.info.alpha))
+        animation: Animation = load_animation(fp, self.info, chain.run, chain.deadline)
+        data = encode_animation(animation, encoding)
+        return Rendered(data, MEDIA_TYPES[encoding.format], *animation.size)
+
+    def _encoding(self, name: str, *, icc: bytes = b"", exif: bytes = b"") -> Encoding:
+        check_encoder(name)
+        output = self.transform.output
+        return Encoding(
+            format=name,
+            quality=output.quality or self.quality.get(name) or DEFAULT_QUALITY.get(name, 0),
+            profile=self.profile,
+            lossless=output.lossless,
+            progressive=output.progressive,
+            icc=icc,
+            exif=exif,
+            dpi=output.density or 0,
+        )
+
+    def _smaller(self, fp: BinaryIO, rendered: Rendered) -> Rendered:
+        """Return the source without its metadata where format and size are the same and it is no larger."""
+        size = rendered.width, rendered.height
+        same = rendered.media_type == self.info.media_type and size == self.info.stored_size
+        if not same or self.info.orientation != 1 or self.transform.output.metadata:
+            return rendered
+        fp.seek(0)
+        data = stripped(fp.read(), self.info.format)
+        return replace(rendered, data=data) if data and len(data) < len(rendered.data) else rendered

@@ -1,0 +1,127 @@
+"""Names of objects: a key is a pure function of a file's path, its content and what was done to it."""
+
+from __future__ import annotations
+
+import difflib
+import hashlib
+import re
+from dataclasses import dataclass
+from pathlib import PurePosixPath
+from typing import Self
+
+from s3img.errors import ConfigError
+from s3img.render_version import RENDER_VERSION
+
+PLACEHOLDERS = ("dir", "stem", "name", "slug", "filename", "hash", "ext", "width", "height")
+"""What a key template may use: all of it follows from the file, so a key never changes by itself."""
+
+_PER_UPLOAD = frozenset(
+    {"year", "month", "day", "hour", "minute", "second", "timestamp", "ulid", "ulid-dayslice", "random", "uuid"}
+)
+_TOKEN = re.compile(r"\{\{\s*([^{}:]*?)\s*(?::\s*(\d+)\s*)?\}\}")
+_UNSAFE = re.compile(r"[\x00-\x1f\x7f\\\ud800-\udfff]")
+_MAX_KEY = 1024  # bytes, S3's own limit
+_MAX_SEGMENT = 240  # bytes; file systems stop at 255
+_MIN_HASH = 8
+
+
+@dataclass(frozen=True, slots=True)
+class KeyFields:
+    """Say what a template may put into a key: a file's path below its root, a hex digest, an extension, px."""
+
+    path: str
+    digest: str
+    ext: str
+    width: int = 0
+    height: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class KeyTemplate:
+    """Turn fields into a key; the text form is ``{{dir}}/{{stem}}.{{hash:8}}.{{ext}}``."""
+
+    text: str
+
+    @classmethod
+    def parse(cls, text: str) -> Self:
+        """Check a template; raise ConfigError naming each bad placeholder, its position and the nearest valid one."""
+        problems = [problem for match in _TOKEN.finditer(text) if (problem := _placeholder_problem(match))]
+        problems += _shape_problems(text)
+        if problems:
+            raise ConfigError(problems)
+        return cls(text)
+
+    def __str__(self) -> str:
+        return self.text
+
+    def key(self, fields: KeyFields) -> str:
+        """Return the object key, at most 1,024 bytes; raise ConfigError when no shorter name is possible."""
+        values = _values(fields)
+        text = _TOKEN.sub(lambda m: values[m[1]][: int(m[2])] if m[2] else values[m[1]], self.text)
+        segments = [segment for segment in text.split("/") if segment]
+        key = "/".join(map(_shorten, segments))
+        if len(key.encode()) > _MAX_KEY:
+            raise ConfigError([f"the key for {fields.path!r} is longer than {_MAX_KEY} bytes: shorten its folders"])
+        return key
+
+
+def variant_digest(source_digest: str, transform: str) -> str:
+    """Return the hex identity of a rendering: what goes in, what is done, and by which version of the renderer."""
+    return hashlib.sha256(f"{source_digest}\n{transform}\n{RENDER_VERSION}".encode()).hexdigest()
+
+
+def _values(fields: KeyFields) -> dict[str, str]:
+    path = PurePosixPath(_UNSAFE.sub("-", fields.path))
+    return {
+        "dir": "" if path.parent == PurePosixPath() else str(path.parent),
+        "stem": path.stem,
+        "name": path.stem,
+        "slug": re.sub(r"[^a-z0-9]+", "-", path.stem.lower()).strip("-") or "image",
+        "filename": path.name,
+        "hash": fields.digest,
+        "ext": fields.ext,
+        "width": str(fields.width),
+        "height": str(fields.height),
+    }
+
+
+def _shorten(segment: str) -> str:
+    """Cut an over-long name in its middle: its end holds the hash and the extension."""
+    raw = segment.encode()
+    if len(raw) <= _MAX_SEGMENT:
+        return segment
+    tail = raw[-80:].decode(errors="ignore")
+    return raw[: _MAX_SEGMENT - len(tail.encode())].decode(errors="ignore") + tail
+
+
+def _placeholder_problem(match: re.Match[str]) -> str:
+    name, position = match[1], match.start()
+    if name in PLACEHOLDERS:
+        return ""
+    if name in _PER_UPLOAD:
+        return f"{{{{{name}}}}} at {position} changes from run to run: use {{{{hash:8}}}}"
+    near = difflib.get_close_matches(name, PLACEHOLDERS, n=1)
+    hint = f"did you mean {{{{{near[0]}}}}}?" if near else f"known are {', '.join(PLACEHOLDERS)}"
+    return f"{{{{{name}}}}} at {position} is unknown: {hint}"
+
+
+def _shape_problems(text: str) -> list[str]:
+    found = []
+    rest = _TOKEN.sub("x", text)
+    if "{{" in rest or "}}" in rest:
+        found.append(f"unpaired braces at {max(rest.find('{{'), rest.find('}}'))}: write {{{{name}}}}")
+    if text.startswith("/"):
+        found.append("a key must not start with '/': remove it")
+    if _UNSAFE.search(text):
+        found.append("a key must not hold control characters or backslashes: remove them")
+    if any(part in {"", ".", ".."} for part in rest.strip("/").split("/")) or rest.endswith("/"):
+        found.append("an empty, '.' or '..' segment: remove it")
+    names = {match[1] for match in _TOKEN.finditer(text)}
+    lengths = [int(m[2]) if m[2] else 64 for m in _TOKEN.finditer(text) if m[1] == "hash"]
+    if max(lengths, default=0) < _MIN_HASH:
+        found.append(f"at least {_MIN_HASH} digits of {{{{hash}}}} are needed, or one content replaces another")
+    elif "{{ext}}" not in re.sub(r"\s", "", text):
+        found.append("{{ext}} is needed, or two formats of one image share a key")
+    elif max(lengths) < 16 and not ("dir" in names and names & {"stem", "name", "slug", "filename"}):
+        found.append("without {{dir}} and {{stem}} at least {{hash:16}} is needed to keep images apart")
+    return found

@@ -1,0 +1,22 @@
+"""Limits that keep a hostile or mistaken input from costing memory or time."""
+
+from __future__ import annotations
+
+import msgspec
+
+
+class Limits(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """Bound what one image may cost; each field is a setting under ``limits`` in the configuration.
+
+    ``input_bytes`` bytes of one source; ``input_pixels`` px of its first frame; ``frame_pixels`` px times frames of
+    an animation; ``output_pixels`` px and ``output_side`` px of a result; ``steps`` of a transform chain; ``seconds``
+    of one render, checked between its steps.
+    """
+
+    input_bytes: int = 100_000_000
+    input_pixels: int = 100_000_000
+    frame_pixels: int = 400_000_000
+    output_pixels: int = 50_000_000
+    output_side: int = 16_383
+    steps: int = 20
+    seconds: float = 60.0

@@ -1,0 +1,187 @@
+"""What stands in a page for an image: ``<picture>``, ``srcset``, ``sizes``, dimensions and loading. Pure text.
+
+The author's own attributes always win. No inline style and no script; one small style sheet keeps the layout.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from html import escape
+from typing import TYPE_CHECKING
+
+from s3img.ladder import MEDIA_TYPES, Ladder, Layout
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+PICTURE_CLASS = "s3img"
+STYLE_SHEET = (
+    f"picture.{PICTURE_CLASS}{{display:contents}}\n"
+    f":where(picture.{PICTURE_CLASS}>img,source.{PICTURE_CLASS}~img){{height:auto}}\n"
+)
+"""Keep layouts that select ``p > img`` boxes, and the ratio of images that a theme only limits in width.
+
+``:where`` has no weight, so any rule of a theme wins over it; width and height attributes weigh less still.
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class Candidate:
+    """Hold one image candidate: its URL, width in px, and bytes; the source itself is no variant."""
+
+    url: str
+    width: int
+    size: int
+    is_variant: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Picture:
+    """Hold all that is needed to write an image: candidates by format, and how it is laid out.
+
+    ``sources`` go from the format to try first to the last; ``image`` are the candidates for every browser;
+    ``width`` and ``height`` in px are the whole picture's, 0 where unknown; ``layout_width`` is in css px.
+    """
+
+    sources: Mapping[str, Sequence[Candidate]]
+    image: Sequence[Candidate]
+    width: int
+    height: int
+    layout_width: int
+    layout: Layout = "constrained"
+    sizes: str = ""
+    eager: bool = False
+    priority: bool = False
+    nested: bool = False  # inside a <picture> of the author's
+
+
+def select(
+    ladder: Ladder, made: Mapping[str, Sequence[Candidate]], original: Candidate | None
+) -> tuple[dict[str, list[Candidate]], list[Candidate]]:
+    """Return (candidates by format to offer first, candidates for every browser).
+
+    Nothing as large in bytes as what it replaces is kept: the source, or the plainer format at the same width. A
+    format whose widest rung is lost goes as a whole: a wide screen that knows the format would be given a small
+    picture. Without ``original`` (the author asked for something made from it) renderings stay whatever their size.
+    """
+    image = _own_candidates(made.get(ladder.own, ()), original)
+    most = original.size if original else 1 << 62
+    ceiling = {candidate.width: candidate.size for candidate in image}
+    sources = {}
+    for name, candidates in made.items():
+        kept = [c for c in candidates if c.size < min(most, ceiling.get(c.width, most))]
+        if name == ladder.own:
+            if name != list(made)[-1]:  # a newer type than the next one: browsers take the first they know
+                sources[name] = image
+        elif kept and kept[-1] is candidates[-1]:
+            sources[name] = kept
+    return sources, image or list(made.get(next(iter(made)), ()))
+
+
+def _own_candidates(rungs: Sequence[Candidate], original: Candidate | None) -> list[Candidate]:
+    """Return the source's format: its smaller renderings, and as the widest one whatever takes fewer bytes."""
+    if original is None:
+        return list(rungs)
+    kept = [rung for rung in rungs if rung.size < original.size]
+    if kept and kept[-1] is rungs[-1]:
+        return kept
+    return [*(rung for rung in kept if rung.width < original.width), original]
+
+
+def attributes(picture: Picture, author: Mapping[str, str | None]) -> dict[str, str | None]:
+    """Return the attributes to set on the ``<img>``; ``author`` holds those that stand there already."""
+    found: dict[str, str | None] = {"src": picture.image[-1].url}
+    if len(picture.image) > 1:
+        found["srcset"] = srcset(picture, picture.image)
+        if sizes := sizes_of(picture, author):
+            found["sizes"] = sizes
+    found |= dimensions(picture, author)
+    return found | loading(author, eager=picture.eager, priority=picture.priority)
+
+
+def dimensions(picture: Picture, author: Mapping[str, str | None]) -> dict[str, str | None]:
+    """Return width and height as a pair in px; where the author wrote one side in px, the other follows from it."""
+    width, height = picture.width, picture.height
+    if not width or not height or picture.layout == "none":
+        return {}
+    own_width, own_height = pixels(author.get("width")), pixels(author.get("height"))
+    if "width" not in author and "height" not in author:
+        return {"width": str(width), "height": str(height)}
+    if own_width and "height" not in author:
+        return {"height": str(max(1, _nearest(own_width * height, width)))}
+    if own_height and "width" not in author:
+        return {"width": str(max(1, _nearest(own_height * width, height)))}
+    return {}
+
+
+def _nearest(numerator: int, denominator: int) -> int:
+    return (2 * numerator + denominator) // (2 * denominator)
+
+
+def pixels(value: str | None) -> int:
+    """Read a dimension attribute as HTML does, in px; 0 for percentages and anything else."""
+    text = (value or "").strip()
+    text = text.removesuffix("px")
+    return int(text) if text.isascii() and text.isdigit() and len(text) < 6 else 0
+
+
+def loading(author: Mapping[str, str | None], *, eager: bool, priority: bool) -> dict[str, str | None]:
+    """Return loading, decoding and fetchpriority as far as the author is silent."""
+    if priority:
+        return {} if "fetchpriority" in author else {"fetchpriority": "high"}
+    if eager or "loading" in author or author.get("fetchpriority") == "high":
+        return {}
+    found: dict[str, str | None] = {"loading": "lazy"}
+    return found if "decoding" in author else found | {"decoding": "async"}
+
+
+def sizes_of(picture: Picture, author: Mapping[str, str | None]) -> str:
+    """Return the ``sizes`` to write, "" where the author's own stays or densities are used.
+
+    ``auto`` needs lazy loading and is not known everywhere, so a list always follows it (HTML standard, 4.8.4.2.2).
+    """
+    if "sizes" in author or picture.layout == "fixed":
+        return ""
+    fixed = picture.sizes or _usual_sizes(picture)
+    is_lazy = (author.get("loading") or "").lower() == "lazy" or "loading" in loading(
+        author, eager=picture.eager, priority=picture.priority
+    )
+    return f"auto, {fixed}" if is_lazy and not picture.sizes else fixed
+
+
+def _usual_sizes(picture: Picture) -> str:
+    width = picture.layout_width or picture.width
+    return "100vw" if picture.layout == "full" else f"(min-width: {width}px) {width}px, 100vw"
+
+
+def srcset(picture: Picture, candidates: Sequence[Candidate]) -> str:
+    """Return the text of a ``srcset`` attribute, unescaped."""
+    if picture.layout == "fixed":
+        width = picture.layout_width or picture.width
+        return ", ".join(f"{c.url} {_density(c.width, width)}x" for c in candidates)
+    return ", ".join(f"{c.url} {c.width}w" for c in candidates)
+
+
+def _density(width: int, layout_width: int) -> str:
+    return f"{width / layout_width:.2f}".rstrip("0").rstrip(".")
+
+
+def surroundings(picture: Picture, author: Mapping[str, str | None], *, media: str = "") -> tuple[str, str]:
+    """Return the markup to put before and after the ``<img>``: a ``<picture>`` around it, or sources in its own."""
+    sizes = author.get("sizes") or sizes_of(picture, author)
+    extra = {"media": media, "sizes": "" if picture.layout == "fixed" else sizes}
+    sources = "".join(_source(picture, name, candidates, extra) for name, candidates in picture.sources.items())
+    if picture.nested:
+        return sources, ""
+    return f'<picture class="{PICTURE_CLASS}">{sources}', "</picture>"
+
+
+def _source(picture: Picture, name: str, candidates: Sequence[Candidate], extra: Mapping[str, str]) -> str:
+    values = {
+        "class": PICTURE_CLASS if picture.nested else "",
+        "type": MEDIA_TYPES[name],
+        "srcset": srcset(picture, candidates),
+        **extra,
+    }
+    text = "".join(f' {name}="{escape(value)}"' for name, value in values.items() if value)
+    return f"<source{text}>"

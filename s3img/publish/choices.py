@@ -1,0 +1,168 @@
+"""What to do with each reference of a page: decided the same way while surveying and while rewriting."""
+
+from __future__ import annotations
+
+import posixpath
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+import msgspec
+
+from s3img import words
+from s3img.assets import Asset, AssetRoot, Lead, Target
+from s3img.ladder import Ladder, Wish, choose, unchanged
+from s3img.rewrite import Reference, Tag
+from s3img.rewrite import srcset as image_candidates
+from s3img.words import Words
+
+if TYPE_CHECKING:
+    from s3img.config import Config
+    from s3img.publish.library import Library
+
+_IMAGE_SUFFIXES = frozenset(
+    (".jpg", ".jpeg", ".jfif", ".png", ".apng", ".gif", ".webp", ".avif", ".svg", ".bmp", ".tif", ".tiff", ".ico")
+)
+_WHITE_SPACE = " \t\n\f\r"
+_CONTENT_WIDTH = 200
+"""An image at least this wide (css px) is content; the logos and icons before the first such one load at once too."""
+
+Report = Callable[[Reference, str, str], None]
+"""Report (reference, code, message)."""
+
+
+@dataclass(frozen=True, slots=True)
+class Link:
+    """Point a reference at an asset's own bytes."""
+
+    asset: Asset
+    target: Target
+
+
+@dataclass(frozen=True, slots=True)
+class Image:
+    """Write an ``<img>``, or a ``<source>`` of a ``<picture>``, with all its variants."""
+
+    tag: Tag
+    asset: Asset
+    target: Target
+    ladder: Ladder
+    words: Words
+    author: Mapping[str, str | None] = field(default_factory=dict)
+    eager: bool = False
+    links: Mapping[str, Link] = field(default_factory=dict)  # the author's own URLs
+
+
+@dataclass(frozen=True, slots=True)
+class Strip:
+    """Take our attributes off an image that is to be left alone."""
+
+    tag: Tag
+
+
+Choice = Link | Image | Strip
+
+
+class PageReader:
+    """Decide for the references of one page, in document order."""
+
+    def __init__(
+        self,
+        document: str,
+        root: AssetRoot,
+        library: Library,
+        config: Config,
+        report: Report,
+        *,
+        dimensions_only: bool = False,
+    ) -> None:
+        self._document = document
+        self._root = root
+        self._library = library
+        self._config = config
+        self._report = report
+        self._dimensions_only = dimensions_only
+        self._in_header = True
+        self._decided = -1
+        self.kept: set[str] = set()  # paths of images that the page keeps pointing at
+
+    def choose(self, reference: Reference) -> Choice | None:
+        """Return what to do, or None to leave the reference as it is."""
+        tag = reference.tag
+        if tag is not None and tag.off:
+            self._keep(reference)
+            return None
+        if tag is not None and tag.name == "img" and not tag.noscript:
+            return self._image(reference, tag)
+        found = self._find(reference)
+        if found is None or tag is None:
+            return found
+        return self._source(reference, tag, found) if reference.kind == "source srcset" and tag.picture else found
+
+    def _find(self, reference: Reference) -> Link | None:
+        """Resolve a reference to an image of the site; report what is missing."""
+        target = self._root.resolve(reference.url, document=self._document, base=reference.base)
+        may_be_page = reference.kind == "a href"
+        if may_be_page and posixpath.splitext(target.path)[1].lower() not in _IMAGE_SUFFIXES:
+            return None
+        if target.lead is Lead.MISSING and not may_be_page and not _is_placeholder(reference.url):
+            self._missing(reference, target)
+        if target.lead is not Lead.FILE:
+            return None
+        asset = self._library.asset(target.path)
+        return Link(asset, target) if asset else None
+
+    def _keep(self, reference: Reference) -> None:
+        self.kept.add(self._root.resolve(reference.url, document=self._document, base=reference.base).path)
+
+    def _missing(self, reference: Reference, target: Target) -> None:
+        near = self._root.nearest(target.path)
+        hint = f"did you mean {near!r}?" if near else "add the file or remove the reference."
+        self._report(reference, "missing", f"image {target.path!r} does not exist: {hint}")
+
+    def _image(self, reference: Reference, tag: Tag) -> Choice | None:
+        """Decide for a whole ``<img>`` at its first reference; its others are part of that."""
+        author = {attribute.name: attribute.value for attribute in tag.attributes}
+        if not {"data-src", "data-srcset"}.isdisjoint(author):  # a script will set the real URL
+            return self._find(reference)
+        if tag.start == self._decided:
+            return None
+        self._decided = tag.start
+        said = words.read(author, self._config)
+        for fault in said.faults:
+            self._report(reference, "bad-word", f"{fault}.")
+        if said.mode == "off":
+            self._keep(reference)
+            return Strip(tag)
+        links = self._links(reference, author)
+        main = links.get((author.get("src") or "").strip(_WHITE_SPACE)) or next(iter(links.values()), None)
+        if main is None:
+            return None
+        has_variants = said.mode == "picture" and not self._dimensions_only
+        ladder = choose(main.asset, said.wish, self._config) if has_variants else unchanged(main.asset)
+        return Image(tag, main.asset, main.target, ladder, said, author, self._is_eager(ladder, said.wish), links)
+
+    def _links(self, reference: Reference, author: Mapping[str, str | None]) -> dict[str, Link]:
+        """Resolve all URLs of an ``<img>``."""
+        urls = [(author.get("src") or "").strip(_WHITE_SPACE)]
+        urls += [candidate.url for candidate in image_candidates.parse(author.get("srcset") or "")]
+        found = {url: self._find(msgspec.structs.replace(reference, url=url)) for url in urls if url}
+        return {url: link for url, link in found.items() if link}
+
+    def _is_eager(self, ladder: Ladder, wish: Wish) -> bool:
+        eager = self._in_header
+        if (wish.width or ladder.width) >= _CONTENT_WIDTH:
+            self._in_header = False
+        return eager
+
+    def _source(self, reference: Reference, tag: Tag, found: Link) -> Choice:
+        """Extend a source that names one picture of any type; others are the author's own choice of files."""
+        author = {attribute.name: attribute.value for attribute in tag.attributes}
+        if self._dimensions_only or "type" in author or len(image_candidates.parse(author.get("srcset", ""))) != 1:
+            return found
+        ladder = choose(found.asset, Wish(), self._config)
+        return Image(tag, found.asset, found.target, ladder, Words("picture"), author)
+
+
+def _is_placeholder(url: str) -> bool:
+    return any(mark in url for mark in ("{{", "<%", "${", "{%"))

@@ -1,0 +1,214 @@
+"""From a choice and the variants that exist to the markup: which candidates an image gets, and what is written."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+from s3img.assets import OWN_FOLDER, Asset, Target
+from s3img.ladder import Variant, original_key
+from s3img.markup import Candidate, Picture, attributes, dimensions, loading, select, surroundings
+from s3img.publish.choices import Choice, Image, Link, Strip
+from s3img.rewrite import TagEdit
+from s3img.rewrite import srcset as image_candidates
+from s3img.urls import object_url
+from s3img.words import NAMES
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from s3img.config import Config
+    from s3img.keys import KeyTemplate
+
+
+@dataclass(frozen=True, slots=True)
+class Placement:
+    """Say where objects are, and what their URLs look like; ``base_url`` is empty inside a site."""
+
+    template: KeyTemplate
+    base_url: str = ""
+
+    def url(self, key: str, target: Target) -> str:
+        """Return the URL of a key as a reference's author would have written it."""
+        return object_url(self.base_url, key) if self.base_url else target.url(f"{OWN_FOLDER}/{key}")
+
+    def original(self, asset: Asset) -> str:
+        """Return the key of an asset's own bytes, "" where they stay at their place in the site."""
+        return original_key(asset, self.template) if self.base_url else ""
+
+
+@dataclass(slots=True)
+class Shelf:
+    """Hold which variants exist (bytes by identity), and what failed (digests of sources, keys of objects)."""
+
+    sizes: dict[str, int] = field(default_factory=dict)
+    bad_sources: set[str] = field(default_factory=set)
+    failed_keys: set[str] = field(default_factory=set)
+    exit_code: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Offer:
+    """Hold the candidates that an image is given, and the objects that must exist for them."""
+
+    sources: Mapping[str, list[Candidate]]
+    image: list[Candidate]
+    variants: list[Variant]
+    needs_original: bool
+
+
+class Editor:
+    """Write choices as markup."""
+
+    def __init__(self, config: Config, placement: Placement, shelf: Shelf) -> None:
+        self._config = config
+        self._placement = placement
+        self._shelf = shelf
+
+    def keys(self, choice: Choice) -> tuple[list[Variant], list[Asset]]:
+        """Return the variants and the originals that have to be in the bucket for a choice."""
+        if isinstance(choice, Strip):
+            return [], []
+        if isinstance(choice, Link):
+            return [], [choice.asset]
+        offer = self._offer(choice)
+        if choice.words.mode != "picture":
+            return [], [link.asset for link in choice.links.values()]
+        needs_original = offer.needs_original or self._config.remove_local
+        return offer.variants, [choice.asset] if needs_original else []
+
+    def is_possible(self, choice: Choice) -> bool:
+        """Tell whether all that a choice points at exists."""
+        variants, originals = self.keys(choice)
+        if isinstance(choice, Image) and choice.asset.digest in self._shelf.bad_sources:
+            return False
+        keys = [*(variant.key(self._placement.template) for variant in variants)]
+        return self._shelf.failed_keys.isdisjoint([*keys, *map(self._placement.original, originals)])
+
+    def edit(self, choice: Choice) -> TagEdit | str | None:
+        """Return what to write; None when nothing changes."""
+        if isinstance(choice, Link):
+            return self._link(choice) if self._placement.base_url else None
+        if isinstance(choice, Strip):
+            return _strip(choice)
+        if choice.tag.name == "source":
+            return self._source(choice)
+        return self._image(choice)
+
+    def _link(self, link: Link) -> str:
+        return self._placement.url(self._placement.original(link.asset), link.target) + link.target.tail
+
+    def _offer(self, choice: Image) -> Offer:
+        made: dict[str, list[Candidate]] = {}
+        by_url: dict[str, Variant] = {}
+        for name, rungs in choice.ladder.formats.items():
+            made[name] = []
+            for rung in rungs:
+                if (size := self._shelf.sizes.get(rung.identity)) is not None:
+                    url = self._placement.url(rung.key(self._placement.template), choice.target)
+                    made[name].append(Candidate(url, rung.width, size, is_variant=True))
+                    by_url[url] = rung
+        sources, image = select(choice.ladder, made, self._original(choice))
+        used = [by_url[c.url] for candidates in (*sources.values(), image) for c in candidates if c.url in by_url]
+        return Offer(sources, image, used, needs_original=not all(c.is_variant for c in image))
+
+    def _original(self, choice: Image) -> Candidate | None:
+        """Return the asset itself as a candidate, None when the author asked for something made from it."""
+        if choice.ladder.formats and choice.words.wish.transform.steps:
+            return None
+        link = Link(choice.asset, choice.target)
+        url = (
+            self._link(link) if self._placement.base_url else choice.target.url(choice.asset.path) + choice.target.tail
+        )
+        return Candidate(url, choice.asset.facts.width, choice.asset.size)
+
+    def _picture(self, choice: Image) -> Picture:
+        offer = self._offer(choice)
+        said = choice.words
+        return Picture(
+            sources=offer.sources,
+            image=offer.image,
+            width=choice.ladder.width,
+            height=choice.ladder.height,
+            layout_width=said.wish.width,
+            layout=said.wish.layout,
+            sizes=self._config.sizes,
+            eager=choice.eager,
+            priority=said.priority,
+            nested=choice.tag.picture,
+        )
+
+    def _image(self, choice: Image) -> TagEdit | None:
+        picture = self._picture(choice)
+        if choice.words.mode != "picture":
+            return self._authors_image(choice, picture)
+        found = attributes(picture, choice.author)
+        if picture.nested and not picture.sources:
+            found = {name: value for name, value in found.items() if name not in {"width", "height"}}
+        if self._keeps_src(picture):
+            del found["src"]
+        else:
+            found["src"] = _with_tail(found["src"] or "", choice.target.tail)
+        return _edit(choice, found, surroundings(picture, choice.author))
+
+    def _keeps_src(self, picture: Picture) -> bool:
+        """Tell whether ``src`` already leads to the right file, in the author's own spelling."""
+        return not self._placement.base_url and not picture.image[-1].is_variant
+
+    def _authors_image(self, choice: Image, picture: Picture) -> TagEdit | None:
+        """Keep the author's candidates: their URLs change, and the image gets its dimensions."""
+        found: dict[str, str | None] = {}
+        if self._placement.base_url:
+            urls = {url: self._link(link) for url, link in choice.links.items()}
+            found = _with_urls(choice.author, urls)
+        if choice.words.mode == "url" or picture.nested:
+            return _edit(choice, found, ("", ""))
+        found |= dimensions(picture, choice.author)
+        found |= loading(choice.author, eager=picture.eager, priority=picture.priority)
+        bare = Picture({}, [], picture.width, picture.height, 0)
+        return _edit(choice, found, surroundings(bare, choice.author))
+
+    def _source(self, choice: Image) -> TagEdit | None:
+        """Offer the same picture in newer types before the author's own source, under the same condition."""
+        picture = self._picture(choice)
+        media = choice.author.get("media")
+        before, _ = surroundings(picture, choice.author, media=media or "")
+        found = attributes(picture, {"width": "", "height": "", "loading": "", **choice.author})
+        found.setdefault("srcset", found["src"])
+        del found["src"]
+        return _edit(choice, found, (before, ""))
+
+
+def _strip(choice: Strip) -> TagEdit | None:
+    found: dict[str, str | None] = {name: None for name in NAMES if choice.tag.get(name) is not None}
+    return TagEdit(found) if found else None
+
+
+def _edit(choice: Image, found: dict[str, str | None], around: tuple[str, str]) -> TagEdit | None:
+    found |= {name: None for name in NAMES if name in choice.author}
+    changed = {name: value for name, value in found.items() if choice.author.get(name, None) != value}
+    return TagEdit(changed, *around) if changed or any(around) else None
+
+
+def _with_tail(url: str, tail: str) -> str:
+    """Put an author's query and fragment last: themes select images by how ``src`` ends."""
+    return url if url.endswith(tail) else url + tail
+
+
+def _with_urls(author: Mapping[str, str | None], urls: Mapping[str, str]) -> dict[str, str | None]:
+    found: dict[str, str | None] = {}
+    source = (author.get("src") or "").strip(" \t\n\f\r")
+    if source in urls:
+        found["src"] = urls[source]
+    if author.get("srcset"):
+        found["srcset"] = _with_candidates(author["srcset"] or "", urls)
+    return found
+
+
+def _with_candidates(value: str, urls: Mapping[str, str]) -> str:
+    """Put new URLs into a ``srcset``, and leave descriptors and spacing alone."""
+    parts, at = [], 0
+    for span in image_candidates.spans(value):
+        parts += [value[at : span.start], urls.get(value[span.start : span.end], value[span.start : span.end])]
+        at = span.end
+    return "".join([*parts, value[at:]])

@@ -1,0 +1,58 @@
+"""The images of a site: found once by path, with their digest and facts; each fault is reported once."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING
+
+from s3img.assets import Asset, AssetRoot, ImageFacts
+from s3img.cache import Digests, SiteState
+from s3img.errors import AssetError, ImageError
+from s3img.imaging import probe
+
+if TYPE_CHECKING:
+    from s3img.limits import Limits
+
+Fault = Callable[[str, str, str], None]
+"""Report (path, code, message)."""
+
+
+class Library:
+    """Look up the asset at a path of the site."""
+
+    def __init__(self, root: AssetRoot, state: SiteState, limits: Limits, fault: Fault) -> None:
+        self._root = root
+        self._state = state
+        self._digests = Digests(root.root, state)
+        self._limits = limits
+        self._fault = fault
+        self._assets: dict[str, Asset | None] = {}
+
+    def asset(self, path: str) -> Asset | None:
+        """Return the image at a path, or None when there is none that can be used; the fault is reported."""
+        if path not in self._assets:
+            self._assets[path] = self._read(path)
+        return self._assets[path]
+
+    def discard(self, path: str) -> None:
+        """Leave an image alone from now on: it turned out not to be usable."""
+        self._assets[path] = None
+
+    def _read(self, path: str) -> Asset | None:
+        stat = self._root.files[path]
+        try:
+            digest = self._digests.digest(path, stat)
+            return Asset(path, digest, stat.size, self._facts(path, digest))
+        except AssetError as error:
+            self._fault(path, "unreadable", f"{error} It stays as it is; mend its permissions.")
+        except ImageError as error:
+            self._fault(path, "bad-image", f"{error} Its references stay as they are.")
+        return None
+
+    def _facts(self, path: str, digest: str) -> ImageFacts:
+        known = self._state.facts.get(digest)
+        if known is None:
+            info = probe(self._root.file(path), limits=self._limits)
+            known = ImageFacts(info.media_type, info.width, info.height, animated=info.animated, alpha=info.alpha)
+            self._state.facts[digest] = known
+        return known

@@ -1,0 +1,83 @@
+"""What a publish run found, did and could not do."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+import msgspec
+
+Severity = Literal["error", "warning", "note"]
+
+
+class Problem(msgspec.Struct, frozen=True, order=True):
+    """Name one thing that went wrong: where (page, line and column from 1, 0 without one), what, and the mending."""
+
+    page: str
+    line: int
+    column: int
+    code: str
+    message: str
+    severity: Severity = "warning"
+
+    def __str__(self) -> str:
+        place = self.page + (f":{self.line}:{self.column}" if self.line else "")
+        return f"{place}: {self.message}" if place else self.message
+
+
+class FormatRow(msgspec.Struct, frozen=True):
+    """Sum up one format: variants in use, their bytes, and those left out for not being smaller."""
+
+    format: str
+    variants: int
+    bytes: int
+    dropped: int
+
+
+class PublishResult(msgspec.Struct, frozen=True, kw_only=True):
+    """Report a run; bytes are those of the images' files before and of what a current browser is offered after."""
+
+    schema: str = "s3img.publish/1"
+    target: str
+    pages: int = 0
+    pages_changed: int = 0
+    images: int = 0
+    variants: int = 0
+    bytes_before: int = 0
+    bytes_after: int = 0
+    rendered: int = 0
+    uploaded: int = 0
+    present: int = 0
+    dropped: int = 0
+    removed: int = 0
+    requests: dict[str, int] = {}
+    formats: tuple[FormatRow, ...] = ()
+    problems: tuple[Problem, ...] = ()
+    failed: tuple[str, ...] = ()
+    exit_code: int = 0
+    seconds: float = 0.0
+    dry_run: bool = False
+
+    def __str__(self) -> str:
+        where = f" to {self.target}" if self.target else " inside the site"
+        what = f"{self.images} images, {self.variants} variants{where}"
+        pages = f"{self.pages_changed} of {self.pages} pages changed in {self.seconds:.2f} s."
+        if self.dry_run:
+            return f"Would publish {what}."
+        done = f"{self.rendered} rendered, {self.uploaded} put, {self.present} present, {self.dropped} dropped"
+        saved = f" {size_text(self.bytes_before)} -> {size_text(self.bytes_after)}." if self.bytes_before else ""
+        failed = f" {len(self.failed)} objects failed: their pages keep the local images." if self.failed else ""
+        return f"Published {what} ({done}).{saved} {pages}{failed}"
+
+    @property
+    def ok(self) -> bool:
+        """Tell whether everything that was asked for is done."""
+        return self.exit_code == 0
+
+
+def size_text(count: float) -> str:
+    """Return bytes for people to read."""
+    for unit in ("B", "kB", "MB"):
+        if count < 1000:
+            return f"{count:.0f} {unit}" if unit == "B" else f"{count:.1f} {unit}"
+        count /= 1000
+    return f"{count:.1f} GB"

@@ -1,0 +1,198 @@
+"""Make what the pages need: render missing variants, then put missing objects. Nothing here looks at a page."""
+
+from __future__ import annotations
+
+import os
+import tempfile
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from concurrent.futures import FIRST_COMPLETED, Executor, Future, ThreadPoolExecutor, wait
+from itertools import islice
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from s3img import imaging, sync
+from s3img.assets import Asset, AssetRoot
+from s3img.atomic import write_atomically
+from s3img.errors import S3ImgError
+from s3img.imaging import Target
+from s3img.sync import SyncResult, Upload
+from s3img.transform import Transform
+
+if TYPE_CHECKING:
+    from s3img.buckets import Bucket
+    from s3img.cache import Cache
+    from s3img.ladder import Variant
+    from s3img.limits import Limits
+    from s3img.publish.edits import Shelf
+
+Progress = Callable[[str, int, int], None]
+"""Report (what is being done, done so far, in all)."""
+
+RenderFault = Callable[[Asset, str], None]
+Outcome = list[tuple[int, str]]
+"""Of each variant of a job: bytes, and the error that took their place."""
+
+
+class Renderer:
+    """Render variants into the cache, one job an image, all cores at work; any executor will do."""
+
+    def __init__(self, root: AssetRoot, cache: Cache, limits: Limits, *, executor: Executor | None = None) -> None:
+        self._root = root
+        self._cache = cache
+        self._limits = limits
+        self._executor = executor
+        self.rendered = 0
+
+    def path(self, variant: Variant) -> Path:
+        """Return where a variant's bytes are once it is rendered."""
+        return self._cache.variant(variant.identity, variant.format)
+
+    def size(self, variant: Variant) -> int | None:
+        """Return the bytes of a variant in the cache, None without one."""
+        try:
+            return self.path(variant).stat().st_size
+        except OSError:
+            return None
+
+    def run(self, variants: Iterable[Variant], shelf: Shelf, fault: RenderFault, progress: Progress) -> None:
+        """Render every variant that the shelf has no size for; an image of which one fails is a failure."""
+        groups: dict[str, dict[str, Variant]] = {}
+        for variant in variants:
+            if variant.identity not in shelf.sizes:
+                groups.setdefault(variant.asset.digest, {})[variant.identity] = variant
+        jobs = [list(group.values()) for group in groups.values()]
+        if jobs:
+            with self._pool() as executor:
+                for done, (group, outcome) in enumerate(self._outcomes(executor, jobs), 1):
+                    self._shelve(group, outcome, shelf, fault)
+                    progress("rendering", done, len(jobs))
+
+    def _pool(self) -> Executor:
+        return self._executor or ThreadPoolExecutor(os.cpu_count(), thread_name_prefix="s3img-render")
+
+    def _outcomes(self, executor: Executor, groups: list[list[Variant]]) -> Iterator[tuple[list[Variant], Outcome]]:
+        """Keep a few jobs waiting, not all of them, so that an interrupt ends the run soon."""
+        waiting = iter(groups)
+        running: dict[Future[Outcome], list[Variant]] = {}
+        window = 2 * (os.cpu_count() or 1)
+        while True:
+            for group in islice(waiting, window - len(running)):
+                running[executor.submit(render_group, *self._job(group))] = group
+            if not running:
+                return
+            for future in wait(running, return_when=FIRST_COMPLETED).done:
+                yield running.pop(future), future.result()
+
+    def _job(self, group: list[Variant]) -> tuple[str, tuple[tuple[str, int, int, str, int, str], ...], Limits]:
+        source = str(self._root.file(group[0].asset.path))
+        return source, tuple(self._plain(variant) for variant in group), self._limits
+
+    def _plain(self, variant: Variant) -> tuple[str, int, int, str, int, str]:
+        """Return a variant as values that any process understands; no transform where it is just another size."""
+        text = str(variant.transform) if len(variant.transform.steps) > 1 else ""
+        return (
+            text,
+            variant.width,
+            variant.height,
+            variant.format,
+            variant.transform.quality or 0,
+            str(self.path(variant)),
+        )
+
+    def _shelve(self, group: list[Variant], outcome: Outcome, shelf: Shelf, fault: RenderFault) -> None:
+        errors = [error for _, error in outcome if error]
+        if errors:
+            shelf.bad_sources.add(group[0].asset.digest)
+            fault(group[0].asset, errors[0])
+        for variant, (size, error) in zip(group, outcome, strict=True):
+            if not error:
+                shelf.sizes[variant.identity] = size
+                self.rendered += 1
+
+
+def render_group(source: str, variants: tuple[tuple[str, int, int, str, int, str], ...], limits: Limits) -> Outcome:
+    """Render one file to all its variants (transform, width, height, format, quality, path); errors are values."""
+    ladder = [number for number, variant in enumerate(variants) if not variant[0]]
+    found: dict[int, tuple[int, str]] = {}
+    try:
+        if ladder:
+            found |= zip(ladder, _render_ladder(source, [variants[number] for number in ladder], limits), strict=True)
+        for number in set(range(len(variants))) - set(ladder):
+            found[number] = _render_one(source, variants[number], limits)
+    except OSError as error:
+        message = f"The cache can't be written: {error.strerror}. Free space, or name another cache_dir."
+        return [(0, message)] * len(variants)
+    return [found[number] for number in range(len(variants))]
+
+
+def _render_ladder(source: str, rungs: list[tuple[str, int, int, str, int, str]], limits: Limits) -> Outcome:
+    folder = Path(rungs[0][5]).parent.parent
+    folder.mkdir(parents=True, exist_ok=True)
+    targets = [Target(width, height, name, quality) for _, width, height, name, quality, _ in rungs]
+    with tempfile.TemporaryDirectory(dir=folder, prefix=".rendering-") as made:
+        outcome = []
+        for rendered, (*_, path) in zip(imaging.render_job(source, targets, made, limits), rungs, strict=True):
+            if not rendered.error:
+                Path(path).parent.mkdir(parents=True, exist_ok=True)
+                Path(rendered.path).replace(path)
+            outcome.append((rendered.bytes, rendered.error))
+        return outcome
+
+
+def _render_one(source: str, variant: tuple[str, int, int, str, int, str], limits: Limits) -> tuple[int, str]:
+    text, *_, path = variant
+    try:
+        rendered = imaging.render(Path(source), Transform.parse(text), limits=limits, profile="build")
+    except S3ImgError as error:
+        return 0, str(error)
+    write_atomically(Path(path), rendered.data)
+    return len(rendered.data), ""
+
+
+class Uploader:
+    """Put objects into the bucket, each once; remember what is there."""
+
+    def __init__(self, bucket: Bucket, workers: int) -> None:
+        self._bucket = bucket
+        self._workers = workers
+        self._present: dict[str, int] | None = None
+        self.uploaded: tuple[str, ...] = ()
+        self.found: tuple[str, ...] = ()
+
+    @property
+    def requests(self) -> Mapping[str, int]:
+        """Return the requests sent so far by operation."""
+        return self._bucket.requests
+
+    @property
+    def stored(self) -> frozenset[str]:
+        """Return the keys that are known to be in the bucket."""
+        return frozenset(self.uploaded) | frozenset(self.found)
+
+    def present(self) -> dict[str, int]:
+        """Return the bytes of each object in the bucket; asked once a run, 1,000 keys a request."""
+        if self._present is None:
+            self._present = {info.key: info.size for info in self._bucket.list()}
+        return self._present
+
+    def variant(self, key: str, variant: Variant, path: Path, size: int) -> Upload:
+        """Return the upload of a rendering of ``size`` bytes; one in the bucket counts whatever encoder made it."""
+        return Upload(key, path, self.present().get(key, size), variant.media_type)
+
+    def original(self, key: str, asset: Asset, path: Path) -> Upload:
+        """Return the upload of a file as it is."""
+        return Upload(key, path, asset.size, asset.facts.media_type, sha256=asset.digest)
+
+    def run(self, uploads: list[Upload], progress: Progress) -> SyncResult:
+        """Put what is missing; failures are part of the result."""
+        plan = sync.plan(uploads, self.present()) if uploads else sync.SyncPlan(())
+        done = iter(range(1, len(plan.uploads) + 1))
+        result = sync.run(
+            plan,
+            self._bucket,
+            workers=self._workers,
+            progress=lambda upload, error: progress("uploading", next(done), len(plan.uploads)),  # noqa: ARG005
+        )
+        self.uploaded = result.uploaded
+        self.found = tuple(upload.key for upload in plan.present)
+        return result

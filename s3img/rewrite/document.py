@@ -1,0 +1,118 @@
+"""The whole document at once: find references, replace them."""
+
+from __future__ import annotations
+
+import re
+from bisect import bisect_left
+from types import MappingProxyType
+from typing import TYPE_CHECKING, TypeVar
+
+import msgspec
+
+from s3img.rewrite.charset import sniff
+from s3img.rewrite.formats import FINDERS
+from s3img.rewrite.source import Source, from_bytes, from_text
+from s3img.rewrite.splice import edits, splice
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Collection
+
+    from s3img.rewrite.reference import Attribute, Extra, Reference, Replace, Tag
+
+Data = TypeVar("Data", bytes, str)
+NO_EXTRA: Extra = MappingProxyType({})
+_UTF16 = ("utf-16-le", "utf-16-be")
+_ASTRAL = re.compile("[\U00010000-\U0010ffff]")
+
+
+def find_references(
+    data: bytes | str,
+    media_type: str = "text/html",
+    *,
+    charset: str | None = None,
+    optional: Collection[str] = (),
+    extra: Extra = NO_EXTRA,
+) -> list[Reference]:
+    """Return the image references of a document in its order; offsets count bytes, or characters of a str.
+
+    ``charset`` is what the transport says (a byte order mark wins over it); ``optional`` names further kinds of
+    ``OPTIONAL_KINDS``; ``extra`` further attributes, as ``{("amp-img", "src"): "url"}``. A media type that is not
+    known, or an encoding that browsers refuse, has no references.
+    """
+    source = _source(data, media_type, charset)
+    found = _find(source, media_type, optional, extra) if source else []
+    return found if source is None or source.data is data else _in_utf16(found, str(source.data))
+
+
+def rewrite(
+    data: Data,
+    media_type: str,
+    replace: Replace,
+    *,
+    charset: str | None = None,
+    optional: Collection[str] = (),
+    extra: Extra = NO_EXTRA,
+) -> Data:
+    """Return the document with what ``replace`` answers put in place; ``data`` itself when nothing changes.
+
+    ``replace`` is called for every reference in order and returns None, another URL, or a ``TagEdit`` (then the other
+    references of the tag are not asked). The other arguments are those of ``find_references``.
+    """
+    source = _source(data, media_type, charset)
+    if source is None:
+        return data
+    changes = edits(source, _find(source, media_type, optional, extra), replace)
+    if isinstance(data, str) or source.data is data or not changes:
+        return splice(data, changes)
+    return splice(str(source.data), changes).encode(source.charset, "surrogatepass") + data[len(data) & ~1 :]
+
+
+def _essence(media_type: str) -> str:
+    """Return a media type without its parameters."""
+    return media_type.partition(";")[0].strip().lower()
+
+
+def _find(source: Source, media_type: str, optional: Collection[str], extra: Extra) -> list[Reference]:
+    finder = FINDERS.get(_essence(media_type))
+    return finder(source, optional, extra) if finder else []
+
+
+def _source(data: bytes | str, media_type: str, charset: str | None) -> Source | None:
+    """Return what the finders read, None for an encoding that browsers refuse; UTF-16 is searched as text."""
+    if isinstance(data, str):
+        return from_text(data)
+    codec = sniff(data, given=charset, css=_essence(media_type) == "text/css")
+    if codec in _UTF16:
+        return from_text(data[: len(data) & ~1].decode(codec, "surrogatepass"), codec)
+    return from_bytes(data, codec) if codec else None
+
+
+def _in_utf16(references: list[Reference], text: str) -> list[Reference]:
+    """Return references with offsets of bytes instead of characters."""
+    long = [found.start() for found in _ASTRAL.finditer(text)]
+
+    def offset(characters: int) -> int:
+        return 2 * (characters + bisect_left(long, characters))
+
+    tags: dict[int, Tag] = {}
+    moved = []
+    for reference in references:
+        tag = reference.tag
+        if tag:
+            tag = tags.get(tag.start) or tags.setdefault(tag.start, _moved(tag, offset))
+        start, end = offset(reference.start), offset(reference.end)
+        moved.append(msgspec.structs.replace(reference, start=start, end=end, tag=tag))
+    return moved
+
+
+def _moved(tag: Tag, offset: Callable[[int], int]) -> Tag:
+    def attribute(old: Attribute) -> Attribute:
+        start, end, name_start = map(offset, (old.start, old.end, old.name_start))
+        return msgspec.structs.replace(old, start=start, end=end, name_start=name_start)
+
+    return msgspec.structs.replace(
+        tag,
+        start=offset(tag.start),
+        end=offset(tag.end),
+        read=lambda *_: tuple(map(attribute, tag.attributes)),
+    )

@@ -1,0 +1,144 @@
+"""Turn attribute values and style sheets of an HTML document into references."""
+
+from __future__ import annotations
+
+from functools import partial
+from typing import TYPE_CHECKING
+
+from s3img.rewrite import css, encode, entities, html_attributes, srcset
+from s3img.rewrite.html_foreign import OpenElements
+from s3img.rewrite.html_grammar import QUOTES, SPACES
+from s3img.rewrite.reference import Encoder, Reference, Tag
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator
+
+    from s3img.rewrite.html_elements import Rule
+    from s3img.rewrite.source import Source
+
+_WHITE = SPACES.decode()
+Values = dict[bytes, tuple[int, int, int]]
+"""Attributes by name: the span of the value, and the number of the group that it matched (see ``QUOTES``)."""
+
+
+class Context:
+    """What the scanner carries from one part of a document to the next.
+
+    ``base``: see ``Reference``; ``pictures``: open ``<picture>`` elements; ``off``: in a switched-off region;
+    ``opened``: foreign elements; ``inside``: the name of the raw text element (``--`` for a comment) that is open,
+    ``held`` when its content is to be looked at, ``escape`` the state of the tokenizer in a script.
+    """
+
+    __slots__ = ("base", "escape", "held", "inside", "noscript", "off", "opened", "pictures")
+
+    def __init__(self, *, base: str | None = None, off: bool = False, noscript: bool = False) -> None:
+        self.base = base
+        self.off = off
+        self.noscript = noscript
+        self.pictures = 0
+        self.opened = OpenElements()
+        self.inside = b""
+        self.held = False
+        self.escape = 0
+
+
+class Collector:
+    """Collects the references of one document in ``found``."""
+
+    __slots__ = ("_code", "_read", "_text", "context", "found")
+
+    def __init__(self, source: Source, context: Context, found: list[Reference]) -> None:
+        self._code = source.code
+        self._text = source.text
+        self._read = partial(html_attributes.read, source)
+        self.context = context
+        self.found = found
+
+    def tag(self, name: str, start: int, end: int) -> Tag:
+        """Return a start tag that stands where the scanner is."""
+        context = self.context
+        return Tag(name, start, end, self._read, context.pictures > 0, context.noscript, context.off)
+
+    def element(self, rule: Rule, start: int, end: int, values: Values) -> None:
+        """Collect from the attributes of one start tag, in source order."""
+        counts = self._counting(rule, values) if rule.conditional else None
+        tag = None
+        for name, (low, high, group) in values.items():
+            syntax = rule.syntaxes.get(name)
+            if syntax is None or low == high or (counts is not None and name not in counts):
+                continue
+            tag = tag or self.tag(rule.name, start, end)
+            if syntax == "url":
+                self._url(low, high, rule.kinds[name], tag, encode.WHOLE[QUOTES[group]])
+            elif syntax == "srcset":
+                self._srcset(low, high, rule.kinds[name], tag, QUOTES[group])
+            else:
+                self.style_attribute(low, high, tag, QUOTES[group], rule.kinds[name])
+
+    def _counting(self, rule: Rule, values: Values) -> set[bytes]:
+        decoded = {name: entities.decode(self._text(low, high)) for name, (low, high, _) in values.items()}
+        return (values.keys() - rule.conditional) | set(rule.when(decoded))
+
+    def _url(self, start: int, end: int, kind: str, tag: Tag | None, encoder: Encoder) -> None:
+        text = self._text(start, end)
+        url = text.strip(_WHITE)
+        if len(url) != len(text):
+            start, end = self._trimmed(start, end)
+        if "&" in url:
+            url = entities.decode(url).strip(_WHITE)
+        if url:
+            if "\0" in url:
+                url = url.replace("\0", "\ufffd")
+            self.found.append(Reference(start, end, url, kind, tag, self.context.base, encoder))
+
+    def _trimmed(self, start: int, end: int) -> tuple[int, int]:
+        raw = self._code[start:end]
+        start += len(raw) - len(raw.lstrip(SPACES))
+        return start, start + len(raw.strip(SPACES))
+
+    def _srcset(self, start: int, end: int, kind: str, tag: Tag, quote: str) -> None:
+        encoder = encode.srcset(quote)
+        if self._code.find(b"&", start, end) < 0:
+            for span in srcset.spans(self._code[start:end].decode("latin-1")):
+                self._url(start + span.start, start + span.end, kind, tag, encoder)
+            return
+        flat = entities.flatten(self._code, start, end)
+        for span in srcset.spans(flat.code.decode("latin-1")):
+            self._url(flat.starts[span.start], flat.ends[span.end - 1], kind, tag, encoder)
+
+    def style_attribute(self, start: int, end: int, tag: Tag, quote: str, kind: str = "css url") -> None:
+        """Collect from the declarations in an attribute value."""
+        for low, high, css_quote in self._declared(start, end, attribute=True):
+            self._css(low, high, tag, encode.style_attribute(quote, css_quote), kind)
+
+    def _declared(self, start: int, end: int, *, attribute: bool) -> Iterator[css.Span]:
+        if self._code.find(b"&", start, end) < 0:
+            yield from css.spans(self._code, start, end)
+            return
+        flat = entities.flatten(self._code, start, end, attribute=attribute)
+        for span in css.spans(flat.code, 0, len(flat.code)):
+            yield css.Span(flat.starts[span.start], flat.ends[span.end - 1], span.quote)
+
+    def _css(self, start: int, end: int, tag: Tag | None, encoder: Encoder, kind: str, *, raw: bool = False) -> None:
+        start, end = self._trimmed(start, end)
+        text = self._text(start, end)
+        url = css.unescape(text if raw else entities.decode(text)).strip(_WHITE).replace("\0", "\ufffd")
+        if url:
+            self.found.append(Reference(start, end, url, kind, tag, self.context.base, encoder))
+
+    def style_sheet(self, start: int, end: int) -> None:
+        """Collect from a raw style sheet: the content of ``<style>`` in HTML, or a CDATA section of one in SVG."""
+        if not self.context.off:
+            for low, high, quote in css.spans(self._code, start, end):
+                self._css(low, high, None, encode.style_element(quote), "css url", raw=True)
+
+    def style_text(self, start: int, end: int) -> None:
+        """Collect from text of ``<style>`` in SVG, where character references count."""
+        if not self.context.off:
+            for low, high, quote in self._declared(start, end, attribute=False):
+                self._css(low, high, None, encode.style_text(quote), "css url")
+
+    def add(self, references: Iterable[Reference]) -> None:
+        """Collect what another finder found in a part of the document."""
+        if not self.context.off:
+            self.found.extend(references)

@@ -1,0 +1,63 @@
+"""Patterns of the HTML tokenizer over bytes (https://html.spec.whatwg.org/#tokenization).
+
+All are possessive, so none backtracks: matching is linear in the length of what matches.
+"""
+
+from __future__ import annotations
+
+import re
+
+WS = rb"\t\n\f\r "
+SPACES = b"\t\n\f\r "
+NAME_ENDS = rb"(?=[%b/>])" % WS
+# a value; nothing at all before '>' (`src=>`); an unterminated quote is no match
+_VALUE = rb"""(?:"[^"]*+"|'[^']*+'|[^%b>"'][^%b>]*+|(?=>))""" % (WS, WS)
+_NAME = rb"[^%b/>][^%b/>=]*+" % (WS, WS)
+
+
+def attributes(guard: bytes = b"") -> bytes:
+    """Return a pattern for any number of attributes; ``guard`` is a look-ahead that every name has to pass."""
+    return rb"(?:[%b/]++|%b%b(?:[%b]*+=[%b]*+%b|(?![%b]*+=)))*+" % (WS, guard, _NAME, WS, WS, _VALUE, WS)
+
+
+_ATTRIBUTES = attributes()
+
+TAG = re.compile(rb"</?+([a-zA-Z][^%b/>]*+)%b>" % (WS, _ATTRIBUTES))
+"""A whole start or end tag; group 1 is its name."""
+
+ATTRIBUTE = re.compile(
+    rb"""[%b/]*+(%b)(?:[%b]*+=[%b]*+(?:"([^"]*+)"|'([^']*+)'|([^%b>"'][^%b>]*+))?+)?+""" % (WS, _NAME, WS, WS, WS, WS)
+)
+"""The next attribute inside a tag; group 1 is its name, 2 to 4 the value by its quote: double, single, none."""
+
+QUOTES = ("", "", '"', "'", "")
+"""The quote of a value by the number of its group in ``ATTRIBUTE``."""
+
+COMMENT = re.compile(rb"<!--(?:-?+>|(?:[^-]++|-(?!-!?>))*+--!?>)")
+COMMENT_END = re.compile(rb"--!?>")
+BOGUS = re.compile(rb"<(?:/(?![a-zA-Z])|[?!])[^>]*+>")
+"""A bogus comment, a doctype, or `</>`."""
+
+SKIP = re.compile(
+    rb"[^<]*+(?:<(?:/?+[a-zA-Z][^%b/>]*+%b>|/(?![a-zA-Z])[^>]*+>|\?[^>]*+>|(?![a-zA-Z/!?]))[^<]*+)*+"
+    % (WS, _ATTRIBUTES)
+)
+"""Text, tags and bogus comments, as many as there are in full; not `<!`."""
+
+CSS_FUNCTION = re.compile(rb"\((?:(?<=[uU][rR][lL]\()|(?<=[iI][mM][aA][gG][eE]-[sS][eE][tT]\())")
+"""The parenthesis of `url(` or `image-set(`: only then can style declarations name an image."""
+
+COMMENT_SNIFFED = re.compile(rb"<!--(?:-?>|.*?-->)", re.DOTALL)
+TAG_OPEN_SNIFFED = re.compile(rb"</?([a-zA-Z][^%b/>]*+)(?=[%b/])|<[!/?]()[^>]*+>" % (WS, WS))
+"""Comments and tags of the encoding sniffer, which is simpler than the tokenizer."""
+
+
+def any_case(name: bytes) -> bytes:
+    """Return a pattern for an ASCII name in any case; faster than a flag, which would cost the literal prefix."""
+    return b"".join(b"[%c%c]" % (c, c ^ 0x20) if 0x61 <= c <= 0x7A else re.escape(b"%c" % c) for c in name.lower())
+
+
+RAW_TEXT = frozenset((b"script", b"style", b"textarea", b"title", b"xmp", b"iframe", b"noembed", b"noframes"))
+END_TAG = {name: re.compile(b"</" + any_case(name) + NAME_ENDS) for name in (*RAW_TEXT, b"noscript")}
+SCRIPT_MARK = re.compile(rb"<!--|-->|</%b%b|<%b%b" % (any_case(b"script"), NAME_ENDS, any_case(b"script"), NAME_ENDS))
+"""What changes the state of the tokenizer in a script."""

@@ -1,0 +1,98 @@
+"""One form for each meaning: what has no effect is left out, the rest is written in one order."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from fractions import Fraction
+from typing import Final
+
+from msgspec.structs import replace
+
+from s3img.steps import Crop, Output, Radius, Side, Step
+from s3img.transform.parameters import PARAMETERS, Parameter
+
+_MAX_SIDE: Final = 65_535
+"""Number of px above which a side is ignored, as ImageKit documents."""
+_NOTHING: Final = Step()
+_PLAIN: Final = Output()
+_SQUARE: Final = Radius(0, 0, 0, 0)
+_ONE: Final = Fraction(1)
+_NEVER_ENLARGE: Final = frozenset({"at_max", "maintain_ratio_no_enlarge", "pad_resize_no_enlarge"})
+_UNCUT: Final = frozenset({"force", "at_max", "at_max_enlarge", "at_least"})
+_STEP_PARAMETERS: Final = tuple(row for row in PARAMETERS if row.name in Step.__struct_fields__)
+_OUTPUT_PARAMETERS: Final = tuple(row for row in PARAMETERS if row.name in Output.__struct_fields__)
+
+
+def normal_steps(steps: Iterable[Step]) -> tuple[Step, ...]:
+    """Return the steps without what has no effect on any picture, and without steps that do nothing."""
+    normal = (_normal_place(_normal_size(_normal_look(step))) for step in steps)
+    return tuple(step for step in normal if step != _NOTHING)
+
+
+def normal_output(output: Output) -> Output:
+    """Return the output without what another of its fields overrules."""
+    if output.original:
+        return Output(original=True, default_image=output.default_image)
+    return replace(output, color_profile=False) if output.metadata else output
+
+
+def write(steps: Iterable[Step], output: Output) -> str:
+    """Return the canonical text: ASCII, safe in a path segment and in a query value as it is."""
+    texts = [",".join(_tokens(step, _NOTHING, _STEP_PARAMETERS)) for step in steps]
+    last = ",".join([*texts[-1:], *_tokens(output, _PLAIN, _OUTPUT_PARAMETERS)])
+    text = ":".join([*texts[:-1], last])
+    # An encoded separator belongs to a value only in a text that has a literal one.
+    return f"{text}," if "%" in text and not {",", ":"} & {*text} else text
+
+
+def _tokens(value: Step | Output, plain: Step | Output, rows: tuple[Parameter, ...]) -> Iterator[str]:
+    for row in rows:
+        field = getattr(value, row.name)
+        if field != getattr(plain, row.name) and (token := row.token(field)):
+            yield token
+
+
+def _normal_look(step: Step) -> Step:
+    border = None if step.border is not None and step.border.width == 0 else step.border
+    radius = None if step.radius == _SQUARE else step.radius
+    return replace(step, border=border, radius=radius, rotate=step.rotate and step.rotate % 360)
+
+
+def _normal_size(step: Step) -> Step:
+    """Leave out sides beyond all bounds, then what depends on sides that are not asked for."""
+    width = None if _is_ignored(step.width) else step.width
+    height = None if _is_ignored(step.height) else step.height
+    sides = (width is not None) + (height is not None)
+    ratio = step.aspect_ratio if sides < 2 else None
+    crop = step.crop if sides == 2 or ratio is not None else _lenient_crop(step.crop, sides)
+    return replace(step, width=width, height=height, aspect_ratio=ratio, crop=crop, dpr=step.dpr if sides else _ONE)
+
+
+def _is_ignored(side: Side | str | None) -> bool:
+    return isinstance(side, int) and side > _MAX_SIDE
+
+
+def _lenient_crop(crop: Crop, sides: int) -> Crop:
+    """Return what is left of a crop when nothing has to be cut or padded to a ratio."""
+    if not sides:
+        return "maintain_ratio"
+    if "extract" in crop:
+        return crop
+    return "at_max" if crop in _NEVER_ENLARGE else "maintain_ratio"
+
+
+def _normal_place(step: Step) -> Step:
+    """Leave out places that the crop has no use for, and those that a stronger one overrules."""
+    places = step.crop in {"extract", "pad_extract"}
+    x, y = (step.x, step.y) if places else (None, None)
+    xc = step.xc if places and x is None else None
+    yc = step.yc if places and y is None else None
+    pinned = None not in (x if xc is None else xc, y if yc is None else yc)
+    return replace(step, x=x, y=y, xc=xc, yc=yc, focus=step.focus if _has_focus(step, pinned=pinned) else "center")
+
+
+def _has_focus(step: Step, *, pinned: bool) -> bool:
+    if "extract" in step.crop:
+        return not pinned
+    cuts = step.aspect_ratio is not None or None not in (step.width, step.height)
+    return cuts and step.crop not in _UNCUT

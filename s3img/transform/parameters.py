@@ -1,0 +1,131 @@
+"""Every parameter of the language in one table: the parser, the canonical form and the documentation read it.
+
+The table's order is the order of keys inside a canonical step.
+"""
+
+from __future__ import annotations
+
+from typing import Final, Literal, get_args
+
+import msgspec
+
+from s3img.steps import Crop, Flip, Focus, Format
+from s3img.transform import kinds
+from s3img.transform.kinds import Kind, choice, whole
+
+Status = Literal["same", "extended", "decided"]
+"""``same``: as ImageKit documents; ``extended``: that, and more; ``decided``: ImageKit leaves a part open."""
+
+MODES: Final = ("pad_resize", "pad_resize_no_enlarge", "extract", "pad_extract", "pad_extract_no_shrink")
+"""The values of ``crop`` whose canonical key is ``cm``; ``c`` takes them as well, as ImageKit's examples write them."""
+_CROPS: Final = tuple(crop for crop in get_args(Crop) if crop not in MODES)
+
+
+class Parameter(msgspec.Struct, frozen=True):
+    """Hold one row: ImageKit's ``key``, our long ``name`` (a field of Step or Output), its values, the docs' words."""
+
+    key: str
+    name: str
+    kind: Kind
+    default: str
+    meaning: str
+    example: str
+    status: Status = "same"
+
+    def token(self, value: object) -> str:
+        """Return ``key-value`` in canonical form, or nothing when another key writes the value."""
+        text = self.kind.write(value)
+        return "" if text is None else f"{self.key}-{text}" if text else self.key
+
+
+PARAMETERS: Final = (
+    Parameter("w", "width", kinds.WIDTH, "from `h` and the ratio", "Width. Alone it keeps the ratio, and enlarges.",
+              "w-300"),
+    Parameter("h", "height", kinds.SIDE, "from `w` and the ratio", "Height. Alone it keeps the ratio, and enlarges.",
+              "h-200"),
+    Parameter("ar", "aspect_ratio", kinds.RATIO, "none", "Ratio of width to height; gives the side that is not asked "
+              "for. Without `w` and `h`, crops to the ratio.", "w-400,ar-4-3", "extended"),
+    Parameter("c", "crop", choice(get_args(Crop), own=_CROPS), "`maintain_ratio`", "How the picture meets `w` and `h`.",
+              "w-300,h-300,c-at_max", "extended"),
+    Parameter("cm", "crop", choice(MODES), "none", "Pad or cut instead of scaling to fill; wins over `c`.",
+              "w-300,h-300,cm-pad_resize", "decided"),
+    Parameter("fo", "focus", choice(get_args(Focus)), "`center`", "What a crop keeps, or the side padding leaves free.",
+              "w-300,h-300,fo-left"),
+    Parameter("x", "x", kinds.OFFSET, "by `fo`", "Left edge of an extract.", "w-300,h-200,cm-extract,x-10,y-20",
+              "decided"),
+    Parameter("y", "y", kinds.OFFSET, "by `fo`", "Top edge of an extract.", "w-300,h-200,cm-extract,x-10,y-20",
+              "decided"),
+    Parameter("xc", "xc", kinds.OFFSET, "by `fo`", "Horizontal centre of an extract; without effect beside `x`.",
+              "w-300,h-200,cm-extract,xc-400,yc-300"),
+    Parameter("yc", "yc", kinds.OFFSET, "by `fo`", "Vertical centre of an extract; without effect beside `y`.",
+              "w-300,h-200,cm-extract,xc-400,yc-300"),
+    Parameter("dpr", "dpr", kinds.DPR, "1", "Multiplies `w` and `h`; ignored where that gives less than 1 or more than "
+              "5000 px.", "w-300,dpr-2", "decided"),
+    Parameter("t", "trim", kinds.TRIM, "`false`", "Cuts off edges of nearly one colour; higher cuts more.", "t-true",
+              "decided"),
+    Parameter("fl", "flip", choice(get_args(Flip), aliases={"v_h": "h_v"}), "none",
+              "Mirrors from left to right (`h`), top to bottom (`v`) or both.", "fl-h"),
+    Parameter("e-grayscale", "grayscale", kinds.FLAG, "off", "Removes colour.", "e-grayscale"),
+    Parameter("e-contrast", "contrast", kinds.FLAG, "off", "Stretches brightness to the full range.", "e-contrast"),
+    Parameter("bl", "blur", whole(1, 100), "none", "Gaussian blur; the value is its sigma in px.",
+              "bl-10", "decided"),
+    Parameter("e-sharpen", "sharpen", kinds.SHARPEN, "off; 10 when bare", "Sharpens.", "e-sharpen", "decided"),
+    Parameter("e-usm", "unsharp", kinds.UNSHARP, "off; `2-2-0.8-0.024` when bare", "Unsharp mask; threshold 0 to 1.",
+              "e-usm-2-2-0.8-0.024", "decided"),
+    Parameter("b", "border", kinds.BORDER, "none", "Frame around the picture; adds to its size.", "w-300,b-5_FFF000",
+              "decided"),
+    Parameter("r", "radius", kinds.RADIUS, "0", "Rounds the corners: one radius, or from the top left one "
+              "clockwise.", "r-20"),
+    Parameter("rt", "rotate", kinds.ANGLE, "0", "Turns; the canvas grows. `auto` is always on: EXIF "
+              "orientation is applied before everything.", "w-300,rt-N40", "decided"),
+    Parameter("o", "opacity", whole(0, 100), "100", "Opacity in per cent.", "o-50"),
+    Parameter("bg", "background", kinds.COLOR, "black for padding, else none", "Colour behind padding, new corners and "
+              "transparency.", "w-300,h-300,cm-pad_resize,bg-F3F3F3"),
+    Parameter("f", "format", choice(get_args(Format), aliases={"jpg": "jpeg"}), "`auto`", "Format of the result; `auto` "
+              "takes what the client accepts, `orig` the source's.", "w-300,f-webp"),
+    Parameter("q", "quality", whole(1, 100), "by format, from the configuration", "Quality of a lossy format.",
+              "w-300,q-60", "extended"),
+    Parameter("lo", "lossless", kinds.BOOLEAN, "`false`", "Loses nothing, in WebP, AVIF and PNG.", "w-300,lo-true"),
+    Parameter("pr", "progressive", kinds.BOOLEAN, "left to the encoder", "Progressive JPEG.", "w-300,pr-true",
+              "extended"),
+    Parameter("md", "metadata", kinds.BOOLEAN, "`false`", "Keeps metadata.", "w-300,md-true"),
+    Parameter("cp", "color_profile", kinds.BOOLEAN, "`false`", "Keeps the colour profile; else colours become sRGB.",
+              "w-300,cp-true", "extended"),
+    Parameter("dn", "density", whole(1, 1200), "none", "Dots per inch, as metadata.", "dn-300"),
+    Parameter("orig", "original", kinds.BOOLEAN, "`false`", "The source's own bytes; everything else but `di` is "
+              "ignored.", "orig-true"),
+    Parameter("di", "default_image", kinds.PATH, "none", "Key of the picture to show when the source is missing.",
+              "w-300,di-errors@@missing.png", "decided"),
+)  # fmt: skip
+"""The order of rows is the order of keys in a canonical step."""
+
+PRESET: Final = "n"
+BY_KEY: Final = {parameter.key: parameter for parameter in PARAMETERS}
+BY_NAME: Final = {parameter.name: parameter for parameter in reversed(PARAMETERS)}
+
+REFUSED: Final = {
+    "l": "layers",
+    "if": "conditions",
+    "z": "zoom on an object",
+    "pg": "pages and frames",
+    "cr": "colour replacement",
+    "c2pa": "content credentials",
+    "e-shadow": "shadows",
+    "e-gradient": "gradients",
+    "e-colorize": "colorizing",
+    "e-distort": "distortion",
+    **dict.fromkeys(
+        ("e-bgremove", "e-removedotbg", "e-changebg", "e-edit", "e-dropshadow", "e-retouch", "e-upscale", "e-genvar"),
+        "generative effects",
+    ),
+    **dict.fromkeys(("vc", "ac", "so", "eo", "du", "sr"), "video"),
+    **dict.fromkeys(("oi", "ot", "ow", "oh", "ox", "oy"), "overlays from before ImageKit's layers"),
+}
+"""Keys of ImageKit that are understood and refused, with what they are."""
+
+REFUSED_VALUES: Final = {
+    "bg": ("blurred", "dominant", "gradient_dominant", "genfill"),
+    "fo": ("auto", "custom", "face"),
+    "f": ("svg", "mp4", "webm"),
+}
+"""Beginnings of ImageKit's values that are understood and refused, by key."""

@@ -1,0 +1,25 @@
+"""Addresses of files and objects; every character but RFC 3986's unreserved ones is percent-encoded.
+
+Commas and plus signs are encoded too: many tools split a ``srcset`` at commas, and some stores read ``+`` as a blank.
+"""
+
+from __future__ import annotations
+
+import os
+import posixpath
+from urllib.parse import quote
+
+
+def quote_path(path: str) -> str:
+    """Percent-encode a slash-separated path; names that are no UTF-8 keep their bytes."""
+    return quote(os.fsencode(path), safe="/-._~")
+
+
+def object_url(base_url: str, key: str) -> str:
+    """Return the public URL of a key; ``base_url`` is the public address of what the bucket's address names."""
+    return f"{base_url.rstrip('/')}/{quote_path(key)}"
+
+
+def relative_url(path: str, *, start: str) -> str:
+    """Return the URL of ``path`` as seen from the folder ``start``; both lie below the same root."""
+    return quote_path(posixpath.relpath(path, start or "."))

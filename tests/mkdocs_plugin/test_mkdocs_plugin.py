@@ -1,0 +1,159 @@
+"""Real builds with MkDocs, ProperDocs, and the plugins and themes that sites use."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import subprocess
+import sys
+from typing import TYPE_CHECKING
+
+import pytest
+from sites import SVG, Site, animation, drawing, photo
+
+from s3img.publish.check import broken_references
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+INDEX = """# Home
+
+![A photograph](img/photo.jpg)
+
+![Drawing](img/drawing.png){ width=200 }
+
+![Moving](img/moving.gif) ![Shape](img/shape.svg)
+
+![Night](img/photo.jpg#only-dark)
+
+```html
+<img src="img/photo.jpg">
+```
+"""
+
+
+@pytest.fixture
+def project(tmp_path: Path) -> Site:
+    """Return a MkDocs project without a configuration."""
+    source = Site(tmp_path / "project")
+    source.add("docs/index.md", INDEX)
+    source.add("docs/guide/page.md", "# Page\n\n![Again](../img/photo.jpg)\n")
+    source.add("docs/img/photo.jpg", photo(900, 600))
+    source.add("docs/img/drawing.png", drawing(500, 300))
+    source.add("docs/img/moving.gif", animation(200, 150))
+    source.add("docs/img/shape.svg", SVG)
+    return source
+
+
+def configure(project: Site, **settings: object) -> None:
+    base = {"site_name": "T", "markdown_extensions": ["attr_list"], "site_url": "https://example.com/docs/"}
+    project.add("mkdocs.yml", json.dumps(base | settings))  # JSON is YAML
+
+
+def build(project: Site, *options: str, program: str = "mkdocs") -> subprocess.CompletedProcess[str]:
+    environ = {**os.environ, "XDG_CACHE_HOME": str(project.root / "cache"), "NO_MKDOCS_2_WARNING": "1"}
+    command = [sys.executable, "-m", program, "build", *options]
+    return subprocess.run(
+        command, cwd=project.root, env=environ, capture_output=True, text=True, check=False, timeout=240
+    )
+
+
+PLUGIN = {"s3img": {"widths": [200, 400], "formats": ["webp"]}}
+
+
+@pytest.mark.parametrize("program", ["mkdocs", "properdocs"])
+def test_build_publishes_the_site(project: Site, program: str) -> None:
+    configure(project, plugins=[PLUGIN])
+    if program == "properdocs":
+        configure(project, plugins=[PLUGIN], theme="material")
+    done = build(project, program=program)
+    assert done.returncode == 0, done.stderr
+    assert "Published 4 images" in done.stderr
+    text = (project.root / "site/index.html").read_text()
+    assert re.search(r'<picture class="s3img"><source type="image/webp" srcset="assets/_s3img/img/photo\.', text)
+    assert re.search(r'src="[^"]+#only-dark"', text)
+    assert "&lt;img src=" in re.sub(r"<[^>]*>", "", text) or "img/photo.jpg" in text
+    assert broken_references(project.root / "site", site_url="https://example.com/docs/")[0] == []
+
+
+def test_build_beside_everything(project: Site) -> None:
+    """Material, glightbox, two languages and a minifier, all at once; our plugin last."""
+    for name in ("index", "guide/page"):
+        project.add(f"docs/{name}.fr.md", (project.root / f"docs/{name}.md").read_text().replace("# ", "# FR "))
+    languages = [
+        {"locale": "en", "name": "English", "default": True, "build": True},
+        {"locale": "fr", "name": "French", "build": True},
+    ]
+    plugins = [
+        "search",
+        {"i18n": {"docs_structure": "suffix", "languages": languages}},
+        "glightbox",
+        "minify_html",
+        PLUGIN,
+    ]
+    configure(project, theme={"name": "material", "font": False}, plugins=plugins)
+    done = build(project)
+    assert done.returncode == 0, done.stderr
+    site = project.root / "site"
+    for page in ("index.html", "guide/page/index.html", "fr/index.html", "fr/guide/page/index.html"):
+        assert "_s3img" in (site / page).read_text(), page
+    assert broken_references(site, site_url="https://example.com/docs/")[0] == []
+    assert re.search(r"<a[^>]*glightbox[^>]*><picture", (site / "index.html").read_text())
+
+
+@pytest.mark.parametrize("quiet", [[], ["-q"]])
+def test_missing_as_error_stops_the_build(project: Site, quiet: list[str]) -> None:
+    project.add("docs/guide/page.md", "![x](../img/foto.jpg)")
+    configure(project, plugins=[{"s3img": {"missing": "error"}}])
+    done = build(project, *quiet)
+    assert done.returncode == 1
+    assert "guide/page.md: image 'img/foto.jpg' does not exist: did you mean 'img/photo.jpg'?" in done.stderr
+
+
+def test_missing_as_warning_counts_in_strict_mode(project: Site) -> None:
+    project.add("docs/guide/page.md", '<img src="../../img/foto.jpg" alt="">')
+    configure(project, plugins=[PLUGIN])
+    done = build(project, "--strict")
+    assert done.returncode == 1
+    assert re.search(r"WARNING.*guide/page\.md: image 'img/foto\.jpg'", done.stderr)
+
+
+def test_mistake_in_settings_names_mkdocs_yml(project: Site) -> None:
+    configure(project, plugins=[{"s3img": {"widths": [-1], "bucket": "my-images"}}])
+    done = build(project)
+    assert done.returncode == 1
+    for words in ("mkdocs.yml plugins: s3img: widths", "mkdocs.yml plugins: s3img: bucket"):
+        assert words in done.stderr
+
+
+def test_no_credentials_publish_inside_with_one_line(project: Site) -> None:
+    configure(project, plugins=[{"s3img": {**PLUGIN["s3img"], "bucket": "s3://my-images"}}])
+    done = build(project, "--strict")
+    assert done.returncode == 0, done.stderr
+    assert done.stderr.count("no credentials for s3://my-images") == 1
+    assert "assets/_s3img" in (project.root / "site/index.html").read_text()
+
+
+def test_disabled_plugin_changes_nothing(project: Site) -> None:
+    configure(project, plugins=[{"s3img": {"enabled": False}}])
+    assert build(project).returncode == 0
+    assert "s3img" not in (project.root / "site/index.html").read_text()
+
+
+def test_serving_adds_dimensions_only(project: Site) -> None:
+    from mkdocs_s3img.plugin import S3ImgPlugin
+
+    configure(project, plugins=[])
+    assert build(project).returncode == 0
+    plugin = S3ImgPlugin()
+    errors, warnings = plugin.load_config({})
+    assert (errors, warnings) == ([], [])
+    settings = type("C", (), {"site_url": "", "config_file_path": str(project.root / "mkdocs.yml")})()
+    settings.site_dir = str(project.root / "site")
+    plugin.on_startup(command="serve", dirty=False)
+    plugin.on_config(settings)
+    plugin.on_post_build(config=settings)
+    text = (project.root / "site/index.html").read_text()
+    assert 'width="900" height="600"' in text
+    assert not list((project.root / "site/assets/_s3img").glob("**/*.webp"))

