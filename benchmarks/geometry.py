@@ -8,9 +8,13 @@ from __future__ import annotations
 import platform
 import statistics
 import time
-from collections.abc import Callable
+from functools import partial
+from typing import TYPE_CHECKING
 
 from s3img.transform import Transform
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
 
 TEXTS = (
     "w-640",
@@ -27,14 +31,19 @@ def main() -> None:
     print("| transform | parse | size in HTML | parse + size | canonical text |\n|---|---|---|---|---|")
     for text in TEXTS:
         transform = Transform.parse(text)
-        cells = (
-            rate(lambda text=text: Transform.parse(text)),
-            rate(lambda transform=transform: transform.output_size(SIZE)),
-            rate(lambda text=text: Transform.parse(text).output_size(SIZE)),
-            rate(lambda transform=transform: str(transform)),
+        calls = (
+            partial(Transform.parse, text),
+            partial(transform.output_size, SIZE),
+            partial(parse_and_size, text),
+            partial(str, transform),
         )
+        cells = map(rate, calls)
         print(f"| `{text}` | " + " | ".join(f"{cell:,.0f}/s" for cell in cells) + " |")
     print(f"\nCPython {platform.python_version()}, {platform.machine()}, median of {ROUNDS} runs, CPU time.")
+
+
+def parse_and_size(text: str) -> tuple[int, int]:
+    return Transform.parse(text).output_size(SIZE)
 
 
 def rate(call: Callable[[], object], calls: int = 2_000) -> float:

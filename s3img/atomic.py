@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import contextlib
-import secrets
+import os
 import shutil
 from typing import TYPE_CHECKING
 
@@ -31,4 +31,4 @@ def write_atomically(path: Path, data: bytes) -> None:
 
 def temporary_beside(path: Path) -> Path:
     """Return a new name in the folder of ``path``, on the same file system, so that a rename replaces it."""
-    return path.parent / f"{TEMPORARY_PREFIX}{secrets.token_hex(8)}.tmp"
+    return path.parent / f"{TEMPORARY_PREFIX}{os.urandom(8).hex()}.tmp"

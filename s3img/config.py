@@ -15,7 +15,6 @@ from s3img import address
 from s3img.errors import ConfigError, TransformError
 from s3img.keys import KeyTemplate
 from s3img.limits import Limits
-from s3img.transform import Transform
 
 Format = Literal["avif", "webp", "jpeg", "png"]
 DEFAULT_KEY_TEMPLATE = "{{dir}}/{{stem}}.{{hash:8}}.{{ext}}"
@@ -122,6 +121,8 @@ def _key_template(config: Config) -> list[tuple[str, str]]:
 
 def _presets(config: Config) -> list[tuple[str, str]]:
     found = []
+    if config.presets:
+        from s3img.transform import Transform  # a fifth of the start-up time, which most settings don't need
     for name, text in config.presets.items():
         try:
             Transform.parse(text, presets=config.presets)

@@ -22,7 +22,8 @@ if TYPE_CHECKING:
 VARIABLES: Final = ("iw", "ih", "iar", "cw", "ch", "car")
 """Width, height and aspect ratio of the source (``i``) and of the picture that enters the step (``c``)."""
 MAX_OPERATORS: Final = 16
-_MAX_BITS: Final = 1024
+_MAX_BITS: Final = 512
+"""Of numerator and denominator together; keeps every later number inside what a float holds."""
 _NUMBER = re.compile(r"(N?)([0-9]{1,6}(?:\.[0-9]{1,6})?)")
 
 

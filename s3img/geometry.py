@@ -27,6 +27,7 @@ __all__ = ["LIMITS", "NO_HINTS", "Box", "Hints", "Plan", "Size", "plan", "plans"
 _DPR_CEILING: Final = 5_000
 """A side in px above which dpr is ignored, as ImageKit documents."""
 _HINT_STEP: Final = 100
+_LARGEST: Final = 2**31 - 1
 _HALF: Final = Fraction(1, 2)
 _Sides = tuple[int | None, int | None]
 
@@ -34,7 +35,7 @@ _Sides = tuple[int | None, int | None]
 class Hints(msgspec.Struct, frozen=True, kw_only=True):
     """Hold what a client says about its screen, for ``dpr-auto`` and ``w-auto``; ``width`` in device px."""
 
-    dpr: Fraction | int = 1
+    dpr: Fraction | float = 1
     width: int | None = None
 
     @classmethod
@@ -121,8 +122,8 @@ def plan(
     Raise TransformError when an expression has no useful value for this picture or an extract leaves it,
     ImageTooLarge when the result is above ``limits``, ImageError when ``size`` is no size.
     """
-    if min(size) < 1:
-        raise ImageError(f"A picture of {size[0]}x{size[1]} px has nothing to transform.")
+    if not 1 <= min(size) <= max(size) <= _LARGEST:
+        raise ImageError(f"A picture's sides have 1 to {_LARGEST} px.")
     scene = _Scene(source or size, size)
     fitted = _fit(scene, step, _wanted(scene, step, hints))
     border = _thickness(scene, step.border)
@@ -235,6 +236,8 @@ def _fit(scene: _Scene, step: Step, wanted: _Sides) -> Fit:
 
 def _holds(scene: _Scene, step: Step) -> tuple[Hold, Hold]:
     across, down = _ANCHORS[step.focus]
+    if step.crop not in {"extract", "pad_extract"}:
+        return Hold(across), Hold(down)
     return _hold(scene, across, step.x, step.xc), _hold(scene, down, step.y, step.yc)
 
 

@@ -8,21 +8,20 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
-from s3img import imaging
 from s3img.assets import OWN_FOLDER
-from s3img.buckets import AccessKey, Bucket, S3Options, open_bucket
 from s3img.cache import Cache
 from s3img.config import Config
 from s3img.errors import CredentialsError
+from s3img.publish.files import SiteFiles
 from s3img.publish.result import Problem, PublishResult
-from s3img.publish.site import SitePublisher
-from s3img.transform import Transform
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+    from s3img.buckets import Bucket, S3Options
     from s3img.imaging import Rendered
     from s3img.publish.stage import Progress
+    from s3img.transform import Transform
 
 
 class Images:
@@ -48,15 +47,21 @@ class Images:
         nothing is rendered or put anywhere. Raise S3ImgError when nothing can be published; what concerns single
         images is in the result.
         """
-        root = Path(site)
+        cache = Cache.at(self.config.cache_dir)
+        files = SiteFiles(Path(site), self.config, cache, dimensions_only=dimensions_only)
+        if all(files.is_settled(path) for path, _ in files.pages()):
+            return self._nothing_to_do(files, dry_run=dry_run)
+        from s3img.buckets import open_bucket  # most of the program is loaded here, and most of its start-up time spent
+        from s3img.publish.site import SitePublisher
+
         bucket = None if dimensions_only else self._bucket(require_upload=require_upload)
         is_fallback = bool(self.config.bucket and bucket is None and not dimensions_only)
         publisher = SitePublisher(
-            root,
+            files,
             self.config,
-            bucket=bucket or open_bucket((root.resolve() / OWN_FOLDER).as_uri()),
+            bucket=bucket or open_bucket((Path(site).resolve() / OWN_FOLDER).as_uri()),
             base_url=self.config.base_url if bucket else "",
-            cache=Cache.at(self.config.cache_dir),
+            cache=cache,
             progress=progress or _silent,
             dimensions_only=dimensions_only,
         )
@@ -65,8 +70,17 @@ class Images:
         )
         return publisher.run(dry_run=dry_run, notes=notes)
 
+    def _nothing_to_do(self, files: SiteFiles, *, dry_run: bool) -> PublishResult:
+        pages = [path for path, _ in files.pages()]
+        if not dry_run:
+            files.save(pages)
+        return PublishResult(target=self.config.bucket, pages=len(pages), dry_run=dry_run)
+
     def render(self, source: bytes | Path, transform: str | Transform) -> Rendered:
         """Render an image under a transform (``"w-300,f-webp"``); raise TransformError and ImageError."""
+        from s3img import imaging
+        from s3img.transform import Transform
+
         config = self.config
         if isinstance(transform, str):
             transform = Transform.parse(transform, presets=config.presets, limits=config.limits)
@@ -74,6 +88,8 @@ class Images:
 
     def _bucket(self, *, require_upload: bool) -> Bucket | None:
         """Open the configured bucket, None where images stay inside the site."""
+        from s3img.buckets import open_bucket
+
         config = self.config
         if not config.bucket:
             return None
@@ -85,6 +101,8 @@ class Images:
         return None
 
     def _options(self) -> S3Options:
+        from s3img.buckets import AccessKey, S3Options
+
         config = self.config
         return S3Options(
             endpoint_url=config.endpoint_url,

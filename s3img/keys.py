@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import difflib
 import hashlib
+import posixpath
 import re
 from dataclasses import dataclass
-from pathlib import PurePosixPath
 from typing import Self
 
 from s3img.errors import ConfigError
@@ -71,13 +71,14 @@ def variant_digest(source_digest: str, transform: str) -> str:
 
 
 def _values(fields: KeyFields) -> dict[str, str]:
-    path = PurePosixPath(_UNSAFE.sub("-", fields.path))
+    folder, filename = posixpath.split(_UNSAFE.sub("-", fields.path))
+    stem = posixpath.splitext(filename)[0]
     return {
-        "dir": "" if path.parent == PurePosixPath() else str(path.parent),
-        "stem": path.stem,
-        "name": path.stem,
-        "slug": re.sub(r"[^a-z0-9]+", "-", path.stem.lower()).strip("-") or "image",
-        "filename": path.name,
+        "dir": folder,
+        "stem": stem,
+        "name": stem,
+        "slug": re.sub(r"[^a-z0-9]+", "-", stem.lower()).strip("-") or "image",
+        "filename": filename,
         "hash": fields.digest,
         "ext": fields.ext,
         "width": str(fields.width),

@@ -35,7 +35,10 @@ _LABEL_LENGTH = 60
 
 @dataclass(frozen=True, slots=True)
 class Variant:
-    """Name one rendering of an asset: its transform, the size in px and format that come out, and a hex identity."""
+    """Name one rendering of an asset: its transform, the size in px and format that come out.
+
+    ``identity`` (hex) names the rendering for ever, wherever its source lies; ``key`` is its object's.
+    """
 
     asset: Asset
     transform: Transform
@@ -43,16 +46,12 @@ class Variant:
     height: int
     format: str
     identity: str
+    key: str
 
     @property
     def media_type(self) -> str:
         """Return the media type of the rendering."""
         return MEDIA_TYPES[self.format]
-
-    def key(self, template: KeyTemplate) -> str:
-        """Return the key of the rendering: the source's, with the transform before the extension."""
-        ext = f"{_label(self.transform)}.{_EXTENSIONS[self.media_type]}"
-        return template.key(KeyFields(self.asset.path, self.identity, ext, self.width, self.height))
 
 
 def original_key(asset: Asset, template: KeyTemplate) -> str:
@@ -60,11 +59,6 @@ def original_key(asset: Asset, template: KeyTemplate) -> str:
     facts = asset.facts
     ext = _EXTENSIONS.get(facts.media_type) or posixpath.splitext(asset.path)[1].lstrip(".").lower() or "bin"
     return template.key(KeyFields(asset.path, asset.digest, ext, facts.width, facts.height))
-
-
-def _label(transform: Transform) -> str:
-    words = [word for word in str(transform).replace(":", ",").split(",") if not word.startswith(("f-", "q-"))]
-    return "_".join(words)[:_LABEL_LENGTH] or "o"
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,7 +91,7 @@ class Ladder:
         return [variant for rungs in self.formats.values() for variant in rungs]
 
 
-def choose(asset: Asset, wish: Wish, config: Config) -> Ladder:
+def choose(asset: Asset, wish: Wish, config: Config, template: KeyTemplate) -> Ladder:
     """Decide an image's variants; an image that can't be rendered to other sizes gets none."""
     facts = asset.facts
     own = FORMATS.get(facts.media_type, "")
@@ -106,7 +100,7 @@ def choose(asset: Asset, wish: Wish, config: Config) -> Ladder:
     width, height = wish.transform.output_size((facts.width, facts.height), limits=config.limits)
     names = _formats(own, wish.formats or config.formats, animated=facts.animated)
     widths = _widths(width, wish, config)
-    return Ladder(width, height, own, {name: _rungs(asset, wish, config, name, widths) for name in names})
+    return Ladder(width, height, own, {name: _rungs(asset, wish, config, template, name, widths) for name in names})
 
 
 def unchanged(asset: Asset) -> Ladder:
@@ -155,19 +149,25 @@ def collapse(wanted: Iterable[int], limit: int) -> tuple[int, ...]:
     return tuple(reversed(kept))
 
 
-def _rungs(asset: Asset, wish: Wish, config: Config, name: str, widths: tuple[int, ...]) -> tuple[Variant, ...]:
+def _rungs(
+    asset: Asset, wish: Wish, config: Config, template: KeyTemplate, name: str, widths: tuple[int, ...]
+) -> tuple[Variant, ...]:
     quality = getattr(config.quality, name) if name in _QUALITY_FORMATS else None
     source = (asset.facts.width, asset.facts.height)
     found = []
     for width in widths:
-        transform, text = _transform(wish.transform, width, quality, name)
+        transform, text, label = _transform(wish.transform, width, quality, name)
         w, h = transform.output_size(source, limits=config.limits)
-        found.append(Variant(asset, transform, w, h, name, variant_digest(asset.digest, text)))
+        identity = variant_digest(asset.digest, text)
+        key = template.key(KeyFields(asset.path, identity, f"{label}.{_EXTENSIONS[MEDIA_TYPES[name]]}", w, h))
+        found.append(Variant(asset, transform, w, h, name, identity, key))
     return tuple(found)
 
 
 @lru_cache(maxsize=1024)
-def _transform(first: Transform, width: int, quality: int | None, name: str) -> tuple[Transform, str]:
-    """Return a rung's transform and its text; most images of a site share them."""
+def _transform(first: Transform, width: int, quality: int | None, name: str) -> tuple[Transform, str, str]:
+    """Return a rung's transform, its text, and what keys call it; most images of a site share them."""
     transform = first.then(Transform.of(width=width, format=cast("Format", name), quality=quality))
-    return transform, str(transform)
+    text = str(transform)
+    words = [word for word in text.replace(":", ",").split(",") if not word.startswith(("f-", "q-"))]
+    return transform, text, "_".join(words)[:_LABEL_LENGTH] or "o"

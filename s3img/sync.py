@@ -8,7 +8,6 @@ from __future__ import annotations
 import time
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
-from functools import partial
 from itertools import islice
 from queue import SimpleQueue
 from typing import TYPE_CHECKING
@@ -24,7 +23,7 @@ if TYPE_CHECKING:
 
     from s3img.buckets import Bucket
 
-    _Ended = SimpleQueue[tuple["Upload", Future[S3ImgError | None]]]
+    _Outcome = Future[S3ImgError | None]
 
 MARKER = {"s3img": "1"}
 """Metadata of every object that s3img writes (``x-amz-meta-s3img: 1``), so that a later clean-up knows its own."""
@@ -177,44 +176,49 @@ def run(
     is under way is waited for.
     """
     started = time.monotonic()
-    workers = max(1, workers)
     brake = _Brake(bucket.name, float("inf") if deadline is None else started + deadline)
     outcomes: dict[Upload, S3ImgError | None] = {}
-    with ThreadPoolExecutor(workers, thread_name_prefix="s3img-upload") as pool:
+    workers = max(1, workers)
+    pool = ThreadPoolExecutor(workers, thread_name_prefix="s3img-upload")
 
-        def begin(upload: Upload) -> Future[S3ImgError | None]:
-            return pool.submit(upload_one, bucket, upload)
+    def begin(upload: Upload) -> _Outcome:
+        return pool.submit(upload_one, bucket, upload)
 
-        for upload, failure in _outcomes(plan.uploads, begin, workers, brake):
+    try:
+        # A queue as long as the pool is wide: without one, workers wait until this thread gets the interpreter lock.
+        for upload, failure in _outcomes(plan.uploads, begin, 2 * workers, brake):
             outcomes[upload] = failure
             if progress:
                 progress(upload, failure)
+    finally:
+        pool.shutdown(wait=True, cancel_futures=True)
     return _result(outcomes, time.monotonic() - started)
 
 
 def _outcomes(
-    uploads: Iterable[Upload], begin: Callable[[Upload], Future[S3ImgError | None]], window: int, brake: _Brake
+    uploads: Iterable[Upload], begin: Callable[[Upload], _Outcome], window: int, brake: _Brake
 ) -> Iterator[tuple[Upload, S3ImgError | None]]:
-    """Yield each upload as it ends; never more than ``window`` are begun and not ended, so none waits in a queue."""
+    """Yield each upload as it ends, with at most ``window`` begun; memory does not grow with their number."""
     waiting = iter(uploads)
-    ended: _Ended = SimpleQueue()
-    under_way = 0
+    ended: SimpleQueue[_Outcome] = SimpleQueue()
+    begun: dict[_Outcome, Upload] = {}
     while True:
-        room = 0 if brake.is_on() else window - under_way
-        for upload in islice(waiting, room):
-            begin(upload).add_done_callback(partial(_end, ended, upload))
-            under_way += 1
-        if not under_way:
+        for upload in islice(waiting, 0 if brake.is_on() else window - len(begun)):
+            begun[future := begin(upload)] = upload
+            future.add_done_callback(ended.put)
+        if not begun:
             break
-        upload, future = ended.get()
-        under_way -= 1
-        brake.feel(failure := future.result())
-        yield upload, failure
+        future = ended.get()
+        upload = begun.pop(future)
+        if future.cancelled():
+            yield upload, brake.not_tried(upload)
+        else:
+            brake.feel(future.result())
+            yield upload, future.result()
+        if brake.is_on():
+            for other in [*begun]:
+                other.cancel()
     yield from ((upload, brake.not_tried(upload)) for upload in waiting)
-
-
-def _end(ended: _Ended, upload: Upload, future: Future[S3ImgError | None]) -> None:
-    ended.put((upload, future))
 
 
 class _Brake:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import signal
 import threading
+import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -204,7 +205,7 @@ def test_wrong_credentials_end_a_run_early(seaweedfs: S3Server, tmp_path: Path) 
         (CredentialsError, "SignatureDoesNotMatch")
     }
     assert (len(result.failed), result.exit_code) == (100, 4)
-    assert SAME_FAILURES <= bucket.requests["put"] <= SAME_FAILURES + 4
+    assert SAME_FAILURES <= bucket.requests["put"] <= SAME_FAILURES + 2 * 4
 
 
 def test_an_upload_that_was_not_tried_says_so_and_why(seaweedfs: S3Server, tmp_path: Path) -> None:
@@ -235,7 +236,7 @@ def test_a_permission_lost_on_the_way_ends_a_run_and_keeps_what_was_sent(tmp_pat
     uploads = made(tmp_path / "site", 60)
     with stub_store(*[Answer()] * 10, Answer.error(403, "AccessDenied")) as store:
         result = run(plan(uploads, {}), open_bucket("s3://pics", store.options()), workers=1)
-        assert len(store.requests) == 10 + SAME_FAILURES
+        assert SAME_FAILURES <= len(store.requests) - 10 <= SAME_FAILURES + 2
     assert (len(result.uploaded), len(result.failed), result.exit_code) == (10, 50, 4)
 
 
@@ -263,7 +264,7 @@ def test_an_interrupt_finishes_what_is_under_way_and_begins_nothing(tmp_path: Pa
     with pytest.raises(KeyboardInterrupt):
         run(plan(uploads, {}), bucket, workers=4, progress=lambda *_: signal.raise_signal(signal.SIGINT))
     assert bucket.running == 0
-    assert 1 <= bucket.began <= 4 + 1
+    assert 1 <= bucket.began <= 1 + 2 * 4
     assert all(bucket.get(key) == (tmp_path / "site" / Path(key).name).read_bytes() for key in sizes(bucket))
     assert len(sizes(bucket)) == bucket.began
 
@@ -281,6 +282,17 @@ def test_a_deadline_begins_nothing_more(tmp_path: Path) -> None:
     result = run(plan(made(tmp_path / "site", 3), {}), DirectoryBucket(tmp_path / "store"), deadline=0)
     assert {failure.code for failure in failures(result.failed.values())} == {"DeadlineExceeded"}
     assert (result.uploaded, result.exit_code) == ((), 5)
+
+
+def test_a_deadline_that_passes_on_the_way_keeps_what_was_sent(tmp_path: Path) -> None:
+    bucket, uploads = WatchedBucket(tmp_path / "store"), made(tmp_path / "site", 50)
+
+    def slow(upload: Upload, failure: S3ImgError | None) -> None:
+        time.sleep(0 if failure else 0.05)
+
+    result = run(plan(uploads, {}), bucket, workers=2, deadline=0.2, progress=slow)
+    assert 0 < len(result.uploaded) < 50
+    assert (set(sizes(bucket)), len(result.failed)) == (set(result.uploaded), 50 - len(result.uploaded))
 
 
 def test_an_empty_plan_sends_nothing(tmp_path: Path) -> None:

@@ -50,8 +50,8 @@ def made(path: Path, number: int) -> Upload:
     return Upload(f"i/{digest[:16]}.png", path, len(data), "image/png", sha256=digest)
 
 
-def through(proxy: FaultProxy, store: TestBucket, *, attempts: int = 3) -> Bucket:
-    options = store.server.options(endpoint_url=proxy.endpoint_url, read_timeout=1, attempts=attempts)
+def through(proxy: FaultProxy, store: TestBucket, *, attempts: int = 2, read_timeout: float = 1.5) -> Bucket:
+    options = store.server.options(endpoint_url=proxy.endpoint_url, read_timeout=read_timeout, attempts=attempts)
     return open_bucket(store.address, options)
 
 
@@ -98,7 +98,7 @@ def test_a_burst_of_slow_down_is_waited_out_in_one_run(
     uploads: list[Upload], seaweedfs_bucket: TestBucket, proxy: FaultProxy
 ) -> None:
     proxy.faults = iter(["slow down"] * 12)
-    result = sync(uploads, seaweedfs_bucket, through(proxy, seaweedfs_bucket, attempts=5))
+    result = sync(uploads, seaweedfs_bucket, through(proxy, seaweedfs_bucket, attempts=5, read_timeout=30))
     assert (len(result.uploaded), dict(result.failed)) == (len(uploads), {})
 
 
@@ -106,7 +106,7 @@ def test_a_permission_lost_on_the_way_loses_nothing(
     uploads: list[Upload], seaweedfs_bucket: TestBucket, proxy: FaultProxy
 ) -> None:
     proxy.faults = itertools.chain([""] * 6, itertools.repeat("denied"))
-    bucket = through(proxy, seaweedfs_bucket)
+    bucket = through(proxy, seaweedfs_bucket, read_timeout=30)
     result = sync(uploads, seaweedfs_bucket, bucket)
     assert (len(result.uploaded), {type(failure) for failure in result.failed.values()}) == (6, {AccessDenied})
     proxy.faults = itertools.repeat("")
@@ -136,15 +136,15 @@ def test_an_object_is_read_whole_or_not_at_all(
         through(proxy, seaweedfs_bucket, attempts=1).get(uploads[0].key)
 
 
-@pytest.mark.parametrize("fault", BREAKING)
+@pytest.mark.parametrize("fault", ["reset while sending", "half arrives", "answer is lost", "slow down"])
 def test_a_large_file_in_parts_survives(
     fault: str, tmp_path: Path, seaweedfs_bucket: TestBucket, proxy: FaultProxy
 ) -> None:
     path = tmp_path / "large.png"
     path.write_bytes(random.Random(fault).randbytes(17 << 20))
     upload = Upload("large.png", path, 17 << 20, "image/png", sha256=hashlib.sha256(path.read_bytes()).hexdigest())
-    for position in range(4):  # begin, two parts, end
-        proxy.faults = iter([*[""] * position, fault])
+    for request in (2, 3):  # of begin, first part, second part, end
+        proxy.faults = iter([*[""] * request, fault])
         converge([upload], seaweedfs_bucket, through(proxy, seaweedfs_bucket, attempts=2))
         seaweedfs_bucket.bucket.delete(["large.png"])
 

@@ -10,7 +10,7 @@ from PIL import Image
 
 from s3img.imaging.color import has_alpha
 from s3img.imaging.decode import Decoded, decoder, flag_alpha, pillow_errors
-from s3img.imaging.encode import Encoding, buffered, check_encoder, palette
+from s3img.imaging.encode import WEBP_METHOD, Encoding, buffered, check_encoder, palette
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -109,7 +109,7 @@ def _webp(animation: Animation, encoding: Encoding) -> bytes:
         "background": (0, 0, 0, 0),
         "quality": encoding.effective_quality,
         "lossless": encoding.lossless,
-        "method": encoding.webp_method,
+        "method": WEBP_METHOD,
         "kmin": _NEVER - 1,
         "kmax": _NEVER,
     }

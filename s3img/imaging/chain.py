@@ -40,7 +40,7 @@ class Chain:
     keep_profile: bool = False
     trims: dict[int, effects.Box] = field(default_factory=dict)
 
-    def decoded_size(self, oversampling: int) -> Size:
+    def decoded_size(self, oversampling: float) -> Size:
         """Return the px at which the whole source has to be decoded for the first step, ``oversampling`` at least 1."""
         if not self.steps or self.steps[0].trim:
             return self.size

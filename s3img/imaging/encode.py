@@ -1,8 +1,8 @@
 """Encode still pictures: one function a format, two profiles, qualities that look alike.
 
-``build`` spends time once for fewer bytes (WebP method 4, AVIF speed 6, progressive JPEG, PNG at its smallest);
-``request`` answers quickly (WebP method 2, AVIF speed 9, JPEG with optimised tables only). Metadata of the source is
-never written unless it is handed in.
+``build`` spends time once for fewer bytes (AVIF speed 6, PNG at its smallest), ``request`` answers quickly (AVIF speed
+9). JPEG has optimised tables and is progressive only on request: that takes 2.6 times as long for 3 per cent fewer
+bytes, of a format that browsers only fall back to. Metadata is never written unless it is handed in.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ import os
 from dataclasses import dataclass
 from functools import cache
 from io import BytesIO
-from typing import TYPE_CHECKING, Any, Final, Literal, TypeAlias
+from typing import TYPE_CHECKING, Any, BinaryIO, Final, Literal, TypeAlias
 
 from PIL import Image, ImageChops, features
 
@@ -29,6 +29,7 @@ Profile: TypeAlias = Literal["build", "request"]
 DEFAULT_QUALITY: Final[dict[str, int]] = {"jpeg": 80, "webp": 82, "avif": 67}
 """Qualities of equal perceived quality: what JPEG 80 looks like (SSIMULACRA 2, five photographs)."""
 
+WEBP_METHOD: Final = 4  # 2 takes half the time and loses 0.002 to 0.008 of SSIM at equal bytes
 _FULL_CHROMA: Final = 90  # from this quality on JPEG keeps colour at full resolution, as libvips does
 
 
@@ -36,14 +37,14 @@ _FULL_CHROMA: Final = 90  # from this quality on JPEG keeps colour at full resol
 class Encoding:
     """Say how to encode: ``format``, ``quality`` (1 to 100, 0: the default of the format) and the rest.
 
-    ``progressive`` None follows the profile; ``icc`` and ``exif`` are written as they are.
+    ``icc`` and ``exif`` are written as they are; ``dpi`` 0 writes none.
     """
 
     format: str
     quality: int = 0
     profile: Profile = "build"
     lossless: bool = False
-    progressive: bool | None = None
+    progressive: bool = False
     background: Colour = WHITE
     icc: bytes = b""
     exif: bytes = b""
@@ -53,11 +54,6 @@ class Encoding:
     def effective_quality(self) -> int:
         """Return the quality in force."""
         return self.quality or DEFAULT_QUALITY.get(self.format, 0)
-
-    @property
-    def webp_method(self) -> int:
-        """Return libwebp's effort, 0 to 6."""
-        return 4 if self.profile == "build" else 2
 
     @property
     def avif_settings(self) -> dict[str, int]:
@@ -99,13 +95,12 @@ def encode(image: Image.Image, encoding: Encoding) -> bytes:
 
 
 def _jpeg(image: Image.Image, encoding: Encoding) -> bytes:
-    """Write to a descriptor where there are anonymous ones: Pillow then releases the GIL."""
-    build = encoding.profile == "build"
+    """Write to a descriptor, not to memory: Pillow then releases the GIL."""
     quality = encoding.effective_quality
     settings = {
         "quality": quality,
         "optimize": True,
-        "progressive": build if encoding.progressive is None else encoding.progressive,
+        "progressive": encoding.progressive,
         "subsampling": "4:4:4" if quality >= _FULL_CHROMA else "4:2:0",
         **encoding.metadata,
     }
@@ -117,22 +112,26 @@ def _jpeg(image: Image.Image, encoding: Encoding) -> bytes:
 
 
 def _saved(image: Image.Image, name: str, settings: Mapping[str, Any]) -> bytes:
-    """Return what Pillow writes to a real file without a name, to memory where there is no such thing."""
-    if not hasattr(os, "memfd_create"):
-        buffer = BytesIO()
-        image.save(buffer, name, **settings)
-        return buffer.getvalue()
-    with os.fdopen(os.memfd_create("s3img"), "w+b") as file:
+    """Return what Pillow writes to a file without a name."""
+    with _anonymous_file() as file:
         image.save(file, name, **settings)
         file.seek(0)
         return file.read()
+
+
+def _anonymous_file() -> BinaryIO:
+    """Return a file that has a descriptor and no name, one in memory where the system has no such thing."""
+    try:
+        return os.fdopen(os.memfd_create("s3img"), "w+b")
+    except (AttributeError, OSError):
+        return BytesIO()
 
 
 def _webp(image: Image.Image, encoding: Encoding) -> bytes:
     settings = {
         "quality": encoding.effective_quality,
         "lossless": encoding.lossless,
-        "method": encoding.webp_method,
+        "method": WEBP_METHOD,
         **encoding.metadata,
     }
     return buffered(image, "WEBP", settings)

@@ -28,7 +28,8 @@ if TYPE_CHECKING:
     from s3img.imaging.probing import Source
     from s3img.transform import Transform
 
-_OVERSAMPLING: Final = {"build": 2, "request": 1}  # JPEG's scaled decoding: libvips' quality, or sharp's speed
+_OVERSAMPLING: Final = {"build": 2.0, "request": 1.2}
+"""How much larger than asked for a JPEG is decoded at least: libvips' likeness, or sharp's at its speed."""
 
 
 def render(
@@ -121,7 +122,7 @@ class _Work:
             quality=output.quality or self.quality.get(name) or DEFAULT_QUALITY.get(name, 0),
             profile=self.profile,
             lossless=output.lossless,
-            progressive=output.progressive,
+            progressive=bool(output.progressive),
             icc=icc,
             exif=exif,
             dpi=output.density or 0,

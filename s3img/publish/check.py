@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from s3img.assets import AssetRoot, Lead
 from s3img.errors import S3ImgError
 from s3img.imaging import probe
-from s3img.publish.survey import MEDIA_TYPES
+from s3img.publish.files import MEDIA_TYPES
 from s3img.rewrite import find_references, position
 
 if TYPE_CHECKING:

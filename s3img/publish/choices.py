@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import posixpath
+import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
@@ -11,7 +11,7 @@ import msgspec
 
 from s3img import words
 from s3img.assets import Asset, AssetRoot, Lead, Target
-from s3img.ladder import Ladder, Wish, choose, unchanged
+from s3img.ladder import Ladder, Wish, unchanged
 from s3img.rewrite import Reference, Tag
 from s3img.rewrite import srcset as image_candidates
 from s3img.words import Words
@@ -20,9 +20,9 @@ if TYPE_CHECKING:
     from s3img.config import Config
     from s3img.publish.library import Library
 
-_IMAGE_SUFFIXES = frozenset(
-    (".jpg", ".jpeg", ".jfif", ".png", ".apng", ".gif", ".webp", ".avif", ".svg", ".bmp", ".tif", ".tiff", ".ico")
-)
+_IMAGE_URL = re.compile(r"\.(?:jpe?g|jfif|a?png|gif|webp|avif|svg|bmp|tiff?|ico)(?:[?#]|\s*\Z)", re.IGNORECASE)
+"""A link that leads to an image, by its suffix: links to pages are far too many to be looked up."""
+
 _WHITE_SPACE = " \t\n\f\r"
 _CONTENT_WIDTH = 200
 """An image at least this wide (css px) is content; the logos and icons before the first such one load at once too."""
@@ -101,10 +101,10 @@ class PageReader:
 
     def _find(self, reference: Reference) -> Link | None:
         """Resolve a reference to an image of the site; report what is missing."""
-        target = self._root.resolve(reference.url, document=self._document, base=reference.base)
         may_be_page = reference.kind == "a href"
-        if may_be_page and posixpath.splitext(target.path)[1].lower() not in _IMAGE_SUFFIXES:
+        if may_be_page and not _IMAGE_URL.search(reference.url):
             return None
+        target = self._root.resolve(reference.url, document=self._document, base=reference.base)
         if target.lead is Lead.MISSING and not may_be_page and not _is_placeholder(reference.url):
             self._missing(reference, target)
         if target.lead is not Lead.FILE:
@@ -139,7 +139,7 @@ class PageReader:
         if main is None:
             return None
         has_variants = said.mode == "picture" and not self._dimensions_only
-        ladder = choose(main.asset, said.wish, self._config) if has_variants else unchanged(main.asset)
+        ladder = self._library.ladder(main.asset, said.wish) if has_variants else unchanged(main.asset)
         return Image(tag, main.asset, main.target, ladder, said, author, self._is_eager(ladder, said.wish), links)
 
     def _links(self, reference: Reference, author: Mapping[str, str | None]) -> dict[str, Link]:
@@ -160,7 +160,7 @@ class PageReader:
         author = {attribute.name: attribute.value for attribute in tag.attributes}
         if self._dimensions_only or "type" in author or len(image_candidates.parse(author.get("srcset", ""))) != 1:
             return found
-        ladder = choose(found.asset, Wish(), self._config)
+        ladder = self._library.ladder(found.asset, Wish())
         return Image(tag, found.asset, found.target, ladder, Words("picture"), author)
 
 

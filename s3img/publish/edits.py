@@ -27,6 +27,7 @@ class Placement:
 
     template: KeyTemplate
     base_url: str = ""
+    originals: dict[str, str] = field(default_factory=dict, compare=False)  # keys that were worked out, by path
 
     def url(self, key: str, target: Target) -> str:
         """Return the URL of a key as a reference's author would have written it."""
@@ -34,7 +35,11 @@ class Placement:
 
     def original(self, asset: Asset) -> str:
         """Return the key of an asset's own bytes, "" where they stay at their place in the site."""
-        return original_key(asset, self.template) if self.base_url else ""
+        if not self.base_url:
+            return ""
+        if asset.path not in self.originals:
+            self.originals[asset.path] = original_key(asset, self.template)
+        return self.originals[asset.path]
 
 
 @dataclass(slots=True)
@@ -64,6 +69,7 @@ class Editor:
         self._config = config
         self._placement = placement
         self._shelf = shelf
+        self._offers: dict[int, Offer] = {}  # by choice; a survey keeps its choices
 
     def keys(self, choice: Choice) -> tuple[list[Variant], list[Asset]]:
         """Return the variants and the originals that have to be in the bucket for a choice."""
@@ -82,7 +88,7 @@ class Editor:
         variants, originals = self.keys(choice)
         if isinstance(choice, Image) and choice.asset.digest in self._shelf.bad_sources:
             return False
-        keys = [*(variant.key(self._placement.template) for variant in variants)]
+        keys = [variant.key for variant in variants]
         return self._shelf.failed_keys.isdisjoint([*keys, *map(self._placement.original, originals)])
 
     def edit(self, choice: Choice) -> TagEdit | str | None:
@@ -99,13 +105,18 @@ class Editor:
         return self._placement.url(self._placement.original(link.asset), link.target) + link.target.tail
 
     def _offer(self, choice: Image) -> Offer:
+        if id(choice) not in self._offers:
+            self._offers[id(choice)] = self._make_offer(choice)
+        return self._offers[id(choice)]
+
+    def _make_offer(self, choice: Image) -> Offer:
         made: dict[str, list[Candidate]] = {}
         by_url: dict[str, Variant] = {}
         for name, rungs in choice.ladder.formats.items():
             made[name] = []
             for rung in rungs:
                 if (size := self._shelf.sizes.get(rung.identity)) is not None:
-                    url = self._placement.url(rung.key(self._placement.template), choice.target)
+                    url = self._placement.url(rung.key, choice.target)
                     made[name].append(Candidate(url, rung.width, size, is_variant=True))
                     by_url[url] = rung
         sources, image = select(choice.ladder, made, self._original(choice))
@@ -116,10 +127,8 @@ class Editor:
         """Return the asset itself as a candidate, None when the author asked for something made from it."""
         if choice.ladder.formats and choice.words.wish.transform.steps:
             return None
-        link = Link(choice.asset, choice.target)
-        url = (
-            self._link(link) if self._placement.base_url else choice.target.url(choice.asset.path) + choice.target.tail
-        )
+        key = self._placement.original(choice.asset)
+        url = self._placement.url(key, choice.target) if key else choice.target.url(choice.asset.path)
         return Candidate(url, choice.asset.facts.width, choice.asset.size)
 
     def _picture(self, choice: Image) -> Picture:

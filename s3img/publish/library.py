@@ -9,9 +9,11 @@ from s3img.assets import Asset, AssetRoot, ImageFacts
 from s3img.cache import Digests, SiteState
 from s3img.errors import AssetError, ImageError
 from s3img.imaging import probe
+from s3img.keys import KeyTemplate
+from s3img.ladder import Ladder, Wish, choose
 
 if TYPE_CHECKING:
-    from s3img.limits import Limits
+    from s3img.config import Config
 
 Fault = Callable[[str, str, str], None]
 """Report (path, code, message)."""
@@ -20,11 +22,13 @@ Fault = Callable[[str, str, str], None]
 class Library:
     """Look up the asset at a path of the site."""
 
-    def __init__(self, root: AssetRoot, state: SiteState, limits: Limits, fault: Fault) -> None:
+    def __init__(self, root: AssetRoot, state: SiteState, config: Config, fault: Fault) -> None:
         self._root = root
         self._state = state
         self._digests = Digests(root.root, state)
-        self._limits = limits
+        self._config = config
+        self._template = KeyTemplate.parse(config.key_template)
+        self._ladders: dict[tuple[str, Wish], Ladder] = {}
         self._fault = fault
         self._assets: dict[str, Asset | None] = {}
 
@@ -34,9 +38,12 @@ class Library:
             self._assets[path] = self._read(path)
         return self._assets[path]
 
-    def discard(self, path: str) -> None:
-        """Leave an image alone from now on: it turned out not to be usable."""
-        self._assets[path] = None
+    def ladder(self, asset: Asset, wish: Wish) -> Ladder:
+        """Return an asset's variants; worked out once for all pages that show it in the same way."""
+        found = self._ladders.get((asset.path, wish))
+        if found is None:
+            found = self._ladders[asset.path, wish] = choose(asset, wish, self._config, self._template)
+        return found
 
     def _read(self, path: str) -> Asset | None:
         stat = self._root.files[path]
@@ -52,7 +59,7 @@ class Library:
     def _facts(self, path: str, digest: str) -> ImageFacts:
         known = self._state.facts.get(digest)
         if known is None:
-            info = probe(self._root.file(path), limits=self._limits)
+            info = probe(self._root.file(path), limits=self._config.limits)
             known = ImageFacts(info.media_type, info.width, info.height, animated=info.animated, alpha=info.alpha)
             self._state.facts[digest] = known
         return known

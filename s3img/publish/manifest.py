@@ -35,9 +35,13 @@ class PageManifest:
         """Return what changes whenever the manifest does."""
         return hashlib.sha256(self._text()).hexdigest()
 
+    def has(self, path: str) -> bool:
+        """Tell whether an earlier run finished a page of this name."""
+        return path in self._finished
+
     def is_finished(self, path: str, data: bytes) -> bool:
         """Tell whether these bytes are what an earlier run made of the page."""
-        return path in self._finished and self._finished[path] == hashlib.sha256(data).hexdigest()
+        return self._finished.get(path) == hashlib.sha256(data).hexdigest()
 
     def add(self, path: str, data: bytes) -> None:
         """Record a page just before it is written; raise OSError."""

@@ -7,36 +7,35 @@ that leads nowhere, and a run that stops half-way leaves each page either old or
 from __future__ import annotations
 
 import contextlib
-import posixpath
 import time
 from typing import TYPE_CHECKING
 
-from s3img.assets import OWN_FOLDER, Asset, AssetRoot
+from s3img.assets import OWN_FOLDER, Asset
 from s3img.atomic import write_atomically
-from s3img.cache import Cache, is_settled, stat_of
+from s3img.cache import stat_of
 from s3img.errors import AssetError
 from s3img.keys import KeyTemplate
 from s3img.markup import STYLE_SHEET
 from s3img.publish.choices import Strip
 from s3img.publish.edits import Editor, Placement, Shelf
-from s3img.publish.manifest import PageManifest
-from s3img.publish.pages import PageWriter
+from s3img.publish.pages import rewrite_page
 from s3img.publish.result import Problem, PublishResult
 from s3img.publish.stage import Progress, Renderer, Uploader
 from s3img.publish.summary import summarise
-from s3img.publish.survey import MEDIA_TYPES, Survey, Surveyor
+from s3img.publish.survey import Survey, Surveyor
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
-    from pathlib import Path
 
     from s3img.buckets import Bucket
+    from s3img.cache import Cache
     from s3img.config import Config
     from s3img.ladder import Variant
+    from s3img.publish.files import SiteFiles
+    from s3img.publish.survey import PagePlan
     from s3img.sync import Upload
 
 STYLE_PATH = f"{OWN_FOLDER}/s3img.css"
-_STALE = 3600  # seconds after which a temporary file belongs to no running build
 
 
 class SitePublisher:
@@ -44,7 +43,7 @@ class SitePublisher:
 
     def __init__(
         self,
-        root: Path,
+        files: SiteFiles,
         config: Config,
         *,
         bucket: Bucket,
@@ -53,17 +52,12 @@ class SitePublisher:
         progress: Progress,
         dimensions_only: bool = False,
     ) -> None:
-        if not root.is_dir():
-            raise AssetError(f"{root}: is no folder.", path=str(root), fix="Name the folder of a built site.")
+        self._files = files
+        self._root = files.root
         self._config = config
         self._dimensions_only = dimensions_only
-        self._bucket = bucket
-        self._cache = cache
+        self._target = bucket.name if base_url else ""
         self._progress = progress
-        self._root = AssetRoot(root, site_url=config.site_url)
-        self._state = cache.load_state(root)
-        self._manifest = PageManifest(root)
-        self._surveyor = Surveyor(self._root, self._state, self._manifest, config, dimensions_only=dimensions_only)
         self._placement = Placement(KeyTemplate.parse(config.key_template), base_url)
         self._shelf = Shelf()
         self._editor = Editor(config, self._placement, self._shelf)
@@ -73,21 +67,20 @@ class SitePublisher:
     def run(self, *, dry_run: bool = False, notes: Iterable[Problem] = ()) -> PublishResult:
         """Publish; with ``dry_run`` only say what there is to do. Raise S3ImgError; most problems are in the result."""
         start = time.perf_counter()
-        survey = self._surveyor.run()
+        survey = Surveyor(self._files, self._config, dimensions_only=self._dimensions_only).run()
         survey.problems += notes
         changed, removed = 0, 0
         has_errors = any(problem.severity == "error" for problem in survey.problems)
-        if survey.choices and not has_errors:
+        if survey.plans and not has_errors:
             self._stock(survey, dry_run=dry_run)
             if not dry_run:
                 changed = self._rewrite(survey)
                 removed = self._remove(survey)
         if not dry_run:
-            self._save(survey)
+            self._files.save(survey.settled)
         return summarise(
             survey, self._editor, self._shelf, self._uploader,
-            target=self._bucket.name if self._placement.base_url else "",
-            changed=changed, removed=removed, rendered=self._renderer.rendered, dry_run=dry_run,
+            target=self._target, changed=changed, removed=removed, rendered=self._renderer.rendered, dry_run=dry_run,
             seconds=time.perf_counter() - start,
         )  # fmt: skip
 
@@ -111,17 +104,17 @@ class SitePublisher:
         sizes: dict[str, int | None] = {}
         for variant in variants:
             if sizes.get(variant.identity, 0) is not None:
-                size = present.get(variant.key(self._placement.template))
+                size = present.get(variant.key)
                 sizes[variant.identity] = self._renderer.size(variant) if size is None else size
         self._shelf.sizes |= {identity: size for identity, size in sizes.items() if size is not None}
 
     def _put(self, survey: Survey) -> None:
         variants: dict[str, Variant] = {}
         originals: dict[str, Asset] = {}
-        for choice in survey.every():
+        for choice in survey.choices():
             if self._editor.is_possible(choice):
                 wanted, linked = self._editor.keys(choice)
-                variants |= {variant.key(self._placement.template): variant for variant in wanted}
+                variants |= {variant.key: variant for variant in wanted}
                 originals |= {key: asset for asset in linked if (key := self._placement.original(asset))}
         uploads = [self._upload(key, variant) for key, variant in variants.items()]
         uploads += [self._uploader.original(key, a, self._root.file(a.path)) for key, a in originals.items()]
@@ -136,73 +129,55 @@ class SitePublisher:
         return self._uploader.variant(key, variant, path, self._shelf.sizes[variant.identity])
 
     def _rewrite(self, survey: Survey) -> int:
-        writer = PageWriter(self._surveyor, self._editor, STYLE_PATH)
+        """Replace the pages and return how many changed."""
         changed = 0
-        for done, (path, choices) in enumerate(survey.choices.items(), 1):
-            is_whole = path not in survey.faulty and all(map(self._editor.is_possible, choices))
-            data = self._surveyor.read(path)
-            if data is None:
-                continue
-            media_type = MEDIA_TYPES[posixpath.splitext(path)[1].lower()]
-            new = writer.rewrite(path, data, media_type, is_whole=is_whole)
-            if new is not data:
-                self._replace(path, new, is_whole=is_whole)
-                changed += 1
+        for done, (path, plan) in enumerate(survey.plans.items(), 1):
+            is_whole = path not in survey.faulty and all(map(self._editor.is_possible, plan.choices.values()))
+            try:
+                changed += self._rewrite_page(path, plan, is_whole=is_whole)
+            except OSError as error:
+                message = f"{path}: can't be replaced: {error.strerror}."
+                raise AssetError(
+                    message, path=path, fix="Free or unlock it; the other pages go on next time."
+                ) from error
             if is_whole:
                 survey.settled.add(path)
-            self._progress("rewriting", done, len(survey.choices))
+            self._progress("rewriting", done, len(survey.plans))
         return changed
 
-    def _replace(self, path: str, data: bytes, *, is_whole: bool) -> None:
+    def _rewrite_page(self, path: str, plan: PagePlan, *, is_whole: bool) -> bool:
         file = self._root.file(path)
-        try:
-            style = self._root.file(STYLE_PATH)
-            if STYLE_PATH.encode() in data and not style.exists():
-                write_atomically(style, STYLE_SHEET.encode())
-            if is_whole and not self._dimensions_only:
-                self._manifest.add(path, data)
-            write_atomically(file, data)
-        except OSError as error:
-            raise AssetError(
-                f"{path}: can't be written: {error.strerror}.", path=path, fix="Free or unlock it."
-            ) from error
+        data = file.read_bytes()
+        if not plan.fits(data):
+            raise AssetError(f"{path}: was changed while it was published.", path=path, fix="Run the command again.")
+        new = rewrite_page(data, plan, self._editor, STYLE_PATH, is_whole=is_whole)
+        if new is data:
+            return False
+        style = self._root.file(STYLE_PATH)
+        if STYLE_PATH.encode() in new and not style.exists():
+            write_atomically(style, STYLE_SHEET.encode())
+        if is_whole and not self._dimensions_only:
+            self._files.manifest.add(path, new)
+        write_atomically(file, new)
+        return True
 
     def _remove(self, survey: Survey) -> int:
         """Delete the local files that every page has left for the bucket, where the settings ask for it."""
         if not (self._config.remove_local and self._placement.base_url):
             return 0
-        kept = set(survey.kept)
-        moved: dict[str, Asset] = {}
-        for path, choices in survey.choices.items():
-            for choice in choices:
-                if isinstance(choice, Strip):
-                    continue
-                moved[choice.asset.path] = choice.asset
-                if path not in survey.settled or self._placement.original(choice.asset) not in self._uploader.stored:
-                    kept.add(choice.asset.path)
-        removed = 0
-        for path in moved.keys() - kept:
-            file = self._root.file(path)
-            with contextlib.suppress(OSError):
-                if stat_of(file) == self._root.files[path]:
-                    file.unlink()
-                    removed += 1
-        return removed
+        kept: set[str] = set(survey.kept)
+        moved: set[str] = set()
+        for path, plan in survey.plans.items():
+            for choice in plan.choices.values():
+                if not isinstance(choice, Strip):
+                    is_stored = self._placement.original(choice.asset) in self._uploader.stored
+                    (moved if is_stored and path in survey.settled else kept).add(choice.asset.path)
+        return sum(map(self._remove_file, moved - kept))
 
-    def _save(self, survey: Survey) -> None:
-        """Keep what was found out for the next run, and clear what a killed one left."""
+    def _remove_file(self, path: str) -> bool:
+        """Delete a file that is still what was uploaded."""
         with contextlib.suppress(OSError):
-            self._manifest.save()
-        self._state.settings = self._surveyor.fingerprint()
-        self._state.settled = {}
-        for path in survey.settled:
-            with contextlib.suppress(OSError):
-                stat = stat_of(self._root.file(path))
-                if is_settled(stat):
-                    self._state.settled[path] = stat
-        self._state.digests = {p: known for p, known in self._state.digests.items() if p in self._root.files}
-        self._cache.save_state(self._root.root, self._state)
-        for leftover in self._root.leftovers:
-            with contextlib.suppress(OSError):
-                if time.time() - leftover.stat().st_mtime > _STALE:
-                    leftover.unlink()
+            if stat_of(self._root.file(path)) == self._root.files[path]:
+                self._root.file(path).unlink()
+                return True
+        return False

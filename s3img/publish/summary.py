@@ -25,7 +25,7 @@ def summarise(
     every: dict[str, Variant] = {}
     originals: dict[str, int] = {}
     replaced: dict[str, int] = {}
-    for choice in survey.every():
+    for choice in survey.choices():
         if not isinstance(choice, Strip):
             originals[choice.asset.path] = choice.asset.size
         if isinstance(choice, Image) and editor.is_possible(choice):

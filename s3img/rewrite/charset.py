@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import codecs
 import re
+from functools import lru_cache
 
 from s3img.rewrite.html_grammar import ATTRIBUTE, COMMENT_SNIFFED, TAG_OPEN_SNIFFED
 
@@ -45,6 +46,7 @@ _CONTENT = re.compile(rb"charset[\t\n\f\r ]*=[\t\n\f\r ]*(?:\"([^\"]*)\"|'([^']*
 _AT_CHARSET = re.compile(rb'@charset "([^"]*)";')
 
 
+@lru_cache(maxsize=256)
 def codec(label: str) -> str | None:
     """Return Python's codec for a label of the Encoding standard, ``""`` for those never decoded, None if unknown."""
     key = label.strip("\t\n\f\r ").lower()

@@ -108,7 +108,7 @@ def _in_cdata(encode: Encoder) -> Encoder:
 
 
 def _in_markup(encode: Encoder) -> Encoder:
-    return encode
+    return lambda url: encode(url).replace("<", "&lt;")
 
 
 _WRITERS = {"text": _escaped, "cdata": _in_cdata, "markup": _in_markup}

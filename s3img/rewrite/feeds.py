@@ -40,12 +40,22 @@ def find(source: Source, optional: Collection[str], extra: Extra) -> list[Refere
     found: list[Reference] = []
     if xml_spans.root(source) not in _ROOTS:
         return found
-    for element in xml_spans.elements(source, _WANTED):
-        if element.name in _RSS_HTML or (element.tag.get("type") in _HTML_TYPES and element.name in _ATOM_HTML):
+    read = 0  # what is HTML is read once, whatever elements are in it
+    for element in sorted(xml_spans.elements(source, _WANTED), key=lambda element: element.tag.start):
+        if element.tag.start < read:
+            continue
+        if _is_html(element):
             found += embedded.find(source, element, optional, extra)
+            read = element.end
         else:
             found += _references(source, element)
-    return sorted(found, key=lambda reference: reference.start)
+    return found
+
+
+def _is_html(element: Element) -> bool:
+    if element.name in _RSS_HTML:
+        return True
+    return element.name in _ATOM_HTML and element.tag.get("type") in _HTML_TYPES
 
 
 def _references(source: Source, element: Element) -> Iterable[Reference]:
@@ -69,4 +79,5 @@ def _attribute(element: Element, name: str) -> Iterator[Reference]:
     for attribute in element.tag.attributes:
         if attribute.name == name:
             url, kind = attribute.value.strip(), f"{element.name} {name}"
-            yield Reference(attribute.start, attribute.end, url, kind, element.tag, None, xml_spans.encode)
+            if url:
+                yield Reference(attribute.start, attribute.end, url, kind, element.tag, None, xml_spans.encode)

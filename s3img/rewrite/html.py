@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING
 import msgspec
 
 from s3img.rewrite import jsonld
+from s3img.rewrite.html_anchors import elements, head_end_elements
 from s3img.rewrite.html_collect import Context
-from s3img.rewrite.html_elements import elements, head_end_elements
 from s3img.rewrite.html_scan import Scanner
 from s3img.rewrite.source import Source, from_bytes
 

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from s3img.rewrite import css, encode, entities, html_attributes, srcset
 from s3img.rewrite.html_foreign import OpenElements
-from s3img.rewrite.html_grammar import QUOTES, SPACES
+from s3img.rewrite.html_grammar import SPACES
 from s3img.rewrite.reference import Encoder, Reference, Tag
 
 if TYPE_CHECKING:
@@ -17,8 +17,9 @@ if TYPE_CHECKING:
     from s3img.rewrite.source import Source
 
 _WHITE = SPACES.decode()
-Values = dict[bytes, tuple[int, int, int]]
-"""Attributes by name: the span of the value, and the number of the group that it matched (see ``QUOTES``)."""
+_QUOTES = {0x22: '"', 0x27: "'"}
+Values = dict[bytes, tuple[int, int]]
+"""Attributes by name: the span of the value with its quotes, empty if there is none."""
 
 
 class Context:
@@ -61,26 +62,34 @@ class Collector:
 
     def element(self, rule: Rule, start: int, end: int, values: Values) -> None:
         """Collect from the attributes of one start tag, in source order."""
-        counts = self._counting(rule, values) if rule.conditional else None
+        counts = self._counting(rule, values) if rule.conditional else values
         tag = None
-        for name, (low, high, group) in values.items():
-            syntax = rule.syntaxes.get(name)
-            if syntax is None or low == high or (counts is not None and name not in counts):
+        for name, (low, high) in values.items():
+            if name not in rule.wanted or low == high or name not in counts:
                 continue
+            syntax, kind = rule.wanted[name]
             tag = tag or self.tag(rule.name, start, end)
+            quote = _QUOTES.get(self._code[low], "")
+            inset = len(quote)
             if syntax == "url":
-                self._url(low, high, rule.kinds[name], tag, encode.WHOLE[QUOTES[group]])
+                self._url(low + inset, high - inset, kind, tag, encode.WHOLE[quote])
             elif syntax == "srcset":
-                self._srcset(low, high, rule.kinds[name], tag, QUOTES[group])
+                self._srcset(low + inset, high - inset, kind, tag, quote)
             else:
-                self.style_attribute(low, high, tag, QUOTES[group], rule.kinds[name])
+                self.style_attribute(low + inset, high - inset, tag, quote, kind)
 
     def _counting(self, rule: Rule, values: Values) -> set[bytes]:
-        decoded = {name: entities.decode(self._text(low, high)) for name, (low, high, _) in values.items()}
-        return (values.keys() - rule.conditional) | set(rule.when(decoded))
+        """Return which attributes count, by the values of some."""
+        read = {}
+        for name in rule.read:
+            if name in values:
+                text = self._text(*values[name])
+                read[name] = entities.decode(text[1:-1] if text.startswith(('"', "'")) else text)
+        return (values.keys() - rule.conditional) | set(rule.when(read))
 
     def _url(self, start: int, end: int, kind: str, tag: Tag | None, encoder: Encoder) -> None:
-        text = self._text(start, end)
+        raw = self._code[start:end]
+        text = raw.decode() if raw.isascii() else self._text(start, end)
         url = text.strip(_WHITE)
         if len(url) != len(text):
             start, end = self._trimmed(start, end)

@@ -6,18 +6,22 @@ All are possessive, so none backtracks: matching is linear in the length of what
 from __future__ import annotations
 
 import re
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
 
 WS = rb"\t\n\f\r "
 SPACES = b"\t\n\f\r "
 NAME_ENDS = rb"(?=[%b/>])" % WS
 # a value; nothing at all before '>' (`src=>`); an unterminated quote is no match
-_VALUE = rb"""(?:"[^"]*+"|'[^']*+'|[^%b>"'][^%b>]*+|(?=>))""" % (WS, WS)
+VALUE = rb"""(?:"[^"]*+"|'[^']*+'|[^%b>"'][^%b>]*+|(?=>))""" % (WS, WS)
 _NAME = rb"[^%b/>][^%b/>=]*+" % (WS, WS)
 
 
 def attributes(guard: bytes = b"") -> bytes:
     """Return a pattern for any number of attributes; ``guard`` is a look-ahead that every name has to pass."""
-    return rb"(?:[%b/]++|%b%b(?:[%b]*+=[%b]*+%b|(?![%b]*+=)))*+" % (WS, guard, _NAME, WS, WS, _VALUE, WS)
+    return rb"(?:[%b/]++|%b%b(?:[%b]*+=[%b]*+%b|(?![%b]*+=)))*+" % (WS, guard, _NAME, WS, WS, VALUE, WS)
 
 
 _ATTRIBUTES = attributes()
@@ -52,9 +56,14 @@ TAG_OPEN_SNIFFED = re.compile(rb"</?([a-zA-Z][^%b/>]*+)(?=[%b/])|<[!/?]()[^>]*+>
 """Comments and tags of the encoding sniffer, which is simpler than the tokenizer."""
 
 
+def any_of(letters: Iterable[int]) -> bytes:
+    """Return a pattern for one of some ASCII characters, letters in any case."""
+    return b"[%b]" % b"".join(sorted({re.escape(bytes((code,)) + bytes((code,)).upper()) for code in letters}))
+
+
 def any_case(name: bytes) -> bytes:
-    """Return a pattern for an ASCII name in any case; faster than a flag, which would cost the literal prefix."""
-    return b"".join(b"[%c%c]" % (c, c ^ 0x20) if 0x61 <= c <= 0x7A else re.escape(b"%c" % c) for c in name.lower())
+    """Return a pattern for an ASCII name in any case; a flag would be slower, as it costs the literal prefix."""
+    return b"".join(any_of((letter,)) for letter in name.lower())
 
 
 RAW_TEXT = frozenset((b"script", b"style", b"textarea", b"title", b"xmp", b"iframe", b"noembed", b"noframes"))

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from s3img.rewrite.html_grammar import BOGUS, SKIP, SPACES, TAG
 
+_EQUALS = 0x3D
+
 
 def proved(code: bytes, at: int, start: int, end: int) -> int:
     """Return ``start`` if the tokenizer is in its data state there, given that it is at ``at``.
@@ -27,14 +29,15 @@ def proved(code: bytes, at: int, start: int, end: int) -> int:
 
 def maybe_quoted(code: bytes, at: int, offset: int) -> bool:
     """Tell whether an offset may be inside a quoted value: only if the last such mark before it follows a ``=``."""
-    return _opened(code, b'"', at, offset) or _opened(code, b"'", at, offset)
+    double, single = code.rfind(b'"', at, offset), code.rfind(b"'", at, offset)
+    return (double > at and _follows_equals(code, at, double)) or (single > at and _follows_equals(code, at, single))
 
 
-def _opened(code: bytes, mark: bytes, at: int, offset: int) -> bool:
-    last = code.rfind(mark, at, offset) - 1
-    while last >= at and code[last] in SPACES:
-        last -= 1
-    return last >= at and code[last] == 0x3D
+def _follows_equals(code: bytes, at: int, mark: int) -> bool:
+    before = mark - 1
+    while before > at and code[before] in SPACES:
+        before -= 1
+    return code[before] == _EQUALS
 
 
 def skip(code: bytes, at: int, end: int) -> int:

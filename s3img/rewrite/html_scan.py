@@ -7,67 +7,25 @@ follows from a few characters before it; see ``html_proof``. Inside SVG and Math
 
 from __future__ import annotations
 
-import re
-from collections.abc import Callable, Iterable
 from functools import partial
+from typing import TYPE_CHECKING
 
 from s3img.rewrite import html_attributes, html_raw
-from s3img.rewrite.html_collect import Collector, Context, Values
-from s3img.rewrite.html_elements import SVG_IMAGES, Elements, Role, Rule
-from s3img.rewrite.html_grammar import BOGUS, COMMENT, END_TAG, SPACES, TAG
+from s3img.rewrite.html_anchors import Role
+from s3img.rewrite.html_collect import Context
+from s3img.rewrite.html_constructs import CDATA, Constructs
+from s3img.rewrite.html_elements import SVG_IMAGES
+from s3img.rewrite.html_grammar import END_TAG, SPACES, TAG
 from s3img.rewrite.html_proof import maybe_quoted, proved, skip
-from s3img.rewrite.html_styles import StyleAttributes
-from s3img.rewrite.reference import Reference
-from s3img.rewrite.source import Source
 
-Finder = Callable[[Source, int, int], Iterable[Reference]]
-
-_SWITCH = re.compile(rb"<!--[\t\n\f\r ]{0,16}s3img:(on|off)[\t\n\f\r ]{0,16}--!?>")
-_LOOK_AHEAD = 64  # bytes that tell what kind of comment one is
-_CDATA = b"<![CDATA["
+if TYPE_CHECKING:
+    import re
 
 
-class Scanner:
-    """Scans one document, or the next part of one: ``final`` is false while more may follow.
+class Scanner(Constructs):
+    """Scans one document, or the next part of one."""
 
-    ``head`` is the offset of ``</head>`` when that is one of the elements looked for.
-    """
-
-    __slots__ = (
-        "_code",
-        "_collect",
-        "_context",
-        "_elements",
-        "_end",
-        "_final",
-        "_json_ld",
-        "_source",
-        "_stopped",
-        "_styles",
-        "head",
-    )
-
-    def __init__(
-        self,
-        source: Source,
-        elements: Elements,
-        context: Context,
-        found: list[Reference],
-        *,
-        final: bool = True,
-        json_ld: Finder | None = None,
-    ) -> None:
-        self._source = source
-        self._code = source.code
-        self._elements = elements
-        self._context = context
-        self._collect = Collector(source, context, found)
-        self._styles = StyleAttributes(source.code, self._collect)
-        self._final = final
-        self._json_ld = json_ld
-        self._stopped = False
-        self._end = 0
-        self.head: int | None = None
+    __slots__ = ()
 
     def scan(self, at: int, end: int) -> int:
         """Collect the references between two offsets; return up to where everything is decided."""
@@ -82,30 +40,34 @@ class Scanner:
                 at = self._html(at)
         return at
 
-    def _stop(self, at: int) -> int:
-        """Go no further: what starts at this offset is not complete."""
-        self._stopped = True
-        return at
-
     # HTML ------------------------------------------------------------------------------------------------------------
 
     def _html(self, at: int) -> int:
         """Scan HTML from a proven offset, up to the end or to foreign content or raw text."""
         code, end, context, styles = self._code, self._end, self._context, self._styles
-        search = self._elements.anchor.search
+        plain = self._elements.plain
+        search = self._elements.in_picture.search if context.pictures else self._elements.anchor.search
         while found := search(code, at, end):
-            start = found.start()
+            start, name_end = found.span()
             known = proved(code, at, start, end)
             if known < 0:
                 break
             if styles.next <= known:
                 styles.between(at, known)
             at = known
-            if known == start:
-                name = found[1]
-                at = self._comment(start) if name is None else self._start_tag(name.lower(), start, found.end())
-                if self._stopped or context.inside or context.opened:
-                    return at
+            if known != start:
+                continue
+            name = code[start + 1 : name_end].lower()
+            rule = plain.get(name)
+            if rule is not None:
+                at = self._element(rule, start, name_end)
+                if at < 0:
+                    return self._stop(start)
+                continue
+            at = self._comment(start) if name == b"!" else self._start_tag(name, start, name_end)
+            if self._stopped or context.inside or context.opened:
+                return at
+            search = self._elements.in_picture.search if context.pictures else self._elements.anchor.search
         return self._rest(at)
 
     def _rest(self, at: int) -> int:
@@ -128,47 +90,6 @@ class Scanner:
             return self._stop(start)
         role = self._elements.roles.get(name)
         return after if role is None else self._enter(role, name, start, after)
-
-    def _element(self, rule: Rule, start: int, at: int) -> int:
-        """Collect from a tag whose name ends at an offset; return its end, -1 if it has none."""
-        code, end, step = self._code, self._end, rule.step.match
-        values: Values = {}
-        found = step(code, at, end)
-        while found and (group := found.lastindex):
-            at = found.end()
-            values.setdefault(found[1].lower(), (*(found.span(group) if group > 1 else (at, at)), group))
-            found = step(code, at, end)
-        at = found.end() if found else at
-        if code[at : at + 1] != b">" or at >= end:
-            return -1
-        if values:
-            self._collect.element(rule, start, at + 1, values)
-        return at + 1
-
-    def _plain_tag(self, start: int) -> int:
-        tag = TAG.match(self._code, start, self._end)
-        if tag is None:
-            return -1
-        self._styles.on(tag)
-        return tag.end()
-
-    def _comment(self, start: int) -> int:
-        code, end, context = self._code, self._end, self._context
-        if not code.startswith(b"--", start + 2):
-            return self._bogus(start)
-        comment = COMMENT.match(code, start, end)
-        if comment:
-            if switch := _SWITCH.match(code, start, end):
-                context.off = switch[1] == b"off"
-            return comment.end()
-        if end - start < _LOOK_AHEAD:
-            return self._stop(start)
-        context.inside = b"--"
-        return start + 4
-
-    def _bogus(self, start: int) -> int:
-        bogus = BOGUS.match(self._code, start, self._end)
-        return bogus.end() if bogus else self._stop(start)
 
     # what a start tag brings -----------------------------------------------------------------------------------------
 
@@ -255,10 +176,10 @@ class Scanner:
 
     def _markup(self, less: int) -> int:
         """Take what starts with a ``<`` in foreign content; return where to go on."""
-        head = self._code[less : min(less + len(_CDATA), self._end)]
-        if head == _CDATA and self._context.opened.current:
+        head = self._code[less : min(less + len(CDATA), self._end)]
+        if head == CDATA and self._context.opened.current:
             return self._cdata(less)
-        if not self._final and head != _CDATA and _CDATA.startswith(head):
+        if not self._final and head != CDATA and CDATA.startswith(head):
             return self._stop(less)
         if head.startswith(b"<!"):
             return self._comment(less)
@@ -273,15 +194,6 @@ class Scanner:
             return self._stop(start)
         read = self._end_tag if self._code[start + 1] == 0x2F else self._tag_inside
         return read(tag[1].lower(), tag)
-
-    def _cdata(self, start: int) -> int:
-        end = self._code.find(b"]]>", start + len(_CDATA), self._end)
-        if end < 0:
-            return self._stop(start)
-        current = self._context.opened.current
-        if current and current[:2] == (b"svg", b"style"):
-            self._collect.style_sheet(start + len(_CDATA), end)
-        return end + 3
 
     def _end_tag(self, name: bytes, tag: re.Match[bytes]) -> int:
         opened = self._context.opened

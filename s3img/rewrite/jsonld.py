@@ -27,7 +27,11 @@ def find(source: Source) -> list[Reference]:
     Kinds: ``"ld+json"``, blank, the property (``"ld+json image"``, ``"ld+json contentUrl"``). ``@id`` is an
     identity that other nodes may name, hence never a reference.
     """
-    found = {string.start: json_spans.reference(string, f"ld+json {name}") for string, name in _images(source)}
+    found = {
+        string.start: json_spans.reference(string, f"ld+json {name}")
+        for string, name in _images(source)
+        if string.value
+    }
     return [found[start] for start in sorted(found)]
 
 

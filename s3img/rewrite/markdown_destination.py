@@ -23,7 +23,7 @@ _LINE_END = r"[ \t]*+(?=[\r\n]|\Z)"
 _DEFINITION_START = re.compile(r"[ \t\r\n]*+\[((?:[^\[\]\\]++|\\.){1,999}+)\]:[ \t\r\n]*+", re.DOTALL)
 _DEFINITION_TITLE = re.compile(rf"[ \t\r\n]++{_TITLE}{_LINE_END}", re.DOTALL)
 _DEFINITION_END = re.compile(_LINE_END)
-_MEANING = re.compile(rf"\\([{PUNCTUATION}])|&(?:#([0-9]{{1,7}})|#[xX]([0-9a-fA-F]{{1,6}})|([a-zA-Z][a-zA-Z0-9]*+;))")
+_MEANING = re.compile(rf"\\([{PUNCTUATION}])|&(?:#([0-9]{{1,7}});|#[xX]([0-9a-fA-F]{{1,6}});|([a-zA-Z][a-zA-Z0-9]*+;))")
 
 _UNSAFE = re.compile(r'[\x00-\x20\x7f"<>\\`|]')
 _REFERENCE = re.compile(r"&(?=#[0-9xX]|[a-zA-Z][a-zA-Z0-9]*;)")

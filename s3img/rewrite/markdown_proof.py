@@ -125,7 +125,8 @@ class _Prover:
         if not edits or self._holds(edits):
             return edits
         if len(edits) == 1 or len(self._reasons) >= _MOST_REFUSALS:
-            self._reasons |= dict.fromkeys((edit.reference.start for edit in edits), _NOT_AN_IMAGE)
+            reason = _NOT_AN_IMAGE if len(edits) == 1 else f"not tried on its own after {_MOST_REFUSALS} refusals"
+            self._reasons |= dict.fromkeys((edit.reference.start for edit in edits), reason)
             return []
         middle = len(edits) // 2
         return self._proven(edits[:middle]) + self._proven(edits[middle:])

@@ -32,7 +32,7 @@ class Attribute(msgspec.Struct, frozen=True, gc=False):
 Attributes: TypeAlias = tuple[Attribute, ...]
 
 
-class Tag(msgspec.Struct, frozen=True):
+class Tag(msgspec.Struct, frozen=True, gc=False):
     """A start tag: its lower-case ``name``, the span of ``<…>``, and where it stands.
 
     ``picture``: inside an open HTML ``<picture>``; ``noscript``: inside ``<noscript>``; ``off``: between the comments
@@ -63,7 +63,7 @@ class Tag(msgspec.Struct, frozen=True):
         return None
 
 
-class Reference(msgspec.Struct, frozen=True):
+class Reference(msgspec.Struct, frozen=True, gc=False):
     """One URL of an image.
 
     ``start`` and ``end`` are the span of its raw text in the data; ``url`` is what a browser resolves (character

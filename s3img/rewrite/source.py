@@ -32,7 +32,7 @@ def _fill_characters(error: UnicodeError) -> tuple[bytes, int]:
 codecs.register_error("s3img.fill", _fill_characters)
 
 
-class Source(msgspec.Struct, frozen=True):
+class Source(msgspec.Struct, frozen=True, gc=False):
     """Text to search: ``code`` has the length of ``data`` and holds its ASCII characters at their offsets.
 
     ``charset`` is the codec of bytes, ``""`` for str; for UTF-16, which is searched as str, the codec it came in.

@@ -20,9 +20,9 @@ def splice(data: Data, edits: Iterable[Edit], start: int = 0, end: int | None = 
     end = len(data) if end is None else end
     parts: list[Data] = []
     at = start
-    for edit in edits:
-        parts += data[at : edit.start], cast("Data", edit.text)
-        at = edit.end
+    for low, high, text in edits:
+        parts += data[at:low], cast("Data", text)
+        at = high
     if not parts and start == 0 and end == len(data):
         return data
     parts.append(data[at:end])
@@ -45,16 +45,16 @@ def edits(source: Source, references: Iterable[Reference], replace: Replace) -> 
             if done is not None:
                 _merge(found, tag_edits(source, done, new), done)
         elif new is not None and new != reference.url:
-            found.append(Edit(reference.start, reference.end, source.url(reference.encode(new))))
+            found.append((reference.start, reference.end, source.url(reference.encode(new))))
     data = source.data
-    return [edit for edit in found if data[edit.start : edit.end] != edit.text]
+    return [edit for edit in found if data[edit[0] : edit[1]] != edit[2]]
 
 
 def _merge(found: list[Edit], new: list[Edit], tag: Tag) -> None:
     """Add the edits of a tag; they win over URLs replaced before in the same attributes."""
     earlier = []
-    while found and found[-1].start >= tag.start:
+    while found and found[-1][0] >= tag.start:
         edit = found.pop()
-        if not any(edit.start < other.end and other.start < edit.end for other in new):
+        if not any(edit[0] < end and start < edit[1] for start, end, _ in new):
             earlier.append(edit)
-    found += sorted(earlier + new, key=lambda edit: (edit.start, edit.end))
+    found += sorted(earlier + new, key=lambda edit: edit[:2])

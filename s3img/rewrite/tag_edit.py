@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, TypeAlias
 
 from s3img.rewrite.encode import WHOLE, in_double_quotes
 from s3img.rewrite.html_attributes import Raw, raw
@@ -13,23 +13,19 @@ if TYPE_CHECKING:
     from s3img.rewrite.source import Source
 
 
-class Edit(NamedTuple):
-    """Text to put in place of a stretch."""
-
-    start: int
-    end: int
-    text: bytes | str
+Edit: TypeAlias = tuple[int, int, bytes | str]
+"""Start and end of a stretch, and the text to put in its place."""
 
 
 def tag_edits(source: Source, tag: Tag, edit: TagEdit) -> list[Edit]:
     """Return the edits of a tag: values in place, removals (of all that repeat a name), the rest behind the last."""
     code, wanted = source.code, {name.lower().encode(): value for name, value in edit.attributes.items()}
-    found = [Edit(tag.start, tag.start, source.markup(edit.before))]
+    found: list[Edit] = [(tag.start, tag.start, source.markup(edit.before))]
     after_quote, last = False, _name_end(code, tag)
     for attribute in raw(code, tag.start, tag.end):
         last = attribute.after
         if attribute.name in wanted and wanted[attribute.name] is None:
-            found.append(Edit(_removed_from(code, attribute, after_quote=after_quote), last, source.markup("")))
+            found.append((_removed_from(code, attribute, after_quote=after_quote), last, source.markup("")))
             continue
         after_quote = bool(attribute.quote)
         value = wanted.pop(attribute.name, None)
@@ -38,7 +34,7 @@ def tag_edits(source: Source, tag: Tag, edit: TagEdit) -> list[Edit]:
     added = "".join(
         f' {name.decode()}="{in_double_quotes(value)}"' for name, value in wanted.items() if value is not None
     )
-    return [*found, Edit(last, last, source.markup(added)), Edit(tag.end, tag.end, source.markup(edit.after))]
+    return [*found, (last, last, source.markup(added)), (tag.end, tag.end, source.markup(edit.after))]
 
 
 def _name_end(code: bytes, tag: Tag) -> int:
@@ -48,8 +44,8 @@ def _name_end(code: bytes, tag: Tag) -> int:
 
 def _set(source: Source, attribute: Raw, value: str) -> Edit:
     if attribute.quote or attribute.start < attribute.end:
-        return Edit(attribute.start, attribute.end, source.markup(WHOLE[attribute.quote](value)))
-    return Edit(attribute.end, attribute.after, source.markup(f'="{in_double_quotes(value)}"'))
+        return (attribute.start, attribute.end, source.markup(WHOLE[attribute.quote](value)))
+    return (attribute.end, attribute.after, source.markup(f'="{in_double_quotes(value)}"'))
 
 
 def _removed_from(code: bytes, attribute: Raw, *, after_quote: bool) -> int:

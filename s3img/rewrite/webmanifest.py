@@ -32,7 +32,7 @@ def _references(manifest: Node) -> Iterator[Reference]:
 def _sources(images: Node, kind: str) -> Iterator[Reference]:
     for image in _items(images):
         source = _get(image, "src")
-        if isinstance(source, JsonString):
+        if isinstance(source, JsonString) and source.value:
             yield json_spans.reference(source, kind)
 
 

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
+import codecs
 import re
 from typing import TYPE_CHECKING, Literal
 
 import msgspec
 
-from s3img.rewrite import charset
 from s3img.rewrite.reference import Attribute, Reference, Tag
 
 if TYPE_CHECKING:
@@ -66,10 +66,10 @@ class Piece(msgspec.Struct, frozen=True):
     form: Literal["text", "cdata", "markup"]
 
 
-def sniff(data: bytes) -> str:
-    """Return the codec of a document: byte order mark, XML declaration, UTF-8 (XML 1.0, appendix F)."""
-    declared = _DECLARED.match(data)
-    return charset.sniff(data[:3], given=declared[1].decode("ascii") if declared else None)
+def declared(data: bytes) -> str | None:
+    """Return the encoding that an XML declaration names, None without one."""
+    found = _DECLARED.match(data.removeprefix(codecs.BOM_UTF8))
+    return found[1].decode("ascii") if found else None
 
 
 def root(source: Source) -> str:

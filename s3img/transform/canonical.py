@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
 from fractions import Fraction
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 from msgspec.structs import replace
 
 from s3img.steps import Crop, Output, Radius, Side, Step
 from s3img.transform.parameters import PARAMETERS, Parameter
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator
 
 _MAX_SIDE: Final = 65_535
 """Number of px above which a side is ignored, as ImageKit documents."""
@@ -42,7 +44,8 @@ def write(steps: Iterable[Step], output: Output) -> str:
     last = ",".join([*texts[-1:], *_tokens(output, _PLAIN, _OUTPUT_PARAMETERS)])
     text = ":".join([*texts[:-1], last])
     # An encoded separator belongs to a value only in a text that has a literal one.
-    return f"{text}," if "%" in text and not {",", ":"} & {*text} else text
+    encoded = "%2C" in text or "%3A" in text
+    return f"{text}," if encoded and "," not in text and ":" not in text else text
 
 
 def _tokens(value: Step | Output, plain: Step | Output, rows: tuple[Parameter, ...]) -> Iterator[str]:

@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import difflib
 import re
-from collections.abc import Iterator, Mapping
-from typing import Any, Final, NamedTuple, TypeAlias
+from typing import TYPE_CHECKING, Any, Final, NamedTuple, TypeAlias
 from urllib.parse import unquote
 
 from s3img.errors import TransformError
-from s3img.limits import Limits
 from s3img.transform.parameters import BY_KEY, BY_NAME, PARAMETERS, PRESET, REFUSED, REFUSED_VALUES, Parameter
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
+
+    from s3img.limits import Limits
 
 Fields: TypeAlias = dict[str, Any]
 """Values by the long names of parameters."""
@@ -18,13 +21,14 @@ Fields: TypeAlias = dict[str, Any]
 MAX_TEXT: Final = 8_192
 _PREFIX = re.compile(r"tr(?::|%3A)|\??tr=", re.IGNORECASE)
 _LITERAL = re.compile(r"([,:])")
+_COLONS: Final = frozenset({":", "%3A", "%3a"})
 _ENCODED = re.compile(r"(%2C|%3A)", re.IGNORECASE)
 _RATIO_BEGIN = re.compile(r"ar-[0-9.]+")
 _RATIO_END = re.compile(r"[0-9.]+")
 
 
 class Token(NamedTuple):
-    """Hold one ``key-value``, percent-decoded, and where it begins in the text as given."""
+    """Hold one ``key-value`` and where it begins in the text as given."""
 
     text: str
     position: int
@@ -61,14 +65,11 @@ def _split(text: str) -> Iterator[list[Token]]:
     step: list[Token] = []
     for word, mark in _join_ratios(separator.split(text[position:])):
         if word:
-            step.append(_decode(word, position))
-        if step and mark in _STEP_ENDS:
+            step.append(Token(word, position))
+        if step and (mark in _COLONS or not mark):
             yield step
             step = []
         position += len(word) + len(mark)
-
-
-_STEP_ENDS: Final = frozenset({":", "%3A", "%3a", ""})
 
 
 def _join_ratios(parts: list[str]) -> Iterator[tuple[str, str]]:
@@ -77,26 +78,26 @@ def _join_ratios(parts: list[str]) -> Iterator[tuple[str, str]]:
     index = 0
     while index < len(parts):
         word, mark = parts[index], parts[index + 1]
-        if mark in _STEP_ENDS and mark and _RATIO_BEGIN.fullmatch(word) and _RATIO_END.fullmatch(parts[index + 2]):
+        if mark in _COLONS and _RATIO_BEGIN.fullmatch(word) and _RATIO_END.fullmatch(parts[index + 2]):
             word, mark = word + mark + parts[index + 2], parts[index + 3]
             index += 2
         yield word, mark
         index += 2
 
 
-def _decode(word: str, position: int) -> Token:
-    if "%" not in word:
-        return Token(word, position)
+def _decode(token: Token) -> Token:
+    if "%" not in token.text:
+        return token
     try:
-        return Token(unquote(word, errors="strict"), position)
+        return token._replace(text=unquote(token.text, errors="strict"))
     except UnicodeDecodeError:
-        raise _fault(Token(word, position), "is not UTF-8 when percent-decoded") from None
+        raise _fault(token, "is not UTF-8 when percent-decoded") from None
 
 
 def _read_step(tokens: list[Token], presets: Mapping[str, str]) -> list[Fields]:
     """Read the tokens between two ``:``; a preset may stand for several steps."""
     found: dict[str, Any] = {}
-    for token in tokens:
+    for token in map(_decode, tokens):
         key = _key(token.text)
         if key in found:
             raise _fault(token, f"gives {key} a second time in one step; separate steps with ':'")

@@ -217,7 +217,7 @@ RATIO: Final = Kind("`4-3`, `4_3`, `4:3`, expression", _read_ratio, _write_ratio
 DPR: Final = Kind("0.1 to 5, `auto`", _read_dpr, _write_number, whole(1, 5).near)
 ANGLE: Final = Kind("degrees clockwise (`N` is minus), `auto`", _read_angle, _write_number)
 TRIM: Final = Kind(
-    "`true`, 1 to 99", _read_trim, lambda value: "true" if value == DEFAULT_TRIM else str(value), _TRIM.near
+    "`true`, `false`, 1 to 99", _read_trim, lambda value: "true" if value == DEFAULT_TRIM else str(value), _TRIM.near
 )
 SHARPEN: Final = Kind(
     "nothing, 1 to 2000",

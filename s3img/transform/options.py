@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import difflib
-from collections.abc import Mapping
 from fractions import Fraction
-from typing import Any, Final, Literal, TypedDict
+from typing import TYPE_CHECKING, Any, Final, Literal, TypedDict
 
 from s3img.errors import TransformError
 from s3img.expressions import format_number
-from s3img.steps import Corner, Crop, Flip, Focus, Format
 from s3img.transform.parameters import BY_NAME
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from s3img.steps import Corner, Crop, Flip, Focus, Format
 
 _HUGE: Final = 10**9
 _FLAGS: Final = frozenset({"grayscale", "contrast", "sharpen", "unsharp"})
@@ -59,7 +62,8 @@ class Options(TypedDict, total=False):
 
 def read_options(options: Mapping[str, Any]) -> dict[str, Any]:
     """Check keyword arguments as the parser checks texts; return the values by name."""
-    return {name: _read(name, value) for name, value in options.items() if value is not None}
+    said = {name: value for name, value in options.items() if value is not None}
+    return {name: _read(name, value) for name, value in said.items() if not (value is False and name in _FLAGS)}
 
 
 def _read(name: str, value: object) -> object:
@@ -67,7 +71,7 @@ def _read(name: str, value: object) -> object:
     if row is None:
         near = next(iter(difflib.get_close_matches(name, BY_NAME, n=1)), "")
         raise TransformError(f"{name!r} is not a parameter.", token=name, suggestion=near)
-    read = False if value is False and row.name in _FLAGS else row.kind.read(_text(row.name, value))
+    read = row.kind.read(_text(name, value))
     if read is None:
         raise TransformError(f"{name}={value!r:.60} needs another value: {row.kind.words}.", token=name)
     return read

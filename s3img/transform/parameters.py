@@ -49,7 +49,7 @@ PARAMETERS: Final = (
               "w-300,h-300,c-at_max", "extended"),
     Parameter("cm", "crop", choice(MODES), "none", "Pad or cut instead of scaling to fill; wins over `c`.",
               "w-300,h-300,cm-pad_resize", "decided"),
-    Parameter("fo", "focus", choice(get_args(Focus)), "`center`", "What a crop keeps, or the side padding leaves free.",
+    Parameter("fo", "focus", choice(get_args(Focus)), "`center`", "What a crop keeps; where padding puts the picture.",
               "w-300,h-300,fo-left"),
     Parameter("x", "x", kinds.OFFSET, "by `fo`", "Left edge of an extract.", "w-300,h-200,cm-extract,x-10,y-20",
               "decided"),
@@ -81,8 +81,8 @@ PARAMETERS: Final = (
     Parameter("o", "opacity", whole(0, 100), "100", "Opacity in per cent.", "o-50"),
     Parameter("bg", "background", kinds.COLOR, "black for padding, else none", "Colour behind padding, new corners and "
               "transparency.", "w-300,h-300,cm-pad_resize,bg-F3F3F3"),
-    Parameter("f", "format", choice(get_args(Format), aliases={"jpg": "jpeg"}), "`auto`", "Format of the result; `auto` "
-              "takes what the client accepts, `orig` the source's.", "w-300,f-webp"),
+    Parameter("f", "format", choice(get_args(Format), aliases={"jpg": "jpeg"}), "`auto`", "Format of the result; "
+              "`auto` takes what the client accepts, `orig` the source's.", "w-300,f-webp"),
     Parameter("q", "quality", whole(1, 100), "by format, from the configuration", "Quality of a lossy format.",
               "w-300,q-60", "extended"),
     Parameter("lo", "lossless", kinds.BOOLEAN, "`false`", "Loses nothing, in WebP, AVIF and PNG.", "w-300,lo-true"),

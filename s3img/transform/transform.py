@@ -2,18 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
-from typing import Any, Final, Self, Unpack
+from typing import TYPE_CHECKING, Any, Final, Self, Unpack
 
 import msgspec
 from msgspec.structs import asdict, force_setattr, replace
 
 from s3img.errors import TransformError
 from s3img.geometry import LIMITS, NO_HINTS, Hints, Plan, Size, plans
-from s3img.limits import Limits
 from s3img.steps import Format, Output, Step
 from s3img.transform import canonical, grammar
 from s3img.transform.options import Options, read_options
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping
+
+    from s3img.limits import Limits
 
 _NO_PRESETS: Final[Mapping[str, str]] = {}
 _OUTPUT_NAMES: Final = frozenset(Output.__struct_fields__)

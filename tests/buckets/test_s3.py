@@ -76,6 +76,16 @@ def test_put_signs_the_content_and_sends_one_checksum() -> None:
     assert [name for name in headers if "checksum" in name or name in {"x-amz-trailer", "content-encoding"}] == []
 
 
+def test_aws_gets_its_own_checksum(monkeypatch: pytest.MonkeyPatch) -> None:
+    with stub_store() as store:
+        monkeypatch.setenv("http_proxy", store.endpoint_url)
+        options = store.options(endpoint_url="http://s3.us-east-1.amazonaws.com")
+        open_bucket("s3://pics", options).put("a.png", b"pixels", media_type="image/png")
+    headers = store.requests[0].headers
+    assert headers["x-amz-checksum-sha256"] == base64.b64encode(hashlib.sha256(b"pixels").digest()).decode()
+    assert not {"content-md5", "x-amz-trailer", "x-amz-checksum-crc32"} & set(headers)
+
+
 def test_put_sends_no_acl_and_asks_for_nothing_else() -> None:
     with stub_store() as store:
         open_bucket("s3://pics/docs", store.options()).put("a b.png", b"x", media_type="image/png")

@@ -17,7 +17,7 @@ from urllib.parse import urlsplit
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
-STALL = 3.0
+STALL = 2.5
 """Seconds of silence; the tests' clients wait less."""
 
 _ERRORS = {

@@ -163,7 +163,7 @@ def _configured(folder: Path, ports: list[int]) -> tuple[S3Server, list[str]]:
     arguments = [f"-{name}={port}" for name, port in zip(names, ports, strict=True)]
     arguments += [f"-dir={folder}", "-ip=127.0.0.1", "-ip.bind=127.0.0.1", "-master.telemetry=false"]
     arguments += ["-webdav=false", "-admin.ui=false", "-s3.port.iceberg=0", "-s3.port.lance=0"]
-    arguments += ["-s3.autoCreateBucket=false", "-s3.domainName=s3.localhost", "-volume.preStopSeconds=0"]
+    arguments += ["-s3.autoCreateBucket=false", "-s3.domainName=s3.localhost"]
     arguments += [f"-s3.config={folder}/identities.json", f"-s3.cert.file={folder}/cert.pem"]
     arguments += [f"-s3.key.file={folder}/key.pem"]
     https = f"https://127.0.0.1:{ports[1]}"
@@ -192,12 +192,9 @@ def _stores(server: S3Server) -> bool:
 
 
 def _stop(process: subprocess.Popen[bytes], ports: list[int]) -> None:
-    process.terminate()
-    try:
-        process.wait(20)
-    except subprocess.TimeoutExpired:
-        process.kill()
-        process.wait(20)
+    """End the server at once: nobody needs its data, and it leaves its sockets behind in any case."""
+    process.kill()
+    process.wait(30)
     for port in ports:
         for left in Path("/tmp").glob(f"seaweedfs-*-{port}.sock"):
             left.unlink(missing_ok=True)

@@ -1,0 +1,61 @@
+"""Write the generated tables of ``transforms.md`` from the code: ``python docs/generate_transforms.py``."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from s3img.transform import Transform
+from s3img.transform.parameters import PARAMETERS, PRESET, REFUSED, REFUSED_VALUES
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+PAGE = Path(__file__).with_name("transforms.md")
+PICTURES = PAGE.parent / "images" / "transforms"
+SOURCE = (1200, 800)
+STATUS = {"same": "as documented", "extended": "as documented, and more", "decided": "documented in part"}
+
+
+def parameters() -> Iterator[str]:
+    """Yield the table of parameters, one row each, with the size that its example gives."""
+    yield "| key | long name | values | default | meaning | ImageKit | example | gives |"
+    yield "|---|---|---|---|---|---|---|---|"
+    for row in PARAMETERS:
+        width, height = Transform.parse(row.example).output_size(SOURCE)
+        yield (
+            f"| `{row.key}` | `{row.name}` | {row.kind.values} | {row.default} | {row.meaning} "
+            f"| {STATUS[row.status]} | `{row.example}`{picture(row.key)} | {width}x{height} |"
+        )
+    yield f"| `{PRESET}` | `preset` | name | none | What the configuration's preset says. | {STATUS['same']} | | |"
+
+
+def picture(key: str) -> str:
+    """Return the picture of an example, where one was rendered."""
+    file = PICTURES / f"{key}.webp"
+    return f"<br>![{key}]({file.relative_to(PAGE.parent).as_posix()})" if file.exists() else ""
+
+
+def refused() -> Iterator[str]:
+    """Yield the table of what ImageKit knows and s3img refuses."""
+    yield "| refused | what it is |"
+    yield "|---|---|"
+    for what in dict.fromkeys(REFUSED.values()):
+        yield f"| {', '.join(f'`{key}`' for key, name in REFUSED.items() if name == what)} | {what} |"
+    for key, values in REFUSED_VALUES.items():
+        yield f"| {', '.join(f'`{key}-{value}`' for value in values)} | values of `{key}` |"
+
+
+def page(text: str) -> str:
+    """Return the page with its tables as the code has them."""
+    for name, rows in {"parameters": parameters(), "refused": refused()}.items():
+        begin, end = f"<!-- {name}: generated -->\n", f"<!-- /{name} -->"
+        text = re.sub(
+            f"(?<={begin}).*?(?={end})", lambda _, rows=rows: "".join(f"{row}\n" for row in rows), text, flags=re.DOTALL
+        )
+    return text
+
+
+if __name__ == "__main__":
+    PAGE.write_text(page(PAGE.read_text("utf-8")), "utf-8")
