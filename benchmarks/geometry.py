@@ -37,8 +37,7 @@ def main() -> None:
             partial(parse_and_size, text),
             partial(str, transform),
         )
-        cells = map(rate, calls)
-        print(f"| `{text}` | " + " | ".join(f"{cell:,.0f}/s" for cell in cells) + " |")
+        print(f"| `{text}` | " + " | ".join(f"{rate(call):,.0f}/s" for call in calls) + " |")
     print(f"\nCPython {platform.python_version()}, {platform.machine()}, median of {ROUNDS} runs, CPU time.")
 
 

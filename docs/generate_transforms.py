@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -10,7 +9,7 @@ from s3img.transform import Transform
 from s3img.transform.parameters import PARAMETERS, PRESET, REFUSED, REFUSED_VALUES
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterable, Iterator
 
 PAGE = Path(__file__).with_name("transforms.md")
 PICTURES = PAGE.parent / "images" / "transforms"
@@ -49,12 +48,14 @@ def refused() -> Iterator[str]:
 
 def page(text: str) -> str:
     """Return the page with its tables as the code has them."""
-    for name, rows in {"parameters": parameters(), "refused": refused()}.items():
-        begin, end = f"<!-- {name}: generated -->\n", f"<!-- /{name} -->"
-        text = re.sub(
-            f"(?<={begin}).*?(?={end})", lambda _, rows=rows: "".join(f"{row}\n" for row in rows), text, flags=re.DOTALL
-        )
-    return text
+    return with_table(with_table(text, "parameters", parameters()), "refused", refused())
+
+
+def with_table(text: str, name: str, rows: Iterable[str]) -> str:
+    """Return the page with the rows between the two comments of that name."""
+    begin, end = f"<!-- {name}: generated -->\n", f"<!-- /{name} -->"
+    head, _, rest = text.partition(begin)
+    return "".join([head, begin, *(f"{row}\n" for row in rows), end, rest.partition(end)[2]])
 
 
 if __name__ == "__main__":

@@ -95,9 +95,9 @@ class SyncResult:
 
     @property
     def exit_code(self) -> int:
-        """0, or the code of the failure that stands in the way of the others: credentials, store, file."""
+        """0, or the code of the worst failure: credentials before the store before a file."""
         codes = {error.exit_code for error in self.failed.values()}
-        return next((code for code in (4, 5, 3) if code in codes), max(codes, default=0))
+        return next((code for code in (4, 5) if code in codes), max(codes, default=0))
 
 
 def plan(uploads: Iterable[Upload], present: Mapping[str, int]) -> SyncPlan:

@@ -61,6 +61,11 @@ def test_other_texts_are_no_expressions(text: str) -> None:
     assert Expression.parse(text) is None
 
 
+def test_numbers_that_grow_without_end_are_an_error() -> None:
+    with pytest.raises(TransformError, match="no value"):
+        value("iw" + "_mul_999999.999999" * 16)
+
+
 def test_an_expression_of_too_many_operators_is_none() -> None:
     assert Expression.parse("_add_".join(["1"] * 17)) is not None
     assert Expression.parse("_add_".join(["1"] * 18)) is None

@@ -80,3 +80,9 @@ def test_of_merges_a_preset() -> None:
 
 def test_of_has_a_name_for_every_parameter() -> None:
     assert set(Options.__annotations__) == set(BY_NAME)
+
+
+def test_format_and_quality_are_those_of_the_result() -> None:
+    transform = Transform.parse("w-300,f-jpg,q-50:q-60")
+    assert (transform.format, transform.quality) == ("jpeg", 60)
+    assert (Transform().format, Transform().quality) == ("auto", None)

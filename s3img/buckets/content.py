@@ -12,7 +12,7 @@ from s3img.errors import AssetError
 if TYPE_CHECKING:
     from types import TracebackType
 
-AGAIN = "Run the command again once nothing writes to it."
+_AGAIN = "Run the command again once nothing writes to it."
 
 
 class CheckedReader:
@@ -56,7 +56,7 @@ class CheckedReader:
 def changed(path: str) -> AssetError:
     """Report a file whose bytes are no longer those that were planned."""
     return AssetError(
-        f"{path or 'The content'}: changed between planning and upload; not uploaded.", path=path, fix=AGAIN
+        f"{path or 'The content'}: changed between planning and upload; not uploaded.", path=path, fix=_AGAIN
     )
 
 

@@ -143,7 +143,8 @@ class S3Bucket:
             names: DeleteTypeDef = {"Objects": [{"Key": self._base + key} for key in keys], "Quiet": True}
             answer = self._connected().delete_objects(Bucket=self._address.bucket, Delete=names)
         for error in answer.get("Errors", ()):
-            raise from_answer({"Error": error}, self._call("delete", error.get("Key", "")), key_id=self._key_id)
+            key = error.get("Key", "").removeprefix(self._base)
+            raise from_answer({"Error": error}, self._call("delete", key), key_id=self._key_id)
 
     def _delete_each(self, keys: Iterable[str]) -> None:
         for key in keys:
@@ -158,10 +159,10 @@ class S3Bucket:
         except S3ImgError:
             raise
         except Exception as error:  # botocore, urllib3, http.client and OpenSSL share no base class
-            raise explain(error, self._call(action, self._base + key), self._key_id) from None
+            raise explain(error, self._call(action, key), self._key_id) from None
 
     def _call(self, action: str, key: str) -> Call:
-        return Call(action, f"s3://{self._address.bucket}", self._options.endpoint_url, key)
+        return Call(action, self.name, self._options.endpoint_url, key)
 
     def _connected(self) -> S3Client:
         with self._lock:
@@ -198,14 +199,14 @@ def _checksum(data: bytes, client: S3Client) -> dict[str, Any]:
     return {"ContentMD5": base64.b64encode(hashlib.md5(data, usedforsecurity=False).digest()).decode()}
 
 
+class NoETagError(Exception):
+    """A PUT was answered without an ETag; explained like botocore's own errors."""
+
+
 def _require_etag(answer: Mapping[str, Any]) -> None:
     """Tell a store from a web server that answers 200 to anything: every store names the object's ETag."""
     if not answer.get("ETag"):
         raise NoETagError
-
-
-class NoETagError(Exception):
-    """A PUT was answered without an ETag; explained like botocore's own errors."""
 
 
 def _size(source: Path | bytes) -> int:

@@ -182,6 +182,7 @@ _BY_CLASS: dict[str, Cause] = {
             "Check that endpoint_url ({endpoint}) is the S3 interface, not a console or a website.",
         ),
     ),
+    "UnicodeEncodeError": Cause(BucketError, "the key is not valid Unicode", "Rename the file: its name is not UTF-8."),
     **dict.fromkeys(
         ("NoRegionError", "InvalidRegionError", "UnknownRegionError"),
         Cause(BucketError, "the region is missing or not valid", 'Set region (`region = "eu-central-1"`).'),

@@ -33,8 +33,11 @@ _SECRETS = re.compile(
 )
 
 
+_CODE = re.compile(r"[\w.-]{1,64}")
+
+
 class Call(NamedTuple):
-    """One request: ``action`` of the protocol, the bucket's display name and endpoint, the full key or prefix."""
+    """One request: ``action`` of the protocol, the bucket's address and endpoint, the key or prefix below it."""
 
     action: str
     bucket: str
@@ -65,6 +68,7 @@ def from_answer(response: Mapping[str, Any], call: Call, *, operation: str = "",
     refusal = response.get("Error", {})
     status = str(response.get("ResponseMetadata", {}).get("HTTPStatusCode", ""))
     code = str(refusal.get("Code") or status)
+    code = code if _CODE.fullmatch(code) else status
     said = scrub(str(refusal.get("Message") or ""), key_id).strip().rstrip(".")
     cause = causes.ROLE if operation == "AssumeRole" else causes.of_store(code, status)
     facts = {
@@ -72,7 +76,7 @@ def from_answer(response: Mapping[str, Any], call: Call, *, operation: str = "",
         "region": _region(response, refusal),
         "said": said or "no reason",
     }
-    return _failure(cause, call, code=scrub(code, key_id), facts=facts)
+    return _failure(cause, call, code=code, facts=facts)
 
 
 def _from_client(error: Exception, call: Call) -> BucketError:

@@ -11,6 +11,7 @@ from PIL import Image
 from s3img.imaging.color import has_alpha
 from s3img.imaging.decode import Decoded, decoder, flag_alpha, pillow_errors
 from s3img.imaging.encode import WEBP_METHOD, Encoding, buffered, check_encoder, palette
+from s3img.imaging.probing import check_frames
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -20,11 +21,13 @@ if TYPE_CHECKING:
 
     from s3img.imaging.deadline import Deadline
     from s3img.imaging.model import ImageInfo
+    from s3img.limits import Limits
 
 
 _KEEPING: Final = frozenset({"gif", "webp", "avif"})
 _NEVER: Final = 2**31 - 1  # no key frames in between, as libvips writes WebP: smaller and faster
 _ENDLESS: Final = re.compile(rb"((?:mvhd.{24}|tkhd.{28}))\xff{8}", re.DOTALL)
+_AVIF_SPEED: Final = 7  # 6 takes ten times as long for as many bytes
 _UNTIMED: Final = 100  # ms; what browsers show a frame for that states no duration
 
 
@@ -52,9 +55,12 @@ def keeps_animation(info: ImageInfo, target: str) -> bool:
 
 
 def load_animation(
-    fp: BinaryIO, info: ImageInfo, finish: Callable[[Decoded], Image.Image], deadline: Deadline
+    fp: BinaryIO, info: ImageInfo, finish: Callable[[Decoded], Image.Image], *, limits: Limits, deadline: Deadline
 ) -> Animation:
-    """Decode every frame, composed as a viewer shows it; ``finish`` makes each the picture that is kept."""
+    """Decode every frame, composed as a viewer shows it; ``finish`` makes each the picture that is kept.
+
+    Raises ``ImageTooLarge`` at the first frame if all of them would be more than ``frame_pixels``.
+    """
     durations: list[int] = []
     frames: list[Image.Image] = []
     with decoder(fp, info) as image, pillow_errors("The animation can't be decoded"):
@@ -66,6 +72,7 @@ def load_animation(
             stored = float(frame.width), float(frame.height)
             decoded = Decoded(frame, (info.width, info.height), stored, info.orientation, profile)
             frames.append(finish(decoded))
+            check_frames(frames[0].size, info.frames, limits)
             durations.append(round(image.info.get("duration") or 0))
         return Animation(tuple(frames), tuple(durations), _plays(image))
 
@@ -126,7 +133,7 @@ def _gif(animation: Animation, encoding: Encoding) -> bytes:
 
 def _avif(animation: Animation, encoding: Encoding) -> bytes:
     timed = Animation(animation.frames, tuple(d or _UNTIMED for d in animation.durations), animation.plays)
-    data = _save(timed, "AVIF", encoding.avif_settings)
+    data = _save(timed, "AVIF", encoding.avif_settings(_AVIF_SPEED))
     return _limit_plays(data, timed.plays * sum(timed.durations)) if timed.plays else data
 
 

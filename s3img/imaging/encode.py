@@ -55,10 +55,9 @@ class Encoding:
         """Return the quality in force."""
         return self.quality or DEFAULT_QUALITY.get(self.format, 0)
 
-    @property
-    def avif_settings(self) -> dict[str, int]:
-        """Return quality and effort; one thread, so that the bytes don't depend on the machine's processors."""
-        return {"quality": self.effective_quality, "speed": 6 if self.profile == "build" else 9, "max_threads": 1}
+    def avif_settings(self, speed: int) -> dict[str, int]:
+        """Return quality and effort, ``speed`` for a build; one thread, so that bytes don't depend on the machine."""
+        return {"quality": self.effective_quality, "speed": speed if self.profile == "build" else 9, "max_threads": 1}
 
     @property
     def metadata(self) -> dict[str, Any]:
@@ -138,7 +137,7 @@ def _webp(image: Image.Image, encoding: Encoding) -> bytes:
 
 
 def _avif(image: Image.Image, encoding: Encoding) -> bytes:
-    return buffered(image, "AVIF", {**encoding.avif_settings, **encoding.metadata})
+    return buffered(image, "AVIF", {**encoding.avif_settings(6), **encoding.metadata})
 
 
 def _png(image: Image.Image, encoding: Encoding) -> bytes:

@@ -21,8 +21,7 @@ def choose_format(wanted: Format, info: ImageInfo, accept: Collection[str] | Non
     """Return the format for what is ``wanted``.
 
     ``auto`` is the most modern of what a client accepts (media types), else the source's own where every browser
-    shows it, else PNG with transparency and JPEG without, GIF for an animation. An animation becomes WebP rather
-    than AVIF, which costs many times as much to make. Without knowledge of a client (None), like ``orig``, it is the
+    shows it, else PNG with transparency and JPEG without, GIF for an animation. Without knowledge of a client (None), like ``orig``, it is the
     source's own where that can be written.
     """
     if wanted not in {"auto", "orig"}:
@@ -32,7 +31,7 @@ def choose_format(wanted: Format, info: ImageInfo, accept: Collection[str] | Non
         own = info.format in encoders() and fitting
     else:
         for name in _MODERN:
-            if MEDIA_TYPES[name] in accept and name in encoders() and not (info.animated and name == "avif"):
+            if MEDIA_TYPES[name] in accept and name in encoders():
                 return name
         own = info.format in _EVERYWHERE and fitting
     return info.format if own else _plain(info, alpha=alpha)

@@ -152,7 +152,9 @@ def _encoded(picture: Image.Image, target: Target) -> Rendered:
 def _moving(fp: BinaryIO, info: ImageInfo, numbered: Numbered, limits: Limits) -> Iterator[tuple[int, Outcome]]:
     """Yield the outcomes of animated targets; the frames of one rung at a time are held."""
     rungs = _rungs(numbered)
-    animation = load_animation(fp, info, partial(_top, size=rungs[0][0]), Deadline(limits.seconds))
+    animation = load_animation(
+        fp, info, partial(_top, size=rungs[0][0]), limits=limits, deadline=Deadline(limits.seconds)
+    )
     for size, members in rungs:
         animation = animation.map(partial(resize, size=size))
         for index, target in members:

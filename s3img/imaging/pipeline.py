@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Final
 
 from s3img.errors import UnsupportedImage
 from s3img.geometry import Hints, plans
-from s3img.imaging.animation import Animation, encode_animation, keeps_animation, load_animation
+from s3img.imaging.animation import encode_animation, keeps_animation, load_animation
 from s3img.imaging.chain import Chain, changes
 from s3img.imaging.color import has_alpha
 from s3img.imaging.deadline import Deadline
@@ -85,9 +85,9 @@ class _Work:
         steps = self.transform.steps
         planned = plans(size, steps, hints=self.hints, limits=self.limits)
         deadline = Deadline(self.limits.seconds)
-        keep = self.transform.output.color_profile or self.transform.output.metadata
-        chain = Chain(steps, size, self.hints, self.limits, deadline, keep)
         moving = keeps_animation(self.info, self._format(alpha=self.info.alpha))
+        keep = (self.transform.output.color_profile or self.transform.output.metadata) and not moving
+        chain = Chain(steps, size, self.hints, self.limits, deadline, keep)
         rendered = self._moving(fp, chain) if moving else self._still(fp, chain)
         pairs = zip(steps, planned, strict=True)
         if any(changes(step, result, alpha=self.info.alpha) for step, result in pairs):
@@ -110,7 +110,7 @@ class _Work:
 
     def _moving(self, fp: BinaryIO, chain: Chain) -> Rendered:
         encoding = self._encoding(self._format(alpha=self.info.alpha))
-        animation: Animation = load_animation(fp, self.info, chain.run, chain.deadline)
+        animation = load_animation(fp, self.info, chain.run, limits=self.limits, deadline=chain.deadline)
         data = encode_animation(animation, encoding)
         return Rendered(data, MEDIA_TYPES[encoding.format], *animation.size)
 

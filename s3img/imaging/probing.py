@@ -103,8 +103,15 @@ def check_pixels(info: ImageInfo, limits: Limits) -> None:
     size = f"{info.width} x {info.height}"
     if pixels > limits.input_pixels:
         raise too_large("input_pixels", f"The image has {size} = {pixels:,} px", limits.input_pixels)
-    if info.animated and pixels * info.frames > limits.frame_pixels:
-        what = f"The animation has {info.frames:,} frames of {size} = {pixels * info.frames:,} px"
+    if info.animated:
+        check_frames((info.width, info.height), info.frames, limits)
+
+
+def check_frames(size: tuple[int, int], frames: int, limits: Limits) -> None:
+    """Raise ``ImageTooLarge`` for an animation of more px than ``frame_pixels``."""
+    pixels = size[0] * size[1] * frames
+    if pixels > limits.frame_pixels:
+        what = f"The animation has {frames:,} frames of {size[0]} x {size[1]} = {pixels:,} px"
         raise too_large("frame_pixels", what, limits.frame_pixels)
 
 

@@ -28,10 +28,9 @@ _CLOSE_P = frozenset(
     b"xmp".split()
 )
 # after an unclosed <svg>, the end tag of one of these most likely belongs to an element around it
-_AROUND = (_BREAK_OUT | _CLOSE_P | frozenset(b"a button font label select tbody td tfoot th thead tr".split())) - {
-    b"body",
-    b"head",
-}
+_AROUND = (_BREAK_OUT | _CLOSE_P | frozenset(b"a button font label tbody td tfoot th thead tr".split())) - frozenset(
+    b"body head plaintext xmp".split()
+)
 
 
 class Element(NamedTuple):

@@ -146,7 +146,7 @@ def test_delete_names_the_object_that_could_not_be_removed() -> None:
         pytest.raises(BucketError, match=r"s3:DeleteObject") as caught,
     ):
         open_bucket("s3://pics/docs", store.options()).delete(["a", "b"])
-    assert caught.value.key == "docs/b"
+    assert (caught.value.bucket, caught.value.key) == ("s3://pics/docs", "b")
 
 
 def test_one_client_serves_all_threads(moto_bucket: TestBucket) -> None:

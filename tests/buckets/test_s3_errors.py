@@ -139,6 +139,17 @@ def test_an_answer_of_a_store_is_explained(answer: Answer, kind: type[BucketErro
     assert "'pic/cat.png'" in error.message
 
 
+def test_a_key_that_is_not_unicode_is_explained() -> None:
+    with stub_store() as store, pytest.raises(BucketError, match="not UTF-8"):
+        open_bucket("s3://pics", store.options()).put("caf\udce9.png", b"x", media_type="image/png")
+
+
+def test_an_error_names_the_key_as_the_caller_does() -> None:
+    with stub_store(Answer.error(404, "NoSuchKey")) as store:
+        error = failure(open_bucket("s3://pics/docs", store.options()), "get")
+    assert (error.bucket, error.key) == ("s3://pics/docs", "pic/cat.png")
+
+
 def test_a_denied_head_is_not_taken_for_a_missing_object() -> None:
     error = answered(Answer(403, b"", {}), "head")
     assert (type(error), error.code) == (AccessDenied, "403")

@@ -7,7 +7,9 @@ from typing import Any
 import pytest
 from PIL import Image
 
+from s3img.errors import ImageTooLarge
 from s3img.imaging import Target, probe, render, render_ladder
+from s3img.limits import Limits
 from s3img.transform import Transform
 
 DURATIONS = [50, 70, 200, 90]
@@ -95,3 +97,11 @@ def test_an_apng_stays_one_in_its_own_format(make: Any) -> None:
     source = make.animate(make.moving(3), "png", duration=50, loop=3)
     result = make.decode(render(source, Transform.parse("w-20")).data)
     assert (result.format, result.n_frames, result.info["loop"]) == ("PNG", 3, 3)
+
+
+@pytest.mark.parametrize("text", ["w-4000,f-webp", "w-4000,f-gif"])
+def test_an_animation_that_grows_above_the_limit_is_refused(make: Any, text: str) -> None:
+    source = make.animate(make.moving(4), "gif", duration=50)
+    with pytest.raises(ImageTooLarge) as caught:
+        render(source, Transform.parse(text), limits=Limits(frame_pixels=4 * 4000 * 3000 - 1))
+    assert caught.value.limit == "frame_pixels"

@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import pytest
 
-from s3img.rewrite import find_references, rewrite
+from s3img.rewrite import find_references
 
 TYPE = "text/markdown"
 
@@ -117,7 +117,7 @@ NEAR_CODE = {
 
 PYTHON_MARKDOWN = {
     "admonition": ('!!! note "x"\n\n    ![](a)\n\n        ![](code)\n', ["a"]),
-    "details and tabs": ("??? tip\n    ![](a)\n\n=== \"b\"\n\n    - c\n\n        ![](d)\n", ["a", "d"]),
+    "details and tabs": ('??? tip\n    ![](a)\n\n=== "b"\n\n    - c\n\n        ![](d)\n', ["a", "d"]),
     "fence in a tab": ('=== "a"\n\n    ``` md\n    ![](b)\n    ```\n\n    ![](c)\n', ["c"]),
     "definition list": ("a\n:   b\n\n    ![](c)\n", ["c"]),
     "markdown in HTML": ("<figure markdown>\n  ![](a)\n  <figcaption>![](b)</figcaption>\n</figure>", ["a"]),
