@@ -21,8 +21,8 @@ def choose_format(wanted: Format, info: ImageInfo, accept: Collection[str] | Non
     """Return the format for what is ``wanted``.
 
     ``auto`` is the most modern of what a client accepts (media types), else the source's own where every browser
-    shows it, else PNG with transparency and JPEG without, GIF for an animation. Without knowledge of a client (None), like ``orig``, it is the
-    source's own where that can be written.
+    shows it, else PNG with transparency and JPEG without, GIF for an animation. Without knowledge of a client
+    (None), like ``orig``, it is the source's own where that can be written.
     """
     if wanted not in {"auto", "orig"}:
         return wanted

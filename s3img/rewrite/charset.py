@@ -6,7 +6,7 @@ import codecs
 import re
 from functools import lru_cache
 
-from s3img.rewrite.html_grammar import ATTRIBUTE, COMMENT_SNIFFED, TAG_OPEN_SNIFFED
+from s3img.rewrite.html_grammar import ATTRIBUTE, UP_TO_META
 
 # Labels that Python does not know or takes for another encoding (https://encoding.spec.whatwg.org/#names-and-labels).
 _LABELS = {
@@ -85,18 +85,12 @@ def _at_charset(data: bytes) -> str | None:
 
 def _meta(head: bytes) -> str | None:
     """Return the codec that a ``<meta>`` declares (https://html.spec.whatwg.org/#prescan-a-byte-stream…)."""
-    at = head.find(b"<")
-    while at >= 0:
-        if comment := COMMENT_SNIFFED.match(head, at):
-            at = comment.end()
-        elif tag := TAG_OPEN_SNIFFED.match(head, at):
-            at, attributes = _attributes(head, tag.end())
-            found = _declaration(attributes) if (tag[1] or b"").lower() == b"meta" else None
-            if found is not None:
-                return found
-        else:
-            at += 1
-        at = head.find(b"<", at)
+    at = 0
+    while (skipped := UP_TO_META.match(head, at)) and skipped.end() < len(head):
+        at, attributes = _attributes(head, skipped.end() + len(b"<meta"))
+        found = _declaration(attributes)
+        if found is not None:
+            return found
     return None
 
 

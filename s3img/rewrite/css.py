@@ -51,8 +51,15 @@ _NEXT = re.compile(
 """Everything up to and with the parenthesis of the next ``url(`` or ``image-set(`` that counts."""
 
 _ARGUMENT = re.compile(
-    rb"""%b(?:"(%b)(?:"|\Z)|'(%b)(?:'|\Z)|((?:%b|\\[^\n\f\r])*+)(?=%b(?:\)|\Z)))"""
-    % (_SPACE, _DOUBLE, _SINGLE, rb"""[^"'()\\\t\n\f\r \x00-\x08\x0b\x0e-\x1f\x7f]++""", _SPACE)
+    rb"""%b(?:"(%b)(?:"|\Z)|'(%b)(?:'|\Z)|((?:%b|\\%b)*+)(?=%b(?:\)|\Z)))"""
+    % (
+        _SPACE,
+        _DOUBLE,
+        _SINGLE,
+        rb"""[^"'()\\\t\n\f\r \x00-\x08\x0b\x0e-\x1f\x7f]++""",
+        rb"(?:[0-9a-fA-F]{1,6}+(?:\r\n|[\t\n\f\r ])?+|[^\n\f\r])",
+        _SPACE,
+    )
 )
 """The argument of ``url(``: group 1 or 2 a string by its quote, 3 a bare URL."""
 

@@ -63,8 +63,9 @@ class _Html:
 
     def _character(self, found: re.Match[bytes]) -> bytes | str:
         character = xml_spans.character(found)
-        charset = self._source.charset
-        return character.encode(charset, "xmlcharrefreplace") if charset else character
+        if isinstance(self._source.data, str):
+            return character
+        return character.encode(self._source.charset, "xmlcharrefreplace")
 
     def _add(self, part: bytes | str, start: int, end: int, piece: Piece, *, same: bool) -> None:
         self._parts.append(part)
@@ -89,9 +90,9 @@ class _Html:
 
     def _joined(self) -> Source:
         parts: list[Any] = self._parts
-        if self._source.charset:
-            return from_bytes(b"".join(parts), self._source.charset)
-        return from_text("".join(parts))
+        if isinstance(self._source.data, str):
+            return from_text("".join(parts))
+        return from_bytes(b"".join(parts), self._source.charset)
 
 
 def _off(reference: Reference, at: int) -> Tag | None:

@@ -51,9 +51,12 @@ SKIP = re.compile(
 CSS_FUNCTION = re.compile(rb"\((?:(?<=[uU][rR][lL]\()|(?<=[iI][mM][aA][gG][eE]-[sS][eE][tT]\())")
 """The parenthesis of `url(` or `image-set(`: only then can style declarations name an image."""
 
-COMMENT_SNIFFED = re.compile(rb"<!--(?:-?>|.*?-->)", re.DOTALL)
-TAG_OPEN_SNIFFED = re.compile(rb"</?([a-zA-Z][^%b/>]*+)(?=[%b/])|<[!/?]()[^>]*+>" % (WS, WS))
-"""Comments and tags of the encoding sniffer, which is simpler than the tokenizer."""
+UP_TO_META = re.compile(
+    rb"(?:[^<]++|<!--(?:-?>|.*?(?:-->|\Z))|<(?!meta[%b/])(?:/?+[a-z][^%b/>]*+%b>?+|[!/?][^>]*+>?+)?+)*+"
+    % (WS, WS, _ATTRIBUTES),
+    re.IGNORECASE | re.DOTALL,
+)
+"""Everything before the next `<meta` that the encoding sniffer sees; it knows comments and tags, no raw text."""
 
 
 def any_of(letters: Iterable[int]) -> bytes:

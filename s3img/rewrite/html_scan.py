@@ -213,6 +213,6 @@ class Scanner(Constructs):
         if not opened:
             return start
         at = self._start_tag(name, start, tag.end(1))
-        if not self._stopped and name not in self._elements.roles:
+        if not self._stopped and self._elements.roles.get(name) in (None, Role.PICTURE):
             opened.open_html(name)
         return at

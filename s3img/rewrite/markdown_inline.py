@@ -59,7 +59,7 @@ class InlineScanner:
     r"""Collect images, links and raw HTML of one block after the other.
 
     An image in the text of an image is part of its ``alt``, hence not collected; nor is anything in code spans,
-    autolinks and math (``$…$``, ``$$…$$``, ``\\(…\\)``, ``\\[…\\]``). Dollars next to words and blanks are prices.
+    autolinks and math (``$…$``, ``$$…$$``, ``\(…\)``, ``\[…\]``). Dollars next to words and blanks are prices.
     """
 
     def __init__(self, source: Source, code: str, labels: Container[str]) -> None:

@@ -146,6 +146,13 @@ def test_feed_replacement_arrives_through_both_layers(form: str, url: str) -> No
     assert [found.url for found in find_references(inner, "text/html")] == [arrived]
 
 
+@pytest.mark.parametrize("charset", ["utf-16", "windows-1252", "shift_jis"])
+def test_feed_of_another_encoding_is_rewritten(charset: str) -> None:
+    text = rss("<description>&lt;img src='a.png'></description>").replace("é", "ソ" if charset == "shift_jis" else "é")
+    new = rewrite(text.encode(charset), RSS, lambda _: "n.png", charset=charset)
+    assert new.decode(charset) == text.replace("a.png", "n.png")
+
+
 def test_feed_replacement_in_elements_is_xml() -> None:
     new = rewrite(rss("<description><img src='a.png'/></description>"), RSS, lambda _: "a<&'\"")
     image = ElementTree.fromstring(new.encode()).find("channel/item/description/img")

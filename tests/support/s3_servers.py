@@ -93,7 +93,7 @@ def moto_server() -> Iterator[S3Server]:
 
 @pytest.fixture(scope="session")
 def seaweedfs(tmp_path_factory: pytest.TempPathFactory) -> Iterator[S3Server]:
-    with _seaweedfs(tmp_path_factory.mktemp("seaweedfs")) as server:
+    with running_seaweedfs(tmp_path_factory.mktemp("seaweedfs")) as server:
         yield server
 
 
@@ -131,7 +131,7 @@ def free_ports(count: int) -> list[int]:
 
 
 @contextmanager
-def _seaweedfs(folder: Path) -> Iterator[S3Server]:
+def running_seaweedfs(folder: Path) -> Iterator[S3Server]:
     """Start ``weed mini``; try again with other ports when one was taken in between."""
     weed = shutil.which("weed", path=sysconfig.get_path("scripts")) or shutil.which("weed")
     if weed is None:
