@@ -7,9 +7,12 @@ that sharp's own benchmark and the issues name are made from one of them: 13 meg
 from __future__ import annotations
 
 import subprocess
-from pathlib import Path
+from typing import TYPE_CHECKING
 
 from PIL import Image, ImageDraw
+
+if TYPE_CHECKING:
+    from pathlib import Path
 
 PACKAGE = "lomiri-wallpapers-16.04"
 PHOTO = "Dragonfly_by_Bolly.jpg"

@@ -11,7 +11,10 @@ import sys
 import time
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from types import ModuleType
 
 Task = dict[str, Any]
 Engine = Callable[[bytes, Task], list[bytes]]
@@ -43,7 +46,7 @@ def pyvips_engine() -> Engine:
     return run
 
 
-def _vips_one(pyvips: Any, data: bytes, o: Task) -> bytes:
+def _vips_one(pyvips: ModuleType, data: bytes, o: Task) -> bytes:
     fit = {"height": o["height"], "crop": "centre"} if o["height"] else {"height": 10_000_000}
     pages = "n=-1" if data[:3] == b"GIF" else ""
     image = pyvips.Image.thumbnail_buffer(data, o["width"], option_string=pages, **fit)

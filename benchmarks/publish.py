@@ -22,7 +22,7 @@ import time
 from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).parent.parent / "tests" / "support"))
-from sites import photo  # noqa: E402
+from sites import photo
 
 READER = """
 import os, sys

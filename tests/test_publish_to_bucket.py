@@ -13,6 +13,7 @@ import sys
 import time
 import urllib.error
 import urllib.request
+from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING
 
 import pytest
@@ -257,7 +258,7 @@ def test_stopped_run_leaves_whole_pages_and_the_next_completes(
         time.sleep(0.05)
     process.send_signal(how)
     _, errors = process.communicate(timeout=60)
-    assert process.returncode in ({130} if how is signal.SIGINT else {-how}) | {0}
+    assert process.returncode in ({130} if how is signal.SIGINT else {-how}) | {0}, errors
     assert b"Traceback" not in errors
     for number in range(12):
         page = (site.root / f"{number}.html").read_bytes()
@@ -267,3 +268,38 @@ def test_stopped_run_leaves_whole_pages_and_the_next_completes(
     assert strict(site).exit_code == 0
     for number in range(12):
         assert config.base_url in site.text(f"{number}.html")
+
+
+def test_feeds_sitemaps_manifests_and_json_ld_point_at_the_bucket(site: Site, strict: Publisher) -> None:
+    site.add("cat.jpg", photo(300, 200))
+    home = "https://example.com/cat.jpg"
+    site.add(
+        "feed.xml",
+        f'<rss version="2.0"><channel><item><enclosure url="{home}" length="1" type="image/jpeg"/></item></channel></rss>',
+    )
+    image = 'xmlns:image="http://www.google.com/schemas/sitemap-image/1.1"'
+    site.add(
+        "sitemap.xml", f"<urlset {image}><url><image:image><image:loc>{home}</image:loc></image:image></url></urlset>"
+    )
+    site.add("site.webmanifest", '{"icons": [{"src": "cat.jpg", "sizes": "300x200"}]}')
+    site.page("index.html", '<script type="application/ld+json">{"@type": "Article", "image": "/cat.jpg"}</script>')
+    publisher = Publisher(strict.bucket, strict.config.cache_dir, site_url="https://example.com/")
+    result = publisher(site)
+    assert (result.problems, result.pages_changed) == ((), 4)
+    for name in ("feed.xml", "sitemap.xml", "site.webmanifest", "index.html"):
+        (url,) = urls(site.text(name).replace("<", '"').replace(">", '"'), publisher.config.base_url)
+        assert fetch(url)[0] == (site.root / "cat.jpg").read_bytes()
+
+
+def test_two_builds_at_once_share_bucket_and_cache(site: Site, strict: Publisher, tmp_path: Path) -> None:
+    for number in range(6):
+        site.add(f"{number}.jpg", photo(300, 200, seed=number))
+        site.page(f"{number}.html", f'<img src="{number}.jpg" alt="">')
+    other = type(site)(tmp_path / "other")
+    shutil.copytree(site.root, other.root)
+    with ThreadPoolExecutor(2) as pool:
+        first, second = pool.map(strict, [site, other])
+    assert (first.exit_code, second.exit_code) == (0, 0)
+    assert site.snapshot() == other.snapshot()
+    for url in urls("".join(map(str, site.snapshot().values())), strict.config.base_url):
+        fetch(url)

@@ -100,7 +100,7 @@ class S3Bucket:
         """Send the object; the store shows it when all of it has arrived."""
         headers: dict[str, Any] = {"ContentType": media_type, "Metadata": dict(metadata or {})}
         headers |= {"CacheControl": cache_control} if cache_control else {}
-        place = {"Bucket": self._address.bucket, "Key": self._base + key}
+        place: dict[str, Any] = {"Bucket": self._address.bucket, "Key": self._base + key}
         with CheckedReader(source, sha256) as content, self._request("put", key):
             client = self._connected()
             if _size(source) > _SINGLE:

@@ -28,7 +28,13 @@ from s3img.settings import load
 @click.option("--dry-run", is_flag=True, help="Only say what there is to do.")
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
 def command(
-    site_dir: Path, *, config_file: Path | None, require_upload: bool, dry_run: bool, as_json: bool, **options: Any
+    site_dir: Path,
+    *,
+    config_file: Path | None,
+    require_upload: bool,
+    dry_run: bool,
+    as_json: bool,
+    **options: Any,  # noqa: ANN401 - click passes what its options say
 ) -> int:
     """Put a built site's images into the bucket and make its pages point there."""
     images = Images(load(options=options, path=config_file))

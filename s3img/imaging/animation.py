@@ -23,7 +23,6 @@ if TYPE_CHECKING:
     from s3img.imaging.model import ImageInfo
     from s3img.limits import Limits
 
-
 _KEEPING: Final = frozenset({"gif", "webp", "avif"})
 _NEVER: Final = 2**31 - 1  # no key frames in between, as libvips writes WebP: smaller and faster
 _ENDLESS: Final = re.compile(rb"((?:mvhd.{24}|tkhd.{28}))\xff{8}", re.DOTALL)
@@ -63,7 +62,7 @@ def load_animation(
     """
     durations: list[int] = []
     frames: list[Image.Image] = []
-    with decoder(fp, info) as image, pillow_errors("The animation can't be decoded"):
+    with decoder(fp, info) as image:
         profile = image.info.get("icc_profile")
         for number in range(info.frames):
             deadline.check()
@@ -71,8 +70,10 @@ def load_animation(
             frame = _on_screen(image.convert("RGBA" if info.alpha else "RGB"), info)
             stored = float(frame.width), float(frame.height)
             decoded = Decoded(frame, (info.width, info.height), stored, info.orientation, profile)
-            frames.append(finish(decoded))
-            check_frames(frames[0].size, info.frames, limits)
+            picture = finish(decoded)
+            picture.info = {}  # nothing of the source's goes into a result
+            check_frames(picture.size, info.frames, limits)
+            frames.append(picture)
             durations.append(round(image.info.get("duration") or 0))
         return Animation(tuple(frames), tuple(durations), _plays(image))
 
@@ -97,11 +98,8 @@ def _plays(image: ImageFile.ImageFile) -> int:
 def encode_animation(animation: Animation, encoding: Encoding) -> bytes:
     """Encode to WebP, GIF, AVIF or APNG, with the timing and the number of plays kept."""
     check_encoder(encoding.format)
-    frames = tuple(frame.copy() for frame in animation.frames)
-    for frame in frames:
-        frame.info = {}
     with pillow_errors(f"The animation can't be written as {encoding.format.upper()}"):
-        return _WRITERS[encoding.format](Animation(frames, animation.durations, animation.plays), encoding)
+        return _WRITERS[encoding.format](animation, encoding)
 
 
 def _save(animation: Animation, name: str, settings: Mapping[str, object]) -> bytes:

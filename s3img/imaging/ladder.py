@@ -103,23 +103,16 @@ def _outcomes(source: Source, targets: Sequence[Target], limits: Limits) -> Iter
 
 
 def _refusal(target: Target, limits: Limits) -> ImageError | None:
-    """Return the error for a target above a limit, before a pixel of it is allocated."""
-    try:
-        check_output((target.width, target.height), limits)
-    except ImageError as error:
-        return error
+    """Return the error for a target of no px or above a limit, before a px of it is allocated."""
+    width, height = target.width, target.height
+    text = f"A picture of {width} x {height} px is asked for"
+    if min(width, height) < 1:
+        return ImageError(f"{text}; the smallest is 1 x 1.")
+    if max(width, height) > limits.output_side:
+        return too_large("output_side", text, limits.output_side)
+    if width * height > limits.output_pixels:
+        return too_large("output_pixels", text, limits.output_pixels)
     return None
-
-
-def check_output(size: Size, limits: Limits) -> None:
-    """Raise ``ImageTooLarge`` for a result above ``output_side`` or ``output_pixels``, ``ImageError`` for 0 px."""
-    text = f"A picture of {size[0]} x {size[1]} px is asked for"
-    if min(size) < 1:
-        raise ImageError(f"{text}; the smallest is 1 x 1.")
-    if max(size) > limits.output_side:
-        raise too_large("output_side", text, limits.output_side)
-    if size[0] * size[1] > limits.output_pixels:
-        raise too_large("output_pixels", text, limits.output_pixels)
 
 
 def _still(fp: BinaryIO, info: ImageInfo, numbered: Numbered, limits: Limits) -> Iterator[tuple[int, Outcome]]:

@@ -1,14 +1,13 @@
-"""Verify a site from outside: does every image reference lead to a file that is an image?"""
+"""Verify a site from outside: every image reference leads to a file that is an image."""
 
 from __future__ import annotations
 
-import posixpath
 from typing import TYPE_CHECKING
 
 from s3img.assets import AssetRoot, Lead
 from s3img.errors import S3ImgError
 from s3img.imaging import probe
-from s3img.publish.files import MEDIA_TYPES
+from s3img.publish.files import media_type_of
 from s3img.rewrite import find_references, position
 
 if TYPE_CHECKING:
@@ -20,7 +19,7 @@ def broken_references(site: Path, *, site_url: str = "") -> tuple[list[str], int
     root = AssetRoot(site, site_url=site_url)
     broken, checked = [], 0
     for path in sorted(root.files):
-        media_type = MEDIA_TYPES.get(posixpath.splitext(path)[1].lower())
+        media_type = media_type_of(path)
         if media_type is None:
             continue
         data = root.file(path).read_bytes()

@@ -74,6 +74,7 @@ class PageReader:
         config: Config,
         report: Report,
         *,
+        is_html: bool,
         dimensions_only: bool = False,
     ) -> None:
         self._document = document
@@ -81,6 +82,7 @@ class PageReader:
         self._library = library
         self._config = config
         self._report = report
+        self._is_html = is_html
         self._dimensions_only = dimensions_only
         self._in_header = True
         self._decided = -1
@@ -92,12 +94,14 @@ class PageReader:
         if tag is not None and tag.off:
             self._keep(reference)
             return None
-        if tag is not None and tag.name == "img" and not tag.noscript:
+        if not self._is_html or tag is None:
+            return self._find(reference)
+        if tag.name == "img" and not tag.noscript:
             return self._image(reference, tag)
         found = self._find(reference)
-        if found is None or tag is None:
-            return found
-        return self._source(reference, tag, found) if reference.kind == "source srcset" and tag.picture else found
+        if found is None:
+            return None
+        return self._source(tag, found) if reference.kind == "source srcset" and tag.picture else found
 
     def _find(self, reference: Reference) -> Link | None:
         """Resolve a reference to an image of the site; report what is missing."""
@@ -155,7 +159,7 @@ class PageReader:
             self._in_header = False
         return eager
 
-    def _source(self, reference: Reference, tag: Tag, found: Link) -> Choice:
+    def _source(self, tag: Tag, found: Link) -> Choice:
         """Extend a source that names one picture of any type; others are the author's own choice of files."""
         author = {attribute.name: attribute.value for attribute in tag.attributes}
         if self._dimensions_only or "type" in author or len(image_candidates.parse(author.get("srcset", ""))) != 1:

@@ -26,8 +26,24 @@ if TYPE_CHECKING:
     from s3img.assets import FileStat
     from s3img.config import Config
 
-MEDIA_TYPES = {".html": "text/html", ".htm": "text/html", ".xhtml": "text/html", ".css": "text/css"}
+_MEDIA_TYPES = {
+    ".html": "text/html",
+    ".htm": "text/html",
+    ".xhtml": "text/html",
+    ".css": "text/css",
+    ".xml": "application/xml",  # feeds and sitemaps; other XML has no references
+    ".rss": "application/rss+xml",
+    ".atom": "application/atom+xml",
+    ".webmanifest": "application/manifest+json",
+}
 _STALE = 3600  # seconds after which a temporary file belongs to no running build
+
+
+def media_type_of(path: str) -> str | None:
+    """Return the media type of a file that may refer to images, None for any other."""
+    if posixpath.basename(path) == "manifest.json":
+        return _MEDIA_TYPES[".webmanifest"]
+    return _MEDIA_TYPES.get(posixpath.splitext(path)[1].lower())
 
 
 class SiteFiles:
@@ -48,7 +64,7 @@ class SiteFiles:
     def pages(self) -> Iterator[tuple[str, str]]:
         """Yield (path, media type) of everything that may hold references, in the order of paths."""
         for path in sorted(self.root.files):
-            media_type = MEDIA_TYPES.get(posixpath.splitext(path)[1].lower())
+            media_type = media_type_of(path)
             if media_type and not path.startswith(OWN_FOLDER + "/"):
                 yield path, media_type
 

@@ -34,7 +34,11 @@ class FormatRow(msgspec.Struct, frozen=True):
 
 
 class PublishResult(msgspec.Struct, frozen=True, kw_only=True):
-    """Report a run; bytes are those of the images' files before and of what a current browser is offered after."""
+    """Report a run.
+
+    Bytes are those of the images' files before, and of the widest picture that a current browser is offered after. Of a
+    dry run, ``rendered`` counts what would be.
+    """
 
     schema: str = "s3img.publish/1"
     target: str
@@ -59,13 +63,13 @@ class PublishResult(msgspec.Struct, frozen=True, kw_only=True):
 
     def __str__(self) -> str:
         where = f" to {self.target}" if self.target else " inside the site"
-        what = f"{self.images} images, {self.variants} variants{where}"
-        pages = f"{self.pages_changed} of {self.pages} pages changed in {self.seconds:.2f} s."
+        what = f"{count(self.images, 'image')}, {count(self.variants, 'variant')}{where}"
+        pages = f"{self.pages_changed} of {count(self.pages, 'page')} changed in {self.seconds:.2f} s."
         if self.dry_run:
-            return f"Would publish {what}."
+            return f"Would publish {what}, {self.rendered} of them to be rendered; {count(self.pages, 'page')} read."
         done = f"{self.rendered} rendered, {self.uploaded} put, {self.present} present, {self.dropped} dropped"
         saved = f" {size_text(self.bytes_before)} -> {size_text(self.bytes_after)}." if self.bytes_before else ""
-        failed = f" {len(self.failed)} objects failed: their pages keep the local images." if self.failed else ""
+        failed = f" {count(len(self.failed), 'object')} failed: pages keep the local images." if self.failed else ""
         return f"Published {what} ({done}).{saved} {pages}{failed}"
 
     @property
@@ -74,10 +78,15 @@ class PublishResult(msgspec.Struct, frozen=True, kw_only=True):
         return self.exit_code == 0
 
 
-def size_text(count: float) -> str:
+def count(number: int, noun: str) -> str:
+    """Return a number with its noun."""
+    return f"{number} {noun}" if number == 1 else f"{number} {noun}s"
+
+
+def size_text(size: float) -> str:
     """Return bytes for people to read."""
     for unit in ("B", "kB", "MB"):
-        if count < 1000:
-            return f"{count:.0f} {unit}" if unit == "B" else f"{count:.1f} {unit}"
-        count /= 1000
-    return f"{count:.1f} GB"
+        if size < 1000:
+            return f"{size:.0f} {unit}" if unit == "B" else f"{size:.1f} {unit}"
+        size /= 1000
+    return f"{size:.1f} GB"

@@ -10,6 +10,8 @@ import contextlib
 import time
 from typing import TYPE_CHECKING
 
+import msgspec
+
 from s3img.assets import OWN_FOLDER, Asset
 from s3img.atomic import write_atomically
 from s3img.cache import stat_of
@@ -78,11 +80,15 @@ class SitePublisher:
                 removed = self._remove(survey)
         if not dry_run:
             self._files.save(survey.settled)
-        return summarise(
-            survey, self._editor, self._shelf, self._uploader,
-            target=self._target, changed=changed, removed=removed, rendered=self._renderer.rendered, dry_run=dry_run,
-            seconds=time.perf_counter() - start,
-        )  # fmt: skip
+        result = summarise(survey, self._editor, self._shelf, self._uploader, dry_run=dry_run)
+        return msgspec.structs.replace(
+            result,
+            target=self._target,
+            pages_changed=changed,
+            rendered=result.rendered if dry_run else self._renderer.rendered,
+            removed=removed,
+            seconds=round(time.perf_counter() - start, 3),
+        )
 
     def _stock(self, survey: Survey, *, dry_run: bool) -> None:
         """Render and put everything that the pages need."""

@@ -16,11 +16,8 @@ if TYPE_CHECKING:
     from s3img.publish.survey import Survey
 
 
-def summarise(
-    survey: Survey, editor: Editor, shelf: Shelf, uploader: Uploader, *,
-    target: str, changed: int, removed: int, rendered: int, dry_run: bool, seconds: float,
-) -> PublishResult:  # fmt: skip
-    """Return the result of a run."""
+def summarise(survey: Survey, editor: Editor, shelf: Shelf, uploader: Uploader, *, dry_run: bool) -> PublishResult:
+    """Return the result of a run, as far as it follows from what was surveyed and put."""
     used: dict[str, Variant] = {}
     every: dict[str, Variant] = {}
     originals: dict[str, int] = {}
@@ -35,24 +32,21 @@ def summarise(
             if wanted:
                 replaced[choice.asset.path] = shelf.sizes[widest(wanted, choice.asset).identity]
     return PublishResult(
-        target=target,
+        target="",
         pages=survey.pages,
-        pages_changed=changed,
         images=len(originals),
-        variants=len(used),
+        variants=len(every if dry_run else used),
         bytes_before=sum(originals[path] for path in replaced),
         bytes_after=sum(replaced.values()),
-        rendered=rendered,
+        rendered=len(every.keys() - shelf.sizes.keys()),
         uploaded=len(uploader.uploaded),
         present=len(uploader.found),
         dropped=0 if dry_run else len(every) - len(used),
-        removed=removed,
         requests=dict(uploader.requests),
         formats=_rows(used, every, shelf),
         problems=tuple(sorted(survey.problems)),
         failed=tuple(sorted(shelf.failed_keys)),
         exit_code=exit_code(survey, shelf),
-        seconds=round(seconds, 3),
         dry_run=dry_run,
     )
 

@@ -95,7 +95,13 @@ class Surveyor:
             self._report(path, data, reference, code, message)
 
         reader = PageReader(
-            path, self._files.root, self._library, self._config, report, dimensions_only=self._dimensions_only
+            path,
+            self._files.root,
+            self._library,
+            self._config,
+            report,
+            is_html=media_type == "text/html",
+            dimensions_only=self._dimensions_only,
         )
         found = find_references(data, media_type, optional=OPTIONAL_KINDS)
         choices = {r.start: choice for r in found if (choice := reader.choose(r)) is not None}

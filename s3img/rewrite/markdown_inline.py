@@ -41,9 +41,10 @@ _LONGEST_LABEL = 999
 
 
 class Inline(msgspec.Struct, frozen=True, gc=False):
-    """An image or a link that begins at ``start``, with its own destination or the label of a definition."""
+    """An image or a link, with its own destination or the label of a definition."""
 
     start: int
+    end: int
     image: bool
     destination: Destination | None
     label: str
@@ -161,9 +162,8 @@ class InlineScanner:
         target = None if inactive else self._target(opener, at)
         if target is None:
             return at + 1
-        inline, end = target
-        self._collect(inline)
-        return end
+        self._collect(target)
+        return target.end
 
     def _collect(self, inline: Inline) -> None:
         if inline.image:
@@ -175,18 +175,18 @@ class InlineScanner:
             self._inactive = len(self._openers)
         self.found.append(inline)
 
-    def _target(self, opener: _Opener, at: int) -> tuple[Inline, int] | None:
-        """Return what the brackets ``opener`` … ``at`` are, and where it ends."""
+    def _target(self, opener: _Opener, at: int) -> Inline | None:
+        """Return what the brackets ``opener`` … ``at`` are."""
         if self._code.startswith("(", at + 1, self._end) and (
             own := markdown_destination.inline(self._code, at + 2, self._end)
         ):
-            return Inline(opener.start, opener.image, own[0], ""), own[1]
+            return Inline(opener.start, own[1], opener.image, own[0], "")
         named = _LABEL.match(self._code, at + 1, self._end)
         explicit = named is not None and named.end() - named.start() > 2
         label = self._label(*named.span(1)) if named and explicit else self._label(opener.text, at)
         if label not in self._labels:
             return None
-        return Inline(opener.start, opener.image, None, label), named.end() if named else at + 1
+        return Inline(opener.start, named.end() if named else at + 1, opener.image, None, label)
 
     def _label(self, start: int, end: int) -> str:
         """Return a normalized label, ``""`` when the text can't be one."""

@@ -61,11 +61,11 @@ class _Page(msgspec.Struct, frozen=True):
 def rewrite_markdown(text: str, replace: Replace, render: Render, *, optional: Collection[str] = ()) -> Rewritten:
     """Replace image URLs where rendering before and after proves that nothing but these URLs changes.
 
-    ``replace`` answers with a URL, or None (a ``TagEdit`` counts as None); ``optional`` are kinds of
-    ``markdown.OPTIONAL``. The proof compares the URLs of both pages and every character between them, so it holds for
-    each dialect and extension that ``render`` knows; what is an image here but code there is refused. A link to an
-    image changes with it where both share a definition. Front matter is not part of the page: of the keys asked for
-    the value changes.
+    ``replace`` answers with a URL, or None (a ``TagEdit`` counts as None); it is not asked for what the author
+    excluded. ``optional`` are kinds of ``markdown.OPTIONAL``. The proof compares the URLs of both pages and every
+    character between them, so it holds for each dialect and extension that ``render`` knows; what is an image here
+    but code there is refused. A link to an image changes with it where both share a definition. Front matter is not
+    part of the page: of the keys asked for the value changes.
     """
     start = front_matter.end(text)
     edits = _edits(text, replace, optional)
@@ -79,10 +79,15 @@ def rewrite_markdown(text: str, replace: Replace, render: Render, *, optional: C
 def _edits(text: str, replace: Replace, optional: Collection[str]) -> list[_Edit]:
     found = []
     for reference in markdown.find(from_text(text), optional, {}):
-        url = replace(reference)
+        url = None if _is_off(reference) else replace(reference)
         if isinstance(url, str) and url != reference.url:
             found.append(_Edit(reference, url))
     return found
+
+
+def _is_off(reference: Reference) -> bool:
+    tag = reference.tag
+    return tag is not None and (tag.off or tag.get("data-s3img") == "off")
 
 
 def _spliced(text: str, edits: list[_Edit], start: int = 0) -> str:

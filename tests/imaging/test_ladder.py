@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import pickle
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import ProcessPoolExecutor, ThreadPoolExecutor
+from multiprocessing import get_context
 from pathlib import Path
 from typing import Any
 
@@ -99,6 +100,14 @@ def test_job_returns_errors_as_values(tmp_path: Path) -> None:
 def test_job_values_can_be_pickled() -> None:
     values = (Target(1, 2, "png"), RenderedFile(0, error="x"), Limits())
     assert pickle.loads(pickle.dumps(values)) == values
+
+
+def test_job_runs_in_another_process(make: Any, tmp_path: Path) -> None:
+    source = tmp_path / "a.png"
+    source.write_bytes(make.encode(make.quadrants(), "png"))
+    with ProcessPoolExecutor(1, mp_context=get_context("spawn")) as pool:
+        files = pool.submit(render_job, str(source), [Target(8, 6, "jpeg")], str(tmp_path), Limits()).result(60)
+    assert probe(Path(files[0].path)).width == 8
 
 
 def test_ladder_gives_the_same_bytes_from_many_threads(make: Any) -> None:

@@ -181,3 +181,19 @@ def test_markdown_links_are_found_when_asked_for() -> None:
         "markdown link h.png",
         "markdown definition i.png",
     ]
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("![](a){ data-s3img=off } ![](b){ .c } ![](d)", ["a"]),
+        ("![](a){: .c data-s3img='off' } ![](b){data-s3img=\"off\"} ![](c) {data-s3img=off}", ["a", "b"]),
+        ("![](a){ data-s3img=url } ![](b){ data-s3img=office }", []),
+        ("![](a)\n\n<!-- s3img:off -->\n![](b)\n\n![](c)\n<!--s3img:on-->\n\n![](d)", ["b", "c"]),
+        ("![](a) <!-- s3img:off --> ![](b) <!-- s3img:on --> ![](c)", ["b"]),
+        ("![a] ![b][a]{ data-s3img=off }\n\n[a]: c", ["c"]),
+        ("`<!-- s3img:off -->` ![](a)", []),
+    ],
+)
+def test_markdown_image_that_the_author_excluded_is_marked(text: str, expected: list[str]) -> None:
+    assert [found.url for found in find_references(text, TYPE) if found.tag and found.tag.off] == expected

@@ -165,3 +165,8 @@ def test_markdown_spans_ascend_and_any_text_is_taken(text: str) -> None:
 @given(st.binary())
 def test_markdown_takes_any_bytes(data: bytes) -> None:
     assert all(found.end <= len(data) for found in find_references(data, "text/markdown"))
+
+
+def test_what_the_author_excluded_is_left_alone() -> None:
+    text = "![](a.png){ data-s3img=off } <img src=b data-s3img=off> <!-- s3img:off --> ![](c)"
+    assert rewrite_markdown(text, to_bucket, COMMONMARK).text is text

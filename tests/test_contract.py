@@ -1,0 +1,67 @@
+"""What others rely on: public names, documented settings, the shape of the source."""
+
+from __future__ import annotations
+
+import ast
+import re
+from pathlib import Path
+
+import pytest
+
+import s3img
+from s3img.config import Config
+from s3img.errors import S3ImgError
+
+ROOT = Path(__file__).parent.parent
+SOURCES = sorted([*(ROOT / "s3img").rglob("*.py"), *(ROOT / "mkdocs_plugin").rglob("*.py")])
+
+
+def test_public_names_are_these() -> None:
+    assert sorted(s3img._HOME) == ["Config", "Images", "S3ImgError", "Transform"]
+    assert all(getattr(s3img, name).__name__ == name for name in s3img._HOME)
+
+
+def test_unknown_name_is_an_attribute_error() -> None:
+    with pytest.raises(AttributeError, match="no attribute 'Imagse'"):
+        s3img.Imagse  # noqa: B018
+
+
+@pytest.mark.parametrize("name", Config.__struct_fields__)
+def test_setting_is_documented(name: str) -> None:
+    table = (ROOT / "docs/configuration.md").read_text().partition("<!-- settings -->")[2]
+    assert re.search(rf"^\|[^|]*`{name}`", table, re.MULTILINE)
+
+
+@pytest.mark.parametrize("name", Config.__struct_fields__)
+def test_setting_is_an_option_of_the_mkdocs_plugin(name: str) -> None:
+    from mkdocs_s3img.config import PluginConfig
+
+    assert name in dict(PluginConfig._schema)
+
+
+def _tree(error: type[S3ImgError]) -> list[type[S3ImgError]]:
+    return [error, *(found for child in error.__subclasses__() for found in _tree(child))]
+
+
+@pytest.mark.parametrize("error", _tree(S3ImgError), ids=lambda error: error.__name__)
+def test_error_is_drawn_in_the_tree_with_its_codes(error: type[S3ImgError]) -> None:
+    from s3img import errors
+
+    assert re.search(rf"\b{error.__name__}\s+{error.status}  exit {error.exit_code}\b", errors.__doc__ or "")
+
+
+@pytest.mark.parametrize("path", SOURCES, ids=lambda path: str(path.relative_to(ROOT)))
+def test_source_file_is_short_and_documented(path: Path) -> None:
+    text = path.read_text()
+    assert text.count("\n") <= 300
+    assert ast.get_docstring(ast.parse(text)), "a file says in its first lines what it is about"
+
+
+def test_plugin_is_thin() -> None:
+    lines = sum(path.read_text().count("\n") for path in (ROOT / "mkdocs_plugin/mkdocs_s3img").glob("*.py"))
+    assert lines < 200
+
+
+def test_version_is_in_the_changelog_or_ahead_of_it() -> None:
+    assert "## [Unreleased]" in (ROOT / "CHANGELOG.md").read_text()
+    assert re.fullmatch(r"\d+\.\d+\.\d+", s3img.__version__)
