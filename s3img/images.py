@@ -11,12 +11,12 @@ import msgspec
 from s3img.assets import OWN_FOLDER
 from s3img.cache import Cache
 from s3img.config import Config
-from s3img.errors import CredentialsError
+from s3img.errors import ConfigError, CredentialsError
 from s3img.publish.files import SiteFiles
 from s3img.publish.result import Problem, PublishResult
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Callable, Iterable, Mapping
 
     from s3img.buckets import Bucket, S3Options
     from s3img.imaging import Rendered
@@ -70,6 +70,28 @@ class Images:
         )
         return publisher.run(dry_run=dry_run, notes=notes)
 
+    def publish_sources(
+        self,
+        files: Iterable[Path],
+        *,
+        root: Path,
+        render: Callable[[str], str],
+        dry_run: bool = False,
+    ) -> PublishResult:
+        """Put the images of Markdown files below ``root`` into the bucket and write public URLs into the text.
+
+        ``render`` turns the Markdown into HTML: a file is written only as far as rendering before and after proves
+        that nothing but the URLs changes. Raise S3ImgError; without a bucket, ConfigError.
+        """
+        from s3img.publish.sources import SourcePublisher
+
+        if not self.config.bucket:
+            raise ConfigError(["bucket: is needed, because a text without a site has no place of its own for images"])
+        bucket = self._open()
+        if not bucket.has_credentials():
+            raise _no_credentials(bucket)
+        return SourcePublisher(root, self.config, bucket=bucket, render=render).run(files, dry_run=dry_run)
+
     def _nothing_to_do(self, files: SiteFiles, *, dry_run: bool) -> PublishResult:
         pages = [path for path, _ in files.pages()]
         if not dry_run:
@@ -88,17 +110,19 @@ class Images:
 
     def _bucket(self, *, require_upload: bool) -> Bucket | None:
         """Open the configured bucket, None where images stay inside the site."""
-        from s3img.buckets import open_bucket
-
-        config = self.config
-        if not config.bucket:
+        if not self.config.bucket:
             return None
-        bucket = open_bucket(config.bucket, self._options())
+        bucket = self._open()
         if bucket.has_credentials():
             return bucket
         if require_upload:
-            raise CredentialsError(f"No credentials for {bucket.name} were found.", bucket=bucket.name, fix=_FIX)
+            raise _no_credentials(bucket)
         return None
+
+    def _open(self) -> Bucket:
+        from s3img.buckets import open_bucket
+
+        return open_bucket(self.config.bucket, self._options())
 
     def _options(self) -> S3Options:
         from s3img.buckets import AccessKey, S3Options
@@ -119,6 +143,10 @@ class Images:
 
 _FALLBACK = "no credentials for {}: images stay inside the site."
 _FIX = "Set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, or aws_profile; or leave out --require-upload."
+
+
+def _no_credentials(bucket: Bucket) -> CredentialsError:
+    return CredentialsError(f"No credentials for {bucket.name} were found.", bucket=bucket.name, fix=_FIX)
 
 
 def _silent(stage: str, done: int, total: int) -> None:

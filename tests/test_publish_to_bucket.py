@@ -303,3 +303,29 @@ def test_two_builds_at_once_share_bucket_and_cache(site: Site, strict: Publisher
     assert site.snapshot() == other.snapshot()
     for url in urls("".join(map(str, site.snapshot().values())), strict.config.base_url):
         fetch(url)
+
+
+def test_markdown_source_points_at_the_bucket(site: Site, strict: Publisher) -> None:
+    from markdown_it import MarkdownIt
+
+    data = site.add("img/cat.jpg", photo(300, 200)).read_bytes()
+    text = "# Cat\n\n![A cat](img/cat.jpg)\n\n    ![code](img/cat.jpg)\n\n![gone](img/dog.jpg)\n"
+    readme = site.add("README.md", text)
+    images = Images(strict.config, environ=strict.environ)
+    result = images.publish_sources([readme], root=site.root, render=MarkdownIt("commonmark").render)
+    (url,) = urls(site.text("README.md"), strict.config.base_url)
+    assert fetch(url)[0] == data
+    assert site.text("README.md") == text.replace("![A cat](img/cat.jpg)", f"![A cat]({url})")
+    assert [str(problem) for problem in result.problems] == [
+        "README.md:7:9: image 'img/dog.jpg' does not exist: did you mean 'img/cat.jpg'?"
+    ]
+    again = images.publish_sources([readme], root=site.root, render=MarkdownIt("commonmark").render)
+    assert (again.pages_changed, again.uploaded) == (0, 0)
+
+
+def test_markdown_outside_the_root_is_refused(site: Site, strict: Publisher, tmp_path: Path) -> None:
+    (tmp_path / "README.md").write_text("x")
+    with pytest.raises(S3ImgError, match="lies outside"):
+        Images(strict.config, environ=strict.environ).publish_sources(
+            [tmp_path / "README.md"], root=site.root, render=str
+        )

@@ -12,6 +12,7 @@ from s3img.errors import ConfigError, S3ImgError
 
 _COMMANDS = {
     "demo": "s3img.cli.demo",
+    "markdown": "s3img.cli.markdown",
     "probe": "s3img.cli.probe",
     "publish": "s3img.cli.publish",
     "size": "s3img.cli.size",

@@ -99,7 +99,7 @@ class Constructs:
             return self._bogus(start)
         comment = COMMENT.match(code, start, end)
         if comment:
-            if switch := _SWITCH.match(code, start, end):
+            if switch := _SWITCH.match(code, start, comment.end()):
                 context.off = switch[1] == b"off"
             return comment.end()
         if end - start < _LOOK_AHEAD:
