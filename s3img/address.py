@@ -11,6 +11,9 @@ from urllib.parse import quote, unquote, urlsplit
 from s3img.errors import ConfigError
 
 _BUCKET_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{1,61}[A-Za-z0-9]\Z")
+VIRTUAL_ONLY = (".myqcloud.com", ".aliyuncs.com")
+"""Stores that refuse the bucket's name in the path (403 PathStyleDomainForbidden, SecondLevelDomainForbidden)."""
+
 _PRIVATE_ENDPOINTS = (".r2.cloudflarestorage.com",)
 
 
@@ -41,30 +44,32 @@ Address = S3Address | DirectoryAddress
 
 
 def parse(text: str) -> Address:
-    """Read the text form of an address; raise ConfigError for anything else."""
-    parts = urlsplit(text)
-    if parts.scheme == "s3":
+    """Read the text form of an address; raise ConfigError for anything else, without repeating a secret."""
+    text = text.strip()
+    if "@" in text:
+        raise ConfigError([f"a bucket address holds no credentials and no '@': {_FORMS}"])
+    if text.startswith("s3://"):
         return _parse_s3(text)
-    if parts.scheme == "file":
-        return _parse_directory(text, parts.netloc, parts.path)
+    if text.startswith("file:"):
+        return _parse_directory(text)
     raise ConfigError([f"{text!r} is no bucket address: {_FORMS}"])
 
 
 def _parse_s3(text: str) -> S3Address:
     name, _, prefix = text.removeprefix("s3://").partition("/")
     prefix = prefix.strip("/")
-    if not text.startswith("s3://") or not _BUCKET_NAME.match(name):
+    if not _BUCKET_NAME.match(name):
         raise ConfigError([f"{text!r} names no bucket: {_FORMS}"])
-    if any(part in {"", ".", ".."} for part in prefix.split("/")) and prefix:
+    if prefix and any(part in {"", ".", ".."} for part in prefix.split("/")):
         raise ConfigError([f"the prefix of {text!r} has an empty, '.' or '..' segment: remove it"])
     return S3Address(name, prefix)
 
 
-def _parse_directory(text: str, host: str, path: str) -> DirectoryAddress:
-    if host not in {"", "localhost"} or not path.startswith("/") or path.strip("/") == "":
+def _parse_directory(text: str) -> DirectoryAddress:
+    path = unquote(re.sub(r"^file:(?://(?:localhost)?)?(?=/)", "", text))
+    if not path.startswith("/") or path.startswith("//") or path.strip("/") == "" or "\0" in path:
         raise ConfigError([f"{text!r} is no absolute folder: write file:///FOLDER with three slashes"])
-    decoded = unquote(path)
-    return DirectoryAddress(Path(decoded[1:] if re.match(r"/[A-Za-z]:", decoded) else decoded))
+    return DirectoryAddress(Path(path[1:] if re.match(r"/[A-Za-z]:", path) else path))
 
 
 def default_public_url(address: Address, *, endpoint_url: str, region: str, addressing_style: str) -> str:
@@ -81,7 +86,8 @@ def default_public_url(address: Address, *, endpoint_url: str, region: str, addr
     parts = urlsplit(endpoint_url)
     if parts.hostname and parts.hostname.endswith(_PRIVATE_ENDPOINTS):
         raise ConfigError([f"public_url is needed: {parts.hostname} is never public, name the bucket's own domain"])
-    style = "path" if addressing_style == "auto" else addressing_style
+    is_virtual = parts.hostname is not None and parts.hostname.endswith(VIRTUAL_ONLY)
+    style = ("virtual" if is_virtual else "path") if addressing_style == "auto" else addressing_style
     return _join(parts.scheme, parts.netloc, address.bucket, style=style) + tail
 
 

@@ -142,7 +142,7 @@ class Images:
 
 
 _FALLBACK = "no credentials for {}: images stay inside the site."
-_FIX = "Set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, or aws_profile; or leave out --require-upload."
+_FIX = "Set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY (or S3IMG_…), or name an aws_profile."
 
 
 def _no_credentials(bucket: Bucket) -> CredentialsError:

@@ -2,18 +2,23 @@
 
 from __future__ import annotations
 
-from pathlib import Path
+import os
+from typing import TYPE_CHECKING
 
 import pytest
 
-pytest_plugins = ["s3_servers", "sites"]
+if TYPE_CHECKING:
+    from pathlib import Path
+
+pytest_plugins = ["chromium", "python_docs", "s3_servers", "sites", "static_server"]
 
 
 @pytest.fixture(autouse=True)
 def own_environment(monkeypatch: pytest.MonkeyPatch, tmp_path_factory: pytest.TempPathFactory) -> None:
     """Keep the developer's own settings, credentials and cache out of every test."""
-    for name in ("AWS_PROFILE", "AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_SESSION_TOKEN", "S3IMG_CONFIG"):
-        monkeypatch.delenv(name, raising=False)
+    for name in list(os.environ):
+        if name.startswith(("AWS_", "S3IMG_")) or name.lower().endswith("_proxy"):
+            monkeypatch.delenv(name)
     empty = tmp_path_factory.mktemp("home")
     monkeypatch.setenv("HOME", str(empty))
     monkeypatch.setenv("XDG_CACHE_HOME", str(empty / "cache"))

@@ -143,7 +143,6 @@ def sites(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFacto
     if theme == "furo":
         pytest.importorskip("furo", reason="no theme: pip install furo")
     folder = tmp_path_factory.mktemp(theme)
-    (folder / "docs" / "..").resolve()
     built = BUILDERS[theme](folder, theme)
     published = folder / "published"
     shutil.copytree(built, published)
@@ -164,9 +163,13 @@ def test_published_images_stand_where_they_stood(
 
 
 def _differences(before: dict[str, Box], after: dict[str, Box]) -> list[str]:
+    """Describe the images that changed in themselves; when none did, those that others have moved."""
     assert list(before) == list(after)
-    return [
-        f"{alt}: {tuple(map(round, box))} -> {tuple(map(round, after[alt]))}"
-        for alt, box in before.items()
-        if max(abs(was - now) for was, now in zip(box, after[alt], strict=True)) > 1
-    ]
+    offsets = {alt: tuple(now - was for was, now in zip(before[alt], after[alt], strict=True)) for alt in before}
+    resized = [alt for alt, (x, _, *size) in offsets.items() if max(map(abs, (x, *size))) > 1]
+    moved = [alt for alt, (_, y, *_) in offsets.items() if abs(y) > 1]
+    return [f"{alt}: {_rounded(before[alt])} -> {_rounded(after[alt])}" for alt in resized or moved]
+
+
+def _rounded(box: Box) -> str:
+    return "x {:.0f}, y {:.0f}, {:.0f} x {:.0f}".format(*box)

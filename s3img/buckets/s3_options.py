@@ -6,15 +6,13 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Literal
 from urllib.parse import SplitResult, urlsplit
 
+from s3img.address import VIRTUAL_ONLY
 from s3img.errors import ConfigError
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
 AddressingStyle = Literal["auto", "virtual", "path"]
-
-_VIRTUAL_ONLY = (".myqcloud.com", ".aliyuncs.com")
-"""Stores that refuse the bucket's name in the path (403 PathStyleDomainForbidden, SecondLevelDomainForbidden)."""
 
 _AWS = (".amazonaws.com", ".amazonaws.com.cn", ".amazonaws.eu", ".api.aws")
 
@@ -86,7 +84,7 @@ def addressing(style: AddressingStyle, endpoint_url: str, bucket: str) -> Addres
     if style != "auto" or is_aws(endpoint_url):
         return style
     host = urlsplit(endpoint_url).hostname or ""
-    return "virtual" if host.endswith(_VIRTUAL_ONLY) and "." not in bucket else "path"
+    return "virtual" if host.endswith(VIRTUAL_ONLY) and "." not in bucket else "path"
 
 
 def _endpoint_problems(url: str) -> list[str]:

@@ -17,7 +17,7 @@ from s3img.errors import PublishError
 from s3img.images import Images
 from s3img.publish.check import broken_references
 
-_PLACES = (Path(__file__).parent.parent / "_demo", Path(__file__).parent.parent.parent / "examples" / "mkdocs_site")
+_EXAMPLE = Path("examples/mkdocs_site/mkdocs.yml")
 _MEDIA_TYPES = {".avif": "image/avif", ".webp": "image/webp", ".svg": "image/svg+xml", ".js": "text/javascript"}
 
 
@@ -45,12 +45,13 @@ def command(*, no_serve: bool, port: int) -> int:
 
 def _build(site: Path) -> None:
     """Build the example with MkDocs, in a process of its own as a user would."""
-    source = next((place for place in _PLACES if (place / "mkdocs.yml").is_file()), None)
-    if source is None or find_spec("mkdocs") is None:
-        raise PublishError(
-            "The demo needs MkDocs and the example site.", fix="Install them: pip install 's3img[demo]'."
-        )
-    command = [sys.executable, "-m", "mkdocs", "build", "-q", "-f", str(source / "mkdocs.yml"), "-d", str(site)]
+    places = (Path(), Path(__file__).parents[2])
+    source = next((place / _EXAMPLE for place in places if (place / _EXAMPLE).is_file()), None)
+    if source is None:
+        raise PublishError(f"There is no {_EXAMPLE} here.", fix="Run the demo in a checkout of s3img.")
+    if find_spec("mkdocs") is None:
+        raise PublishError("The demo needs MkDocs.", fix="Install it: pip install 's3img[demo]'.")
+    command = [sys.executable, "-m", "mkdocs", "build", "-q", "-f", str(source), "-d", str(site)]
     done = subprocess.run(command, capture_output=True, text=True, check=False)  # noqa: S603 - our own arguments
     if done.returncode:
         raise PublishError(f"MkDocs could not build the example: {done.stderr.strip()}")

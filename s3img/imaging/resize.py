@@ -64,7 +64,7 @@ def _cykooz() -> _Resizer:
     def run(image: Image.Image, size: tuple[int, int], box: Box) -> Image.Image:
         if not hasattr(local, "resizer"):
             local.resizer = Resizer()
-        result = Image.new(image.mode, size)
+        result = Image.new(image.mode, size, None)  # every px is about to be written
         crop = CropBox(box[0], box[1], box[2] - box[0], box[3] - box[1])
         local.resizer.resize_pil(image, result, ResizeOptions(algorithm, crop_box=crop))
         return result

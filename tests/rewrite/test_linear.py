@@ -19,7 +19,7 @@ from s3img.rewrite.html_collect import Context
 from s3img.rewrite.html_scan import Scanner
 from s3img.rewrite.source import Source
 
-REPEATS = 400
+REPEATS = 120
 PARTS = (
     "<img src=a>", "<img src=a", "<img ", "<img", "<", ">", "<>", "</", "</>", "<!", "<!>", "<?", "<!--", "-->", "--", "<!-->", "<a ",
     "<a b=\"", "<a b='", '="', "='", '"', "'", "=", " ", "a", "<p style='a:url(b)'>", "<p style=\"url(", "url(", "image-set(",
@@ -119,14 +119,14 @@ def test_counting_counts(elements: html_anchors.Elements) -> None:
 def test_work_grows_with_the_input(part: str, frame: str, elements: html_anchors.Elements) -> None:
     once = work(frame.format(part * REPEATS), elements)
     twice = work(frame.format(part * REPEATS * 2), elements)
-    assert twice <= 2.3 * once + 4000
+    assert twice <= 2.3 * once + 1000
 
 
-@pytest.mark.parametrize("first", PARTS[::2])
+@pytest.mark.parametrize("first", PARTS[::3])
 def test_work_grows_with_pairs(first: str, elements: html_anchors.Elements) -> None:
-    for second in PARTS:
+    for second in PARTS[::2]:
         once = work(first * REPEATS + second * REPEATS, elements)
-        assert work(first * REPEATS * 2 + second * REPEATS * 2, elements) <= 2.3 * once + 8000, (first, second)
+        assert work(first * REPEATS * 2 + second * REPEATS * 2, elements) <= 2.3 * once + 2000, (first, second)
 
 
 def test_the_finder_uses_what_is_counted() -> None:

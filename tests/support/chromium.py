@@ -41,12 +41,16 @@ class Box(NamedTuple):
 
 @dataclass(frozen=True)
 class ShownImage:
-    """An image of a page: the file that the browser chose, that file's own width in px, and its box."""
+    """An image of a page: the file that the browser chose, that file's own width in px, and its box.
+
+    ``offered`` are the media types that its ``<picture>`` names.
+    """
 
     current_src: str
     natural_width: int
     box: Box
     alt: str
+    offered: tuple[str, ...]
 
 
 @dataclass(frozen=True)
@@ -97,6 +101,7 @@ _IMAGES = """async () => {
     return {
       url: image.currentSrc || image.src, alt: image.alt, width: image.complete ? await width(image.currentSrc) : -1,
       box: [box.x + scrollX, box.y + scrollY, box.width, box.height],
+      offered: [...image.parentElement.querySelectorAll(':scope > source')].map(source => source.type),
     };
   }));
 }"""
@@ -163,7 +168,7 @@ class PageOpener:
 
 
 def _image(found: dict[str, Any]) -> ShownImage:
-    return ShownImage(found["url"], found["width"], Box(*found["box"]), found["alt"])
+    return ShownImage(found["url"], found["width"], Box(*found["box"]), found["alt"], tuple(found["offered"]))
 
 
 @pytest.fixture(scope="session")
