@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, TypeVar
 
 import msgspec
 
+from s3img.rewrite import xml_spans
 from s3img.rewrite.charset import sniff
 from s3img.rewrite.formats import FINDERS
 from s3img.rewrite.source import Source, from_bytes, from_text
@@ -21,6 +22,8 @@ if TYPE_CHECKING:
 
 Data = TypeVar("Data", bytes, str)
 NO_EXTRA: Extra = MappingProxyType({})
+_SNIFFED = ("text/html", "application/xhtml+xml", "text/css")
+_XML = ("application/rss+xml", "application/atom+xml", "application/rdf+xml", "application/xml", "text/xml")
 _UTF16 = ("utf-16-le", "utf-16-be")
 _ASTRAL = re.compile("[\U00010000-\U0010ffff]")
 
@@ -61,9 +64,13 @@ def rewrite(
     source = _source(data, media_type, charset)
     if source is None:
         return data
-    changes = edits(source, _find(source, media_type, optional, extra), replace)
-    if isinstance(data, str) or source.data is data or not changes:
-        return splice(data, changes)
+    found = _find(source, media_type, optional, extra)
+    if isinstance(data, str) or source.data is data:
+        return splice(data, edits(source, found, replace))
+    shown = {reference.start: moved for reference, moved in zip(found, _in_utf16(found, str(source.data)), strict=True)}
+    changes = edits(source, found, lambda reference: replace(shown[reference.start]))
+    if not changes:
+        return data
     return splice(str(source.data), changes).encode(source.charset, "surrogatepass") + data[len(data) & ~1 :]
 
 
@@ -81,10 +88,18 @@ def _source(data: bytes | str, media_type: str, charset: str | None) -> Source |
     """Return what the finders read, None for an encoding that browsers refuse; UTF-16 is searched as text."""
     if isinstance(data, str):
         return from_text(data)
-    codec = sniff(data, given=charset, css=_essence(media_type) == "text/css")
+    essence = _essence(media_type)
+    codec = sniff(data, given=charset or _declared(data, essence), css=essence == "text/css")
     if codec in _UTF16:
         return from_text(data[: len(data) & ~1].decode(codec, "surrogatepass"), codec)
     return from_bytes(data, codec) if codec else None
+
+
+def _declared(data: bytes, essence: str) -> str | None:
+    """Return the encoding of formats that don't declare it as HTML and CSS do."""
+    if essence in _XML:
+        return xml_spans.declared(data)
+    return None if essence in _SNIFFED else "utf-8"
 
 
 def _in_utf16(references: list[Reference], text: str) -> list[Reference]:

@@ -43,7 +43,8 @@ def pages(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFacto
 def by_selectolax(page: bytes) -> list[str]:
     """Return the images that a tree of the page has, in document order."""
     found: list[str] = []
-    for node in LexborHTMLParser(page).css("img, source, video, input[type=image i], link[rel~=icon i]"):
+    icons = "link[rel~=icon i], link[rel~=apple-touch-icon i], link[rel~=mask-icon i]"
+    for node in LexborHTMLParser(page).css(f"img, source, video, input[type=image i], {icons}"):
         for name in node.attributes:
             value = (node.attributes[name] or "").strip("\t\n\f\r ")
             single = {"img": "src", "video": "poster", "input": "src", "link": "href"}.get(node.tag or "")

@@ -128,3 +128,23 @@ def test_undecodable_bytes_stay() -> None:
     (reference,) = find_references(page)
     assert reference.url == "\ufffd.png"
     assert rewrite(page, "text/html", lambda _: "b") == b"\xff<img alt=\xfe src='b'>\xfc"
+
+
+def test_utf16_references_have_offsets_of_bytes_in_both_calls() -> None:
+    data = '\ufeff<p>\U0001f63a<img src="cat.jpg" srcset="a.jpg 2x">'.encode("utf-16-le")
+    asked: list[tuple[int, int]] = []
+    rewrite(data, "text/html", lambda reference: asked.append((reference.start, reference.end)))
+    assert asked == [(found.start, found.end) for found in find_references(data)]
+    assert [data[start:end].decode("utf-16-le") for start, end in asked] == ["cat.jpg", "a.jpg"]
+
+
+def test_xml_declaration_decides_about_a_feed() -> None:
+    feed = '<?xml version="1.0" encoding="iso-8859-1"?><rss><channel><item><enclosure url="\xe9.jpg" type="image/jpeg"/></item></channel></rss>'
+    (found,) = find_references(feed.encode("latin-1"), "application/rss+xml")
+    assert found.url == "\xe9.jpg"
+
+
+def test_meta_in_a_code_sample_does_not_decide_about_markdown() -> None:
+    text = "`<meta charset=latin-1>` `<meta charset=iso-8859-1>`\n\n![x](\xe9.jpg)\n"
+    (found,) = find_references(text.encode(), "text/markdown")
+    assert found.url == "\xe9.jpg"
