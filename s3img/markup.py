@@ -146,7 +146,7 @@ def sizes_of(picture: Picture, author: Mapping[str, str | None]) -> str:
     is_lazy = (author.get("loading") or "").lower() == "lazy" or "loading" in loading(
         author, eager=picture.eager, priority=picture.priority
     )
-    return f"auto, {fixed}" if is_lazy and not picture.sizes else fixed
+    return f"auto, {fixed}" if is_lazy else fixed
 
 
 def _usual_sizes(picture: Picture) -> str:
