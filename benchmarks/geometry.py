@@ -1,6 +1,6 @@
 """Transforms parsed, planned and written per second on one core; no pixels are touched.
 
-Run ``python benchmarks/geometry.py``; it prints the table of ``docs/benchmarks-geometry.md``.
+Run ``python benchmarks/geometry.py``; it prints the table of ``docs/benchmarks.md``.
 """
 
 from __future__ import annotations

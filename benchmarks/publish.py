@@ -37,11 +37,11 @@ WORDS = "the quick brown fox jumps over a lazy dog and then writes documentation
 
 
 def build(site: Path, pages: int, seed: int = 1) -> None:
-    """Write pages of about 30 kB, each with an image of its own and one of its neighbour's."""
+    """Write pages of about 30 kB, each showing an image of its own and its neighbour's, of about 100 kB."""
     rng = random.Random(seed)
     site.mkdir(parents=True)
     (site / "img").mkdir()
-    bodies = [photo(480, 320, seed=number) for number in range(12)]
+    bodies = [photo(900, 600, seed=number) for number in range(12)]
     for number in range(pages):
         mark = f"<!-- {number} -->".encode()
         body = bodies[number % len(bodies)]
@@ -77,30 +77,39 @@ def main() -> None:
 def run(work: Path, pages: int, rounds: int) -> None:
     site, fresh = work / "site", work / "fresh"
     build(fresh, pages)
-    environ = {**os.environ, "S3IMG_CACHE_DIR": str(work / "cache"), "S3IMG_WIDTHS": "320 640", "S3IMG_FORMATS": "webp"}
+    inherited = {name: value for name, value in os.environ.items() if name != "PYTHONDONTWRITEBYTECODE"}
+    environ = {**inherited, "S3IMG_CACHE_DIR": str(work / "cache"), "S3IMG_WIDTHS": "320", "S3IMG_FORMATS": "webp"}
     publish = [sys.executable, "-m", "s3img", "publish", str(site), "--json"]
     publish += ["--bucket", (work / "store").as_uri(), "--public-url", "https://img.example.com"]
     read = [sys.executable, "-c", READER, str(site)]
     shutil.copytree(fresh, site)
     wall, cpu, output = timed(publish, environ)
     print(f"first publish: {wall:.2f} s wall, {cpu:.2f} s CPU, {json.loads(output)['requests']}")
-    rows: dict[str, list[tuple[float, float]]] = {"second run": [], "read": [], "rebuilt site": [], "read rebuilt": []}
+    rows: dict[str, list[tuple[float, float]]] = {
+        "second run": [],
+        "read": [],
+        "no cache": [],
+        "rebuilt site": [],
+        "read rebuilt": [],
+    }
     requests: dict[str, object] = {}
-    for _ in range(rounds):
+    for number in range(rounds):
         shutil.rmtree(site)
         shutil.copytree(fresh, site)
         rows["read rebuilt"].append(timed(read, environ)[:2])
-        for name in ("rebuilt site", "second run"):
+        for name in ("rebuilt site", "second run", "no cache"):
             if name == "second run":
+                time.sleep(0.2)  # until file times tell a change
                 rows["read"].append(timed(read, environ)[:2])
-            wall, cpu, output = timed(publish, environ)
+            cache = str(work / f"empty-{number}") if name == "no cache" else environ["S3IMG_CACHE_DIR"]
+            wall, cpu, output = timed(publish, {**environ, "S3IMG_CACHE_DIR": cache})
             rows[name].append((wall, cpu))
             requests[name] = json.loads(output)["requests"]
     print(f"{'':16}{'wall s':>8}{'CPU s':>8}   requests")
     for name, values in rows.items():
         walls, cpus = zip(*values, strict=True)
         print(f"{name:16}{statistics.median(walls):8.3f}{statistics.median(cpus):8.3f}   {requests.get(name, '')}")
-    for name, base in (("second run", "read"), ("rebuilt site", "read rebuilt")):
+    for name, base in (("second run", "read"), ("no cache", "read"), ("rebuilt site", "read rebuilt")):
         ratio = statistics.median(a[0] / b[0] for a, b in zip(rows[name], rows[base], strict=True))
         print(f"{name}: {ratio:.2f} x reading (wall, median of pairs)")
 

@@ -4,6 +4,7 @@
 
     S3ImgError                500  exit 1
     ├── ConfigError           500  exit 3   every problem of the settings at once
+    ├── LockError             500  exit 3   an s3img.lock that is damaged, in conflict or can't be read; file and line
     ├── TransformError        400  exit 2   the bad token, its position, the nearest valid one
     ├── AssetError            404  exit 1   a local file that is missing or can't be read
     ├── ImageError            422  exit 1   not decodable: corrupt, truncated, empty
@@ -50,6 +51,17 @@ class ConfigError(S3ImgError):
     def __init__(self, problems: Iterable[str]) -> None:
         self.problems = tuple(problems)
         super().__init__("; ".join(self.problems))
+
+
+class LockError(S3ImgError):
+    """Report a lock that can't be used: its file, and the line (from 1; 0 for all of it)."""
+
+    exit_code = 3
+
+    def __init__(self, message: str, *, path: str = "", line: int = 0, fix: str = "") -> None:
+        super().__init__(message, fix=fix or "Restore it from version control, then run s3img sync.")
+        self.path = path
+        self.line = line
 
 
 class TransformError(S3ImgError):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeAlias
 
 import msgspec
 
@@ -12,20 +12,27 @@ from s3img.assets import OWN_FOLDER
 from s3img.cache import Cache
 from s3img.config import Config
 from s3img.errors import ConfigError, CredentialsError
+from s3img.lock import LOCK_NAME
 from s3img.publish.files import SiteFiles
 from s3img.publish.result import Problem, PublishResult
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Mapping
+    from collections.abc import Callable, Iterable, Iterator, Mapping
 
-    from s3img.buckets import Bucket, S3Options
+    from s3img.buckets import Bucket, ObjectInfo, S3Options
+    from s3img.folder_sync.options import Options
+    from s3img.folder_sync.project import Project
+    from s3img.folder_sync.result import CheckResult, FolderPlan, FolderResult, PullResult
     from s3img.imaging import Rendered
     from s3img.publish.stage import Progress
     from s3img.transform import Transform
 
 
+StrPath: TypeAlias = str | os.PathLike[str]
+
+
 class Images:
-    """Publish sites under one configuration; nothing is opened or read before it is needed."""
+    """Publish sites and sync folders under one configuration; nothing is opened or read before it is needed."""
 
     def __init__(self, config: Config | None = None, *, environ: Mapping[str, str] | None = None) -> None:
         self.config = config or Config()
@@ -91,6 +98,75 @@ class Images:
         if not bucket.has_credentials():
             raise _no_credentials(bucket)
         return SourcePublisher(root, self.config, bucket=bucket, render=render).run(files, dry_run=dry_run)
+
+    def open_bucket(self) -> Bucket:
+        """Open the configured bucket; raise ConfigError without one, CredentialsError without credentials for it."""
+        if not self.config.bucket:
+            raise ConfigError(["bucket: is needed: write s3://NAME/PREFIX or file:///FOLDER"])
+        bucket = self._open()
+        if not bucket.has_credentials():
+            raise _no_credentials(bucket)
+        return bucket
+
+    def sync(
+        self,
+        *where: StrPath,
+        lock: StrPath = LOCK_NAME,
+        verify: bool = False,
+        prune: bool = False,
+        listed_only: bool = False,
+        dry_run: bool = False,
+        progress: Progress | None = None,
+    ) -> FolderResult:
+        """Put the images of folders (the lock's own if none is named) into the bucket as they are; write the lock.
+
+        ``verify`` lists the bucket whatever is known of it, ``prune`` drops lines of images that are not on disk,
+        ``listed_only`` leaves out images that the lock does not name. Raise S3ImgError; what concerns single images
+        is in the result.
+        """
+        options = self._options_of(verify=verify, prune=prune, listed_only=listed_only)
+        return self._project(lock).sync(where, options, dry_run=dry_run, progress=progress)
+
+    def plan(self, *where: StrPath, lock: StrPath = LOCK_NAME, verify: bool = False, prune: bool = False) -> FolderPlan:
+        """Say what `sync` would do, as a value that `apply` takes; write nothing."""
+        return self._project(lock).plan(where, self._options_of(verify=verify, prune=prune))
+
+    def apply(self, plan: FolderPlan, *, lock: StrPath = LOCK_NAME, progress: Progress | None = None) -> FolderResult:
+        """Sync what was planned; raise AssetError when the images have changed since."""
+        return self._project(lock).apply(plan, self._options_of(prune=plan.prune), progress)
+
+    def check(self, *where: StrPath, lock: StrPath = LOCK_NAME, allow_missing: bool = False) -> CheckResult:
+        """Compare the lock with the images on disk; the bucket is not asked. Raise LockError without a lock."""
+        return self._project(lock).check(where, allow_missing=allow_missing)
+
+    def pull(self, *where: StrPath, lock: StrPath = LOCK_NAME, overwrite: bool = False) -> PullResult:
+        """Restore images of the lock that are not on disk, or differ and may be overwritten, from the bucket."""
+        return self._project(lock).pull(where, overwrite=overwrite)
+
+    def objects(self, prefix: str = "") -> Iterator[ObjectInfo]:
+        """Yield what the bucket holds under keys that start with ``prefix``; raise BucketError."""
+        return self._signed().list(prefix)
+
+    def _project(self, lock: StrPath) -> Project:
+        from s3img.folder_sync.project import Project
+
+        return Project(self.config, lock, open_bucket=self._signed)
+
+    def _options_of(self, *, verify: bool = False, prune: bool = False, listed_only: bool = False) -> Options:
+        from s3img.folder_sync.options import Options
+
+        is_ci = self._environ.get("CI", "").lower() not in {"", "0", "false"}  # what it knows is from another day
+        return Options(verify=verify or is_ci, prune=prune, listed_only=listed_only)
+
+    def _signed(self) -> Bucket:
+        """Open the configured bucket; raise ConfigError without one, CredentialsError without credentials for it."""
+        from s3img.folder_sync.project import require_bucket
+
+        require_bucket(self.config)
+        bucket = self._open()
+        if not bucket.has_credentials():
+            raise _no_credentials(bucket)
+        return bucket
 
     def _nothing_to_do(self, files: SiteFiles, *, dry_run: bool) -> PublishResult:
         pages = [path for path, _ in files.pages()]

@@ -5,9 +5,10 @@ The author's own attributes always win. No inline style and no script; one small
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from html import escape
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 from s3img.ladder import MEDIA_TYPES, Ladder, Layout
 
@@ -15,14 +16,25 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
 PICTURE_CLASS = "s3img"
-STYLE_SHEET = (
-    f"picture.{PICTURE_CLASS}{{display:contents}}\n"
-    f":where(picture.{PICTURE_CLASS}>img,source.{PICTURE_CLASS}~img){{height:auto}}\n"
-)
-"""Keep layouts that select ``p > img`` boxes, and the ratio of images that a theme only limits in width.
-
-``:where`` has no weight, so any rule of a theme wins over it; width and height attributes weigh less still.
+STYLE_SHEET = """\
+picture.s3img{display:contents}
+picture.s3img>source{display:none}
+:where(picture[class=s3img]>img,picture.s3img-wide>img){height:auto;flex-shrink:0}
+:where(picture.s3img-tall>img){width:auto}
+@supports(width:attr(width px)){
+:where(picture[class=s3img]>img){width:auto;contain:size;contain-intrinsic-size:attr(width px) attr(height px)}
+}
 """
+"""Keep a page's layout as it was without ``<picture>``, ``width``, ``height`` and ``sizes=auto``.
+
+``:where`` has no weight, so any rule of a theme wins over it; width and height attributes weigh less still. The
+wrapper and its sources make no boxes. What the author left open stays open: a side that we wrote is a ratio, not a
+size. An image with ``sizes=auto`` has no natural size of its own, so it is given the file's.
+"""
+
+_STYLED_SIZE = re.compile(
+    r"(?:^|[;\s])(?:max-|min-)?(?:height|width|aspect-ratio|inline-size|block-size)\s*:", re.IGNORECASE
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,18 +112,35 @@ def attributes(picture: Picture, author: Mapping[str, str | None]) -> dict[str, 
 
 
 def dimensions(picture: Picture, author: Mapping[str, str | None]) -> dict[str, str | None]:
-    """Return width and height as a pair in px; where the author wrote one side in px, the other follows from it."""
-    width, height = picture.width, picture.height
-    if not width or not height or picture.layout == "none":
-        return {}
-    own_width, own_height = pixels(author.get("width")), pixels(author.get("height"))
-    if "width" not in author and "height" not in author:
-        return {"width": str(width), "height": str(height)}
-    if own_width and "height" not in author:
-        return {"height": str(max(1, _nearest(own_width * height, width)))}
-    if own_height and "width" not in author:
-        return {"width": str(max(1, _nearest(own_height * width, height)))}
+    """Return width and height as a pair in px; where the author wrote one side in px, the other follows from it.
+
+    Nothing where the author sized the image in another way, or where its files may differ in shape.
+    """
+    kind = _sizing(picture, author)
+    if kind == "full":
+        return {"width": str(picture.width), "height": str(picture.height)}
+    if kind == "wide":
+        height = _nearest(pixels(author.get("width")) * picture.height, picture.width)
+        return {"height": str(max(1, height))}
+    if kind == "tall":
+        width = _nearest(pixels(author.get("height")) * picture.width, picture.height)
+        return {"width": str(max(1, width))}
     return {}
+
+
+def _sizing(picture: Picture, author: Mapping[str, str | None]) -> Literal["full", "wide", "tall", "plain"]:
+    """Tell which sides are ours to write: both, the height, the width, or none."""
+    if not picture.width or not picture.height or picture.layout == "none" or picture.nested:
+        return "plain"
+    if _STYLED_SIZE.search(author.get("style") or ""):
+        return "plain"
+    if "width" not in author and "height" not in author:
+        return "full"
+    if "height" not in author and pixels(author.get("width")):
+        return "wide"
+    if "width" not in author and pixels(author.get("height")):
+        return "tall"
+    return "plain"
 
 
 def _nearest(numerator: int, denominator: int) -> int:
@@ -138,7 +167,8 @@ def loading(author: Mapping[str, str | None], *, eager: bool, priority: bool) ->
 def sizes_of(picture: Picture, author: Mapping[str, str | None]) -> str:
     """Return the ``sizes`` to write, "" where the author's own stays or densities are used.
 
-    ``auto`` needs lazy loading and is not known everywhere, so a list always follows it (HTML standard, 4.8.4.2.2).
+    ``auto`` needs lazy loading and is not known everywhere, so a list always follows it (HTML standard, 4.8.4.2.2). It
+    takes an image's natural size away, so it is left out where we may not write the size.
     """
     if "sizes" in author or picture.layout == "fixed":
         return ""
@@ -146,7 +176,7 @@ def sizes_of(picture: Picture, author: Mapping[str, str | None]) -> str:
     is_lazy = (author.get("loading") or "").lower() == "lazy" or "loading" in loading(
         author, eager=picture.eager, priority=picture.priority
     )
-    return f"auto, {fixed}" if is_lazy else fixed
+    return f"auto, {fixed}" if is_lazy and _sizing(picture, author) in {"full", "wide"} else fixed
 
 
 def _usual_sizes(picture: Picture) -> str:
@@ -173,15 +203,12 @@ def surroundings(picture: Picture, author: Mapping[str, str | None], *, media: s
     sources = "".join(_source(picture, name, candidates, extra) for name, candidates in picture.sources.items())
     if picture.nested:
         return sources, ""
-    return f'<picture class="{PICTURE_CLASS}">{sources}', "</picture>"
+    kind = _sizing(picture, author)
+    name = PICTURE_CLASS if kind == "full" else f"{PICTURE_CLASS} {PICTURE_CLASS}-{kind}"
+    return f'<picture class="{name}">{sources}', "</picture>"
 
 
 def _source(picture: Picture, name: str, candidates: Sequence[Candidate], extra: Mapping[str, str]) -> str:
-    values = {
-        "class": PICTURE_CLASS if picture.nested else "",
-        "type": MEDIA_TYPES[name],
-        "srcset": srcset(picture, candidates),
-        **extra,
-    }
+    values = {"type": MEDIA_TYPES[name], "srcset": srcset(picture, candidates), **extra}
     text = "".join(f' {name}="{escape(value)}"' for name, value in values.items() if value)
     return f"<source{text}>"

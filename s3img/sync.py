@@ -28,6 +28,9 @@ if TYPE_CHECKING:
 MARKER = {"s3img": "1"}
 """Metadata of every object that s3img writes (``x-amz-meta-s3img: 1``), so that a later clean-up knows its own."""
 
+SITE_MARKER = {"s3img": "site"}
+"""Metadata of what published sites show: nothing in the bucket refers to it, so a clean-up leaves it alone."""
+
 SAME_FAILURES = 8
 """Failures of one general cause, with no success between them, after which the rest is not tried any more."""
 
@@ -59,6 +62,7 @@ class Upload:
     media_type: str
     cache_control: str = IMMUTABLE
     sha256: str = ""
+    metadata: Mapping[str, str] = field(default_factory=lambda: MARKER, compare=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -144,7 +148,7 @@ def upload_one(bucket: Bucket, upload: Upload) -> S3ImgError | None:
             upload.path,
             media_type=upload.media_type,
             cache_control=upload.cache_control,
-            metadata=MARKER,
+            metadata=upload.metadata,
             sha256=upload.sha256,
         )
     except S3ImgError as error:

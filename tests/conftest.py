@@ -6,9 +6,13 @@ import os
 from typing import TYPE_CHECKING
 
 import pytest
+from hypothesis import settings
 
 if TYPE_CHECKING:
     from pathlib import Path
+
+settings.register_profile("s3img", deadline=None)  # a busy machine is no fault of the code
+settings.load_profile("s3img")
 
 pytest_plugins = ["chromium", "python_docs", "s3_servers", "sites", "static_server"]
 

@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import contextlib
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -52,10 +54,8 @@ def test_parse_does_not_repeat_a_secret() -> None:
 
 @given(st.text())
 def test_parse_raises_nothing_but_config_errors(text: str) -> None:
-    try:
+    with contextlib.suppress(ConfigError):
         assert address.parse(str(address.parse(text))) == address.parse(text)
-    except ConfigError as error:
-        assert error.problems
 
 
 def test_default_public_url_of_a_virtual_only_store() -> None:

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import itertools
 import re
 
 import pytest
@@ -27,7 +28,7 @@ def picture(**changes: object) -> Picture:
 def test_collapse_never_exceeds_the_limit_and_keeps_the_top(wanted: set[int], limit: int) -> None:
     widths = collapse(wanted, limit)
     assert widths[-1] == min(limit, max(wanted))
-    assert all(a * NEAR < b for a, b in zip(widths, widths[1:], strict=False))
+    assert all(a * NEAR < b for a, b in itertools.pairwise(widths))
 
 
 @pytest.mark.parametrize(
@@ -40,6 +41,8 @@ def test_collapse_never_exceeds_the_limit_and_keeps_the_top(wanted: set[int], li
         ({"width": "50%"}, {}),
         ({"width": "300", "height": "300"}, {}),
         ({"width": "1"}, {"height": "1"}),
+        ({"style": "max-height:9em"}, {}),
+        ({"style": "line-height:2;color:red"}, {"width": "1000", "height": "500"}),
     ],
 )
 def test_dimensions_come_as_a_pair(author: dict[str, str | None], found: dict[str, str]) -> None:
@@ -65,6 +68,8 @@ def test_pixels_reads_whole_px_only(text: str | None, px: int) -> None:
         ({"layout": "full"}, {}, "auto, 100vw"),
         ({"layout": "fixed"}, {}, ""),
         ({}, {"sizes": "9vw"}, ""),
+        ({}, {"width": "50%"}, "(min-width: 1000px) 1000px, 100vw"),
+        ({"nested": True}, {}, "(min-width: 1000px) 1000px, 100vw"),
     ],
 )
 def test_sizes_has_auto_only_with_lazy_loading(
@@ -95,5 +100,18 @@ def test_markup_is_escaped() -> None:
 
 def test_sources_in_a_picture_of_the_authors_stand_alone() -> None:
     before, after = surroundings(picture(sources={"avif": [SMALL]}, nested=True), {})
-    assert before.startswith('<source class="s3img" type="image/avif"')
+    assert before.startswith('<source type="image/avif"')
     assert after == ""
+
+
+@pytest.mark.parametrize(
+    ("author", "name"),
+    [
+        ({}, "s3img"),
+        ({"width": "9"}, "s3img s3img-wide"),
+        ({"height": "9"}, "s3img s3img-tall"),
+        ({"width": "9%"}, "s3img s3img-plain"),
+    ],
+)
+def test_wrapper_tells_the_style_sheet_which_sides_are_ours(author: dict[str, str | None], name: str) -> None:
+    assert surroundings(picture(), author)[0] == f'<picture class="{name}">'

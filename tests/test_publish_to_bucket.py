@@ -329,3 +329,14 @@ def test_markdown_outside_the_root_is_refused(site: Site, strict: Publisher, tmp
         Images(strict.config, environ=strict.environ).publish_sources(
             [tmp_path / "README.md"], root=site.root, render=str
         )
+
+
+def test_objects_of_sites_are_marked_as_such(site: Site, strict: Publisher) -> None:
+    """The clean-up of folder syncs must not take them: no lock names them."""
+    build(site)
+    strict(site)
+    listed = list(strict.bucket.bucket.list("docs/"))
+    assert listed
+    assert {tuple((strict.bucket.bucket.head(info.key).metadata or {}).items()) for info in listed} == {
+        (("s3img", "site"),)
+    }  # type: ignore[union-attr]

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 from chromium import PageOpener
+from msgspec.structs import replace
 from static_server import serving
 
 from s3img import Config, Images
@@ -22,7 +23,7 @@ if TYPE_CHECKING:
     from s3_servers import TestBucket
 
 EXAMPLE = Path(__file__).parent.parent / "examples" / "mkdocs_site"
-CHEAP = {"widths": (320, 640, 1280), "formats": ("avif",)}  # most of the time goes into encoding
+CHEAP = Config(widths=(320, 640, 1280), formats=("avif",))  # most of the time goes into encoding
 
 
 @pytest.fixture(scope="session")
@@ -42,7 +43,7 @@ def built(example_folder: Path) -> Path:
 def published(built: Path, example_folder: Path) -> Path:
     """Return the site as it is published without a bucket."""
     site = Path(shutil.copytree(built, example_folder / "published"))
-    result = Images(Config(**CHEAP, cache_dir=str(example_folder / "cache"))).publish(site)
+    result = Images(replace(CHEAP, cache_dir=str(example_folder / "cache"))).publish(site)
     assert (result.exit_code, result.failed) == (0, ())
     return site
 
@@ -82,7 +83,7 @@ def test_browser_chooses_avif(reports: list[PageReport]) -> None:
 def test_browser_chooses_a_fitting_width(reports: list[PageReport]) -> None:
     """The widths at hand are at most 2 times apart, so a picture has at most about twice what its box needs."""
     images = offered_as_avif(reports)
-    assert [image for image in images if image.natural_width > max(2.1 * image.box.width, min(CHEAP["widths"]))] == []
+    assert [image for image in images if image.natural_width > max(2.1 * image.box.width, min(CHEAP.widths))] == []
 
 
 def test_images_show_from_disk(published: Path, open_page: PageOpener) -> None:
@@ -103,8 +104,8 @@ def test_images_come_from_the_bucket(
 ) -> None:
     site = Path(shutil.copytree(built, tmp_path / "site"))
     server = seaweedfs_bucket.server
-    config = Config(
-        **CHEAP,
+    config = replace(
+        CHEAP,
         cache_dir=str(example_folder / "cache"),
         bucket=f"{seaweedfs_bucket.address}/docs",
         endpoint_url=server.endpoint_url,

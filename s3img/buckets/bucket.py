@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections import Counter
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Protocol
 
 if TYPE_CHECKING:
@@ -18,12 +18,16 @@ IMMUTABLE = "public, max-age=31536000, immutable"
 
 @dataclass(frozen=True, slots=True)
 class ObjectInfo:
-    """Describe one stored object; ``size`` in bytes, ``etag`` opaque and without quotes, ``modified`` with a zone."""
+    """Describe one stored object; ``size`` in bytes, ``etag`` opaque and without quotes, ``modified`` with a zone.
+
+    ``metadata`` is what its ``put`` gave, names in lower case; None in listings and in stores that keep none.
+    """
 
     key: str
     size: int
     etag: str
     modified: datetime
+    metadata: Mapping[str, str] | None = field(default=None, compare=False)
 
 
 class Bucket(Protocol):

@@ -124,7 +124,8 @@ class S3Bucket:
                 found = self._connected().head_object(Bucket=self._address.bucket, Key=self._base + key)
         except ObjectNotFound:
             return None
-        return ObjectInfo(key, found["ContentLength"], found["ETag"].strip('"'), found["LastModified"])
+        metadata = {name.lower(): value for name, value in found["Metadata"].items()}
+        return ObjectInfo(key, found["ContentLength"], found["ETag"].strip('"'), found["LastModified"], metadata)
 
     def delete(self, keys: Iterable[str]) -> None:
         """Remove objects by the thousand, or one by one where the store has no such request."""

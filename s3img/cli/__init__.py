@@ -11,11 +11,20 @@ from s3img import __version__
 from s3img.errors import ConfigError, S3ImgError
 
 _COMMANDS = {
+    "add": "s3img.cli.add",
+    "apply": "s3img.cli.apply",
+    "check": "s3img.cli.check",
     "demo": "s3img.cli.demo",
+    "gc": "s3img.cli.gc",
+    "ls": "s3img.cli.ls",
     "markdown": "s3img.cli.markdown",
+    "plan": "s3img.cli.plan",
     "probe": "s3img.cli.probe",
     "publish": "s3img.cli.publish",
+    "pull": "s3img.cli.pull",
+    "push": "s3img.cli.push",
     "size": "s3img.cli.size",
+    "sync": "s3img.cli.sync",
     "transform": "s3img.cli.transform",
 }
 """Where each command is; loaded when it is used, so that a quick command does not wait for a slow one's imports."""

@@ -52,7 +52,7 @@ def _bars() -> Progress:
     return Progress(*columns, console=Console(stderr=True), transient=True)
 
 
-def print_json(result: PublishResult) -> None:
+def print_json(result: msgspec.Struct) -> None:
     """Print the result as one JSON object on stdout."""
     sys.stdout.buffer.write(msgspec.json.format(msgspec.json.encode(result), indent=2) + b"\n")
     sys.stdout.buffer.flush()

@@ -10,20 +10,16 @@ from s3img.settings import load
 from s3img.transform import Transform
 
 
-class _Size(click.ParamType[tuple[int, int]]):
-    name = "WIDTHxHEIGHT"
-
-    def convert(
-        self, value: str | tuple[int, int], param: click.Parameter | None, ctx: click.Context | None
-    ) -> tuple[int, int]:
-        match = re.fullmatch(r"([1-9]\d{0,5})[xX]([1-9]\d{0,5})", value) if isinstance(value, str) else None
-        if match is None:
-            self.fail(f"{value!r} is no size: write px as 1000x500.", param, ctx)
-        return int(match[1]), int(match[2])
+def _size(ctx: click.Context, param: click.Parameter, value: str) -> tuple[int, int]:  # noqa: ARG001 - click's form
+    """Read ``1000x500``."""
+    match = re.fullmatch(r"([1-9]\d{0,5})[xX]([1-9]\d{0,5})", value)
+    if match is None:
+        raise click.BadParameter(f"{value!r} is no size: write px as 1000x500.")
+    return int(match[1]), int(match[2])
 
 
 @click.command("size")
-@click.argument("size", type=_Size())
+@click.argument("size", metavar="WIDTHxHEIGHT", callback=_size)
 @click.argument("transform")
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
 def command(size: tuple[int, int], transform: str, *, as_json: bool) -> None:

@@ -152,8 +152,6 @@ class Editor:
         if choice.words.mode != "picture":
             return self._authors_image(choice, picture)
         found = attributes(picture, choice.author)
-        if picture.nested and not picture.sources:
-            found = {name: value for name, value in found.items() if name not in {"width", "height"}}
         if self._keeps_src(picture):
             del found["src"]
         else:
@@ -172,10 +170,11 @@ class Editor:
             found = _with_urls(choice.author, urls)
         if choice.words.mode == "url" or picture.nested:
             return _edit(choice, found, ("", ""))
-        found |= dimensions(picture, choice.author)
         found |= loading(choice.author, eager=picture.eager, priority=picture.priority)
+        if any(candidate.width for candidate in image_candidates.parse(choice.author.get("srcset") or "")):
+            return _edit(choice, found, ("", ""))  # as wide as its ``sizes``, not as any of its files
         bare = Picture({}, [], picture.width, picture.height, 0)
-        return _edit(choice, found, surroundings(bare, choice.author))
+        return _edit(choice, found | dimensions(bare, choice.author), surroundings(bare, choice.author))
 
     def _source(self, choice: Image) -> TagEdit | None:
         """Offer the same picture in newer types before the author's own source, under the same condition."""

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from s3img.publish.edits import Editor
     from s3img.publish.survey import PagePlan
 
-_PICTURE = f'<picture class="{PICTURE_CLASS}">'.encode()
+_PICTURE = f'<picture class="{PICTURE_CLASS}'.encode()
 
 
 def rewrite_page(data: bytes, plan: PagePlan, editor: Editor, style_path: str, *, is_whole: bool) -> bytes:
@@ -41,9 +41,9 @@ def _replace(plan: PagePlan, editor: Editor, *, is_whole: bool) -> Replace:
 def _with_style_sheet(data: bytes, url: str) -> bytes:
     """Link the style sheet in the form that the page uses for its images; pages without our pictures need none."""
     picture = data.find(_PICTURE)
+    if picture < 0:
+        return data
     place = head_end(data)
     if place is None:  # no <head> was written: a style sheet may also stand before what it styles
         place = picture
-    if place < 0 or (picture < 0 and b'<source class="s3img"' not in data):
-        return data
     return data[:place] + f'<link rel="stylesheet" href="{url}">'.encode() + data[place:]

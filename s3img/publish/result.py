@@ -7,6 +7,8 @@ from typing import Literal
 import msgspec
 
 Severity = Literal["error", "warning", "note"]
+POLICY: dict[str, Severity | None] = {"error": "error", "warn": "warning", "keep": None}
+"""What a missing image counts as under each value of the setting ``missing``."""
 
 
 class Problem(msgspec.Struct, frozen=True, order=True):

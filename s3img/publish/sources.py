@@ -19,7 +19,7 @@ from s3img.keys import KeyTemplate
 from s3img.publish.choices import Link, PageReader
 from s3img.publish.edits import Placement
 from s3img.publish.library import Library
-from s3img.publish.result import Problem, PublishResult, Severity
+from s3img.publish.result import POLICY, Problem, PublishResult
 from s3img.rewrite import Reference, find_references, position
 from s3img.rewrite.markdown_proof import rewrite_markdown
 
@@ -31,7 +31,6 @@ if TYPE_CHECKING:
     from s3img.config import Config
 
 _MEDIA_TYPE = "text/markdown"
-_POLICY: dict[str, Severity | None] = {"error": "error", "warn": "warning", "keep": None}
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,7 +97,7 @@ class SourcePublisher:
             raise AssetError(f"{file}: is no UTF-8.", path=str(file), fix="Save it as UTF-8.") from error
 
         def report(reference: Reference, code: str, message: str) -> None:
-            severity = _POLICY[self._config.missing]
+            severity = POLICY[self._config.missing]
             if severity is not None:
                 self._problems.append(Problem(path, *position(text, reference.start), code, message, severity))
 
@@ -109,7 +108,9 @@ class SourcePublisher:
     def _upload(self, link: Link) -> sync.Upload:
         asset = link.asset
         key, path = self._placement.original(asset), self._root.file(asset.path)
-        return sync.Upload(key, path, asset.size, asset.facts.media_type, sha256=asset.digest)
+        return sync.Upload(
+            key, path, asset.size, asset.facts.media_type, sha256=asset.digest, metadata=sync.SITE_MARKER
+        )
 
     def _write(self, source: _Source, failed: Iterable[str]) -> bool:
         """Write a file back; return whether it changed."""

@@ -177,11 +177,11 @@ class Uploader:
 
     def variant(self, key: str, variant: Variant, path: Path, size: int) -> Upload:
         """Return the upload of a rendering of ``size`` bytes; one in the bucket counts whatever encoder made it."""
-        return Upload(key, path, self.present().get(key, size), variant.media_type)
+        return Upload(key, path, self.present().get(key, size), variant.media_type, metadata=sync.SITE_MARKER)
 
     def original(self, key: str, asset: Asset, path: Path) -> Upload:
         """Return the upload of a file as it is."""
-        return Upload(key, path, asset.size, asset.facts.media_type, sha256=asset.digest)
+        return Upload(key, path, asset.size, asset.facts.media_type, sha256=asset.digest, metadata=sync.SITE_MARKER)
 
     def run(self, uploads: list[Upload], progress: Progress) -> SyncResult:
         """Put what is missing; failures are part of the result."""

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from s3img.publish.choices import Choice, Image, PageReader, Strip
 from s3img.publish.library import Library
-from s3img.publish.result import Problem, Severity
+from s3img.publish.result import POLICY, Problem
 from s3img.rewrite import OPTIONAL_KINDS, Reference, find_references, position
 
 if TYPE_CHECKING:
@@ -16,8 +16,6 @@ if TYPE_CHECKING:
     from s3img.config import Config
     from s3img.publish.edits import Placement
     from s3img.publish.files import SiteFiles
-
-_POLICY: dict[str, Severity | None] = {"error": "error", "warn": "warning", "keep": None}
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,7 +111,7 @@ class Surveyor:
 
     def _report(self, path: str, data: bytes, reference: Reference, code: str, message: str) -> None:
         self._survey.faulty.add(path)
-        severity = _POLICY[self._config.missing]
+        severity = POLICY[self._config.missing]
         if severity is not None:
             line, column = position(data, reference.start)
             self._survey.problems.append(Problem(path, line, column, code, message, severity))

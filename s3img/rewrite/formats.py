@@ -6,7 +6,7 @@ from collections.abc import Callable, Collection
 from typing import TypeAlias
 
 from s3img.rewrite import css, feeds, html, jsonld, markdown, sitemap, webmanifest
-from s3img.rewrite.html_elements import OPTIONAL
+from s3img.rewrite.html_elements import JSON_LD, OPTIONAL
 from s3img.rewrite.reference import Extra, Reference
 from s3img.rewrite.source import Source
 
@@ -37,4 +37,4 @@ FINDERS: dict[str, Finder] = {
     "application/ld+json": _plain(jsonld.find),
     "application/manifest+json": _plain(webmanifest.find),
 }
-OPTIONAL_KINDS = frozenset(OPTIONAL) | {html.JSON_LD} | markdown.OPTIONAL
+OPTIONAL_KINDS = frozenset(OPTIONAL) | {JSON_LD} | markdown.OPTIONAL

@@ -9,6 +9,7 @@ import msgspec
 from s3img.rewrite import jsonld
 from s3img.rewrite.html_anchors import elements, head_end_elements
 from s3img.rewrite.html_collect import Context
+from s3img.rewrite.html_elements import JSON_LD
 from s3img.rewrite.html_scan import Scanner
 from s3img.rewrite.source import Source, from_bytes
 
@@ -16,9 +17,6 @@ if TYPE_CHECKING:
     from collections.abc import Collection, Iterator
 
     from s3img.rewrite.reference import Extra, Reference
-
-JSON_LD = "script json-ld"
-"""The optional kind that looks into ``<script type="application/ld+json">``; what is there has kinds of its own."""
 
 
 def scanner(

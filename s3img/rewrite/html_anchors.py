@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
-from s3img.rewrite.html_elements import OPTIONAL, Rule, rules
-from s3img.rewrite.html_grammar import NAME_ENDS, RAW_TEXT, WS, any_case, any_of
+from s3img.rewrite.html_elements import IMAGE_EXTENSIONS, JSON_LD, OPTIONAL, Rule, rules
+from s3img.rewrite.html_grammar import NAME_ENDS, RAW_TEXT, SIMPLE_COMMENT, WS, any_case, any_of
 
 if TYPE_CHECKING:
     from s3img.rewrite.reference import Extra, Syntax
@@ -56,13 +56,15 @@ class Elements(msgspec.Struct, frozen=True):
 
 def elements(optional: Collection[str], extra: Extra) -> Elements:
     """Return what to look for; kinds that are not of HTML are ignored."""
-    return _elements(frozenset(optional).intersection(OPTIONAL), tuple(sorted(extra.items())))
+    return _elements(frozenset(optional).intersection((*OPTIONAL, JSON_LD)), tuple(sorted(extra.items())))
 
 
 @lru_cache(maxsize=32)
 def _elements(optional: frozenset[str], extra: tuple[tuple[tuple[str, str], Syntax], ...]) -> Elements:
-    wanted = rules(optional, dict(extra))
+    wanted = rules(optional - {JSON_LD}, dict(extra))
     touched = {element.lower().encode() for (element, _), _ in extra}
+    if JSON_LD in optional:
+        touched.add(b"script")
     rejected = {name: pattern for name, pattern in _REJECTED.items() if name not in touched}
     names = [*wanted, *(name for name in _ROLES if name not in wanted)]
     plain = {name: rule for name, rule in wanted.items() if name not in _ROLES}
@@ -85,13 +87,25 @@ _PLAIN_TAG = rb"""(?:[^<>"'=iI&(]++|%b|=[%b]*+(?:"(?:[^"<iI&(]++|%b)*+"|'(?:[^'<
     _NO_IMAGE,
     _NO_IMAGE,
 )
-# an inline icon: shapes only, for which HTML and SVG are tokenized alike
+# a link to no image file: no extension of one, and no "&" that could hide it, nor "(" of a style attribute
+_NO_FILE = rb"\.(?!%b)" % b"|".join(any_case(extension.encode()) for extension in IMAGE_EXTENSIONS)
+_PLAIN_LINK = rb"""(?:[^<>"'.&(]++|%b|"(?:[^"<.&(]++|%b)*+"|'(?:[^'<.&(]++|%b)*+')*+>""" % (
+    _NO_FILE,
+    _NO_FILE,
+    _NO_FILE,
+)
 _QUOTED_ONLY = rb"""(?:[^<>"']++|"[^"<>]*+"|'[^'<>]*+')*+>"""
+# an inline icon: shapes only, for which HTML and SVG are tokenized alike
 _SHAPES = (
     rb"%b(?:[^<]++|</?+(?:path|g|circle|rect|line|polyline|polygon|ellipse|use|defs|symbol|stop|linearGradient"
     rb"|radialGradient|clipPath|mask|text|tspan)%b%b)*+</svg[%b]*+>"
 ) % (_QUOTED_ONLY, NAME_ENDS, _QUOTED_ONLY, WS)
-_REJECTED = {b"link": _PLAIN_TAG, b"meta": _PLAIN_TAG, b"input": _PLAIN_TAG, b"svg": _SHAPES}
+# a raw text element without any "<", which reads the same as text; no function in a style sheet
+_RAW = {
+    name: rb"%b[^%b]*+</%b[%b]*+>" % (_QUOTED_ONLY, b"<(" if name == b"style" else b"<", any_case(name), WS)
+    for name in RAW_TEXT
+}
+_REJECTED = {b"a": _PLAIN_LINK, b"link": _PLAIN_TAG, b"meta": _PLAIN_TAG, b"input": _PLAIN_TAG, b"svg": _SHAPES, **_RAW}
 
 _SORTED_OUT = 3
 """Characters of a name that sort out nearly all other tags before whole names are tried."""
@@ -108,4 +122,5 @@ def _anchor(names: Collection[bytes], rejected: Mapping[bytes, bytes]) -> re.Pat
         known = rb"(?<=%b)%b%b" % (any_case(name[:_SORTED_OUT]), any_case(name[_SORTED_OUT:]), leaves[name])
         thirds.setdefault(any_case(name[2:_SORTED_OUT]), []).append(known)
     tried = b"|".join(rb"%b(?:%b)" % (third, b"|".join(tails)) for third, tails in thirds.items())
-    return re.compile(rb"<(?:%b)" % b"|".join([rb"%b%b(?:%b)" % (first, second, tried), b"!", *others]))
+    branches = [rb"%b%b(?:%b)" % (first, second, tried), rb"!(?!%b)" % SIMPLE_COMMENT, *others]
+    return re.compile(rb"<(?:%b)" % b"|".join(branches))

@@ -5,6 +5,8 @@ from __future__ import annotations
 from functools import partial
 from typing import TYPE_CHECKING
 
+import msgspec
+
 from s3img.rewrite import css, encode, entities, html_attributes, srcset
 from s3img.rewrite.html_foreign import OpenElements
 from s3img.rewrite.html_grammar import SPACES
@@ -150,4 +152,4 @@ class Collector:
     def add(self, references: Iterable[Reference]) -> None:
         """Collect what another finder found in a part of the document."""
         if not self.context.off:
-            self.found.extend(references)
+            self.found += (msgspec.structs.replace(found, base=self.context.base) for found in references)

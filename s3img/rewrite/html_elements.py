@@ -33,6 +33,30 @@ OPTIONAL: dict[str, Syntax] = {
     "source data-srcset": "srcset",
     **{f"{element} background": "url" for element in _TABLE_PARTS},
 }
+JSON_LD = "script json-ld"
+"""The optional kind that looks into ``<script type="application/ld+json">``; what is there has kinds of its own."""
+
+IMAGE_EXTENSIONS = (
+    "apng",
+    "avif",
+    "bmp",
+    "gif",
+    "heic",
+    "heif",
+    "ico",
+    "jfif",
+    "jpe",
+    "jpeg",
+    "jpg",
+    "jxl",
+    "png",
+    "svg",
+    "svgz",
+    "tif",
+    "tiff",
+    "webp",
+)
+_IMAGE_FILES = tuple(f".{extension}" for extension in IMAGE_EXTENSIONS)
 _ICONS = frozenset(
     (
         "icon",
@@ -76,6 +100,11 @@ def _meta(values: Values) -> Collection[bytes]:
     return (b"content",) if any(name in _METAS for name in names) else ()
 
 
+def _link_to_image(values: Values) -> Collection[bytes]:
+    path = values.get(b"href", "").partition("#")[0].partition("?")[0]
+    return (b"href",) if path.rstrip().lower().endswith(_IMAGE_FILES) else ()
+
+
 def _svg_image(values: Values) -> Collection[bytes]:
     return (b"href",) if b"href" in values else (b"xlink:href",)
 
@@ -89,6 +118,7 @@ class Condition(NamedTuple):
 
 
 _CONDITIONS = {
+    "a": Condition("href", "href", _link_to_image),
     "input": Condition("src", "type", _input),
     "link": Condition("href imagesrcset", "rel as", _link),
     "meta": Condition("content", "property name itemprop", _meta),
@@ -98,9 +128,10 @@ _CONDITIONS = {
 class Rule(msgspec.Struct, frozen=True):
     """How to read the tags of one element.
 
-    ``wanted`` are syntax and kind of each attribute that names images; ``step`` matches the next attribute of interest (group 1 its name, 2 its
-    value with the quotes) and what follows without interest, up to the end of the tag (group 3) or the next one;
-    ``when`` returns, from the values of those to ``read``, which of the ``conditional`` attributes count.
+    ``wanted`` are syntax and kind of each attribute that names images; ``step`` matches the next attribute of interest
+    (group 1 its name, 2 its value with the quotes) and what follows without interest, up to the end of the tag
+    (group 3) or the next one; ``when`` returns, from the values of those to ``read``, which of the ``conditional``
+    attributes count.
     """
 
     name: str

@@ -42,11 +42,14 @@ COMMENT_END = re.compile(rb"--!?>")
 BOGUS = re.compile(rb"<(?:/(?![a-zA-Z])|[?!])[^>]*+>")
 """A bogus comment, a doctype, or `</>`."""
 
+SIMPLE_COMMENT = rb"--(?!-?>|[%b]*+s3img:)[^<>]*+(?<=--)>" % WS
+"""Behind `<!`: a comment that needs no attention, and whose only `>` is its end."""
+
 SKIP = re.compile(
-    rb"[^<]*+(?:<(?:/?+[a-zA-Z][^%b/>]*+%b>|/(?![a-zA-Z])[^>]*+>|\?[^>]*+>|(?![a-zA-Z/!?]))[^<]*+)*+"
-    % (WS, _ATTRIBUTES)
+    rb"[^<]*+(?:<(?:/?+[a-zA-Z][^%b/>]*+%b>|/(?![a-zA-Z])[^>]*+>|\?[^>]*+>|!%b|(?![a-zA-Z/!?]))[^<]*+)*+"
+    % (WS, _ATTRIBUTES, SIMPLE_COMMENT)
 )
-"""Text, tags and bogus comments, as many as there are in full; not `<!`."""
+"""Text, tags, bogus and simple comments, as many as there are in full; not another `<!`."""
 
 CSS_FUNCTION = re.compile(rb"\((?:(?<=[uU][rR][lL]\()|(?<=[iI][mM][aA][gG][eE]-[sS][eE][tT]\())")
 """The parenthesis of `url(` or `image-set(`: only then can style declarations name an image."""

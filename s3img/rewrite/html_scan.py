@@ -30,7 +30,7 @@ class Scanner(Constructs):
     def scan(self, at: int, end: int) -> int:
         """Collect the references between two offsets; return up to where everything is decided."""
         context = self._context
-        self._end = end
+        self._end = self._styles.end = end
         while at < end and not self._stopped:
             if context.inside:
                 at = self._inside(at)

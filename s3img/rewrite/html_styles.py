@@ -17,21 +17,22 @@ if TYPE_CHECKING:
 class StyleAttributes:
     """A cursor over ``url(`` and ``image-set(``: most pages have few, so a tag is only read when it holds one.
 
-    ``next`` is an offset up to which there is none.
+    ``next`` is an offset up to which there is none, ``end`` the one up to which to look.
     """
 
-    __slots__ = ("_code", "_collect", "next")
+    __slots__ = ("_code", "_collect", "end", "next")
 
     def __init__(self, code: bytes, collect: Collector) -> None:
         self._code = code
         self._collect = collect
         self.next = 0
+        self.end = len(code)
 
     def _seek(self, at: int) -> int:
         """Return where the first function argument that starts after an offset starts."""
         if self.next <= at:
-            found = CSS_FUNCTION.search(self._code, at)
-            self.next = found.end() if found else len(self._code) + 1
+            found = CSS_FUNCTION.search(self._code, at, self.end)
+            self.next = found.end() if found else self.end + 1
         return self.next
 
     def between(self, at: int, end: int) -> None:

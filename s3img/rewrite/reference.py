@@ -55,6 +55,18 @@ class Tag(msgspec.Struct, frozen=True, gc=False):
             msgspec.structs.force_setattr(self, "read", self.read(self.start, self.end))
         return self.read  # type: ignore[return-value]  # a tuple now; mypy keeps the narrowed property
 
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, Tag) and self._told() == other._told()
+
+    def __hash__(self) -> int:
+        return hash((self.name, self.start, self.end))
+
+    def __repr__(self) -> str:
+        return f"Tag{self._told()}"
+
+    def _told(self) -> tuple[object, ...]:
+        return self.name, self.start, self.end, self.attributes, self.picture, self.noscript, self.off
+
     def get(self, name: str) -> str | None:
         """Return the decoded value of an attribute, ``""`` when it has none, None when the attribute is missing."""
         for attribute in self.attributes:

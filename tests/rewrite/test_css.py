@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 import tinycss2
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from s3img.rewrite import find_references, rewrite
@@ -87,6 +87,7 @@ TOKENS = st.sampled_from(
 )
 
 
+@settings(deadline=None)
 @given(st.lists(TOKENS, max_size=30).map("".join))
 def test_any_style_sheet_keeps_all_but_the_spans(css: str) -> None:
     spans = [(r.start, r.end) for r in find_references(css, "text/css")]

@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import pytest
 
-from s3img.rewrite import OPTIONAL_KINDS, Reference, find_references, head_end, position
+from s3img.rewrite import OPTIONAL_KINDS, Reference, find_references, head_end, position, rewrite
 
 
 def found(html: str | bytes, **options: object) -> list[tuple[str, str]]:
@@ -62,6 +62,19 @@ def test_optional_kinds_are_found_on_request(kind: str, html: str) -> None:
 
 
 @pytest.mark.parametrize(
+    "url", ["x.png", "X.JPeG", "a/x.webp?b#c.d", " x.svg ", "a.b/x.avif", "x&#46;gif", "x.p&#x6e;g"]
+)
+def test_link_to_an_image_file_is_found(url: str) -> None:
+    assert found(f"<a class=b href='{url}' title=\"c.d\">", optional=["a href"]) != []
+    assert found(f"<a href='{url}' href='x.html'>", optional=["a href"]) != []
+
+
+@pytest.mark.parametrize("url", ["x.html", "x.pngx", "x", "x.html?a=x.png", "x.html#x.png", "png", "x.png/", ".", ""])
+def test_link_to_another_file_is_not_found(url: str) -> None:
+    assert found(f"<a href='{url}' title='x.png'><a title=x.png href=\"{url}\">", optional=["a href"]) == []
+
+
+@pytest.mark.parametrize(
     ("key", "syntax", "html", "urls"),
     [
         (("amp-img", "src"), "url", "<amp-img src=a.png>", ["a.png"]),
@@ -77,10 +90,27 @@ def test_extra_attributes_are_found(key: tuple[str, str], syntax: str, html: str
 
 
 def test_json_ld_is_found_on_request() -> None:
-    html = '<script type="application/ld+json">{"image": "a.png"}</script><script>{"image": "n.png"}</script>'
+    html = (
+        '<base href=/b/><script type="application/ld+json">{"image": "a.png"}</script><script>{"image": "n"}</script>'
+    )
     assert found(html) == []
     (reference,) = find_references(html, optional=["script json-ld"])
     assert html[reference.start : reference.end] == reference.url == "a.png"
+    assert reference.base == "/b/"
+
+
+def test_json_ld_can_not_end_its_script() -> None:
+    html = '<script type="application/ld+json">{"image": "a.png"}</script>'
+    new = rewrite(html, "text/html", lambda _: "</script>", optional=["script json-ld"])
+    assert new.lower().count("</script") == 1
+
+
+def test_references_are_values() -> None:
+    html = "<img src=a alt=b><p style='c:url(d)'><style>e{f:url(g)}</style>"
+    first, again = find_references(html), find_references(html)
+    assert first == again
+    assert [hash(reference.tag) for reference in first] == [hash(reference.tag) for reference in again]
+    assert len(repr(first)) < 2000
 
 
 def only(html: str) -> Reference:

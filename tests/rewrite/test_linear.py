@@ -19,12 +19,17 @@ from s3img.rewrite.html_collect import Context
 from s3img.rewrite.html_scan import Scanner
 from s3img.rewrite.source import Source
 
-REPEATS = 120
+REPEATS = 70
 PARTS = (
     "<img src=a>", "<img src=a", "<img ", "<img", "<", ">", "<>", "</", "</>", "<!", "<!>", "<?", "<!--", "-->", "--", "<!-->", "<a ",
     "<a b=\"", "<a b='", '="', "='", '"', "'", "=", " ", "a", "<p style='a:url(b)'>", "<p style=\"url(", "url(", "image-set(",
     "<style>", "<style>url(</style>", "<script>", "<script><!--", "<script><!--<script>", "</script>", "<textarea>", "<title>",
-    "<noscript>", "<noscript></noscript>", "<noscript><img src=a>", "<svg>", "<svg><g>", "<svg><desc>", "<svg></svg>", "<svg><path/>",
+    "<noscript>", "<noscript></noscript>",
+    "<noscript><img src=a></noscript>",
+    "<script>a</script>",
+    "<!-- a -->",
+    "<a href=b.c>",
+    "<style>a</style>", "<noscript><img src=a>", "<svg>", "<svg><g>", "<svg><desc>", "<svg></svg>", "<svg><path/>",
     "<svg><style>url(", "</g>", "<svg><title><svg>", "<math><mi>", "<math><annotation-xml encoding=text/html><b>", "</svg>", "<![CDATA[",
     "<svg><![CDATA[", "<picture>", "</picture>", "<link rel=icon", "<meta content=a ", "<base href=a>", "<plaintext>", "&", "&amp", "a=&lt;",
     "<svg a='", "<b><svg></b>", "<svg><desc><p></desc>", "<svg><desc><b></i>", "<!-- s3img:off -->", "</p>",

@@ -1,7 +1,7 @@
 from __future__ import annotations
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from s3img.rewrite import OPTIONAL_KINDS, Reference, find_references, head_end, position, rewrite
@@ -16,12 +16,14 @@ BYTES = st.one_of(st.binary(max_size=200), TEXTS.map(lambda text: text.encode("u
 MEDIA = st.sampled_from(["text/html", "text/css"])
 
 
+@settings(deadline=None)
 @given(st.one_of(BYTES, TEXTS), MEDIA)
 def test_keeping_everything_returns_the_same_object(data: bytes | str, media_type: str) -> None:
     assert rewrite(data, media_type, lambda _: None) is data
     assert rewrite(data, media_type, lambda r: r.url) is data
 
 
+@settings(deadline=None)
 @given(st.one_of(BYTES, TEXTS), MEDIA)
 def test_spans_are_valid_and_in_order(data: bytes | str, media_type: str) -> None:
     at = 0
@@ -33,6 +35,7 @@ def test_spans_are_valid_and_in_order(data: bytes | str, media_type: str) -> Non
             assert at <= reference.tag.end
 
 
+@settings(deadline=None)
 @given(BYTES, st.sampled_from(["utf-8", "shift_jis", "gbk", "euc-jp", "iso-2022-jp", "windows-1252"]))
 def test_only_the_spans_change(data: bytes, charset: str) -> None:
     found = find_references(data, charset=charset)
@@ -42,6 +45,7 @@ def test_only_the_spans_change(data: bytes, charset: str) -> None:
     assert rewrite(data, "text/html", lambda _: "n", charset=charset) == b"n".join(kept)
 
 
+@settings(deadline=None)
 @given(TEXTS, MEDIA)
 def test_rewriting_is_idempotent(text: str, media_type: str) -> None:
     def replace(reference: Reference) -> str | None:
@@ -51,6 +55,7 @@ def test_rewriting_is_idempotent(text: str, media_type: str) -> None:
     assert rewrite(once, media_type, replace) is once
 
 
+@settings(deadline=None)
 @given(BYTES)
 def test_head_end_and_position_take_anything(data: bytes) -> None:
     offset = head_end(data)

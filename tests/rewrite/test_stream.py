@@ -3,7 +3,7 @@ from __future__ import annotations
 from itertools import pairwise
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from s3img.rewrite import Reference, Stream, TagEdit, rewrite
@@ -36,17 +36,20 @@ def streamed(data: bytes, cuts: list[int], **options: object) -> bytes:
     return b"".join([*(stream.feed(data[low:high]) for low, high in pairwise(ends)), stream.finish()])
 
 
+@settings(deadline=None)
 @given(PAGES, st.lists(st.integers(0, 2000), max_size=12))
 def test_any_cutting_gives_the_whole_document(data: bytes, cuts: list[int]) -> None:
     assert streamed(data, cuts) == rewrite(data, "text/html", tell, charset="utf-8", optional=OPTIONAL)
 
 
+@settings(deadline=None)
 @given(PAGES)
 def test_byte_by_byte_gives_the_whole_document(data: bytes) -> None:
     whole = rewrite(data, "text/html", tell, charset="utf-8", optional=OPTIONAL)
     assert streamed(data, list(range(len(data)))) == whole
 
 
+@settings(deadline=None)
 @given(PAGES)
 def test_unchanged_page_passes(data: bytes) -> None:
     stream = Stream(lambda _: None)

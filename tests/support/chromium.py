@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import os
 import shutil
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, NamedTuple
@@ -148,10 +149,11 @@ class PageOpener:
 
     def _show(self, page: Page, url: str) -> None:
         """Hold images back until the page has been painted without them, as a slow network does."""
-        held: list[Route] | None = []
+        held: list[Route] = []
+        is_painted = False
 
         def hold(route: Route) -> None:
-            if held is None or route.request.resource_type != "image":
+            if is_painted or route.request.resource_type != "image":
                 route.continue_()
             else:
                 held.append(route)
@@ -159,8 +161,8 @@ class PageOpener:
         page.route("**/*", hold)
         page.goto(url, wait_until="domcontentloaded")
         page.evaluate(_PAINTED)
-        waiting, held = held, None
-        for route in waiting:
+        is_painted = True
+        for route in held:
             route.continue_()
         page.wait_for_load_state("load")
         page.evaluate(_SCROLL)
@@ -177,9 +179,9 @@ def chromium(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Browser]:
     executable = next(filter(None, map(shutil.which, NAMES)), None)
     if executable is None:
         pytest.skip("no Chromium: install it with `apt-get install chromium`")
-    home = {"HOME": str(tmp_path_factory.mktemp("chromium"))}
+    environ: dict[str, str | float | bool] = {**os.environ, "HOME": str(tmp_path_factory.mktemp("chromium"))}
     with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=executable, args=FLAGS, env=home)
+        browser = playwright.chromium.launch(executable_path=executable, args=FLAGS, env=environ)
         yield browser
         browser.close()
 

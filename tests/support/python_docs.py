@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import shutil
 import subprocess
 import tempfile
@@ -10,44 +11,50 @@ from pathlib import Path
 
 import pytest
 
-PACKAGE = "python3.11-doc"
-PAGES = Path("usr/share/doc/python3.11/html")
+PAGES = "usr/share/doc/python3.[0-9]*/html/index.html"
+ADVICE = "no Python documentation: install it with `apt-get install python3-doc`"
 
 
 @pytest.fixture(scope="session")
 def python_docs(request: pytest.FixtureRequest) -> Path:
     """Return the folder of the pages, to read only: what is installed, or what apt downloads once into pytest's cache."""
-    installed = Path("/") / PAGES
-    if (installed / "index.html").is_file():
-        return installed
+    if found := _pages_in(Path("/")):
+        return found
     cache = request.config.cache
     folder = cache.mkdir("python_docs") if cache else Path(tempfile.gettempdir()) / "s3img_python_docs"
-    unpacked = folder / PACKAGE
-    if not (unpacked / PAGES / "index.html").is_file():
+    unpacked = folder / "unpacked"
+    if not unpacked.exists():
         _download(unpacked)
-    return unpacked / PAGES
+    return _pages_in(unpacked) or pytest.skip(f"{ADVICE} (none in {unpacked})")
+
+
+def _pages_in(root: Path) -> Path | None:
+    return next((page.parent for page in sorted(root.glob(PAGES))), None)
 
 
 def _download(target: Path) -> None:
-    """Unpack Debian's package beside the target, then name it: two test processes may do so at once."""
+    """Unpack Debian's package beside the target and then name it, so that two test processes may do so at once."""
     for tool in ("apt-get", "dpkg-deb"):
         if shutil.which(tool) is None:
-            pytest.skip(f"{PACKAGE} is not installed, and there is no {tool} to download it with")
+            pytest.skip(f"{ADVICE} (there is no {tool} to download it with)")
     target.parent.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory(dir=target.parent) as work:
-        _run(["apt-get", "download", "-q", PACKAGE], Path(work))
-        (archive,) = Path(work).glob("*.deb")
-        _run(["dpkg-deb", "-x", str(archive), "unpacked"], Path(work))
+    with tempfile.TemporaryDirectory(dir=target.parent) as name:
+        work = Path(name)
+        depends = re.search(r"python3\.\d+-doc", _run(work, "apt-cache", "depends", "--important", "python3-doc"))
+        _run(work, "apt-get", "download", "-q", depends[0] if depends else "python3.11-doc")
+        (archive,) = work.glob("*.deb")
+        _run(work, "dpkg-deb", "-x", str(archive), "unpacked")
         if not target.exists():
-            Path(work, "unpacked").rename(target)
+            (work / "unpacked").rename(target)
 
 
-def _run(command: list[str], folder: Path) -> None:
+def _run(folder: Path, *command: str) -> str:
     environ = {**os.environ, "LC_ALL": "C"}
     done = subprocess.run(command, cwd=folder, env=environ, capture_output=True, text=True, check=False, timeout=180)
     if done.returncode:
         said = (done.stderr.strip() or done.stdout.strip())[-300:]
-        pytest.skip(f"`apt-get install {PACKAGE}` first: {' '.join(command[:2])} failed: {said}")
+        pytest.skip(f"{ADVICE} ({' '.join(command[:2])} failed: {said})")
+    return done.stdout
 
 
 def copy_pages(pages: Path, target: Path) -> Path:

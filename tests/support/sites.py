@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import io
 import random
-from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
 from PIL import Image, ImageDraw
+
+if TYPE_CHECKING:
+    from pathlib import Path
 
 
 def photo(width: int, height: int, *, seed: int = 1, format: str = "JPEG", **options: object) -> bytes:  # noqa: A002

@@ -6,7 +6,7 @@ import functools
 import threading
 from contextlib import ExitStack, contextmanager
 from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 class _Handler(SimpleHTTPRequestHandler):
     """Answer below one path of the server with the files of a folder."""
 
-    extensions_map: ClassVar[dict[str, str]] = {
+    extensions_map = {  # noqa: RUF012 - the base class's form
         ".avif": "image/avif",
         ".css": "text/css",
         ".html": "text/html",

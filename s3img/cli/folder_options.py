@@ -1,0 +1,78 @@
+"""What the commands on folders share: options, where the lock is, and how results are shown."""
+
+from __future__ import annotations
+
+import os
+from functools import reduce
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, TypeVar
+
+import click
+
+from s3img.cli.report import print_json
+from s3img.images import Images
+from s3img.lock import LOCK_NAME
+from s3img.settings import load
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable
+
+    from s3img.folder_sync.result import Finding, FolderResult
+
+Command = TypeVar("Command", bound="Callable[..., Any]")
+
+_CONFIG = click.option(
+    "--config", "config_file", type=click.Path(path_type=Path), help="Settings file (default: s3img.toml)."
+)
+_BUCKET = click.option("--bucket", help="s3://NAME/PREFIX or file:///FOLDER.")
+_ENDPOINT = click.option("--endpoint-url", help="Address of an S3-compatible service.")
+_WORKERS = click.option("--workers", type=int, help="Requests at a time.")
+_LOCK = click.option(
+    "--lock", "lock_file", type=click.Path(path_type=Path), help="The lock (default: beside the settings file)."
+)
+_JSON = click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
+
+dirs = click.argument("dirs", nargs=-1, metavar="[DIR]...", type=click.Path(path_type=Path))
+
+
+def remote(command: Command) -> Command:
+    """Add the options of a command that may talk to the bucket."""
+    return reduce(lambda made, option: option(made), (_JSON, _WORKERS, _ENDPOINT, _BUCKET, _CONFIG), command)
+
+
+def local(command: Command) -> Command:
+    """Add the options of a command that does not."""
+    return reduce(lambda made, option: option(made), (_JSON, _CONFIG), command)
+
+
+def with_lock(command: Command) -> Command:
+    """Add the option that names the lock."""
+    return _LOCK(command)
+
+
+def open_images(config_file: Path | None, options: dict[str, Any] | None = None) -> Images:
+    """Read the settings from every place."""
+    return Images(load(options=options or {}, path=config_file))
+
+
+def lock_path(lock_file: Path | None, config_file: Path | None) -> Path:
+    """Return where the lock is: as named, or beside the settings file, or in this folder."""
+    named = os.environ.get("S3IMG_CONFIG")
+    settings = config_file or (Path(named) if named else None)
+    return lock_file or (settings.parent if settings else Path()) / LOCK_NAME
+
+
+def print_findings(findings: Iterable[Finding]) -> None:
+    """Print findings to stderr, a line each."""
+    for finding in findings:
+        click.echo(f"{finding.severity}: {finding}", err=True)
+
+
+def print_result(result: FolderResult, *, as_json: bool) -> int:
+    """Show what a sync did; return its exit code."""
+    if as_json:
+        print_json(result)
+    else:
+        print_findings(result.problems)
+        click.echo(str(result))
+    return result.exit_code

@@ -1,0 +1,88 @@
+"""``s3img gc``."""
+
+from __future__ import annotations
+
+import re
+from datetime import timedelta
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from s3img.cli.report import print_json
+from s3img.images import Images
+from s3img.settings import load
+
+if TYPE_CHECKING:
+    from s3img.gc.result import GcResult
+
+_UNITS = {"m": "minutes", "h": "hours", "d": "days", "": "days"}
+
+
+def _duration(ctx: click.Context, param: click.Parameter, value: str) -> timedelta:  # noqa: ARG001 - click's form
+    """Read ``7d``."""
+    match = re.fullmatch(r"(\d{1,5})([mhd]?)", value)
+    if match is None:
+        raise click.BadParameter(f"{value!r} is no duration: write 7d, 12h or 30m.")
+    return timedelta(**{_UNITS[match[2]]: int(match[1])})
+
+
+@click.command("gc")
+@click.option("--apply", is_flag=True, help="Mark and delete; without it, only say what there is to do.")
+@click.option("--keep", type=click.Path(path_type=Path), multiple=True, help="A lock whose images stay; repeatable.")
+@click.option(
+    "--grace", callback=_duration, default="7d", show_default=True, help="Wait before a mark, and before the deletion."
+)
+@click.option(
+    "--history", callback=_duration, default="30d", show_default=True, help="How long an older build of a site counts."
+)
+@click.option("--force", is_flag=True, help="Go on without any reference, and when more than half would go.")
+@click.option("--config", "config_file", type=click.Path(path_type=Path), help="Settings file (default: s3img.toml).")
+@click.option("--bucket", help="s3://NAME/PREFIX or file:///FOLDER.")
+@click.option("--endpoint-url", help="Address of an S3-compatible service.")
+@click.option("--workers", type=int, help="Requests at a time.")
+@click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
+def command(
+    *,
+    keep: tuple[Path, ...],
+    config_file: Path | None,
+    as_json: bool,
+    apply: bool,
+    force: bool,
+    grace: timedelta,
+    history: timedelta,
+    **options: Any,  # noqa: ANN401 - click passes what its options say
+) -> int:
+    """Delete the bucket's images that no site and no lock refers to any more; a dry run unless --apply is given."""
+    from s3img.gc.plan import Rules
+    from s3img.gc.run import collect
+
+    images = Images(load(options=options, path=config_file))
+    result = collect(
+        images.open_bucket(),
+        kept=_kept(keep),
+        rules=Rules(grace=grace, history=history, force=force),
+        apply=apply,
+        workers=images.config.workers,
+    )
+    (print_json if as_json else _print)(result)
+    return result.exit_code
+
+
+def _kept(files: tuple[Path, ...]) -> frozenset[str]:
+    """Return the keys of the named locks, and of the one in this folder."""
+    from s3img.lock import LOCK_NAME, read_lock
+
+    here = read_lock(Path(LOCK_NAME), missing_ok=True).keys()
+    return here.union(*(read_lock(file).keys() for file in files))
+
+
+def _print(result: GcResult) -> None:
+    for verb, keys in (("mark", result.marked), ("wait", result.waiting), ("delete", result.deleted)):
+        for key in keys:
+            click.echo(f"{verb:7}{key}")
+    click.echo(str(result))
+    if result.unnamed:
+        click.echo(f"note: {result.unnamed} references are of sites without site_url and never expire.", err=True)
+    for problem in filter(None, (result.refused and f"Refused: {result.refused}", result.failed)):
+        click.echo(f"error: {problem}", err=True)

@@ -1,0 +1,54 @@
+"""Compare the lock with the images on disk; the bucket is not asked."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from s3img.folder_sync.result import CheckResult, Finding
+from s3img.folder_sync.survey import survey
+from s3img.lock import Lock, LockEntry, read_lock
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+    from s3img.cache import SiteState
+    from s3img.config import Config
+    from s3img.folder_sync.survey import Survey
+    from s3img.folder_sync.tree import Scope
+
+_SYNC = "run s3img sync and commit the lock."
+
+
+def check(
+    config: Config, scope: Scope, lock_path: Path, known: SiteState, *, allow_missing: bool = False
+) -> CheckResult:
+    """Name each image of the scope that differs between lock and disk; ``allow_missing`` passes those not on disk.
+
+    Raise `LockError` without a lock or with a damaged one.
+    """
+    lock = read_lock(lock_path)
+    found = survey(scope, lock, known, config)
+    findings = [*found.findings, *_differences(found, lock)]
+    if not allow_missing:
+        fix = "restore it with s3img pull, or drop its line with s3img sync --prune."
+        findings += [Finding(path, "missing", f"is in the lock and not on disk: {fix}") for path in found.missing]
+    return CheckResult(lock=lock_path.name, images=len(found.entries), findings=tuple(sorted(findings)))
+
+
+def _differences(found: Survey, lock: Lock) -> Iterator[Finding]:
+    for entry in found.entries:
+        line = lock.get(entry.path)
+        if line != entry:
+            yield Finding(entry.path, *_difference(line, entry))
+
+
+def _difference(line: LockEntry | None, entry: LockEntry) -> tuple[str, str]:
+    """Return the code and the message for an image whose line is not what it should be."""
+    if line is None:
+        return "not-in-lock", f"is not in the lock: {_SYNC}"
+    if line.sha256 != entry.sha256:
+        return "changed", f"is not the image of the lock: {_SYNC} To get that one back, remove it and run s3img pull."
+    if line.key != entry.key:
+        return "stale", f"has the key {line.key!r} in the lock, the settings now give {entry.key!r}: {_SYNC}"
+    return "stale", f"has other facts in the lock: {_SYNC}"

@@ -1,0 +1,105 @@
+"""A lock, the folder that it lies in, and the bucket: everything that can be done with them."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from s3img.address import DirectoryAddress
+from s3img.cache import Cache
+from s3img.errors import ConfigError
+from s3img.folder_sync.settled import nothing_to_do
+from s3img.folder_sync.state import StateFile
+from s3img.folder_sync.tree import Scope
+
+if TYPE_CHECKING:
+    import os
+    from collections.abc import Callable, Iterable
+
+    from s3img.buckets import Bucket
+    from s3img.config import Config
+    from s3img.folder_sync.options import Options
+    from s3img.folder_sync.result import CheckResult, FolderPlan, FolderResult, PullResult
+    from s3img.folder_sync.run import FolderSync, Progress
+
+    Places = Iterable[str | os.PathLike[str]]
+
+
+class Project:
+    """Work on the images below a lock's folder; most of the program is loaded only when there is something to do."""
+
+    def __init__(self, config: Config, lock: str | os.PathLike[str], *, open_bucket: Callable[[], Bucket]) -> None:
+        self._config = config
+        self._lock_path = Path(lock)
+        self._open_bucket = open_bucket
+        self._cache = Cache.at(config.cache_dir)
+        target = f"{config.endpoint_url} {config.bucket}"
+        self.state_file = StateFile(self._cache, self._lock_path.parent, target)
+
+    def sync(
+        self, where: Places, options: Options, *, dry_run: bool = False, progress: Progress | None = None
+    ) -> FolderResult:
+        """Bring bucket and lock in line with the images on disk."""
+        require_bucket(self._config)
+        scope = self._scope(where)
+        if not dry_run:
+            done = nothing_to_do(self.state_file.load(), scope, self._lock_path, self._config, options)
+            if done:
+                return done
+        return self._folders(scope, options).run(dry_run=dry_run, progress=progress)
+
+    def plan(self, where: Places, options: Options) -> FolderPlan:
+        """Say what a sync would do."""
+        return self._folders(self._scope(where), options).plan()
+
+    def apply(self, plan: FolderPlan, options: Options, progress: Progress | None = None) -> FolderResult:
+        """Sync what was planned, if it is still the same."""
+        scope = self._scope(self._lock_path.parent / path for path in plan.dirs)
+        return self._folders(scope, options).apply(plan, progress)
+
+    def check(self, where: Places, *, allow_missing: bool) -> CheckResult:
+        """Compare the lock with the images on disk."""
+        from s3img.folder_sync.check import check
+
+        known = self.state_file.load().files
+        return check(self._config, self._scope(where), self._lock_path, known, allow_missing=allow_missing)
+
+    def pull(self, where: Places, *, overwrite: bool) -> PullResult:
+        """Restore images of the lock from the bucket."""
+        from s3img.folder_sync.pull import pull
+
+        config = self._config
+        scope = self._scope(where)
+        return pull(
+            scope,
+            self._lock_path,
+            self._open_bucket,
+            target=config.bucket,
+            workers=config.workers,
+            overwrite=overwrite,
+        )
+
+    def _scope(self, where: Places) -> Scope:
+        """Place folders below the lock; those that hold what s3img makes of images are left out."""
+        address = self._config.address
+        own = [address.path] if isinstance(address, DirectoryAddress) else []
+        return Scope.of(self._lock_path.parent, where, without=[self._cache.folder, *own])
+
+    def _folders(self, scope: Scope, options: Options) -> FolderSync:
+        from s3img.folder_sync.run import FolderSync
+
+        require_bucket(self._config)
+        return FolderSync(
+            self._config,
+            scope,
+            self._lock_path,
+            state_file=self.state_file,
+            open_bucket=self._open_bucket,
+            options=options,
+        )
+
+
+def require_bucket(config: Config) -> None:
+    """Raise ConfigError where no bucket is configured."""
+    if not config.bucket:
+        raise ConfigError(["bucket: is needed, because it is where the images go: write s3://NAME/PREFIX"])

@@ -1,0 +1,110 @@
+"""Bring images of the lock from the bucket to disk: whole, with the bytes that the lock names, or not at all."""
+
+from __future__ import annotations
+
+import hashlib
+from concurrent.futures import ThreadPoolExecutor
+from typing import TYPE_CHECKING
+
+from s3img.atomic import write_atomically
+from s3img.errors import AssetError, BucketError, S3ImgError
+from s3img.folder_sync.result import Finding, PullResult
+from s3img.folder_sync.tree import Scope, is_inside
+from s3img.lock import LockEntry, read_lock
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from pathlib import Path
+
+    from s3img.buckets import Bucket
+
+
+def pull(
+    scope: Scope, lock_path: Path, open_bucket: Callable[[], Bucket], *, target: str, workers: int, overwrite: bool
+) -> PullResult:
+    """Restore the images of the scope that are not on disk; with ``overwrite`` also those that differ.
+
+    Raise `LockError` without a lock or with a damaged one; what concerns single images is in the result.
+    """
+    sorter = _Sorter(scope.base, overwrite=overwrite)
+    for entry in read_lock(lock_path):
+        if scope.covers(entry.path):
+            sorter.take(entry)
+    bucket = open_bucket() if sorter.wanted else None
+    failures = _restore(bucket, sorter.wanted, scope.base, workers) if bucket else {}
+    findings = [*sorter.findings, *(Finding(path, "failed", str(error)) for path, error in failures.items())]
+    codes = {error.exit_code for error in failures.values()}
+    return PullResult(
+        target=target,
+        restored=tuple(entry.path for entry in sorter.wanted if entry.path not in failures),
+        present=sorter.present,
+        findings=tuple(sorted(findings)),
+        requests=dict(bucket.requests) if bucket else {},
+        exit_code=next((code for code in (4, 5) if code in codes), int(bool(findings))),
+    )
+
+
+class _Sorter:
+    """Sort lines of the lock into images to fetch, images that are there, and findings."""
+
+    def __init__(self, base: Path, *, overwrite: bool) -> None:
+        self._base = base
+        self._overwrite = overwrite
+        self.wanted: list[LockEntry] = []
+        self.findings: list[Finding] = []
+        self.present = 0
+
+    def take(self, entry: LockEntry) -> None:
+        """Look at one line; a path that leads elsewhere is never opened."""
+        if not is_inside(self._base, entry.path):
+            message = (
+                "is no place for an image: it is hidden, leaves the folder or has another suffix. Remove its line."
+            )
+            self.findings.append(Finding(ascii(entry.path), "bad-path", message))
+            return
+        have = _digest(self._base / entry.path)
+        if have == entry.sha256:
+            self.present += 1
+        elif have and not self._overwrite:
+            message = "differs from the lock and stays: pull with --overwrite."
+            self.findings.append(Finding(entry.path, "changed", message))
+        else:
+            self.wanted.append(entry)
+
+
+def _digest(path: Path) -> str:
+    """Return the sha256 (hex) of a file, "" without one."""
+    try:
+        with path.open("rb") as file:
+            return hashlib.file_digest(file, "sha256").hexdigest()
+    except FileNotFoundError:
+        return ""
+    except OSError as error:
+        raise AssetError(f"{path}: can't be read: {error.strerror}.", path=str(path)) from error
+
+
+def _restore(bucket: Bucket, wanted: list[LockEntry], base: Path, workers: int) -> dict[str, S3ImgError]:
+    pool = ThreadPoolExecutor(workers, thread_name_prefix="s3img-pull")
+    try:
+        futures = [pool.submit(restore_one, bucket, entry, base) for entry in wanted]
+        outcomes = [(entry.path, future.result()) for entry, future in zip(wanted, futures, strict=True)]
+        return {path: error for path, error in outcomes if error}
+    finally:
+        pool.shutdown(wait=True, cancel_futures=True)  # an interrupt begins nothing more
+
+
+def restore_one(bucket: Bucket, entry: LockEntry, base: Path) -> S3ImgError | None:
+    """Write one image below ``base``; return the failure, if any."""
+    try:
+        data = bucket.get(entry.key)
+        if hashlib.sha256(data).hexdigest() != entry.sha256:
+            message = f"{bucket.name}: {entry.key!r} is not the image of the lock."
+            return BucketError(
+                message, action="get", bucket=bucket.name, key=entry.key, fix="Find out who replaced it."
+            )
+        write_atomically(base / entry.path, data)
+    except S3ImgError as error:
+        return error
+    except OSError as error:
+        return AssetError(f"{entry.path}: can't be written: {error.strerror}.", path=entry.path)
+    return None

@@ -1,0 +1,93 @@
+"""Which files of a project are images, by their place and name; nothing is opened here."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Self
+
+from s3img.assets import OWN_FOLDER, AssetRoot, FileStat
+from s3img.cache import stat_of
+from s3img.errors import AssetError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+SUFFIXES = frozenset({"apng", "avif", "bmp", "gif", "ico", "jfif", "jpeg", "jpg", "png", "svg", "tif", "tiff", "webp"})
+
+
+@dataclass(frozen=True, slots=True)
+class Scope:
+    """Name files and folders below a base folder; ``paths`` are relative to it, "" is the base itself.
+
+    ``without`` are folders that are left out: those that s3img itself fills.
+    """
+
+    base: Path
+    paths: tuple[str, ...]
+    without: tuple[Path, ...] = ()
+
+    @classmethod
+    def of(cls, base: Path, where: Iterable[str | os.PathLike[str]], *, without: Iterable[Path] = ()) -> Self:
+        """Place files and folders below ``base`` (all of it when none is named); raise AssetError for others."""
+        base = Path(os.path.abspath(base))  # noqa: PTH100 - resolve() would follow links, which names must not
+        paths = tuple(sorted({_below(base, place) for place in where})) or ("",)
+        return cls(base, paths, tuple(without))
+
+    def covers(self, path: str) -> bool:
+        """Tell whether a path is one of the files, or lies in one of the folders."""
+        return any(scope in {"", path} or path.startswith(f"{scope}/") for scope in self.paths)
+
+    def files(self) -> dict[str, FileStat]:
+        """Find the images in scope; raise AssetError for a place that does not exist or is no image's name."""
+        found: dict[str, FileStat] = {}
+        for scope in self.paths:
+            place = self.base / scope
+            if place.is_dir():
+                front = f"{scope}/" if scope else ""
+                found |= {front + path: stat for path, stat in AssetRoot(place).files.items() if is_image_path(path)}
+            else:
+                found[scope] = _file(place, scope)
+        own = tuple(f"{_relative(folder, self.base)}/" for folder in self.without)
+        return {path: stat for path, stat in found.items() if not path.startswith(own)}
+
+
+def is_image_path(path: str) -> bool:
+    """Tell whether a path is an image's by its suffix, and neither hidden nor something that s3img rendered."""
+    if path.rpartition(".")[2].lower() not in SUFFIXES or f"/{OWN_FOLDER}/" in f"/{path}":
+        return False
+    return not any(part.startswith(".") for part in path.split("/"))
+
+
+def is_inside(base: Path, path: str) -> bool:
+    """Tell whether a path that somebody else wrote is an image's and stays below ``base``, links followed."""
+    if not is_image_path(path) or "\0" in path:
+        return False
+    return (base / path).resolve().is_relative_to(base.resolve())
+
+
+def _below(base: Path, place: str | os.PathLike[str]) -> str:
+    path = _relative(place, base)
+    if path == ".." or path.startswith("../"):
+        fix = "Run s3img in a folder above both, or name a lock there with --lock."
+        raise AssetError(f"{place}: lies outside {base}, the folder of the lock.", path=str(place), fix=fix)
+    return "" if path == "." else path
+
+
+def _relative(place: str | os.PathLike[str], base: Path) -> str:
+    """Return a place as seen from ``base``, without following links; ".." for one on another drive."""
+    try:
+        return os.path.relpath(place, base).replace(os.sep, "/")
+    except ValueError:
+        return ".."
+
+
+def _file(place: Path, path: str) -> FileStat:
+    if not is_image_path(path):
+        fix = f"Known suffixes are {', '.join(sorted(SUFFIXES))}; hidden files are left out."
+        raise AssetError(f"{place}: is no folder and not named like an image.", path=path, fix=fix)
+    try:
+        return stat_of(place)
+    except OSError as error:
+        raise AssetError(f"{place}: {error.strerror}.", path=path, fix="Check the name.") from error

@@ -1,0 +1,58 @@
+"""What to do with each object: a pure decision from the listing, the live keys, the marks and the time."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import timedelta
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Set
+    from datetime import datetime
+
+    from s3img.buckets import ObjectInfo
+    from s3img.gc.marks import Mark
+
+GRACE = timedelta(days=7)
+HISTORY = timedelta(days=30)
+
+
+@dataclass(frozen=True, slots=True)
+class Rules:
+    """Say how long an unreferenced object stays before and after its mark, and how long a superseded build counts."""
+
+    grace: timedelta = GRACE
+    history: timedelta = HISTORY
+    force: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class GcPlan:
+    """List keys, sorted: to mark, to sweep, whose marks no longer hold, and whose grace period is not over."""
+
+    mark: tuple[str, ...] = ()
+    sweep: tuple[str, ...] = ()
+    unmark: tuple[str, ...] = ()
+    waiting: tuple[str, ...] = ()
+
+
+def plan(
+    listing: Mapping[str, ObjectInfo],
+    live: Set[str],
+    marks: Mapping[str, Mark],
+    *,
+    now: datetime,
+    grace: timedelta = GRACE,
+) -> GcPlan:
+    """Decide; an object younger than ``grace`` is not marked, so that one whose reference is still to come stays."""
+    unmark = {key for key, mark in marks.items() if key in live or not (key in listing and mark.fits(listing[key]))}
+    marked = marks.keys() - unmark
+    sweep = {key for key in marked if now - marks[key].at >= grace}
+    unreferenced = listing.keys() - live - marks.keys()
+    mark = {key for key in unreferenced if now - listing[key].modified >= grace}
+    return GcPlan(*(tuple(sorted(keys)) for keys in (mark, sweep, unmark, marked - sweep)))
+
+
+def is_too_much(going: int, own: int) -> bool:
+    """Tell whether more than half of our objects would go, which looks like a mistake and not like a clean-up."""
+    return 2 * going > own

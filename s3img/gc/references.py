@@ -1,0 +1,116 @@
+"""References: one object for each build of a site that names every key its pages may point at.
+
+A build writes its own before it looks at the bucket, under a name that no other build uses.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import re
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import msgspec
+
+from s3img.errors import ObjectNotFound
+from s3img.gc.marks import OWN, unusable, write_record
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+    from datetime import datetime
+
+    from s3img.buckets import Bucket, ObjectInfo
+
+FOLDER = f"{OWN}refs/"
+UNNAMED = f"{FOLDER}unnamed/"
+"""References of sites without a name: nothing tells which of them are of one site, so none replaces another."""
+
+
+class _Record(msgspec.Struct, frozen=True, kw_only=True):
+    schema: str = "s3img.reference/1"
+    site: str
+    keys: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Reference:
+    """Hold the keys that one build named, and the object that says so."""
+
+    info: ObjectInfo
+    keys: frozenset[str]
+
+    @property
+    def site(self) -> str:
+        """Return the folder that all references of its site share."""
+        return self.info.key.rpartition("/")[0] + "/"
+
+
+def write_reference(bucket: Bucket, keys: Iterable[str], *, site: str = "", build: str = "") -> None:
+    """Name every key that a build of ``site`` may point at; call it before looking at what the bucket holds.
+
+    ``site`` is any text that is the same for every build of one site and no other, best its public URL; ``build``
+    makes the name unique and is random by default. Raise BucketError.
+    """
+    record = _Record(site=site, keys=tuple(sorted(set(keys))))
+    digest = hashlib.sha256("\n".join(record.keys).encode()).hexdigest()[:32]
+    write_record(bucket, f"{_folder(site)}{digest}-{build or os.urandom(4).hex()}.json", record)
+
+
+def _folder(site: str) -> str:
+    if not site:
+        return UNNAMED
+    words = re.sub(r"[^a-z0-9.]+", "-", site.lower().partition("://")[2] or site.lower()).strip("-.")
+    return f"{FOLDER}{words[:60]}-{hashlib.sha256(site.encode()).hexdigest()[:12]}/"
+
+
+class ReferenceReader:
+    """Read the references of a bucket; what was read once, or names the same keys, is not fetched again."""
+
+    def __init__(self, bucket: Bucket, *, workers: int = 32) -> None:
+        self._bucket = bucket
+        self._workers = workers
+        self._keys: dict[str, frozenset[str]] = {}
+
+    def read(self) -> list[Reference]:
+        """Return every reference; raise BucketError when one can't be read, because it may name anything."""
+        infos = [info for info in self._bucket.list(FOLDER) if info.key.endswith(".json")]
+        unread = {_digest(info): info.key for info in infos if _digest(info) not in self._keys}
+        if unread:
+            with ThreadPoolExecutor(self._workers) as pool:
+                found = zip(unread, pool.map(self._fetch, unread.values()), strict=True)
+                self._keys |= {digest: keys for digest, keys in found if keys is not None}
+        return [Reference(info, self._keys[_digest(info)]) for info in infos if _digest(info) in self._keys]
+
+    def _fetch(self, key: str) -> frozenset[str] | None:
+        """Return the keys of a reference, None when another clean-up has just removed it."""
+        try:
+            return frozenset(msgspec.json.decode(self._bucket.get(key), type=_Record).keys)
+        except ObjectNotFound:
+            return None
+        except msgspec.MsgspecError as error:
+            raise unusable(self._bucket, key, "reference") from error
+
+
+def _digest(info: ObjectInfo) -> str:
+    """Return the part of a reference's name that says which keys it names."""
+    return info.key.rpartition("/")[2].partition("-")[0]
+
+
+def superseded(references: Iterable[Reference], *, before: datetime) -> list[Reference]:
+    """Return the references that count no more: written earlier than ``before``, and not the last of a named site.
+
+    Two that were written in one second are both the last one.
+    """
+    references = list(references)
+    last: dict[str, datetime] = {}
+    for reference in references:
+        last[reference.site] = max(last.get(reference.site, reference.info.modified), reference.info.modified)
+    return [
+        reference
+        for reference in references
+        if reference.site != UNNAMED
+        and reference.info.modified < before
+        and reference.info.modified.replace(microsecond=0) < last[reference.site].replace(microsecond=0)
+    ]

@@ -1,0 +1,124 @@
+"""Carry out a clean-up: mark what nothing refers to, sweep what was marked long ago."""
+
+from __future__ import annotations
+
+from concurrent.futures import Executor, ThreadPoolExecutor
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING
+
+from s3img.gc.live import LiveKeys
+from s3img.gc.marks import OWN, Mark, read_marks, write_marks
+from s3img.gc.plan import GcPlan, Rules, is_too_much, plan
+from s3img.gc.result import GcResult
+from s3img.gc.sweep import Swept, sweep
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from s3img.buckets import Bucket, ObjectInfo
+
+
+def collect(
+    bucket: Bucket,
+    *,
+    kept: Iterable[str] = (),
+    rules: Rules | None = None,
+    apply: bool = False,
+    workers: int = 32,
+    now: datetime | None = None,
+) -> GcResult:
+    """Clean up a bucket, or with ``apply`` false only say what there is to do.
+
+    ``kept`` are keys that count as referenced. Raise BucketError when the bucket or one of its records can't be read;
+    a failure while deleting is in the result.
+    """
+    with ThreadPoolExecutor(workers, thread_name_prefix="s3img-gc") as pool:
+        collector = _Collector(bucket, frozenset(kept), rules or Rules(), now or datetime.now(UTC), pool, workers)
+        return collector.run(apply=apply)
+
+
+@dataclass(frozen=True, slots=True)
+class _Findings:
+    """Hold what a bucket looked like, and what follows: ``own`` are the keys to mark whose objects are ours."""
+
+    objects: dict[str, ObjectInfo]
+    marks: dict[str, Mark]
+    live: frozenset[str]
+    plan: GcPlan
+    own: tuple[str, ...]
+
+
+class _Collector:
+    def __init__(
+        self, bucket: Bucket, kept: frozenset[str], rules: Rules, now: datetime, pool: Executor, workers: int
+    ) -> None:
+        self._bucket = bucket
+        self._kept = kept
+        self._rules = rules
+        self._now = now
+        self._pool = pool
+        before = now - max(rules.history, rules.grace)
+        self._live = LiveKeys(bucket, kept, before=before, workers=workers)
+
+    def run(self, *, apply: bool) -> GcResult:
+        found = self._look()
+        refused = "" if self._rules.force else self._refusal(found)
+        if refused or not apply:
+            planned = Swept(deleted=list(found.plan.sweep))
+            return self._result(found, planned, applied=False, refused=refused)
+        swept = sweep(self._bucket, found.plan.sweep, found.marks, live=self._live.read, pool=self._pool)
+        self._write(found, swept)
+        return self._result(found, swept, applied=True)
+
+    def _look(self) -> _Findings:
+        """Read everything, the references last: those of a build that has only just begun count too."""
+        objects = {info.key: info for info in self._bucket.list() if not info.key.startswith(OWN)}
+        marks = read_marks(self._bucket)
+        live = self._live.read()
+        decision = plan(objects, live, marks, now=self._now, grace=self._rules.grace)
+        infos = self._pool.map(self._bucket.head, decision.mark)
+        own = tuple(info.key for info in infos if info and self._live.is_own(info))
+        return _Findings(objects, marks, live, decision, own)
+
+    def _refusal(self, found: _Findings) -> str:
+        if not self._kept and not self._live.counting:
+            return "nothing refers to this bucket. Publish a site to it, or name a lock with --keep."
+        going = len(found.own) + len(found.plan.sweep)
+        own = going + len(found.plan.waiting) + len(found.live & found.objects.keys())
+        if is_too_much(going, own):
+            return f"{going} of {own} objects would go, more than half. Check the list; --force does it."
+        return ""
+
+    def _write(self, found: _Findings, swept: Swept) -> None:
+        """Keep the marks, then drop superseded references, unless only they know that an object is ours."""
+        over = {*found.plan.unmark, *swept.deleted, *swept.spared}
+        marks = {key: mark for key, mark in found.marks.items() if key not in over}
+        marks |= {key: Mark(self._now, found.objects[key].modified) for key in found.own}
+        if marks != found.marks:
+            write_marks(self._bucket, marks)
+        needed = found.objects.keys() - {*swept.deleted} - found.live - marks.keys()
+        old = [reference.info.key for reference in self._live.superseded if needed.isdisjoint(reference.keys)]
+        if old:
+            self._bucket.delete(old)
+
+    def _result(self, found: _Findings, swept: Swept, *, applied: bool, refused: str = "") -> GcResult:
+        failure = swept.failure
+        return GcResult(
+            target=self._bucket.name,
+            applied=applied,
+            objects=len(found.objects),
+            references=len(self._live.counting),
+            live=len(found.live & found.objects.keys()),
+            foreign=len(found.plan.mark) - len(found.own),
+            marked=found.own,
+            waiting=found.plan.waiting,
+            deleted=tuple(swept.deleted),
+            revived=tuple(sorted({*found.plan.unmark, *swept.spared} & found.objects.keys())),
+            bytes=sum(found.objects[key].size for key in swept.deleted),
+            requests=dict(self._bucket.requests),
+            unnamed=self._live.unnamed,
+            refused=refused,
+            failed=str(failure or ""),
+            exit_code=failure.exit_code if failure else int(bool(refused)),
+        )

@@ -1,0 +1,247 @@
+"""Clean-ups of a folder, of moto and of SeaweedFS."""
+
+from __future__ import annotations
+
+import os
+from datetime import UTC, datetime, timedelta
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from s3img.buckets import open_bucket
+from s3img.errors import AssetError, BucketError
+from s3img.gc.build import look, lost, site_keys
+from s3img.gc.marks import OWN, TRASH, read_marks
+from s3img.gc.plan import Rules
+from s3img.gc.references import ReferenceReader, write_reference
+from s3img.gc.run import collect
+from s3img.sync import MARKER
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from s3_servers import TestBucket
+
+    from s3img.buckets import Bucket
+    from s3img.gc.result import GcResult
+
+DAY = timedelta(days=1)
+SITE = "https://docs.example.com/"
+
+
+@pytest.fixture(params=["directory", "moto", "seaweedfs"])
+def bucket(request: pytest.FixtureRequest, tmp_path: Path) -> Bucket:
+    """A bucket with a prefix."""
+    if request.param == "directory":
+        return open_bucket((tmp_path / "docs").as_uri())
+    made = request.getfixturevalue(f"{request.param}_bucket")
+    return open_bucket(f"{made.address}/docs", made.options)
+
+
+@pytest.fixture(params=["moto", "seaweedfs"])
+def store(request: pytest.FixtureRequest) -> TestBucket:
+    made: TestBucket = request.getfixturevalue(f"{request.param}_bucket")
+    return made
+
+
+def put(bucket: Bucket, *keys: str, **options: Any) -> None:
+    for key in keys:
+        bucket.put(key, key.encode(), media_type="image/png", **{"metadata": MARKER, **options})
+
+
+def keys(bucket: Bucket) -> set[str]:
+    return {info.key for info in bucket.list() if not info.key.startswith(OWN)}
+
+
+def gc(bucket: Bucket, days: float = 0, **options: Any) -> GcResult:
+    now = datetime.now(UTC) + days * DAY
+    return collect(bucket, **{"apply": True, "workers": 4, "now": now, **options})
+
+
+def stocked(bucket: Bucket) -> Bucket:
+    """Two objects are in use; one was, by a build that another has long superseded."""
+    put(bucket, "a.png", "b.png", "old.png")
+    write_reference(bucket, ["a.png", "b.png", "old.png"], site=SITE)
+    write_reference(bucket, ["a.png", "b.png"], site="https://other.example")
+    return bucket
+
+
+def superseded(bucket: Bucket) -> None:
+    """Remove the reference to old.png, as a clean-up does long after a later build of the site."""
+    bucket.delete([r.info.key for r in ReferenceReader(bucket).read() if "old.png" in r.keys])
+
+
+def test_what_is_marked_long_enough_is_deleted(store: TestBucket) -> None:
+    bucket = stocked(open_bucket(f"{store.address}/docs", store.options))
+    superseded(bucket)
+    assert (gc(bucket, 8).marked, keys(bucket)) == (("old.png",), {"a.png", "b.png", "old.png"})
+    assert (gc(bucket, 14).deleted, gc(bucket, 14).waiting) == ((), ("old.png",))
+    result = gc(bucket, 16)
+    assert (result.deleted, result.bytes, keys(bucket)) == (("old.png",), 7, {"a.png", "b.png"})
+    assert read_marks(bucket) == {}
+    assert gc(bucket, 17).deleted == ()
+
+
+def test_a_dry_run_writes_and_deletes_nothing(bucket: Bucket) -> None:
+    stocked(bucket)
+    before = bucket.requests
+    for days in (0, 50, 500):
+        assert gc(bucket, days, apply=False).applied is False
+    after = bucket.requests
+    assert all(before.get(name, 0) == after.get(name, 0) for name in ("put", "delete"))
+    assert keys(bucket) == {"a.png", "b.png", "old.png"}
+
+
+def test_what_a_young_object_is_for_may_still_come(bucket: Bucket) -> None:
+    put(stocked(bucket), "new.png")
+    superseded(bucket)
+    assert gc(bucket, 6.9).marked == ()
+
+
+def test_objects_of_others_stay(store: TestBucket) -> None:
+    bucket = stocked(open_bucket(f"{store.address}/docs", store.options))
+    put(bucket, "foreign.png", metadata={})
+    put(bucket, "upload.png", metadata={"s3img": "upload"})
+    result = gc(bucket, 40, rules=Rules(force=True))
+    assert (result.foreign, result.marked) == (2, ())
+    gc(bucket, 80, rules=Rules(force=True))
+    assert {"foreign.png", "upload.png"} <= keys(bucket)
+
+
+def test_an_object_that_another_program_wrote_over_stays(store: TestBucket) -> None:
+    bucket = stocked(open_bucket(f"{store.address}/docs", store.options))
+    superseded(bucket)
+    gc(bucket, 8)
+    put(bucket, "old.png", metadata={})
+    result = gc(bucket, 30)
+    assert (result.deleted, "old.png" in keys(bucket)) == ((), True)
+
+
+def test_a_folder_loses_only_what_a_reference_named(tmp_path: Path) -> None:
+    bucket = open_bucket((tmp_path / "docs").as_uri())
+    put(bucket, "a.png", "b.png", "old.png", "stray.png")
+    write_reference(bucket, ["a.png", "b.png", "old.png"], site=SITE)
+    age(tmp_path, 40)
+    write_reference(bucket, ["a.png", "b.png"], site=SITE)
+    assert gc(bucket).marked == ("old.png",)
+    assert gc(bucket, 8).deleted == ("old.png",)
+    assert keys(bucket) == {"a.png", "b.png", "stray.png"}
+
+
+def age(folder: Path, days: float) -> None:
+    for file in folder.rglob("*"):
+        past = file.stat().st_mtime - days * DAY.total_seconds()
+        os.utime(file, (past, past))
+
+
+def test_superseded_references_are_dropped_once_nothing_needs_them(tmp_path: Path) -> None:
+    bucket = open_bucket((tmp_path / "docs").as_uri())
+    put(bucket, "a.png", "old.png")
+    write_reference(bucket, ["a.png", "old.png"], site=SITE)
+    age(tmp_path, 40)
+    write_reference(bucket, ["a.png"], site=SITE)
+    assert len(ReferenceReader(bucket).read()) == 2
+    gc(bucket)
+    assert [sorted(reference.keys) for reference in ReferenceReader(bucket).read()] == [["a.png"]]
+
+
+def test_a_neighbour_whose_prefix_begins_alike_is_not_touched(store: TestBucket) -> None:
+    docs, docs2 = (open_bucket(f"{store.address}/{name}", store.options) for name in ("docs", "docs2"))
+    put(stocked(docs2), "x.png")
+    superseded(stocked(docs))
+    gc(docs, 8, rules=Rules(force=True))
+    assert gc(docs, 80, rules=Rules(force=True)).deleted == ("old.png",)
+    assert keys(docs2) == {"a.png", "b.png", "old.png", "x.png"}
+
+
+def test_a_build_puts_marked_objects_again_and_they_stay(store: TestBucket) -> None:
+    bucket = stocked(open_bucket(f"{store.address}/docs", store.options))
+    superseded(bucket)
+    gc(bucket, 8)
+    write_reference(bucket, ["old.png"], site=SITE)
+    stock = look(bucket)
+    assert (set(stock.present), stock.marked) == ({"a.png", "b.png"}, {"old.png"})
+    put(bucket, "old.png")
+    assert lost(bucket, stock.marked) == []
+    assert (gc(bucket, 80).deleted, "old.png" in keys(bucket), read_marks(bucket)) == ((), True, {})
+
+
+def test_a_lock_keeps_objects(bucket: Bucket) -> None:
+    superseded(stocked(bucket))
+    assert gc(bucket, 40, kept=["old.png"]).marked == ()
+
+
+class Failing:
+    """A bucket whose second deletion fails."""
+
+    def __init__(self, bucket: Bucket) -> None:
+        self._bucket = bucket
+        self.deletions = 0
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._bucket, name)
+
+    def delete(self, names: Any) -> None:
+        self.deletions += 1
+        if self.deletions == 2:
+            raise BucketError("the store is down.", code="503")
+        self._bucket.delete(names)
+
+
+def test_an_interrupted_sweep_goes_on_next_time(store: TestBucket) -> None:
+    bucket = open_bucket(f"{store.address}/docs", store.options)
+    put(bucket, *(f"{number:02}.png" for number in range(40)), "a.png")
+    write_reference(bucket, ["a.png"], site=SITE)
+    rules = Rules(force=True)
+    assert len(gc(bucket, 8, rules=rules).marked) == 40
+    broken = gc(Failing(bucket), 16, rules=rules)  # type: ignore[arg-type]
+    assert (len(broken.deleted), broken.exit_code, broken.failed) == (32, 5, "the store is down.")
+    assert len(read_marks(bucket)) == 8
+    assert (len(gc(bucket, 16, rules=rules).deleted), keys(bucket)) == (8, {"a.png"})
+
+
+def test_more_than_half_is_refused(store: TestBucket) -> None:
+    bucket = open_bucket(f"{store.address}/docs", store.options)
+    put(bucket, "a.png", "b.png", "c.png")
+    write_reference(bucket, ["a.png"], site=SITE)
+    result = gc(bucket, 40)
+    assert (result.applied, result.exit_code, "2 of 3" in result.refused) == (False, 1, True)
+    assert read_marks(bucket) == {}
+    assert gc(bucket, 40, rules=Rules(force=True)).marked == ("b.png", "c.png")
+
+
+def test_a_bucket_without_a_reference_is_refused(bucket: Bucket) -> None:
+    put(bucket, "a.png")
+    result = gc(bucket, 40)
+    assert (result.applied, result.exit_code) == (False, 1)
+    assert "nothing refers to this bucket" in result.refused
+
+
+@pytest.mark.parametrize("record", [TRASH, f"{OWN}refs/unnamed/x-1.json"])
+def test_a_damaged_record_stops_everything(bucket: Bucket, record: str) -> None:
+    superseded(stocked(bucket))
+    bucket.put(record, b"{", media_type="application/json")
+    with pytest.raises(BucketError, match=record) as caught:
+        gc(bucket, 40, rules=Rules(force=True))
+    assert (caught.value.code, keys(bucket)) == ("InvalidRecord", {"a.png", "b.png", "old.png"})
+
+
+def test_references_of_equal_keys_are_fetched_once(bucket: Bucket) -> None:
+    for _ in range(3):
+        write_reference(bucket, ["a.png", "b.png"], site=SITE)
+    reader = ReferenceReader(bucket)
+    assert [sorted(reference.keys) for reference in reader.read()] == [["a.png", "b.png"]] * 3
+    reader.read()
+    assert bucket.requests["get"] == 1
+
+
+def test_site_keys_adds_up_over_runs(tmp_path: Path) -> None:
+    assert site_keys(tmp_path, ["b\u2028.png"]) == {"b\u2028.png"}
+    assert site_keys(tmp_path, ["a.png"]) == {"a.png", "b\u2028.png"}
+    assert (tmp_path / "assets/_s3img/keys.txt").read_text() == "a.png\nb\u2028.png\n"
+
+
+def test_site_keys_of_an_unreadable_record_says_so(tmp_path: Path) -> None:
+    (tmp_path / "assets/_s3img/keys.txt").mkdir(parents=True)
+    with pytest.raises(AssetError, match=r"keys\.txt"):
+        site_keys(tmp_path, ["a.png"])
