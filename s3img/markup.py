@@ -32,9 +32,7 @@ wrapper and its sources make no boxes. What the author left open stays open: a s
 size. An image with ``sizes=auto`` has no natural size of its own, so it is given the file's.
 """
 
-_STYLED_SIZE = re.compile(
-    r"(?:^|[;\s])(?:max-|min-)?(?:height|width|aspect-ratio|inline-size|block-size)\s*:", re.IGNORECASE
-)
+_STYLED_HEIGHT = re.compile(r"(?:^|[;\s])(?:(?:max-|min-)?(?:height|block-size)|aspect-ratio)\s*:", re.IGNORECASE)
 
 
 @dataclass(frozen=True, slots=True)
@@ -132,7 +130,7 @@ def _sizing(picture: Picture, author: Mapping[str, str | None]) -> Literal["full
     """Tell which sides are ours to write: both, the height, the width, or none."""
     if not picture.width or not picture.height or picture.layout == "none" or picture.nested:
         return "plain"
-    if _STYLED_SIZE.search(author.get("style") or ""):
+    if _STYLED_HEIGHT.search(author.get("style") or ""):
         return "plain"
     if "width" not in author and "height" not in author:
         return "full"

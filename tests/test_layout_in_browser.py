@@ -54,7 +54,6 @@ SIZED = f"""
 <p><img src="wide.jpg" alt="own width and height" width="320" height="180"></p>
 <p><img src="wide.jpg" alt="style, width" style="width: 50%"></p>
 <p><img src="wide.jpg" alt="style, cover" style="width: 200px; height: 200px; object-fit: cover"></p>
-<p><img src="wide.jpg" srcset="small.jpg 60w, wide.jpg 1600w" sizes="100vw" alt="own srcset"></p>
 <div style="display: flex; gap: 10px"><img src="tall.jpg" alt="flex" width="200"><p>{TEXT}</p></div>
 <div style="display: flex; align-items: flex-start"><img src="wide.jpg" alt="flex, shrunk"><p>{TEXT}</p></div>
 <div style="display: grid; grid-template-columns: 1fr 1fr"><img src="wide.jpg" alt="grid"><img src="tall.jpg" alt="grid, tall"></div>
@@ -65,6 +64,7 @@ SIZED = f"""
 <ul style="clear: both"><li>{TEXT}<br><img src="tall.jpg" alt="list"></li></ul>
 """
 UNSIZED = f"""
+<p><img src="wide.jpg" srcset="small.jpg 60w, wide.jpg 1600w" sizes="100vw" alt="own srcset"></p>
 <p>{TEXT}<img src="drawing.png" alt="text line, by style" style="height: 1.4em">{TEXT}</p>
 <p><img src="wide.jpg" alt="own height" height="90"></p>
 <p><img src="wide.jpg" alt="own ratio" width="320" height="60"></p>

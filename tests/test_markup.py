@@ -42,6 +42,7 @@ def test_collapse_never_exceeds_the_limit_and_keeps_the_top(wanted: set[int], li
         ({"width": "300", "height": "300"}, {}),
         ({"width": "1"}, {"height": "1"}),
         ({"style": "max-height:9em"}, {}),
+        ({"style": "width:50%"}, {"width": "1000", "height": "500"}),
         ({"style": "line-height:2;color:red"}, {"width": "1000", "height": "500"}),
     ],
 )
