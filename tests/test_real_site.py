@@ -11,7 +11,7 @@ from urllib.parse import urljoin
 import pytest
 from PIL import Image
 from python_docs import copy_pages
-from s3_servers import _new_bucket
+from s3_servers import new_bucket
 from selectolax.lexbor import LexborHTMLParser
 from static_server import serving
 
@@ -47,7 +47,7 @@ class Published:
 @pytest.fixture(scope="module")
 def docs(python_docs: Path, seaweedfs: S3Server, tmp_path_factory: pytest.TempPathFactory) -> Published:
     folder = tmp_path_factory.mktemp("python_docs")
-    bucket = _new_bucket(seaweedfs)
+    bucket = new_bucket(seaweedfs)
     config = Config(
         bucket=f"{bucket.address}/python",
         endpoint_url=seaweedfs.endpoint_url,

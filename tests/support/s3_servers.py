@@ -99,15 +99,15 @@ def seaweedfs(tmp_path_factory: pytest.TempPathFactory) -> Iterator[S3Server]:
 
 @pytest.fixture
 def moto_bucket(moto_server: S3Server) -> TestBucket:
-    return _new_bucket(moto_server)
+    return new_bucket(moto_server)
 
 
 @pytest.fixture
 def seaweedfs_bucket(seaweedfs: S3Server) -> TestBucket:
-    return _new_bucket(seaweedfs)
+    return new_bucket(seaweedfs)
 
 
-def _new_bucket(server: S3Server) -> TestBucket:
+def new_bucket(server: S3Server) -> TestBucket:
     name = f"test-{os.getpid()}-{next(_numbers)}"
     client = server.client()
     client.create_bucket(Bucket=name)
@@ -162,6 +162,7 @@ def _configured(folder: Path, ports: list[int]) -> tuple[S3Server, list[str]]:
     names += ["volume.port.grpc", "filer.port", "filer.port.grpc", "admin.port", "admin.port.grpc"]
     arguments = [f"-{name}={port}" for name, port in zip(names, ports, strict=True)]
     arguments += [f"-dir={folder}", "-ip=127.0.0.1", "-ip.bind=127.0.0.1", "-master.telemetry=false"]
+    arguments += ["-volume.max=10000"]  # every bucket takes seven, which are files that grow as needed
     arguments += ["-webdav=false", "-admin.ui=false", "-s3.port.iceberg=0", "-s3.port.lance=0"]
     arguments += ["-s3.autoCreateBucket=false", "-s3.domainName=s3.localhost"]
     arguments += [f"-s3.config={folder}/identities.json", f"-s3.cert.file={folder}/cert.pem"]
