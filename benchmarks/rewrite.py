@@ -1,7 +1,7 @@
 """Rewrite the image references of real pages: MB/s of s3img beside compiled rewriters and tree parsers.
 
-    python -m venv /tmp/bench && /tmp/bench/bin/pip install . -r benchmarks/rewrite-requirements.txt
-    /tmp/bench/bin/python benchmarks/rewrite.py [--rounds 7] [--megabytes 2] [--cache DIR]
+    python -m venv .venv-bench && .venv-bench/bin/pip install . -r benchmarks/rewrite-requirements.txt
+    .venv-bench/bin/python benchmarks/rewrite.py [--rounds 7] [--megabytes 2] [--cache DIR]
 
 The whole job: find the references, decode them, call a function for each, put its answer in place. Every page is
 rewritten by all in turn, round after round; a page counts with the fastest CPU time of each, a corpus with the sum of

@@ -9,13 +9,12 @@ import time
 from pathlib import Path
 
 import msgspec
-import platformdirs
 
 from s3img.assets import FileStat, ImageFacts
 from s3img.atomic import write_atomically
 from s3img.errors import AssetError
 
-_SETTLED_NS = 50_000_000
+SETTLED_NS = 50_000_000
 """A file changed less than this many ns ago may change again within one tick of its file system's clock."""
 
 
@@ -38,7 +37,11 @@ class Cache:
     @classmethod
     def at(cls, cache_dir: str) -> Cache:
         """Open the cache in a folder, or in the user's own cache folder when none is named."""
-        return cls(Path(cache_dir).expanduser() if cache_dir else Path(platformdirs.user_cache_dir("s3img")))
+        if cache_dir:
+            return cls(Path(cache_dir).expanduser())
+        import platformdirs  # looks for the system it is on
+
+        return cls(Path(platformdirs.user_cache_dir("s3img")))
 
     def variant(self, identity: str, ext: str) -> Path:
         """Return where a rendered file with this identity (hex) is or will be."""
@@ -86,7 +89,7 @@ class Digests:
 
 def is_settled(stat: FileStat) -> bool:
     """Tell whether a stat proves a file's content: it is old enough for any later change to show in it."""
-    return time.time_ns() - max(stat.mtime, stat.ctime) > _SETTLED_NS
+    return time.time_ns() - max(stat.mtime, stat.ctime) > SETTLED_NS
 
 
 def stat_of(path: Path) -> FileStat:

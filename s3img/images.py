@@ -56,7 +56,7 @@ class Images:
         """
         cache = Cache.at(self.config.cache_dir)
         files = SiteFiles(Path(site), self.config, cache, dimensions_only=dimensions_only)
-        if all(files.is_settled(path) for path, _ in files.pages()):
+        if all(files.is_settled(path) for path, _ in files.pages):
             return self._nothing_to_do(files, dry_run=dry_run)
         from s3img.buckets import open_bucket  # most of the program is loaded here, and most of its start-up time spent
         from s3img.publish.site import SitePublisher
@@ -169,10 +169,9 @@ class Images:
         return bucket
 
     def _nothing_to_do(self, files: SiteFiles, *, dry_run: bool) -> PublishResult:
-        pages = [path for path, _ in files.pages()]
-        if not dry_run:
-            files.save(pages)
-        return PublishResult(target=self.config.bucket, pages=len(pages), dry_run=dry_run)
+        if not dry_run and not files.is_known:
+            files.save(path for path, _ in files.pages)
+        return PublishResult(target=self.config.bucket, pages=len(files.pages), dry_run=dry_run)
 
     def render(self, source: bytes | Path, transform: str | Transform) -> Rendered:
         """Render an image under a transform (``"w-300,f-webp"``); raise TransformError and ImageError."""

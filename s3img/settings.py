@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import difflib
 import os
-import tomllib
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -148,6 +147,8 @@ def _file_sources(path: Path | None, folder: Path) -> list[Source]:
 
 
 def _read_toml(path: Path) -> dict[str, Any]:
+    import tomllib  # most runs have no file to read
+
     try:
         return tomllib.loads(path.read_text(encoding="utf-8"))
     except OSError as error:

@@ -7,14 +7,13 @@ from __future__ import annotations
 
 import contextlib
 import hashlib
-import posixpath
 import time
 from typing import TYPE_CHECKING
 
 import msgspec
 
 from s3img.assets import OWN_FOLDER, AssetRoot
-from s3img.cache import Cache, is_settled, stat_of
+from s3img.cache import SETTLED_NS, Cache, is_settled, stat_of
 from s3img.errors import AssetError
 from s3img.publish.manifest import PageManifest
 from s3img.render_version import RENDER_VERSION
@@ -41,9 +40,9 @@ _STALE = 3600  # seconds after which a temporary file belongs to no running buil
 
 def media_type_of(path: str) -> str | None:
     """Return the media type of a file that may refer to images, None for any other."""
-    if posixpath.basename(path) == "manifest.json":
+    if path == "manifest.json" or path.endswith("/manifest.json"):
         return _MEDIA_TYPES[".webmanifest"]
-    return _MEDIA_TYPES.get(posixpath.splitext(path)[1].lower())
+    return _MEDIA_TYPES.get(path[path.rfind(".") :].lower())
 
 
 class SiteFiles:
@@ -60,13 +59,20 @@ class SiteFiles:
         self._dimensions_only = dimensions_only
         if self.state.settings != self._fingerprint():
             self.state.settled = {}
+        self.pages = tuple(self._pages())
+        """(path, media type) of everything that may hold references, in the order of paths."""
 
-    def pages(self) -> Iterator[tuple[str, str]]:
-        """Yield (path, media type) of everything that may hold references, in the order of paths."""
+    def _pages(self) -> Iterator[tuple[str, str]]:
         for path in sorted(self.root.files):
             media_type = media_type_of(path)
             if media_type and not path.startswith(OWN_FOLDER + "/"):
                 yield path, media_type
+
+    @property
+    def is_known(self) -> bool:
+        """Tell whether the cache's state alone says that nothing is left to do."""
+        settled, files = self.state.settled, self.root.files
+        return all(settled.get(path) == files[path] for path, _ in self.pages)
 
     def is_settled(self, path: str) -> bool:
         """Tell whether an earlier run left nothing to do in a page, and it has not changed since."""
@@ -84,7 +90,7 @@ class SiteFiles:
         with contextlib.suppress(OSError):
             self.manifest.save()
         self.state.settings = self._fingerprint()
-        self.state.settled = dict(self._stats(settled))
+        self.state.settled = self._stats(settled)
         self.state.digests = {path: known for path, known in self.state.digests.items() if path in self.root.files}
         self._cache.save_state(self.root.root, self.state)
         for leftover in self.root.leftovers:
@@ -92,12 +98,15 @@ class SiteFiles:
                 if time.time() - leftover.stat().st_mtime > _STALE:
                     leftover.unlink()
 
-    def _stats(self, paths: Iterable[str]) -> Iterator[tuple[str, FileStat]]:
+    def _stats(self, paths: Iterable[str]) -> dict[str, FileStat]:
+        """Return stats that prove what a page holds; for pages written a moment ago that takes a moment's wait."""
+        found = {}
         for path in paths:
             with contextlib.suppress(OSError):
-                stat = stat_of(self.root.file(path))
-                if is_settled(stat):
-                    yield path, stat
+                found[path] = stat_of(self.root.file(path))
+        if not all(map(is_settled, found.values())):
+            time.sleep(SETTLED_NS / 1e9)
+        return {path: stat for path, stat in found.items() if is_settled(stat)}
 
     def _fingerprint(self) -> str:
         """Return what changes whenever a page that needed nothing may need something."""

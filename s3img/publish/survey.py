@@ -73,7 +73,7 @@ class Surveyor:
 
     def run(self) -> Survey:
         """Survey all pages, in the order of their paths."""
-        for path, media_type in self._files.pages():
+        for path, media_type in self._files.pages:
             self._survey.pages += 1
             if self._files.is_settled(path):
                 self._survey.settled.add(path)
