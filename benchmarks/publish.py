@@ -36,14 +36,14 @@ print(total)
 WORDS = "the quick brown fox jumps over a lazy dog and then writes documentation about pictures".split()
 
 
-def build(site: Path, pages: int, seed: int = 1) -> None:
+def build(site: Path, pages: int, *, padding: int = 0, seed: int = 1) -> None:
     """Write pages of about 30 kB, each showing an image of its own and its neighbour's, of about 100 kB."""
     rng = random.Random(seed)
     site.mkdir(parents=True)
     (site / "img").mkdir()
     bodies = [photo(900, 600, seed=number) for number in range(12)]
     for number in range(pages):
-        mark = f"<!-- {number} -->".encode()
+        mark = f"<!-- {number} -->".encode() + rng.randbytes(padding)
         body = bodies[number % len(bodies)]
         (site / "img" / f"{number}.jpg").write_bytes(body + mark)  # different content, same picture
         text = "".join(
@@ -69,14 +69,15 @@ def main() -> None:
     parser = argparse.ArgumentParser()
     parser.add_argument("--pages", type=int, default=1000)
     parser.add_argument("--rounds", type=int, default=7)
+    parser.add_argument("--padding", type=int, default=0, help="bytes to append to each image")
     arguments = parser.parse_args()
     with tempfile.TemporaryDirectory() as folder:
-        run(Path(folder), arguments.pages, arguments.rounds)
+        run(Path(folder), arguments.pages, arguments.rounds, arguments.padding)
 
 
-def run(work: Path, pages: int, rounds: int) -> None:
+def run(work: Path, pages: int, rounds: int, padding: int) -> None:
     site, fresh = work / "site", work / "fresh"
-    build(fresh, pages)
+    build(fresh, pages, padding=padding)
     inherited = {name: value for name, value in os.environ.items() if name != "PYTHONDONTWRITEBYTECODE"}
     environ = {**inherited, "S3IMG_CACHE_DIR": str(work / "cache"), "S3IMG_WIDTHS": "320", "S3IMG_FORMATS": "webp"}
     publish = [sys.executable, "-m", "s3img", "publish", str(site), "--json"]
