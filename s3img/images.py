@@ -92,12 +92,7 @@ class Images:
         """
         from s3img.publish.sources import SourcePublisher
 
-        if not self.config.bucket:
-            raise ConfigError(["bucket: is needed, because a text without a site has no place of its own for images"])
-        bucket = self._open()
-        if not bucket.has_credentials():
-            raise _no_credentials(bucket)
-        return SourcePublisher(root, self.config, bucket=bucket, render=render).run(files, dry_run=dry_run)
+        return SourcePublisher(root, self.config, bucket=self.open_bucket(), render=render).run(files, dry_run=dry_run)
 
     def open_bucket(self) -> Bucket:
         """Open the configured bucket; raise ConfigError without one, CredentialsError without credentials for it."""
@@ -163,10 +158,7 @@ class Images:
         from s3img.folder_sync.project import require_bucket
 
         require_bucket(self.config)
-        bucket = self._open()
-        if not bucket.has_credentials():
-            raise _no_credentials(bucket)
-        return bucket
+        return self.open_bucket()
 
     def _nothing_to_do(self, files: SiteFiles, *, dry_run: bool) -> PublishResult:
         if not dry_run and not files.is_known:
