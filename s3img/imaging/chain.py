@@ -7,9 +7,8 @@ from typing import TYPE_CHECKING
 
 from s3img.geometry import plan
 from s3img.imaging import effects
-from s3img.imaging.color import to_srgb
-from s3img.imaging.decode import turn
 from s3img.imaging.resize import resize
+from s3img.imaging.upright import picture
 
 if TYPE_CHECKING:
     from typing import TypeAlias
@@ -56,14 +55,11 @@ class Chain:
         if not self.steps or self.steps[0].trim:
             return self._rest(self._start(decoded, whole, self.size), 0)
         first = self._plan(self.size, self.steps[0])
-        picture = self._start(decoded, first.source.edges, first.scaled)
-        return self._rest(look(picture, self.steps[0], first), 1)
+        start = self._start(decoded, first.source.edges, first.scaled)
+        return self._rest(look(start, self.steps[0], first), 1)
 
     def _start(self, decoded: Decoded, box: tuple[float, float, float, float], size: Size) -> Image.Image:
-        """Scale first, then convert and turn: fewer pixels to convert, and to turn."""
-        scaled = decoded.part(box, size)
-        profile = None if self.keeps(decoded) else decoded.profile
-        return turn(to_srgb(scaled, profile), decoded.orientation)
+        return picture(decoded, box, size, keep_profile=self.keeps(decoded))
 
     def keeps(self, decoded: Decoded) -> bool:
         """Say whether the result is in the source's own profile: RGB only, other spaces always become sRGB."""

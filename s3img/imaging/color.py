@@ -15,6 +15,11 @@ _SPACES: Final = {"RGB ": ("RGB", "RGBA"), "GRAY": ("L", "LA"), "CMYK": ("CMYK",
 _SRGB_NAMES: Final = ("sRGB", "IEC 61966-2-1", "IEC 61966-2.1", "IEC61966-2.1")
 
 
+def is_converted(mode: str, profile: bytes | None) -> bool:
+    """Say whether ``to_srgb`` computes colours for an image of this mode and profile."""
+    return bool(profile) and _transform(profile or b"", mode) is not None
+
+
 def to_srgb(image: Image.Image, profile: bytes | None) -> Image.Image:
     """Return the image in sRGB: L, LA, RGB or RGBA.
 

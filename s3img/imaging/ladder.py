@@ -10,13 +10,13 @@ from typing import TYPE_CHECKING, TypeVar
 from s3img.atomic import write_atomically
 from s3img.errors import ImageError, S3ImgError
 from s3img.imaging.animation import Animation, encode_animation, keeps_animation, load_animation
-from s3img.imaging.color import to_srgb
 from s3img.imaging.deadline import Deadline
-from s3img.imaging.decode import decode, pillow_errors, turn
+from s3img.imaging.decode import decode, pillow_errors
 from s3img.imaging.encode import Encoding, encode
 from s3img.imaging.model import MEDIA_TYPES, SUFFIXES, ImageInfo, Rendered, Target
 from s3img.imaging.probing import located, opened, probe, too_large
 from s3img.imaging.resize import resize
+from s3img.imaging.upright import picture
 from s3img.limits import Limits
 
 if TYPE_CHECKING:
@@ -123,18 +123,17 @@ def _still(fp: BinaryIO, info: ImageInfo, numbered: Numbered, limits: Limits) ->
     decoded = decode(fp, info, (_OVERSAMPLING * size[0], _OVERSAMPLING * size[1]))
     deadline.check()
     with pillow_errors(f"The {info.format.upper()} can't be converted"):
-        picture = _top(decoded, size)
+        rung = _top(decoded, size)
     for size, members in rungs:
         with pillow_errors("The picture can't be scaled"):
-            picture = resize(picture, size)
+            rung = resize(rung, size)
         for index, target in members:
-            yield index, _attempt(_encoded, picture, target)
+            yield index, _attempt(_encoded, rung, target)
 
 
 def _top(decoded: Decoded, size: Size) -> Image.Image:
     """Return the largest rung: scaled, in sRGB, upright."""
-    scaled = decoded.part((0, 0, *decoded.source), size)
-    return turn(to_srgb(scaled, decoded.profile), decoded.orientation)
+    return picture(decoded, (0, 0, *decoded.source), size)
 
 
 def _encoded(picture: Image.Image, target: Target) -> Rendered:

@@ -8,7 +8,7 @@ from io import BytesIO
 from typing import Any
 
 import pytest
-from PIL import Image, ImageCms
+from PIL import Image, ImageChops, ImageCms, ImageStat
 
 from s3img.errors import ImageError, ImageTooLarge, S3ImgError
 from s3img.imaging import Target, probe, render, render_ladder
@@ -122,6 +122,21 @@ def test_color_profile_true_keeps_profile_and_pixels(make: Any, name: str) -> No
     result = rendered(make, source, f"w-32,f-{name},cp-true")
     assert result.info["icc_profile"] == make.adobe_rgb
     assert close(color_at(result), (200, 60, 30), 4)
+
+
+@pytest.mark.parametrize("orientation", [1, 6])
+def test_colours_are_converted_before_they_are_mixed(make: Any, orientation: int) -> None:
+    stripes = Image.merge("RGB", [Image.effect_noise((256, 192), 90) for _ in "RGB"])
+    exif = make.orientation_exif(orientation)
+    source = make.encode(stripes, "png", icc_profile=make.adobe_rgb, exif=exif)
+    wide, srgb = ImageCms.ImageCmsProfile(BytesIO(make.adobe_rgb)), ImageCms.createProfile("sRGB")
+    size = (128, 96)
+    expected = ImageCms.profileToProfile(stripes, wide, srgb).resize(size, Image.Resampling.LANCZOS)
+    mixed_first = ImageCms.profileToProfile(stripes.resize(size, Image.Resampling.LANCZOS), wide, srgb)
+    result = rendered(make, source, f"w-{size[orientation == 6]},f-png")
+    result = result.transpose(Image.Transpose.ROTATE_90) if orientation == 6 else result
+    assert sum(ImageStat.Stat(ImageChops.difference(result, expected)).mean) < 4
+    assert sum(ImageStat.Stat(ImageChops.difference(mixed_first, expected)).mean) > 12
 
 
 @pytest.mark.parametrize("profile", [b"rubbish", b"\0" * 200])
