@@ -11,8 +11,19 @@
     │   ├── UnsupportedImage  415  exit 1   not an image, or of a kind that is not handled
     │   └── ImageTooLarge     413  exit 1   above a limit of the configuration
     ├── PublishError          500  exit 1   a site that can't be published under the policy in force
+    ├── UploadConflict        409  exit 1   a key that is taken by other bytes
+    ├── RequestError          400  exit 1   a request to the service that can't be understood
+    │   ├── NotServed         404  exit 1   an address that the service has nothing at
+    │   ├── MethodNotAllowed  405  exit 1   ``allowed`` lists the methods that are
+    │   ├── RequestTooLarge   413  exit 1   a body or an address above a limit
+    │   └── TooManyRequests   429  exit 1   one client asks too often; ``retry_after`` seconds
+    ├── SignatureError        403  exit 1   a signed address that is not signed, or not by a known key
+    │   └── SignatureExpired  410  exit 1   a signed address whose time is over
+    ├── Busy                  503  exit 1   all places are taken; ``retry_after`` seconds
+    ├── DeadlineExceeded      504  exit 1   the time for one piece of work is over
     └── BucketError           502  exit 5   the store answered with an error; ``code`` is its own word for it
         ├── ObjectNotFound    404  exit 5
+        ├── RangeNotSatisfiable 416  exit 5  bytes that the object does not have
         ├── CredentialsError  502  exit 4   no credentials, or refused ones
         ├── AccessDenied      502  exit 4   valid credentials without the permission
         └── Unreachable       504  exit 5   DNS, TCP, TLS or a time-out
@@ -113,6 +124,86 @@ class PublishError(S3ImgError):
     """Report a site that can't be published under the policy in force."""
 
 
+class UploadConflict(S3ImgError):
+    """Report a key that an upload may not have, because another object is there."""
+
+    status = 409
+
+    def __init__(self, message: str, *, key: str = "", fix: str = "") -> None:
+        super().__init__(message, fix=fix)
+        self.key = key
+
+
+class RequestError(S3ImgError):
+    """Report a request to the service that can't be understood."""
+
+    status = 400
+
+
+class NotServed(RequestError):
+    """Report an address that the service has nothing at."""
+
+    status = 404
+
+
+class MethodNotAllowed(RequestError):
+    """Report a method that an address does not know; ``allowed`` lists those it does (RFC 9110, section 15.5.6)."""
+
+    status = 405
+
+    def __init__(self, message: str, *, allowed: Iterable[str] = ("GET", "HEAD"), fix: str = "") -> None:
+        super().__init__(message, fix=fix)
+        self.allowed = tuple(allowed)
+
+
+class RequestTooLarge(RequestError):
+    """Report a body or an address above a limit; ``limit`` names the setting."""
+
+    status = 413
+
+    def __init__(self, message: str, *, limit: str = "", fix: str = "") -> None:
+        super().__init__(message, fix=fix)
+        self.limit = limit
+
+
+class TooManyRequests(RequestError):
+    """Report a client that asks too often; it may ask again after ``retry_after`` seconds."""
+
+    status = 429
+
+    def __init__(self, message: str, *, retry_after: int = 1, fix: str = "") -> None:
+        super().__init__(message, fix=fix)
+        self.retry_after = retry_after
+
+
+class SignatureError(S3ImgError):
+    """Report a signed address that lacks its signature or has one that no known key made."""
+
+    status = 403
+
+
+class SignatureExpired(SignatureError):
+    """Report a signed address whose time is over."""
+
+    status = 410
+
+
+class Busy(S3ImgError):
+    """Report that all places are taken; the same request may succeed after ``retry_after`` seconds."""
+
+    status = 503
+
+    def __init__(self, message: str, *, retry_after: int = 1, fix: str = "") -> None:
+        super().__init__(message, fix=fix)
+        self.retry_after = retry_after
+
+
+class DeadlineExceeded(S3ImgError):
+    """Report a piece of work that took longer than it may."""
+
+    status = 504
+
+
 class BucketError(S3ImgError):
     """Report what a bucket's store answered; ``code`` is the store's own error code, ``action`` the operation."""
 
@@ -133,6 +224,12 @@ class ObjectNotFound(BucketError):
     """Report a key that the bucket does not hold."""
 
     status = 404
+
+
+class RangeNotSatisfiable(BucketError):
+    """Report a range of bytes that an object does not have (RFC 9110, section 15.5.17)."""
+
+    status = 416
 
 
 class CredentialsError(BucketError):

@@ -2,24 +2,27 @@
 
 from __future__ import annotations
 
-import difflib
-import hashlib
 import posixpath
 import re
 from dataclasses import dataclass
-from typing import Self
+from typing import TYPE_CHECKING, Self
 
 from s3img.errors import ConfigError
 from s3img.render_version import RENDER_VERSION
 
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
 PLACEHOLDERS = ("dir", "stem", "name", "slug", "filename", "hash", "ext", "width", "height")
 """What a key template may use: all of it follows from the file, so a key never changes by itself."""
 
-_PER_UPLOAD = frozenset(
+PER_UPLOAD = frozenset(
     {"year", "month", "day", "hour", "minute", "second", "timestamp", "ulid", "ulid-dayslice", "random", "uuid"}
 )
-_TOKEN = re.compile(r"\{\{\s*([^{}:]*?)\s*(?::\s*(\d+)\s*)?\}\}")
-_UNSAFE = re.compile(r"[\x00-\x1f\x7f\\\ud800-\udfff]")
+"""Placeholders that only the key of an upload may use (`s3img.uploads`)."""
+
+TOKEN = re.compile(r"\{\{\s*([^{}:]*?)\s*(?::\s*(\d+)\s*)?\}\}")
+UNSAFE = re.compile(r"[\x00-\x1f\x7f\\\ud800-\udfff]")
 _MAX_KEY = 1024  # bytes, S3's own limit
 _MAX_SEGMENT = 240  # bytes; file systems stop at 255
 _MIN_HASH = 8
@@ -45,7 +48,7 @@ class KeyTemplate:
     @classmethod
     def parse(cls, text: str) -> Self:
         """Check a template; raise ConfigError naming each bad placeholder, its position and the nearest valid one."""
-        problems = [problem for match in _TOKEN.finditer(text) if (problem := _placeholder_problem(match))]
+        problems = [problem for match in TOKEN.finditer(text) if (problem := _placeholder_problem(match))]
         problems += _shape_problems(text)
         if problems:
             raise ConfigError(problems)
@@ -56,22 +59,29 @@ class KeyTemplate:
 
     def key(self, fields: KeyFields) -> str:
         """Return the object key, at most 1,024 bytes; raise ConfigError when no shorter name is possible."""
-        values = _values(fields)
-        text = _TOKEN.sub(lambda m: values[m[1]][: int(m[2])] if m[2] else values[m[1]], self.text)
-        segments = [segment for segment in text.split("/") if segment]
-        key = "/".join(map(_shorten, segments))
-        if len(key.encode()) > _MAX_KEY:
-            raise ConfigError([f"the key for {fields.path!r} is longer than {_MAX_KEY} bytes: shorten its folders"])
-        return key
+        return fill(self.text, values_of(fields), name=fields.path)
 
 
-def variant_digest(source_digest: str, transform: str) -> str:
+def fill(template: str, values: Mapping[str, str], *, name: str) -> str:
+    """Put values into a checked template; raise ConfigError when the key for ``name`` is longer than S3 allows."""
+    text = TOKEN.sub(lambda m: values[m[1]][: int(m[2])] if m[2] else values[m[1]], template)
+    segments = [segment for segment in text.split("/") if segment]
+    key = "/".join(map(_shorten, segments))
+    if len(key.encode()) > _MAX_KEY:
+        raise ConfigError([f"the key for {name!r} is longer than {_MAX_KEY} bytes: shorten its folders"])
+    return key
+
+
+def variant_digest(source_digest: str, transform: str, *, version: int = RENDER_VERSION) -> str:
     """Return the hex identity of a rendering: what goes in, what is done, and by which version of the renderer."""
-    return hashlib.sha256(f"{source_digest}\n{transform}\n{RENDER_VERSION}".encode()).hexdigest()
+    import hashlib  # OpenSSL takes a while to load, and a run with nothing to do needs none
+
+    return hashlib.sha256(f"{source_digest}\n{transform}\n{version}".encode()).hexdigest()
 
 
-def _values(fields: KeyFields) -> dict[str, str]:
-    folder, filename = posixpath.split(_UNSAFE.sub("-", fields.path))
+def values_of(fields: KeyFields) -> dict[str, str]:
+    """Return the text of each of ``PLACEHOLDERS``."""
+    folder, filename = posixpath.split(UNSAFE.sub("-", fields.path))
     stem = posixpath.splitext(filename)[0]
     return {
         "dir": folder,
@@ -96,29 +106,42 @@ def _shorten(segment: str) -> str:
 
 
 def _placeholder_problem(match: re.Match[str]) -> str:
+    if match[1] in PER_UPLOAD:
+        return f"{{{{{match[1]}}}}} at {match.start()} changes from run to run: use {{{{hash:8}}}}"
+    return unknown_placeholder(match, PLACEHOLDERS)
+
+
+def unknown_placeholder(match: re.Match[str], known: Sequence[str]) -> str:
+    """Explain a placeholder that is none of the known ones, "" for one that is."""
     name, position = match[1], match.start()
-    if name in PLACEHOLDERS:
+    if name in known:
         return ""
-    if name in _PER_UPLOAD:
-        return f"{{{{{name}}}}} at {position} changes from run to run: use {{{{hash:8}}}}"
-    near = difflib.get_close_matches(name, PLACEHOLDERS, n=1)
-    hint = f"did you mean {{{{{near[0]}}}}}?" if near else f"known are {', '.join(PLACEHOLDERS)}"
+    import difflib  # most templates have no mistake
+
+    near = difflib.get_close_matches(name, known, n=1)
+    hint = f"did you mean {{{{{near[0]}}}}}?" if near else f"known are {', '.join(known)}"
     return f"{{{{{name}}}}} at {position} is unknown: {hint}"
 
 
-def _shape_problems(text: str) -> list[str]:
+def path_problems(text: str) -> list[str]:
+    """List what no template of a key may hold, whatever its placeholders stand for."""
     found = []
-    rest = _TOKEN.sub("x", text)
+    rest = TOKEN.sub("x", text)
     if "{{" in rest or "}}" in rest:
         found.append(f"unpaired braces at {max(rest.find('{{'), rest.find('}}'))}: write {{{{name}}}}")
     if text.startswith("/"):
         found.append("a key must not start with '/': remove it")
-    if _UNSAFE.search(text):
+    if UNSAFE.search(text):
         found.append("a key must not hold control characters or backslashes: remove them")
     if any(part in {"", ".", ".."} for part in rest.strip("/").split("/")) or rest.endswith("/"):
         found.append("an empty, '.' or '..' segment: remove it")
-    names = {match[1] for match in _TOKEN.finditer(text)}
-    lengths = [int(m[2]) if m[2] else 64 for m in _TOKEN.finditer(text) if m[1] == "hash"]
+    return found
+
+
+def _shape_problems(text: str) -> list[str]:
+    found = path_problems(text)
+    names = {match[1] for match in TOKEN.finditer(text)}
+    lengths = [int(m[2]) if m[2] else 64 for m in TOKEN.finditer(text) if m[1] == "hash"]
     if max(lengths, default=0) < _MIN_HASH:
         found.append(f"at least {_MIN_HASH} digits of {{{{hash}}}} are needed, or one content replaces another")
     elif "{{ext}}" not in re.sub(r"\s", "", text):

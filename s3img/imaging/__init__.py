@@ -13,8 +13,10 @@ from s3img.imaging.probing import Source, probe
 from s3img.render_version import RENDER_VERSION
 
 if TYPE_CHECKING:
+    from s3img.imaging.clean import cleaned
     from s3img.imaging.encode import DEFAULT_QUALITY, encoders
     from s3img.imaging.ladder import RenderedFile, render_job, render_ladder
+    from s3img.imaging.palette import average_color
     from s3img.imaging.pipeline import render
 
 __all__ = [
@@ -27,6 +29,8 @@ __all__ = [
     "RenderedFile",
     "Source",
     "Target",
+    "average_color",
+    "cleaned",
     "encoders",
     "probe",
     "render",
@@ -37,6 +41,8 @@ __all__ = [
 _LAZY: Final = {
     "RenderedFile": "ladder",
     "DEFAULT_QUALITY": "encode",
+    "average_color": "palette",
+    "cleaned": "clean",
     "encoders": "encode",
     "render": "pipeline",
     "render_job": "ladder",

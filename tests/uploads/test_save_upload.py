@@ -1,0 +1,234 @@
+from __future__ import annotations
+
+import itertools
+import struct
+import zlib
+from io import BytesIO
+from typing import TYPE_CHECKING, Any
+
+import pytest
+from PIL import Image
+from sites import animation, photo
+
+from s3img import Config
+from s3img.buckets import open_bucket
+from s3img.errors import (
+    AccessDenied,
+    BucketError,
+    ConfigError,
+    ImageError,
+    ImageTooLarge,
+    S3ImgError,
+    UnsupportedImage,
+    UploadConflict,
+)
+from s3img.imaging import probe
+from s3img.uploads import Uploaded, Uploader, UploadPolicy
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from s3_servers import TestBucket
+
+    from s3img.buckets import Bucket
+
+SVG = b'<svg xmlns="http://www.w3.org/2000/svg" width="4" height="4"><script>alert(1)</script></svg>'
+
+
+@pytest.fixture
+def bucket(tmp_path: Path) -> Bucket:
+    return open_bucket((tmp_path / "bucket").as_uri())
+
+
+def uploader(bucket: Bucket, template: str = "u/{{stem}}.{{ext}}", **policy: Any) -> Uploader:
+    config = Config(bucket=bucket.name, public_url="https://img.example.com", widths=(32, 64))
+    return Uploader(bucket, config, template=template, policy=UploadPolicy(**policy))
+
+
+def keys(bucket: Bucket) -> list[str]:
+    return sorted(info.key for info in bucket.list())
+
+
+def with_exif(*, orientation: int = 1) -> bytes:
+    exif = Image.Exif()
+    exif[0x0112] = orientation
+    exif.get_ifd(0x8825)[1] = "N"
+    return photo(120, 80, exif=exif)
+
+
+def test_save_tells_what_was_stored(bucket: Bucket) -> None:
+    saved = uploader(bucket).save(BytesIO(photo(120, 80)), filename="C:\\pictures\\My cat.jpeg")
+    assert (saved.url, saved.key) == ("https://img.example.com/u/My%20cat.jpg", "u/My cat.jpg")
+    assert (saved.width, saved.height, saved.media_type) == (120, 80, "image/jpeg")
+    assert saved.bytes == len(bucket.get(saved.key))
+    assert saved.filename == "My cat.jpeg"
+
+
+def test_save_believes_bytes_not_names(bucket: Bucket) -> None:
+    saved = uploader(bucket).save(photo(60, 40, format="PNG"), filename="cat.jpg")
+    assert (saved.key, saved.media_type) == ("u/cat.png", "image/png")
+
+
+@pytest.mark.parametrize("metadata", ["strip", "reencode"])
+def test_save_takes_location_out(bucket: Bucket, metadata: Any) -> None:
+    saved = uploader(bucket, metadata=metadata).save(with_exif(), filename="a.jpg")
+    stored = bucket.get(saved.key)
+    assert not Image.open(BytesIO(stored)).getexif()
+    assert b"Exif" not in stored
+
+
+def test_save_strips_without_touching_pixels(bucket: Bucket) -> None:
+    source = with_exif()
+    saved = uploader(bucket).save(source, filename="a.jpg")
+    assert Image.open(BytesIO(bucket.get(saved.key))).tobytes() == Image.open(BytesIO(source)).tobytes()
+
+
+def test_save_turns_a_picture_upright(bucket: Bucket) -> None:
+    saved = uploader(bucket).save(with_exif(orientation=6), filename="a.jpg")
+    assert (saved.width, saved.height) == (80, 120)
+    assert probe(bucket.get(saved.key)).orientation == 1
+
+
+def test_save_keeps_the_bytes_where_asked(bucket: Bucket) -> None:
+    source = with_exif(orientation=6)
+    saved = uploader(bucket, metadata="keep").save(source, filename="a.jpg")
+    assert bucket.get(saved.key) == source
+
+
+def test_save_scales_down_to_the_longest_side(bucket: Bucket) -> None:
+    saved = uploader(bucket, max_side=60, metadata="keep").save(photo(120, 80), filename="a.jpg")
+    assert (saved.width, saved.height) == (60, 40)
+
+
+def test_save_keeps_an_animation_moving(bucket: Bucket) -> None:
+    saved = uploader(bucket).save(animation(40, 30), filename="a.gif")
+    assert probe(bucket.get(saved.key)).frames == 4
+
+
+def damaged() -> bytes:
+    data = photo(120, 80)
+    return data[: len(data) // 2]
+
+
+def bomb() -> bytes:
+    def chunk(kind: bytes, body: bytes) -> bytes:
+        return struct.pack(">L", len(body)) + kind + body + struct.pack(">L", zlib.crc32(kind + body))
+
+    header = struct.pack(">LLBBBBB", 50_000, 50_000, 8, 2, 0, 0, 0)
+    return b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", header) + chunk(b"IDAT", zlib.compress(b"")) + chunk(b"IEND", b"")
+
+
+@pytest.mark.parametrize(
+    ("data", "policy", "error", "words"),
+    [
+        (b"", {}, ImageError, "empty"),
+        (b"<html>", {}, UnsupportedImage, "not an image|no image"),
+        (damaged(), {}, ImageError, "truncated"),
+        (bomb(), {}, ImageTooLarge, "50000"),
+        (SVG, {}, UnsupportedImage, "SVG.*Send one of"),
+        (photo(120, 80), {"max_bytes": 100}, ImageTooLarge, "100 bytes"),
+        (photo(120, 80), {"max_pixels": 100}, ImageTooLarge, "px"),
+        (photo(120, 80), {"formats": frozenset({"png"})}, UnsupportedImage, "JPEG.*png"),
+    ],
+    ids=["empty", "html", "truncated", "bomb", "svg", "bytes", "pixels", "format"],
+)
+def test_save_refuses_and_stores_nothing(
+    bucket: Bucket, data: bytes, policy: Any, error: type[S3ImgError], words: str
+) -> None:
+    with pytest.raises(error, match=words):
+        uploader(bucket, **policy).save(data, filename="a.jpg")
+    assert keys(bucket) == []
+
+
+def test_save_reads_no_more_than_it_needs(bucket: Bucket) -> None:
+    stream = BytesIO(bytes(10_000))
+    with pytest.raises(ImageTooLarge):
+        uploader(bucket, max_bytes=1000).save(stream)
+    assert stream.tell() == 1001
+
+
+def test_the_same_picture_is_stored_once(bucket: Bucket) -> None:
+    first = uploader(bucket).save(photo(60, 40), filename="a.jpg")
+    second = uploader(bucket).save(photo(60, 40), filename="a.jpg")
+    assert not first.existed
+    assert second.existed
+    assert second.key == first.key
+
+
+@pytest.mark.parametrize("conflict", ["skip-identical", "error"])
+def test_another_picture_never_replaces_one(bucket: Bucket, conflict: Any) -> None:
+    first = uploader(bucket).save(photo(60, 40), filename="a.jpg")
+    stored = bucket.get(first.key)
+    with pytest.raises(UploadConflict, match="taken") as caught:
+        uploader(bucket, conflict=conflict).save(photo(60, 40, seed=2), filename="a.jpg")
+    assert caught.value.key == first.key
+    assert bucket.get(first.key) == stored
+
+
+def test_error_refuses_even_the_same_picture(bucket: Bucket) -> None:
+    uploader(bucket).save(photo(60, 40), filename="a.jpg")
+    with pytest.raises(UploadConflict):
+        uploader(bucket, conflict="error").save(photo(60, 40), filename="a.jpg")
+
+
+def test_rename_finds_the_next_free_name(bucket: Bucket) -> None:
+    saved = [uploader(bucket, conflict="rename").save(photo(60, 40), filename="a.jpg").key for _ in range(3)]
+    assert saved == ["u/a.jpg", "u/a-2.jpg", "u/a-3.jpg"]
+
+
+def test_save_puts_variants_that_pay(bucket: Bucket) -> None:
+    saved = uploader(bucket, variants=True).save(photo(120, 80), filename="a.jpg")
+    assert {variant.media_type for variant in saved.variants} == {"image/jpeg", "image/webp", "image/avif"}
+    assert keys(bucket) == sorted([saved.key, *(variant.key for variant in saved.variants)])
+    assert all(variant.bytes < saved.bytes for variant in saved.variants)
+
+
+class FailingBucket:
+    """A bucket whose n-th put fails, as that of a key without the right to write would."""
+
+    def __init__(self, bucket: Bucket, number: int) -> None:
+        self._bucket = bucket
+        self._puts = itertools.count(1)
+        self._number = number
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._bucket, name)
+
+    def put(self, *arguments: Any, **named: Any) -> None:
+        if next(self._puts) == self._number:
+            raise AccessDenied("denied", action="put", bucket=self._bucket.name)
+        self._bucket.put(*arguments, **named)
+
+
+@pytest.mark.parametrize("number", [1, 3, 7])
+def test_a_failed_put_leaves_nothing_behind(bucket: Bucket, number: int) -> None:
+    failing: Any = FailingBucket(bucket, number)
+    with pytest.raises(BucketError):
+        uploader(failing, variants=True).save(photo(120, 80), filename="a.jpg")
+    assert keys(bucket) == []
+
+
+def test_folder_fills_the_template(bucket: Bucket) -> None:
+    saved = uploader(bucket, "{{dir}}/{{hash:8}}.{{ext}}").save(photo(60, 40), folder="albums/2026/")
+    assert saved.key.startswith("albums/2026/")
+
+
+def test_default_template_never_collides(bucket: Bucket) -> None:
+    many = Uploader(bucket, Config(bucket=bucket.name, public_url="https://img.example.com"))
+    assert len({many.save(photo(60, 40)).key for _ in range(5)}) == 5
+
+
+@pytest.mark.parametrize(
+    "policy", [{"formats": frozenset({"heic"})}, {"max_bytes": 0}, {"conflict": "ask"}, {"metadata": "some"}]
+)
+def test_policy_explains_its_fault(policy: Any) -> None:
+    with pytest.raises(ConfigError, match=next(iter(policy))):
+        UploadPolicy(**policy)
+
+
+def test_save_into_a_store(seaweedfs_bucket: TestBucket) -> None:
+    saved: Uploaded = uploader(seaweedfs_bucket.bucket, variants=True).save(photo(120, 80), filename="a b#1.jpg")
+    info = seaweedfs_bucket.bucket.head(saved.key)
+    assert info is not None
+    assert info.metadata == {"s3img": "upload", "sha256": saved.sha256}
+    assert uploader(seaweedfs_bucket.bucket).save(photo(120, 80), filename="a b#1.jpg").existed
