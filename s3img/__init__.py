@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
-
+TYPE_CHECKING = False  # typing takes as long to load as the rest of the interpreter
 if TYPE_CHECKING:
     from s3img.config import Config as Config
     from s3img.errors import S3ImgError as S3ImgError
@@ -20,7 +19,7 @@ _HOME = {
 }
 
 
-def __getattr__(name: str) -> Any:  # noqa: ANN401 - a module's attributes are of any type
+def __getattr__(name: str) -> object:
     """Import a public name when it is first used (PEP 562): ``s3img --version`` needs none of them."""
     if name not in _HOME:
         raise AttributeError(f"module 's3img' has no attribute {name!r}")

@@ -1,5 +1,27 @@
-"""Run the command line as ``python -m s3img``."""
+"""Run the command line as ``python -m s3img``, and as ``s3img``."""
 
-from s3img.cli import main
+from __future__ import annotations
 
-main()
+import gc
+import sys
+
+
+def main() -> None:
+    """Load the command line and run it."""
+    if sys.argv[1:2] == ["sync"]:
+        from s3img.folder_sync import quick
+
+        if text := quick.answer(sys.argv[1:]):
+            sys.stdout.write(f"{text}\n")
+            return
+    gc.set_threshold(200_000)  # or a tenth of a quick command is spent on looking for garbage in what it imports
+    from s3img.cli import main as run
+
+    try:
+        run()
+    finally:
+        gc.freeze()  # what ends with the process needs no collecting
+
+
+if __name__ == "__main__":
+    main()

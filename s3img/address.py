@@ -1,24 +1,30 @@
-"""Where pictures are stored: ``s3://bucket/prefix``, ``file:///folder``, or nothing for inside the site."""
+"""Where pictures are stored: ``s3://bucket/prefix``, ``file:///folder``, or nothing for inside the site.
+
+One object of a bucket is ``s3://bucket/key?versionId=…``, a URL: its key is percent-encoded.
+"""
 
 from __future__ import annotations
 
 import ipaddress
 import re
-from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING, Self
 from urllib.parse import quote, unquote, urlsplit
 
+import msgspec
+
+from s3img import providers
 from s3img.errors import ConfigError
 
+if TYPE_CHECKING:
+    from s3img.providers import Provider
+
 _BUCKET_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{1,61}[A-Za-z0-9]\Z")
-VIRTUAL_ONLY = (".myqcloud.com", ".aliyuncs.com")
-"""Stores that refuse the bucket's name in the path (403 PathStyleDomainForbidden, SecondLevelDomainForbidden)."""
-
-_PRIVATE_ENDPOINTS = (".r2.cloudflarestorage.com",)
+_MAX_KEY = 1024
+"""Bytes of a key (S3's own limit)."""
 
 
-@dataclass(frozen=True, slots=True)
-class S3Address:
+class S3Address(msgspec.Struct, frozen=True):
     """Name a bucket and the key prefix in it; the prefix is empty or ends without a slash."""
 
     bucket: str
@@ -28,8 +34,7 @@ class S3Address:
         return f"s3://{self.bucket}" + (f"/{self.prefix}" if self.prefix else "")
 
 
-@dataclass(frozen=True, slots=True)
-class DirectoryAddress:
+class DirectoryAddress(msgspec.Struct, frozen=True):
     """Name a local folder that serves as a bucket; it has no prefix of its own."""
 
     path: Path
@@ -39,6 +44,31 @@ class DirectoryAddress:
         return "file://" + quote(self.path.as_posix())
 
 
+class ObjectAddress(msgspec.Struct, frozen=True):
+    """Name one object of a bucket, and one version of it where ``version`` is not empty."""
+
+    bucket: str
+    key: str
+    version: str = ""
+
+    @classmethod
+    def parse(cls, text: str) -> Self:
+        """Read ``s3://bucket/key?versionId=…``; raise ConfigError for any other text, without repeating a secret."""
+        path, _, query = text.strip().partition("?")
+        name, _, key = path.removeprefix("s3://").partition("/")
+        if not path.startswith("s3://") or not _BUCKET_NAME.match(name):
+            raise ConfigError([_OBJECT_FORM])
+        word, _, version = query.partition("=")
+        if query and (word != "versionId" or not version or "&" in version):
+            raise ConfigError([f"{path!r}: nothing but ?versionId=VERSION may follow a key: write %3F for a '?' in it"])
+        return cls(name, _decoded_key(path, key), _decoded(path, version))
+
+    def __str__(self) -> str:
+        version = f"?versionId={quote(self.version, safe='')}" if self.version else ""
+        return f"s3://{self.bucket}/{quote(self.key)}{version}"
+
+
+_OBJECT_FORM = "this is no address of an object: write s3://BUCKET/KEY or s3://BUCKET/KEY?versionId=VERSION"
 _FORMS = "write s3://NAME/PREFIX or file:///FOLDER"
 Address = S3Address | DirectoryAddress
 
@@ -72,23 +102,52 @@ def _parse_directory(text: str) -> DirectoryAddress:
     return DirectoryAddress(Path(path[1:] if re.match(r"/[A-Za-z]:", path) else path))
 
 
-def default_public_url(address: Address, *, endpoint_url: str, region: str, addressing_style: str) -> str:
+def _decoded_key(path: str, text: str) -> str:
+    key = _decoded(path, text)
+    if any(part in {".", ".."} for part in key.split("/")):
+        raise ConfigError([f"{path!r}: a key has no '.' or '..' segment: remove it"])
+    if not 1 <= len(key.encode()) <= _MAX_KEY:
+        raise ConfigError([f"{path[:80]!r}: a key has 1 to {_MAX_KEY} bytes"])
+    return key
+
+
+def _decoded(path: str, text: str) -> str:
+    """Resolve percent-encoding; what is no UTF-8 could not be written again."""
+    try:
+        decoded = unquote(text, errors="strict")
+        decoded.encode()
+    except UnicodeError as error:
+        raise ConfigError([f"{path!r}: is not UTF-8 once it is percent-decoded: correct it"]) from error
+    return decoded
+
+
+def default_public_url(
+    address: Address, *, endpoint_url: str, region: str, addressing_style: str, provider: Provider | None = None
+) -> str:
     """Return the address under which a bucket is usually public, without a final slash.
 
-    Raise ConfigError where a provider's API endpoint is never public.
+    ``provider`` is that of the endpoint unless it is given. Raise ConfigError where a service has no such address.
     """
     if isinstance(address, DirectoryAddress):
         return str(address)
-    tail = f"/{quote(address.prefix)}" if address.prefix else ""
-    if not endpoint_url:
-        host = f"s3.{region}.amazonaws.com" if region else "s3.amazonaws.com"
-        return _join("https", host, address.bucket, style=addressing_style) + tail
-    parts = urlsplit(endpoint_url)
-    if parts.hostname and parts.hostname.endswith(_PRIVATE_ENDPOINTS):
-        raise ConfigError([f"public_url is needed: {parts.hostname} is never public, name the bucket's own domain"])
-    is_virtual = parts.hostname is not None and parts.hostname.endswith(VIRTUAL_ONLY)
-    style = ("virtual" if is_virtual else "path") if addressing_style == "auto" else addressing_style
-    return _join(parts.scheme, parts.netloc, address.bucket, style=style) + tail
+    service = provider or providers.of_endpoint(endpoint_url)
+    if not service.public_url:
+        raise ConfigError([f"public_url is needed: {service.title} makes objects public by {service.public_by}"])
+    return _bucket_url(address.bucket, service, endpoint_url, region, addressing_style) + (
+        f"/{quote(address.prefix)}" if address.prefix else ""
+    )
+
+
+def _bucket_url(bucket: str, service: Provider, endpoint_url: str, region: str, style: str) -> str:
+    region = region or service.region_in(endpoint_url)
+    is_complete = bool(region) or "{region}" not in service.public_url
+    is_nameable = "." not in bucket or "{bucket}." not in service.public_url  # a certificate covers one label
+    if style == "auto" and service.knows(endpoint_url) and is_complete and is_nameable:
+        return service.public_url.format(bucket=bucket, region=region)
+    aws = f"https://s3.{region}.amazonaws.com" if region else "https://s3.amazonaws.com"
+    parts = urlsplit(endpoint_url or aws)
+    usual = "virtual" if service.is_virtual_only or not endpoint_url else "path"
+    return _join(parts.scheme, parts.netloc, bucket, style=usual if style == "auto" else style)
 
 
 def _join(scheme: str, host: str, bucket: str, *, style: str) -> str:

@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-import difflib
 import os
 import posixpath
 import re
-from dataclasses import dataclass
 from enum import Enum
 from functools import lru_cache
+from operator import attrgetter
 from pathlib import Path
-from typing import TYPE_CHECKING
 from urllib.parse import unquote, urljoin, urlsplit
 
 import msgspec
@@ -19,16 +17,16 @@ from s3img.atomic import TEMPORARY_PREFIX
 from s3img.errors import AssetError
 from s3img.urls import quote_path, relative_url
 
-if TYPE_CHECKING:
-    from collections.abc import Iterator
-
 OWN_FOLDER = "assets/_s3img"
 """Where variants, the style sheet and the page manifest of a site without a bucket live."""
 
 _ORIGIN = "http://site.invalid"
-_SCHEME = re.compile(r"[a-zA-Z][a-zA-Z0-9+.\-]*:|//")
-_ENCODED_DOT = re.compile(r"%2e", re.IGNORECASE)
-_DROPPED_BY_BROWSERS = re.compile(r"[\t\n\r]")
+# Compiled when they are used: most runs resolve nothing.
+_SCHEME = r"[a-zA-Z][a-zA-Z0-9+.\-]*:|//"
+_ENCODED_DOT = r"%2[eE]"
+_DROPPED_BY_BROWSERS = r"[\t\n\r]"
+_PLAIN = r"((?:\.\./)*+)(?:[A-Za-z0-9_~-][A-Za-z0-9_.~-]*/)*[A-Za-z0-9_~-][A-Za-z0-9_.~-]*"
+"""A relative URL in which nothing needs decoding; group 1 are its steps upwards."""
 
 
 class Lead(Enum):
@@ -41,8 +39,7 @@ class Lead(Enum):
     EXTERNAL = "external"
 
 
-@dataclass(frozen=True, slots=True)
-class Target:
+class Target(msgspec.Struct, frozen=True):
     """Hold where a reference leads and how its author wrote it.
 
     ``path`` is relative to the root; ``start`` is the folder that relative URLs of the document count from; ``front``
@@ -60,7 +57,7 @@ class Target:
         return relative_url(path, start=self.start) if self.front is None else self.front + quote_path(path)
 
 
-class FileStat(msgspec.Struct, frozen=True, array_like=True):
+class FileStat(msgspec.Struct, frozen=True, array_like=True, gc=False):
     """Hold what tells a changed file from an unchanged one: bytes, and two times in ns."""
 
     size: int
@@ -68,7 +65,7 @@ class FileStat(msgspec.Struct, frozen=True, array_like=True):
     ctime: int
 
 
-class ImageFacts(msgspec.Struct, frozen=True, array_like=True):
+class ImageFacts(msgspec.Struct, frozen=True, array_like=True, gc=False):
     """Hold what is known of an image: type from its bytes, upright size in px (0 where it has none)."""
 
     media_type: str
@@ -78,8 +75,7 @@ class ImageFacts(msgspec.Struct, frozen=True, array_like=True):
     alpha: bool = False
 
 
-@dataclass(frozen=True, slots=True)
-class Asset:
+class Asset(msgspec.Struct, frozen=True):
     """Hold one image file: path below the root, content digest (sha256, hex), bytes, and what it is."""
 
     path: str
@@ -102,14 +98,25 @@ class AssetRoot:
         self.files: dict[str, FileStat] = {}
         self.outside: set[str] = set()
         self.leftovers: list[Path] = []
-        for path, stat in _walk(root):
-            if posixpath.basename(path).startswith(TEMPORARY_PREFIX):
-                self.leftovers.append(root / path)
-            elif stat is None:
-                self.outside.add(path)
-            else:
-                self.files[path] = stat
+        self._walk()
         self._resolve = lru_cache(maxsize=4096)(self._resolve_uncached)
+
+    def _walk(self) -> None:
+        """Note each regular file with its stat; links that lead out of the tree are noted apart."""
+        inside = os.path.realpath(self.root) + os.sep
+        pending = [""]
+        while pending:
+            folder = pending.pop()
+            for entry in _entries(self.root / folder):
+                path = f"{folder}/{entry.name}" if folder else entry.name
+                if entry.is_dir(follow_symlinks=False):
+                    pending.append(path)
+                elif entry.name.startswith(TEMPORARY_PREFIX):
+                    self.leftovers.append(self.root / path)
+                elif entry.is_symlink() and not os.path.realpath(entry.path).startswith(inside):
+                    self.outside.add(path)
+                elif stat := _file_stat(entry):
+                    self.files[path] = stat
 
     def file(self, path: str) -> Path:
         """Return the place on disk of a path of the tree."""
@@ -120,7 +127,10 @@ class AssetRoot:
         return self._resolve(url, posixpath.dirname(document), base)
 
     def _resolve_uncached(self, url: str, folder: str, base: str | None) -> Target:
-        url = _DROPPED_BY_BROWSERS.sub("", url)
+        plain = None if base else re.fullmatch(_PLAIN, url)
+        if plain and len(plain[1]) // len("../") <= (folder.count("/") + 1 if folder else 0):
+            return Target(*self._lead(posixpath.normpath(posixpath.join(folder, url))), start=folder)
+        url = re.sub(_DROPPED_BY_BROWSERS, "", url)
         if not url or url.startswith(("#", "data:")):
             return Target(Lead.EXTERNAL)
         here = (self.origin or _ORIGIN) + self.prefix + quote_path(f"{folder}/" if folder else "")
@@ -172,7 +182,7 @@ class AssetRoot:
         return unquote(parts.path[len(self.prefix) :], errors="surrogateescape")
 
     def _front(self, url: str, start: str) -> str | None:
-        if _SCHEME.match(url):
+        if re.match(_SCHEME, url):
             return self.origin + self.prefix
         if url[:1] in {"/", "\\"}:
             return self.prefix
@@ -180,6 +190,8 @@ class AssetRoot:
 
     def nearest(self, path: str) -> str:
         """Return the existing path most like one that is missing, or ""."""
+        import difflib  # most sites miss nothing
+
         name = posixpath.basename(path)
         same = [other for other in self.files if posixpath.basename(other).lower() == name.lower()]
         near = same or difflib.get_close_matches(path, self._images_like(path), n=1, cutoff=0.6)
@@ -193,7 +205,7 @@ class AssetRoot:
 def _with_plain_dots(url: str) -> str:
     """Write what a browser makes of backslashes and encoded dots in a path."""
     path, mark, tail = _partition(url)
-    return _ENCODED_DOT.sub(".", path.replace("\\", "/")) + mark + tail
+    return re.sub(_ENCODED_DOT, ".", path.replace("\\", "/")) + mark + tail
 
 
 def _partition(url: str) -> tuple[str, str, str]:
@@ -210,34 +222,18 @@ def _folder(path: str) -> str:
     return path.rstrip("/") if path.endswith("/") else posixpath.dirname(path)
 
 
-def _walk(root: Path) -> Iterator[tuple[str, FileStat | None]]:
-    """Yield each regular file with its stat, or None for a link that leads out of the tree or nowhere."""
-    real_root = os.path.realpath(root)
-    pending = [""]
-    while pending:
-        folder = pending.pop()
-        try:
-            entries = sorted(os.scandir(root / folder), key=lambda entry: entry.name)
-        except OSError as error:
-            raise AssetError(f"{root / folder}: can't be read: {error.strerror}.", path=str(root / folder)) from error
-        for entry in entries:
-            path = f"{folder}/{entry.name}" if folder else entry.name
-            if entry.is_dir(follow_symlinks=False):
-                pending.append(path)
-            elif not entry.is_symlink() or _inside(entry.path, real_root):
-                yield from _file(path, entry)
-            else:
-                yield path, None
+def _entries(folder: Path) -> list[os.DirEntry[str]]:
+    try:
+        with os.scandir(folder) as entries:
+            return sorted(entries, key=attrgetter("name"))
+    except OSError as error:
+        raise AssetError(f"{folder}: can't be read: {error.strerror}.", path=str(folder)) from error
 
 
-def _inside(path: str, real_root: str) -> bool:
-    return os.path.realpath(path).startswith(real_root + os.sep)
-
-
-def _file(path: str, entry: os.DirEntry[str]) -> Iterator[tuple[str, FileStat | None]]:
+def _file_stat(entry: os.DirEntry[str]) -> FileStat | None:
+    """Return the stat of a regular file, None for anything else: a dangling link, a loop of links, a pipe."""
     try:
         stat = entry.stat()
-    except OSError:  # a dangling link, or a loop of links
-        return
-    if entry.is_file():
-        yield path, FileStat(stat.st_size, stat.st_mtime_ns, stat.st_ctime_ns)
+    except OSError:
+        return None
+    return FileStat(stat.st_size, stat.st_mtime_ns, stat.st_ctime_ns) if entry.is_file() else None

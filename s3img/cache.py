@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import contextlib
-import hashlib
 import os
 import time
 from pathlib import Path
+from threading import Thread
+from typing import TYPE_CHECKING
+from urllib.parse import quote
 
 import msgspec
 
@@ -14,8 +16,14 @@ from s3img.assets import FileStat, ImageFacts
 from s3img.atomic import write_atomically
 from s3img.errors import AssetError
 
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping
+
 SETTLED_NS = 50_000_000
 """A file changed less than this many ns ago may change again within one tick of its file system's clock."""
+
+_PIECE = 1 << 18  # bytes read at a time
+_LONGEST_NAME = 200  # bytes; file systems stop at 255, and a temporary file beside needs some
 
 
 class SiteState(msgspec.Struct, kw_only=True):
@@ -61,7 +69,11 @@ class Cache:
             write_atomically(self._state_path(root), msgspec.json.encode(state))
 
     def _state_path(self, root: Path) -> Path:
-        name = hashlib.sha256(os.fsencode(os.path.realpath(root))).hexdigest()[:24]
+        name = quote(os.fsencode(os.path.realpath(root)), safe="")
+        if len(name) > _LONGEST_NAME:
+            import hashlib
+
+            name = hashlib.sha256(name.encode()).hexdigest()
         return self.folder / "sites" / f"{name}.json"
 
 
@@ -78,13 +90,55 @@ class Digests:
         if known is not None and known[0] == stat:
             return known[1]
         try:
-            with (self._root / path).open("rb") as file:
-                digest = hashlib.file_digest(file, "sha256").hexdigest()
+            digest = file_digest(self._root / path)
         except OSError as error:
             raise AssetError(f"{path}: can't be read: {error.strerror}.", path=path) from error
+        self._keep(path, stat, digest)
+        return digest
+
+    def refresh(self, stats: Mapping[str, FileStat]) -> None:
+        """Read, on all cores, the files that an earlier run has read and whose stat has changed since."""
+        self.read({path: stats[path] for path in self._state.digests if path in stats})
+
+    def read(self, stats: Mapping[str, FileStat]) -> None:
+        """Read, on all cores, the files that are not known by these stats."""
+        known = self._state.digests
+        unknown = [path for path, stat in stats.items() if path not in known or known[path][0] != stat]
+        for path, digest in file_digests(self._root, unknown).items():
+            self._keep(path, stats[path], digest)
+
+    def _keep(self, path: str, stat: FileStat, digest: str) -> None:
         if is_settled(stat):
             self._state.digests[path] = (stat, digest)
-        return digest
+
+
+def file_digests(root: Path, paths: Iterable[str]) -> dict[str, str]:
+    """Return the sha256 (hex) of files below a folder, read on all cores; those that can't be read are left out."""
+    waiting, found = list(paths), dict[str, str]()
+
+    def work() -> None:
+        while waiting:
+            with contextlib.suppress(OSError, IndexError):  # another thread took the last one
+                path = waiting.pop()
+                found[path] = file_digest(root / path)
+
+    threads = [Thread(target=work, daemon=True) for _ in range(min(os.cpu_count() or 1, len(waiting)))]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    return found
+
+
+def file_digest(path: Path) -> str:
+    """Return the sha256 (hex) of a file; raise OSError."""
+    import hashlib  # a run with nothing to do needs none
+
+    digest = hashlib.sha256()
+    with path.open("rb", buffering=0) as file:
+        while piece := file.read(_PIECE):
+            digest.update(piece)
+    return digest.hexdigest()
 
 
 def is_settled(stat: FileStat) -> bool:

@@ -20,6 +20,7 @@
     ├── SignatureError        403  exit 1   a signed address that is not signed, or not by a known key
     │   └── SignatureExpired  410  exit 1   a signed address whose time is over
     ├── Busy                  503  exit 1   all places are taken; ``retry_after`` seconds
+    ├── ClientGone            499  exit 1   nobody waits for the answer any more
     ├── DeadlineExceeded      504  exit 1   the time for one piece of work is over
     └── BucketError           502  exit 5   the store answered with an error; ``code`` is its own word for it
         ├── ObjectNotFound    404  exit 5
@@ -28,7 +29,8 @@
         ├── AccessDenied      502  exit 4   valid credentials without the permission
         └── Unreachable       504  exit 5   DNS, TCP, TLS or a time-out
 
-Messages say what, where and what to do next; credentials are never part of one.
+Messages say what, where and what to do next; credentials are never part of one. ``reason`` is a stable code for the
+cause, often finer than the class; ``docs/errors.md`` lists them all.
 """
 
 from __future__ import annotations
@@ -44,6 +46,7 @@ class S3ImgError(Exception):
 
     status: ClassVar[int] = 500
     exit_code: ClassVar[int] = 1
+    reason: str = "failed"
 
     def __init__(self, message: str, *, fix: str = "") -> None:
         super().__init__(message)
@@ -57,6 +60,7 @@ class S3ImgError(Exception):
 class ConfigError(S3ImgError):
     """Report every problem of the settings at once, in the words of the place they were written in."""
 
+    reason = "settings-invalid"
     exit_code = 3
 
     def __init__(self, problems: Iterable[str]) -> None:
@@ -67,6 +71,7 @@ class ConfigError(S3ImgError):
 class LockError(S3ImgError):
     """Report a lock that can't be used: its file, and the line (from 1; 0 for all of it)."""
 
+    reason = "lock-unusable"
     exit_code = 3
 
     def __init__(self, message: str, *, path: str = "", line: int = 0, fix: str = "") -> None:
@@ -78,6 +83,7 @@ class LockError(S3ImgError):
 class TransformError(S3ImgError):
     """Report a transform that can't be understood: its token, the token's offset in the text, a suggestion."""
 
+    reason = "transform-invalid"
     status = 400
     exit_code = 2
 
@@ -91,6 +97,7 @@ class TransformError(S3ImgError):
 class AssetError(S3ImgError):
     """Report a local file that is missing or can't be read."""
 
+    reason = "file-unusable"
     status = 404
 
     def __init__(self, message: str, *, path: str = "", fix: str = "") -> None:
@@ -101,18 +108,21 @@ class AssetError(S3ImgError):
 class ImageError(S3ImgError):
     """Report image bytes that can't be decoded or encoded."""
 
+    reason = "image-damaged"
     status = 422
 
 
 class UnsupportedImage(ImageError):
     """Report bytes that are not an image, or an image of a kind that is not handled."""
 
+    reason = "image-unsupported"
     status = 415
 
 
 class ImageTooLarge(ImageError):
     """Report an image, or a requested result, above a limit; ``limit`` names the setting."""
 
+    reason = "image-too-large"
     status = 413
 
     def __init__(self, message: str, *, limit: str = "", fix: str = "") -> None:
@@ -123,10 +133,13 @@ class ImageTooLarge(ImageError):
 class PublishError(S3ImgError):
     """Report a site that can't be published under the policy in force."""
 
+    reason = "site-unusable"
+
 
 class UploadConflict(S3ImgError):
     """Report a key that an upload may not have, because another object is there."""
 
+    reason = "key-taken"
     status = 409
 
     def __init__(self, message: str, *, key: str = "", fix: str = "") -> None:
@@ -137,18 +150,21 @@ class UploadConflict(S3ImgError):
 class RequestError(S3ImgError):
     """Report a request to the service that can't be understood."""
 
+    reason = "request-invalid"
     status = 400
 
 
 class NotServed(RequestError):
     """Report an address that the service has nothing at."""
 
+    reason = "not-served"
     status = 404
 
 
 class MethodNotAllowed(RequestError):
     """Report a method that an address does not know; ``allowed`` lists those it does (RFC 9110, section 15.5.6)."""
 
+    reason = "method-not-allowed"
     status = 405
 
     def __init__(self, message: str, *, allowed: Iterable[str] = ("GET", "HEAD"), fix: str = "") -> None:
@@ -159,6 +175,7 @@ class MethodNotAllowed(RequestError):
 class RequestTooLarge(RequestError):
     """Report a body or an address above a limit; ``limit`` names the setting."""
 
+    reason = "request-too-large"
     status = 413
 
     def __init__(self, message: str, *, limit: str = "", fix: str = "") -> None:
@@ -169,6 +186,7 @@ class RequestTooLarge(RequestError):
 class TooManyRequests(RequestError):
     """Report a client that asks too often; it may ask again after ``retry_after`` seconds."""
 
+    reason = "too-many-requests"
     status = 429
 
     def __init__(self, message: str, *, retry_after: int = 1, fix: str = "") -> None:
@@ -179,18 +197,21 @@ class TooManyRequests(RequestError):
 class SignatureError(S3ImgError):
     """Report a signed address that lacks its signature or has one that no known key made."""
 
+    reason = "signature-invalid"
     status = 403
 
 
 class SignatureExpired(SignatureError):
     """Report a signed address whose time is over."""
 
+    reason = "signature-expired"
     status = 410
 
 
 class Busy(S3ImgError):
     """Report that all places are taken; the same request may succeed after ``retry_after`` seconds."""
 
+    reason = "busy"
     status = 503
 
     def __init__(self, message: str, *, retry_after: int = 1, fix: str = "") -> None:
@@ -198,22 +219,45 @@ class Busy(S3ImgError):
         self.retry_after = retry_after
 
 
+class ClientGone(S3ImgError):
+    """Report that nobody waits for the answer any more (nginx's status for it)."""
+
+    reason = "client-gone"
+    status = 499
+
+
 class DeadlineExceeded(S3ImgError):
     """Report a piece of work that took longer than it may."""
 
+    reason = "deadline-exceeded"
     status = 504
 
 
 class BucketError(S3ImgError):
-    """Report what a bucket's store answered; ``code`` is the store's own error code, ``action`` the operation."""
+    """Report what a bucket's store answered; ``code`` is the store's own error code, ``action`` the operation.
 
+    ``region`` is the one that the store names where the bucket is in another.
+    """
+
+    reason = "store-failed"
     status = 502
     exit_code = 5
 
     def __init__(
-        self, message: str, *, code: str = "", action: str = "", bucket: str = "", key: str = "", fix: str = ""
+        self,
+        message: str,
+        *,
+        code: str = "",
+        reason: str = "",
+        action: str = "",
+        bucket: str = "",
+        key: str = "",
+        region: str = "",
+        fix: str = "",
     ) -> None:
         super().__init__(message, fix=fix)
+        self.reason = reason or type(self).reason
+        self.region = region
         self.code = code
         self.action = action
         self.bucket = bucket
@@ -223,28 +267,33 @@ class BucketError(S3ImgError):
 class ObjectNotFound(BucketError):
     """Report a key that the bucket does not hold."""
 
+    reason = "no-object"
     status = 404
 
 
 class RangeNotSatisfiable(BucketError):
     """Report a range of bytes that an object does not have (RFC 9110, section 15.5.17)."""
 
+    reason = "no-such-range"
     status = 416
 
 
 class CredentialsError(BucketError):
     """Report missing or refused credentials."""
 
+    reason = "credentials-refused"
     exit_code = 4
 
 
 class AccessDenied(BucketError):
     """Report valid credentials that lack a permission."""
 
+    reason = "denied"
     exit_code = 4
 
 
 class Unreachable(BucketError):
     """Report an endpoint that does not answer: name look-up, connection, TLS or time-out."""
 
+    reason = "unreachable"
     status = 504

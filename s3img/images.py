@@ -4,26 +4,27 @@ from __future__ import annotations
 
 import os
 from pathlib import Path
-from typing import TYPE_CHECKING, TypeAlias
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 import msgspec
 
 from s3img.assets import OWN_FOLDER
 from s3img.cache import Cache
-from s3img.config import Config
+from s3img.config import LOCK_NAME, Config
 from s3img.errors import ConfigError, CredentialsError
-from s3img.lock import LOCK_NAME
 from s3img.publish.files import SiteFiles
 from s3img.publish.result import Problem, PublishResult
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator, Mapping
+    from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 
     from s3img.buckets import Bucket, ObjectInfo, S3Options
+    from s3img.catalog import Catalog, CatalogFile, LockedPicture
     from s3img.folder_sync.options import Options
     from s3img.folder_sync.project import Project
     from s3img.folder_sync.result import CheckResult, FolderPlan, FolderResult, PullResult
     from s3img.imaging import Rendered
+    from s3img.publish.originals import Originals
     from s3img.publish.stage import Progress
     from s3img.transform import Transform
 
@@ -37,6 +38,7 @@ class Images:
     def __init__(self, config: Config | None = None, *, environ: Mapping[str, str] | None = None) -> None:
         self.config = config or Config()
         self._environ = os.environ if environ is None else environ
+        self._catalogs: dict[Path, CatalogFile] = {}
 
     def publish(
         self,
@@ -45,23 +47,26 @@ class Images:
         dry_run: bool = False,
         require_upload: bool = False,
         dimensions_only: bool = False,
+        lock: StrPath | None = None,
         progress: Progress | None = None,
     ) -> PublishResult:
         """Put a built site's images into the bucket and make its pages point there.
 
         Without a bucket, or without credentials for it, variants go into the site itself; ``require_upload`` makes
         missing credentials a CredentialsError. With ``dimensions_only`` images get width, height and loading, and
-        nothing is rendered or put anywhere. Raise S3ImgError when nothing can be published; what concerns single
+        nothing is rendered or put anywhere. Images that are not in the site may be in the bucket as ``lock`` tells,
+        by default the s3img.lock of this folder. Raise S3ImgError when nothing can be published; what concerns single
         images is in the result.
         """
         cache = Cache.at(self.config.cache_dir)
         files = SiteFiles(Path(site), self.config, cache, dimensions_only=dimensions_only)
-        if all(files.is_settled(path) for path, _ in files.pages):
+        if len(files.settled) == len(files.pages):
             return self._nothing_to_do(files, dry_run=dry_run)
         from s3img.buckets import open_bucket  # most of the program is loaded here, and most of its start-up time spent
         from s3img.publish.site import SitePublisher
 
         bucket = None if dimensions_only else self._bucket(require_upload=require_upload)
+        originals = self._originals(lock, bucket, files, cache) if bucket else None
         is_fallback = bool(self.config.bucket and bucket is None and not dimensions_only)
         publisher = SitePublisher(
             files,
@@ -70,12 +75,25 @@ class Images:
             base_url=self.config.base_url if bucket else "",
             cache=cache,
             progress=progress or _silent,
+            originals=originals,
             dimensions_only=dimensions_only,
         )
         notes = (
             [Problem("", 0, 0, "no-credentials", _FALLBACK.format(self.config.bucket), "note")] if is_fallback else []
         )
         return publisher.run(dry_run=dry_run, notes=notes)
+
+    def _originals(self, lock: StrPath | None, bucket: Bucket, files: SiteFiles, cache: Cache) -> Originals:
+        from s3img.publish.originals import Originals
+
+        return Originals(
+            Path(lock or LOCK_NAME),
+            needed=lock is not None,
+            bucket=bucket,
+            folder=cache.folder / "originals",
+            state=files.state,
+            config=self.config,
+        )
 
     def publish_sources(
         self,
@@ -122,6 +140,10 @@ class Images:
         options = self._options_of(verify=verify, prune=prune, listed_only=listed_only)
         return self._project(lock).sync(where, options, dry_run=dry_run, progress=progress)
 
+    def remember_sync(self, arguments: Sequence[str], *where: StrPath, lock: StrPath, prune: bool = False) -> None:
+        """Let the same command line of `s3img sync` answer at once for as long as nothing changes."""
+        self._project(lock).remember(arguments, where, self._options_of(prune=prune))
+
     def plan(self, *where: StrPath, lock: StrPath = LOCK_NAME, verify: bool = False, prune: bool = False) -> FolderPlan:
         """Say what `sync` would do, as a value that `apply` takes; write nothing."""
         return self._project(lock).plan(where, self._options_of(verify=verify, prune=prune))
@@ -130,13 +152,50 @@ class Images:
         """Sync what was planned; raise AssetError when the images have changed since."""
         return self._project(lock).apply(plan, self._options_of(prune=plan.prune), progress)
 
-    def check(self, *where: StrPath, lock: StrPath = LOCK_NAME, allow_missing: bool = False) -> CheckResult:
-        """Compare the lock with the images on disk; the bucket is not asked. Raise LockError without a lock."""
-        return self._project(lock).check(where, allow_missing=allow_missing)
+    def check(
+        self,
+        *where: StrPath,
+        lock: StrPath = LOCK_NAME,
+        allow_missing: bool = False,
+        pages: StrPath | None = None,
+    ) -> CheckResult:
+        """Compare the lock with the images on disk, and with a built site; the bucket is not asked.
+
+        Raise LockError without a lock.
+        """
+        result = self._project(lock).check(where, allow_missing=allow_missing)
+        if pages is None:
+            return result
+        from s3img.folder_sync.result import Finding
+        from s3img.lock import read_lock
+        from s3img.publish.check import check_pages
+
+        found = check_pages(Path(pages), read_lock(Path(lock)), self.config)
+        more = (Finding(problem.place, problem.code, problem.message) for problem in found)
+        return msgspec.structs.replace(result, findings=(*result.findings, *more))
 
     def pull(self, *where: StrPath, lock: StrPath = LOCK_NAME, overwrite: bool = False) -> PullResult:
         """Restore images of the lock that are not on disk, or differ and may be overwritten, from the bucket."""
         return self._project(lock).pull(where, overwrite=overwrite)
+
+    def url(
+        self, name: str, transform: str | Transform = "", *, lock: StrPath = LOCK_NAME, expires: int | None = None
+    ) -> str:
+        """Return the public address of an image of the lock, or of a rendering of it, as `Catalog.url` says."""
+        return self.catalog(lock).url(name, transform, expires=expires)
+
+    def picture(self, name: str, *, alt: str, lock: StrPath = LOCK_NAME, **options: Any) -> LockedPicture:  # noqa: ANN401 - those of Catalog.picture
+        """Return an image of the lock with all its candidates, as `Catalog.picture` says."""
+        return self.catalog(lock).picture(name, alt=alt, **options)
+
+    def catalog(self, lock: StrPath = LOCK_NAME) -> Catalog:
+        """Return what the lock says; it is read once, and again when the file has changed. Raise LockError."""
+        from s3img.catalog import CatalogFile
+
+        path = Path(lock)
+        if path not in self._catalogs:
+            self._catalogs[path] = CatalogFile(path, self.config)
+        return self._catalogs[path].current()
 
     def objects(self, prefix: str = "") -> Iterator[ObjectInfo]:
         """Yield what the bucket holds under keys that start with ``prefix``; raise BucketError."""
@@ -189,9 +248,10 @@ class Images:
     def _open(self) -> Bucket:
         from s3img.buckets import open_bucket
 
-        return open_bucket(self.config.bucket, self._options())
+        return open_bucket(self.config.bucket, self.store_options())
 
-    def _options(self) -> S3Options:
+    def store_options(self) -> S3Options:
+        """Say how the configured S3 store is reached and which credentials are used; nothing is asked or opened."""
         from s3img.buckets import AccessKey, S3Options
 
         config = self.config
@@ -205,6 +265,7 @@ class Images:
             anonymous=config.anonymous,
             access_key=AccessKey.from_environment(self._environ),
             connections=config.workers,
+            transport=config.transport,
         )
 
 
@@ -213,7 +274,8 @@ _FIX = "Set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY (or S3IMG_…), or name 
 
 
 def _no_credentials(bucket: Bucket) -> CredentialsError:
-    return CredentialsError(f"No credentials for {bucket.name} were found.", bucket=bucket.name, fix=_FIX)
+    message = f"No credentials for {bucket.name} were found."
+    return CredentialsError(message, reason="no-credentials", bucket=bucket.name, fix=_FIX)
 
 
 def _silent(stage: str, done: int, total: int) -> None:

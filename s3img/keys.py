@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import posixpath
 import re
-from dataclasses import dataclass
+from functools import lru_cache
 from typing import TYPE_CHECKING, Self
+
+import msgspec
 
 from s3img.errors import ConfigError
 from s3img.render_version import RENDER_VERSION
@@ -28,8 +30,7 @@ _MAX_SEGMENT = 240  # bytes; file systems stop at 255
 _MIN_HASH = 8
 
 
-@dataclass(frozen=True, slots=True)
-class KeyFields:
+class KeyFields(msgspec.Struct, frozen=True):
     """Say what a template may put into a key: a file's path below its root, a hex digest, an extension, px."""
 
     path: str
@@ -39,8 +40,7 @@ class KeyFields:
     height: int = 0
 
 
-@dataclass(frozen=True, slots=True)
-class KeyTemplate:
+class KeyTemplate(msgspec.Struct, frozen=True):
     """Turn fields into a key; the text form is ``{{dir}}/{{stem}}.{{hash:8}}.{{ext}}``."""
 
     text: str
@@ -81,19 +81,22 @@ def variant_digest(source_digest: str, transform: str, *, version: int = RENDER_
 
 def values_of(fields: KeyFields) -> dict[str, str]:
     """Return the text of each of ``PLACEHOLDERS``."""
-    folder, filename = posixpath.split(UNSAFE.sub("-", fields.path))
-    stem = posixpath.splitext(filename)[0]
     return {
-        "dir": folder,
-        "stem": stem,
-        "name": stem,
-        "slug": re.sub(r"[^a-z0-9]+", "-", stem.lower()).strip("-") or "image",
-        "filename": filename,
+        **_names(fields.path),
         "hash": fields.digest,
         "ext": fields.ext,
         "width": str(fields.width),
         "height": str(fields.height),
     }
+
+
+@lru_cache(maxsize=64)
+def _names(path: str) -> dict[str, str]:
+    """Return what follows from a path; all renderings of an image share it."""
+    folder, filename = posixpath.split(UNSAFE.sub("-", path))
+    stem = posixpath.splitext(filename)[0]
+    slug = re.sub(r"[^a-z0-9]+", "-", stem.lower()).strip("-") or "image"
+    return {"dir": folder, "stem": stem, "name": stem, "slug": slug, "filename": filename}
 
 
 def _shorten(segment: str) -> str:

@@ -15,6 +15,7 @@ if TYPE_CHECKING:
 
     from s3img.assets import Asset
     from s3img.config import Config
+    from s3img.limits import Limits
     from s3img.steps import Format
 
 Layout = Literal["constrained", "fixed", "full", "none"]
@@ -97,9 +98,9 @@ def choose(asset: Asset, wish: Wish, config: Config, template: KeyTemplate) -> L
     own = FORMATS.get(facts.media_type, "")
     if not facts.width or not _is_rendered(asset):
         return unchanged(asset)
-    width, height = wish.transform.output_size((facts.width, facts.height), limits=config.limits)
+    width, height = _size(wish.transform, (facts.width, facts.height), config.limits)
     names = _formats(own, wish.formats or config.formats, animated=facts.animated)
-    widths = _widths(width, wish, config)
+    widths = wanted_widths(width, wish, config)
     return Ladder(width, height, own, {name: _rungs(asset, wish, config, template, name, widths) for name in names})
 
 
@@ -125,7 +126,8 @@ def _formats(own: str, wanted: Iterable[str], *, animated: bool) -> list[str]:
     return [*names, *([own] if own and own not in names else [])]
 
 
-def _widths(width: int, wish: Wish, config: Config) -> tuple[int, ...]:
+def wanted_widths(width: int, wish: Wish, config: Config) -> tuple[int, ...]:
+    """Return the rising widths in px that a picture of ``width`` px is wanted in."""
     if wish.layout == "none":
         return (width,)
     if wish.widths:
@@ -157,7 +159,7 @@ def _rungs(
     found = []
     for width in widths:
         transform, text, label = _transform(wish.transform, width, quality, name)
-        w, h = transform.output_size(source, limits=config.limits)
+        w, h = _size(transform, source, config.limits)
         identity = variant_digest(asset.digest, text)
         key = template.key(KeyFields(asset.path, identity, f"{label}.{_EXTENSIONS[MEDIA_TYPES[name]]}", w, h))
         found.append(Variant(asset, transform, w, h, name, identity, key))
@@ -171,3 +173,9 @@ def _transform(first: Transform, width: int, quality: int | None, name: str) -> 
     text = str(transform)
     words = [word for word in text.replace(":", ",").split(",") if not word.startswith(("f-", "q-"))]
     return transform, text, "_".join(words)[:_LABEL_LENGTH] or "o"
+
+
+@lru_cache(maxsize=4096)
+def _size(transform: Transform, source: tuple[int, int], limits: Limits) -> tuple[int, int]:
+    """Return the size in px that a transform gives a picture; many of a site's are of one size."""
+    return transform.output_size(source, limits=limits)

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import difflib
+import re
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Literal, get_args
+from functools import lru_cache
+from typing import TYPE_CHECKING, Literal, TypeVar, get_args
 
-from s3img.config import Config, Format
+from s3img.config import Config, Format, Rule
 from s3img.errors import TransformError
 from s3img.ladder import Layout, Wish
 from s3img.markup import pixels
@@ -15,10 +17,15 @@ from s3img.transform import Transform
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+T = TypeVar("T")
+Placeholder = Literal["none", "color", "lqip"]
 Mode = Literal["picture", "author", "url", "off"]
 """All of it; dimensions around candidates of the author's own; URLs only; nothing."""
 
-NAMES = ("data-s3img", "data-s3img-widths", "data-s3img-formats", "data-s3img-layout", "data-s3img-priority")
+NAMES = (
+    *("data-s3img", "data-s3img-widths", "data-s3img-formats", "data-s3img-layout", "data-s3img-placeholder"),
+    "data-s3img-priority",
+)
 """The attributes of this family; all are removed from the page."""
 
 
@@ -29,11 +36,19 @@ class Words:
     mode: Mode
     wish: Wish = field(default_factory=Wish)
     priority: bool = False
+    placeholder: Placeholder = "none"
     faults: tuple[str, ...] = ()
 
 
-def read(author: Mapping[str, str | None], config: Config) -> Words:
-    """Read an ``<img>``'s attributes; a word that can't be understood is a fault and otherwise without effect."""
+def read(author: Mapping[str, str | None], config: Config, *, path: str = "") -> Words:
+    """Read an ``<img>``'s attributes, and what the settings' rules say of images at its path in the site.
+
+    A word that can't be understood is a fault and otherwise without effect.
+    """
+    if config.rules and path:
+        author = {**_ruled(path, config.rules), **author}
+    if not any(name.startswith("data-s3img") for name in author):
+        return _silent(pixels(author.get("width")), is_picture="srcset" not in author)
     word = (author.get("data-s3img") or "").strip()
     if word == "off":
         return Words("off")
@@ -47,7 +62,40 @@ def read(author: Mapping[str, str | None], config: Config) -> Words:
         formats=_formats(author, faults),
     )
     mode: Mode = "url" if word == "url" else "author" if "srcset" in author else "picture"
-    return Words(mode, wish, "data-s3img-priority" in author, tuple(faults))
+    placeholder = _choice(author, "data-s3img-placeholder", get_args(Placeholder), faults)
+    return Words(mode, wish, "data-s3img-priority" in author, placeholder or "none", tuple(faults))
+
+
+@lru_cache(maxsize=4096)
+def _ruled(path: str, rules: tuple[Rule, ...]) -> dict[str, str]:
+    """Return the attributes that rules give an image; of two rules that say the same, the later one counts."""
+    found: dict[str, str] = {}
+    for rule in rules:
+        if _glob(rule.match).fullmatch(path):
+            said = {
+                "data-s3img": rule.s3img,
+                "data-s3img-widths": " ".join(map(str, rule.widths)),
+                "data-s3img-formats": " ".join(rule.formats),
+                "data-s3img-layout": rule.layout,
+                "data-s3img-placeholder": rule.placeholder,
+            }
+            found |= {name: value for name, value in said.items() if value}
+    return found
+
+
+@lru_cache(maxsize=256)
+def _glob(pattern: str) -> re.Pattern[str]:
+    """Compile a glob: ``**`` stands for any folders, ``*`` and ``?`` for characters of one name."""
+    parts = {"**/": "(?:.*/)?", "**": ".*", "*": "[^/]*", "?": "[^/]"}
+    return re.compile(
+        re.sub(r"\*\*/|\*\*|[*?]|[^*?]+", lambda m: parts.get(m[0]) or re.escape(m[0]), pattern), re.DOTALL
+    )
+
+
+@lru_cache(maxsize=1024)
+def _silent(width: int, *, is_picture: bool) -> Words:
+    """Return what an author means who says nothing to us."""
+    return Words("picture" if is_picture else "author", Wish(width))
 
 
 def _unknown(author: Mapping[str, str | None]) -> list[str]:
@@ -68,13 +116,18 @@ def _transform(word: str, config: Config, faults: list[str]) -> Transform:
 
 
 def _layout(author: Mapping[str, str | None], faults: list[str]) -> Layout:
-    word = author.get("data-s3img-layout")
-    for layout in get_args(Layout):
-        if word == layout:
-            return layout  # type: ignore[no-any-return]  # one of the literals it iterates over
-    if word is not None:
-        faults.append(f"data-s3img-layout={word!r}: write one of {', '.join(get_args(Layout))}")
-    return "constrained"
+    return _choice(author, "data-s3img-layout", get_args(Layout), faults) or "constrained"
+
+
+def _choice(author: Mapping[str, str | None], name: str, known: tuple[T, ...], faults: list[str]) -> T | None:
+    """Return the one of the known values that an attribute has, None without one."""
+    word = author.get(name)
+    for value in known:
+        if word == value:
+            return value
+    if name in author:
+        faults.append(f"{name}={word!r}: write one of {', '.join(map(str, known))}")
+    return None
 
 
 def _widths(author: Mapping[str, str | None], config: Config, faults: list[str]) -> tuple[int, ...]:

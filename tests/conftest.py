@@ -9,12 +9,27 @@ import pytest
 from hypothesis import settings
 
 if TYPE_CHECKING:
+    from collections.abc import Generator
     from pathlib import Path
 
 settings.register_profile("s3img", deadline=None)  # a busy machine is no fault of the code
 settings.load_profile("s3img")
 
 pytest_plugins = ["chromium", "python_docs", "s3_servers", "sites", "static_server"]
+
+
+SECRETS = ("s3img-test-secret-key", "stubsecretkey")
+"""The secret keys of ``s3_servers`` and ``stub_store``."""
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport(item: pytest.Item) -> Generator[None, pytest.TestReport, pytest.TestReport]:
+    """Fail a test whose captured output or log records hold a test server's secret key."""
+    report = yield
+    leaks = [title for title, text in report.sections if any(secret in text for secret in SECRETS)]
+    if leaks and report.passed and report.when == "teardown":  # which has the sections of the whole test
+        report.outcome, report.longrepr = "failed", f"{item.nodeid}: a secret key is in: {', '.join(leaks)}"
+    return report
 
 
 @pytest.fixture(autouse=True)

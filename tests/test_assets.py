@@ -121,3 +121,16 @@ def test_nearest_prefers_same_name_elsewhere(site: Site) -> None:
 def test_nearest_finds_a_slip_of_the_pen(site: Site) -> None:
     site.add("img/castle.jpg", b"x")
     assert AssetRoot(site.root).nearest("img/caslte.jpg") == "img/castle.jpg"
+
+
+@pytest.mark.parametrize(
+    "url", ["cat.jpg", "img/cat.jpg", "../cat.jpg", "../../cat.jpg", "../../../cat.jpg", "a..b", "no"]
+)
+@pytest.mark.parametrize("document", ["index.html", "guide/index.html", "guide/é +?#/index.html"])
+@pytest.mark.parametrize("site_url", ["", "https://example.com/docs/"])
+def test_resolve_reads_plain_urls_as_all_others(site: Site, url: str, document: str, site_url: str) -> None:
+    for name in ("cat.jpg", "guide/img/cat.jpg", "guide/a..b", "guide/é +?#/cat.jpg"):
+        site.add(name, b"x")
+    root = AssetRoot(site.root, site_url=site_url)
+    other = root.resolve("./" + url, document=document)
+    assert root.resolve(url, document=document) == other

@@ -161,3 +161,18 @@ def test_pre_commit_hook_watches_what_sync_uploads() -> None:
     for name in ("s3img.lock", "web/s3img.toml", *(f"a/b.{suffix}" for suffix in SUFFIXES), "CAT.JPG"):
         assert re.search(pattern[1], name)
     assert not re.search(pattern[1], "README.md")
+
+
+def test_variants_are_an_option_and_a_setting(run: Any, app: Path) -> None:
+    (app / "static/cat.jpg").write_bytes(photo(480, 360))
+    code, out, _ = run("sync", "static", "--variants", "--json")
+    assert (code, json.loads(out)["rendered"] > 0) == (0, True)
+    text = (app / "s3img.lock").read_text()
+    assert re.search(r"^static/cat\.jpg .* #[0-9a-f]{6} [0-9a-f]{8}:\S+$", text, re.MULTILINE)
+    assert run("check", "static")[0] == 0
+    with (app / "s3img.toml").open("a") as file:
+        file.write("variants = true\nquality = {webp = 50}\n")
+    code, out, _ = run("check", "static")
+    assert (code, "has variants of other settings: run s3img sync --variants" in out) == (1, True)
+    assert "variants rendered" in run("sync", "static")[1]
+    assert run("sync", "static", "--no-variants", "--json")[0] == 0

@@ -8,8 +8,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from s3img import Config
+from s3img.assets import Asset, ImageFacts
+from s3img.config import Quality
 from s3img.errors import LockError
-from s3img.lock import HEADER, Lock, LockEntry, read_lock, write_lock
+from s3img.keys import KeyTemplate
+from s3img.ladder import Wish, choose
+from s3img.lock import HEADER, LadderSettings, Lock, LockedLadder, LockEntry, read_lock, recipe, write_lock
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -24,6 +29,13 @@ img/dog.png {"b" * 64} 99 30x20 image/png img/dog.bbbbbbbb.png #c0ffee
 NAMES = st.text(st.characters(exclude_categories=("Cs",)), min_size=1) | st.binary(min_size=1).map(
     lambda raw: raw.decode("utf-8", "surrogateescape")
 )
+FORMATS = ("avif", "webp", "jpeg", "png", "gif")
+WIDTHS = st.lists(st.integers(1, 99999), min_size=1, max_size=5, unique=True).map(lambda found: tuple(sorted(found)))
+LADDERS = st.builds(
+    LockedLadder,
+    st.text("0123456789abcdef", min_size=8, max_size=8),
+    st.lists(st.tuples(st.sampled_from(FORMATS), WIDTHS), max_size=3, unique_by=lambda pair: pair[0]).map(tuple),
+)
 ENTRIES = st.builds(
     LockEntry,
     path=NAMES,
@@ -34,6 +46,7 @@ ENTRIES = st.builds(
     media_type=st.sampled_from(["image/jpeg", "image/svg+xml", "image/vnd.microsoft.icon"]),
     key=NAMES,
     placeholder=st.sampled_from(["", "#000000", "#c0ffee"]),
+    ladder=st.none() | LADDERS,
 )
 
 
@@ -55,6 +68,83 @@ def test_any_name_survives(entries: list[LockEntry]) -> None:
     text = str(lock)
     assert Lock.parse(text) == lock
     assert text.count("\n") == len(text.splitlines()) == len(lock) + 1
+
+
+@given(LADDERS)
+def test_any_ladder_survives(ladder: LockedLadder) -> None:
+    assert LockedLadder.parse(str(ladder)) == ladder
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["5052430", "50524302", "50524302:", "50524302:avif", "50524302:avif=", "50524302:avif=640,320", "XY524302:-"]
+    + ["50524302:avif=0", "50524302:avif=320;", "50524302:avif=320;avif=640", "50524302:avif=320,320", "50524302:-;-"],
+)
+def test_damaged_ladder_is_named_by_its_line(text: str) -> None:
+    with pytest.raises(LockError, match=r"s3img\.lock:2: ") as caught:
+        Lock.parse(f"{HEADER}\n{CAT} {text}\n")
+    assert caught.value.line == 2
+
+
+def test_ladder_is_the_eighth_field() -> None:
+    line = f"{CAT} 50524302:avif=320,640;webp=320,640;jpeg=640"
+    entry = LockEntry.parse(line)
+    assert (str(entry), entry.ladder) == (
+        line,
+        LockedLadder("50524302", (("avif", (320, 640)), ("webp", (320, 640)), ("jpeg", (640,)))),
+    )
+
+
+def test_recipe_changes_with_every_quality() -> None:
+    qualities = (Quality(), Quality(jpeg=81), Quality(webp=81), Quality(avif=81))
+    recipes = {recipe(Config(quality=quality)) for quality in qualities}
+    assert len(recipes) == 4
+    assert all(len(text) == 8 for text in recipes)
+
+
+@pytest.mark.parametrize("template", ["{{dir}}/{{stem}}.{{hash:8}}.{{ext}}", "{{hash}}-{{width}}x{{height}}.{{ext}}"])
+@pytest.mark.parametrize(("size", "kind"), [((3000, 2001), "jpeg"), ((701, 3), "png"), ((1300, 999), "gif")])
+def test_keys_are_those_that_publishing_gives(template: str, size: tuple[int, int], kind: str) -> None:
+    config = Config(key_template=template, quality=Quality(avif=40))
+    asset = Asset("img/a cat.x", "a" * 64, 12345, ImageFacts(f"image/{kind}", *size))
+    ladder = choose(asset, Wish(), config, KeyTemplate.parse(template))
+    formats = tuple((name, tuple(rung.width for rung in rungs)) for name, rungs in ladder.formats.items())
+    entry = LockEntry(
+        asset.path, asset.digest, 12345, *size, "image/x", "k", ladder=LockedLadder(recipe(config), formats)
+    )
+    lock = Lock.parse(str(Lock.of([entry], settings=LadderSettings.of(config))))
+    assert lock.keys() == {"k", *(variant.key for variant in ladder.variants)}
+
+
+def test_settings_of_ladders_are_written_where_they_are_not_the_usual() -> None:
+    ladder = LockedLadder("50524302", (("webp", (100,)),))
+    entry = LockEntry(**{**{name: getattr(CAT, name) for name in CAT.__slots__}, "ladder": ladder})
+    settings = LadderSettings((100, 200), ("webp",), "{{dir}}/x {{stem}}.{{hash:8}}.{{ext}}")
+    lock = Lock.of([entry], settings=settings)
+    line = "# ladders: widths=100,200 formats=webp key={{dir}}/x {{stem}}.{{hash:8}}.{{ext}}"
+    assert str(lock).splitlines()[1] == line
+    assert Lock.parse(str(lock)) == lock
+    assert str(Lock.of([entry])).count("\n") == 2
+    assert str(Lock.of([CAT], settings=settings)).count("\n") == 2
+
+
+@pytest.mark.parametrize("line", ["# ladders:", "# ladders: widths=1 formats=- key={{no}}", "# ladders: widths=0"])
+def test_damaged_settings_are_named_by_their_line(line: str) -> None:
+    with pytest.raises(LockError, match=r"s3img\.lock:2: "):
+        Lock.parse(f"{HEADER}\n{line}\n{CAT}\n")
+
+
+def test_two_settings_are_an_error() -> None:
+    first, second = (LadderSettings(widths=(width,)) for width in (1, 2))
+    with pytest.raises(LockError, match="two different lines"):
+        Lock.parse(f"{HEADER}\n{first}\n{second}\n")
+
+
+def test_line_whose_keys_nothing_could_name_loses_its_ladder() -> None:
+    entry = LockEntry.parse(f"{CAT} 50524302:avif=320")
+    lock = Lock.of([entry])
+    assert list(lock.updated([DOG], settings=LadderSettings(widths=(100,)))) == [entry, DOG]
+    assert list(lock.updated([DOG], settings=LadderSettings(key_template="{{hash}}.{{ext}}"))) == [CAT, DOG]
 
 
 @given(st.lists(ENTRIES, max_size=6))

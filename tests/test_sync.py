@@ -3,19 +3,26 @@
 from __future__ import annotations
 
 import hashlib
+import multiprocessing
+import os
 import signal
+import subprocess
+import sys
 import threading
 import time
+from concurrent.futures import ProcessPoolExecutor, ThreadPoolExecutor
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from s3_servers import LANES, lane_bucket, new_bucket
 from stub_store import Answer, stub_store
 
 from s3img.buckets import AccessKey, S3Options, open_bucket
 from s3img.buckets.directory import DirectoryBucket
+from s3img.buckets.obstore_bucket import GIVE_UP
 from s3img.errors import AssetError, BucketError, ConfigError, CredentialsError, Unreachable
 from s3img.sync import SAME_FAILURES, SyncPlan, Upload, plan, run, upload_one
 
@@ -126,13 +133,15 @@ def test_plan_can_be_read() -> None:
     ]
 
 
-@pytest.fixture(params=["directory", "moto", "seaweedfs"])
+@pytest.fixture(params=["directory", *LANES])
 def bucket(request: pytest.FixtureRequest, tmp_path: Path) -> Bucket:
     if request.param == "directory":
         return open_bucket((tmp_path / "store").as_uri())
-    return request.getfixturevalue(f"{request.param}_bucket").bucket
+    return lane_bucket(request).bucket
 
 
+# rclone fails now and then where two first puts make the folder of their keys at the same moment: a retry
+@pytest.mark.parametrize("bucket", ["directory", *(name for name in LANES if "rclone" not in name)], indirect=True)
 def test_run_uploads_everything_once(bucket: Bucket, tmp_path: Path) -> None:
     uploads = made(tmp_path / "site", 40)
     result = run(plan(uploads, {}), bucket, workers=8)
@@ -205,7 +214,7 @@ def test_wrong_credentials_end_a_run_early(seaweedfs: S3Server, tmp_path: Path) 
         (CredentialsError, "SignatureDoesNotMatch")
     }
     assert (len(result.failed), result.exit_code) == (100, 4)
-    assert SAME_FAILURES <= bucket.requests["put"] <= SAME_FAILURES + 2 * 4
+    assert SAME_FAILURES <= bucket.requests["put"] <= SAME_FAILURES + 2 * 4 + GIVE_UP
 
 
 def test_an_upload_that_was_not_tried_says_so_and_why(seaweedfs: S3Server, tmp_path: Path) -> None:
@@ -304,3 +313,81 @@ def test_an_empty_plan_sends_nothing(tmp_path: Path) -> None:
 def failures(values: Any) -> list[BucketError]:
     assert all(isinstance(value, BucketError) for value in values)
     return list(values)
+
+
+def digests(bucket: Bucket) -> dict[str, str]:
+    return {info.key: hashlib.sha256(bucket.get(info.key)).hexdigest() for info in bucket.list()}
+
+
+@pytest.mark.parametrize("transport", ["directory", "boto3", "obstore"])
+def test_threads_and_processes_send_the_same_plan(transport: str, seaweedfs: S3Server, tmp_path: Path) -> None:
+    uploads = made(tmp_path / "site", 12)
+    spawning = multiprocessing.get_context("spawn")
+    stored = []
+    for name, executor in (("t", ThreadPoolExecutor(2)), ("p", ProcessPoolExecutor(2, mp_context=spawning))):
+        if transport == "directory":
+            bucket = open_bucket((tmp_path / name).as_uri())
+        else:
+            bucket = new_bucket(seaweedfs, transport=transport).bucket
+        with executor:
+            result = run(plan(uploads, {}), bucket, workers=2, executor=executor)
+        assert (len(result.uploaded), dict(result.failed)) == (12, {})
+        stored.append(digests(bucket))
+    assert stored == [{upload.key: upload.sha256 for upload in uploads}] * 2
+
+
+def test_failures_come_back_from_a_process_as_values(tmp_path: Path) -> None:
+    uploads = made(tmp_path / "site", 3)
+    uploads[1].path.write_bytes(b"9" * 100)
+    with ProcessPoolExecutor(1, mp_context=multiprocessing.get_context("spawn")) as executor:
+        result = run(plan(uploads, {}), open_bucket((tmp_path / "store").as_uri()), executor=executor)
+    failure = result.failed[uploads[1].key]
+    assert (type(failure), failure.path, len(result.uploaded)) == (AssetError, str(uploads[1].path), 2)
+
+
+def test_a_worker_process_that_dies_is_a_failure_of_ours(tmp_path: Path) -> None:
+    with ProcessPoolExecutor(1, mp_context=multiprocessing.get_context("spawn")) as executor:
+        result = run(plan(made(tmp_path / "site", 40), {}), DeadlyBucket(tmp_path), executor=executor)
+    assert {failure.code for failure in failures(result.failed.values())} == {"BrokenExecutor"}
+
+
+class DeadlyBucket(DirectoryBucket):
+    def put(self, *arguments: Any, **options: Any) -> None:
+        os.kill(os.getpid(), signal.SIGKILL)
+
+
+def test_a_store_that_never_finishes_an_answer_is_given_up(tmp_path: Path) -> None:
+    hung = threading.Event()
+    uploads = made(tmp_path / "site", 6)
+
+    class Hanging(DirectoryBucket):
+        def put(self, key: str, source: Path | bytes, **options: Any) -> None:
+            if key == uploads[2].key:
+                hung.wait(60)
+            super().put(key, source, **options)
+
+    result = run(plan(uploads, {}), Hanging(tmp_path / "store"), workers=2, patience=0.5)
+    hung.set()
+    (failure,) = failures(result.failed.values())
+    assert (type(failure), failure.code, failure.key) == (Unreachable, "DeadlineExceeded", uploads[2].key)
+    assert len(result.uploaded) == 5
+
+
+def test_a_process_ends_although_an_upload_hangs(tmp_path: Path) -> None:
+    (upload,) = made(tmp_path / "site", 1)
+    with stub_store() as store:
+        store.answer = lambda request: time.sleep(60) or Answer()  # type: ignore[method-assign] # hangs on purpose
+        arguments = [sys.executable, "-c", _HANG, store.endpoint_url, upload.path]
+        done = subprocess.run(arguments, capture_output=True, text=True, timeout=30, check=True)
+    assert done.stdout.strip() == "DeadlineExceeded"
+
+
+_HANG = """
+import sys
+from pathlib import Path
+from s3img.buckets import AccessKey, S3Options, open_bucket
+from s3img.sync import Upload, plan, run
+bucket = open_bucket("s3://pics", S3Options(endpoint_url=sys.argv[1], access_key=AccessKey("k", "s"), attempts=1))
+result = run(plan([Upload("a", Path(sys.argv[2]), 100, "image/png")], {}), bucket, patience=0.5)
+print(result.failed["a"].code)
+"""

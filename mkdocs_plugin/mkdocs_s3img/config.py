@@ -25,6 +25,8 @@ class PluginConfig(Config):
     config_file = c.Optional(c.File(exists=True))
 
     bucket = _optional(_TEXT)
+    provider = _optional(_TEXT)
+    account = _optional(_TEXT)
     endpoint_url = _optional(_TEXT)
     region = _optional(_TEXT)
     addressing_style = _optional(_TEXT)
@@ -43,8 +45,12 @@ class PluginConfig(Config):
     site_url = _optional(_TEXT)
     cache_dir = _optional(_TEXT)
     workers = _optional(_NUMBER)
+    transport = _optional(_TEXT)
+    variants = _optional(_FLAG)
     presets = _optional((dict,))
+    rules = _optional((list,))
     limits = _optional((dict,))
+    upload_origins = _optional((list,))
 
     def settings(self) -> dict[str, Any]:
         """Return the settings of s3img that were written in ``mkdocs.yml``."""

@@ -9,7 +9,9 @@ from mkdocs.exceptions import PluginError
 from mkdocs.plugins import BasePlugin, event_priority, get_plugin_logger
 
 from mkdocs_s3img.config import PluginConfig
+from mkdocs_s3img.markdown import place_of
 from s3img import Images, S3ImgError
+from s3img.config import LOCK_NAME
 from s3img.settings import Source, load
 
 if TYPE_CHECKING:
@@ -26,8 +28,9 @@ class S3ImgPlugin(BasePlugin[PluginConfig]):
 
     def __init__(self) -> None:
         self._is_serving = False
-        self._sources: dict[str, str] = {}  # page of the site -> its Markdown file
+        self._sources: dict[str, tuple[str, str | None]] = {}  # page of the site -> its Markdown: name, file
         self._images: Images | None = None
+        self._lock: Path | None = None
 
     def on_startup(self, *, command: Literal["build", "gh-deploy", "serve"], dirty: bool) -> None:  # noqa: ARG002 - MkDocs' signature
         """Note what MkDocs was started for."""
@@ -44,10 +47,13 @@ class S3ImgPlugin(BasePlugin[PluginConfig]):
             self._images = Images(load(host=Source(values, _spell), path=path, folder=folder))
         except S3ImgError as error:
             raise PluginError(f"s3img: {error}") from error
+        lock = (path.parent if path else folder) / LOCK_NAME
+        self._lock = lock if lock.exists() else None
 
     def on_files(self, files: Files, *, config: MkDocsConfig) -> None:  # noqa: ARG002 - MkDocs' signature
         """Remember which Markdown file each page comes from, for messages."""
-        self._sources |= {file.dest_uri: file.src_uri for file in files.documentation_pages()}
+        pages = files.documentation_pages()
+        self._sources |= {file.dest_uri: (file.src_uri, file.abs_src_path) for file in pages}
 
     # After every plugin that still writes pages: i18n builds its other languages at -100.
     @event_priority(-200)
@@ -58,7 +64,10 @@ class S3ImgPlugin(BasePlugin[PluginConfig]):
         dimensions_only = self._is_serving and not self.config.serve
         try:
             result = self._images.publish(
-                config.site_dir, require_upload=self.config.require_upload, dimensions_only=dimensions_only
+                config.site_dir,
+                require_upload=self.config.require_upload,
+                dimensions_only=dimensions_only,
+                lock=self._lock,
             )
         except S3ImgError as error:
             raise PluginError(f"s3img: {error}") from error
@@ -78,9 +87,11 @@ class S3ImgPlugin(BasePlugin[PluginConfig]):
             log.info(str(result))
 
     def _say(self, problem: Problem) -> str:
-        """Name the Markdown file that the author edits, not the page that was made of it."""
-        source = self._sources.get(problem.page)
-        return f"{source}: {problem.message}" if source else str(problem)
+        """Name the Markdown file that the author edits, and the place in it, not the page that was made of it."""
+        if problem.page not in self._sources:
+            return str(problem)
+        name, file = self._sources[problem.page]
+        return f"{name}{place_of(problem.url, file)}: {problem.message}"
 
 
 def _spell(name: str) -> str:

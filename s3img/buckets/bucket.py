@@ -2,15 +2,21 @@
 
 from __future__ import annotations
 
+import errno
+import functools
 import threading
 from collections import Counter
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Protocol
 
+from s3img.errors import RangeNotSatisfiable
+
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Mapping
+    from collections.abc import Callable, Hashable, Iterable, Iterator, Mapping
+    from contextlib import AbstractContextManager
     from datetime import datetime
     from pathlib import Path
+    from types import TracebackType
 
 IMMUTABLE = "public, max-age=31536000, immutable"
 """``Cache-Control`` of an object whose key changes with its bytes (RFC 8246)."""
@@ -20,7 +26,8 @@ IMMUTABLE = "public, max-age=31536000, immutable"
 class ObjectInfo:
     """Describe one stored object; ``size`` in bytes, ``etag`` opaque and without quotes, ``modified`` with a zone.
 
-    ``metadata`` is what its ``put`` gave, names in lower case; None in listings and in stores that keep none.
+    ``metadata`` is what its ``put`` gave, names in lower case; None in listings and in stores that keep none, where
+    ``media_type`` and ``cache_control`` are empty.
     """
 
     key: str
@@ -28,6 +35,93 @@ class ObjectInfo:
     etag: str
     modified: datetime
     metadata: Mapping[str, str] | None = field(default=None, compare=False)
+    media_type: str = field(default="", compare=False)
+    cache_control: str = field(default="", compare=False)
+
+
+class Body(Protocol):
+    """Give bytes one after the other: a file, or the answer to a GET."""
+
+    def read(self, amount: int, /) -> bytes:
+        """Return ``amount`` bytes, fewer only at the end."""
+
+    def close(self) -> None:
+        """Let go of the file or the connection."""
+
+
+class OpenObject:
+    """Read an object, or the range of it from ``start`` to ``stop`` (bytes, exclusive), while it arrives.
+
+    ``info`` describes all of the object, ``version`` names it in a bucket that keeps several. Use it as a context
+    manager: closing it early gives up the rest. ``guard`` turns what reading raises into a `BucketError`.
+    """
+
+    def __init__(
+        self,
+        info: ObjectInfo,
+        body: Body,
+        guard: Callable[[], AbstractContextManager[object]],
+        *,
+        start: int = 0,
+        stop: int | None = None,
+        version: str = "",
+    ) -> None:
+        self.info = info
+        self.start = start
+        self.stop = info.size if stop is None else stop
+        self.version = version
+        self._body = body
+        self._guard = guard
+        self._left = self.stop - self.start
+
+    @property
+    def media_type(self) -> str:
+        """Its ``Content-Type``; empty where the store keeps none."""
+        return self.info.media_type
+
+    @property
+    def cache_control(self) -> str:
+        """Its ``Cache-Control``; empty where the store keeps none."""
+        return self.info.cache_control
+
+    def __enter__(self) -> OpenObject:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+    def read(self, amount: int = -1) -> bytes:
+        """Return the next ``amount`` bytes (all that are left if negative), fewer only at the end.
+
+        Raise `Unreachable` when the object ends before ``stop``: what was read is not all of it.
+        """
+        wanted = self._left if amount < 0 else min(amount, self._left)
+        with self._guard():
+            data = self._body.read(wanted) if wanted else b""
+            if len(data) < wanted:
+                raise OSError(errno.EIO, "it ended early")
+        self._left -= wanted
+        return data
+
+    def close(self) -> None:
+        """Let go of the file or the connection; a second time is no error."""
+        self._body.close()
+
+
+def byte_range(call: tuple[str, str], size: int | None, start: int, stop: int | None) -> tuple[int, int | None]:
+    """Cut a range to an object's size (None: unknown yet); raise `RangeNotSatisfiable` when no byte is in it.
+
+    ``call`` is the bucket's name and the key. An object without bytes has only the range of all of it.
+    """
+    end = stop if size is None else min(size, size if stop is None else stop)
+    if start >= 0 and (end is None or start < end or (start == end == 0 and stop is None)):
+        return start, end
+    bucket, key = call
+    message = f"{bucket}: {key!r} has no bytes from {start} to {'its end' if stop is None else stop} (InvalidRange)."
+    fix = "Ask for bytes inside of the object."
+    raise RangeNotSatisfiable(message, code="InvalidRange", action="get", bucket=bucket, key=key, fix=fix)
 
 
 class Bucket(Protocol):
@@ -65,11 +159,24 @@ class Bucket(Protocol):
     def get(self, key: str) -> bytes:
         """Return the object's bytes; `ObjectNotFound` without one."""
 
+    def open(self, key: str, *, version: str = "", start: int = 0, stop: int | None = None) -> OpenObject:
+        """Read the object, one version of it, or a range of its bytes, while it arrives.
+
+        ``stop`` is exclusive and may lie behind the end. A store may send more than the range: see `OpenObject.start`
+        and ``stop``. Raise `ObjectNotFound` without the object, `RangeNotSatisfiable` when no byte is in the range.
+        """
+
     def head(self, key: str) -> ObjectInfo | None:
         """Describe the object, or return None without one."""
 
     def delete(self, keys: Iterable[str]) -> None:
         """Remove these objects; a key without one is no error."""
+
+
+@functools.lru_cache(maxsize=8)
+def reopened(kind: Callable[..., Bucket], *arguments: Hashable) -> Bucket:
+    """Open a bucket that arrives in another process by pickle: once there, whatever the number of jobs."""
+    return kind(*arguments)
 
 
 class RequestCounter:

@@ -8,19 +8,20 @@ from __future__ import annotations
 import errno
 import os
 import time
-from contextlib import contextmanager, suppress
+from contextlib import ExitStack, contextmanager, suppress
 from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from s3img.address import DirectoryAddress
 from s3img.atomic import TEMPORARY_PREFIX, temporary_beside
-from s3img.buckets.bucket import IMMUTABLE, ObjectInfo, RequestCounter
+from s3img.buckets.bucket import IMMUTABLE, ObjectInfo, OpenObject, RequestCounter, byte_range, reopened
 from s3img.buckets.content import CheckedReader
-from s3img.errors import AccessDenied, BucketError, ObjectNotFound
+from s3img.errors import AccessDenied, BucketError, ObjectNotFound, Unreachable
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Mapping
+    from collections.abc import Callable, Iterable, Iterator, Mapping
 
 _CHUNK = 1 << 20
 _ABANDONED = 3600.0
@@ -36,6 +37,7 @@ _PROBLEMS: dict[int, tuple[type[BucketError], str]] = {
     errno.EDQUOT: (BucketError, "Free some space and run the command again."),
     errno.ENOTDIR: (BucketError, "A file stands where this key needs a folder: remove it or change `key_template`."),
     errno.EEXIST: (BucketError, "A file stands where this key needs a folder: remove it or change `key_template`."),
+    errno.EIO: (Unreachable, "Run the command again; if it stays, check the folder and its disk."),
     errno.EISDIR: (BucketError, "A folder stands where this key needs a file: remove it or change `key_template`."),
 }
 
@@ -46,6 +48,9 @@ class DirectoryBucket:
     def __init__(self, folder: Path) -> None:
         self._folder = folder.absolute()
         self._counter = RequestCounter()
+
+    def __reduce__(self) -> tuple[Callable[..., object], tuple[object, ...]]:
+        return reopened, (type(self), self._folder)
 
     @property
     def name(self) -> str:
@@ -87,15 +92,27 @@ class DirectoryBucket:
 
     def get(self, key: str) -> bytes:
         """Return the file's bytes."""
+        with self.open(key) as found:
+            return found.read()
+
+    def open(self, key: str, *, version: str = "", start: int = 0, stop: int | None = None) -> OpenObject:
+        """Read the file; a folder keeps no versions."""
         self._counter.add("get")
-        with self._file("get", key) as path:
-            return path.read_bytes()
+        with self._file("get", key) as path, ExitStack() as stack:
+            if version or not _holds(path.is_file):
+                raise FileNotFoundError(errno.ENOENT, os.strerror(errno.ENOENT))
+            file = stack.enter_context(path.open("rb"))
+            info = _info(key, os.fstat(file.fileno()))
+            start, stop = byte_range((self.name, key), info.size, start, stop)
+            file.seek(start)
+            stack.pop_all()
+        return OpenObject(info, file, partial(self._explained, "get", key), start=start, stop=stop)
 
     def head(self, key: str) -> ObjectInfo | None:
         """Describe the file, or return None without one."""
         self._counter.add("head")
         with self._file("head", key) as path:
-            return _info(key, path.stat()) if path.is_file() else None
+            return _info(key, path.stat()) if _holds(path.is_file) else None
 
     def delete(self, keys: Iterable[str]) -> None:
         """Remove these files; their folders stay."""
@@ -107,8 +124,13 @@ class DirectoryBucket:
     @contextmanager
     def _file(self, action: str, key: str) -> Iterator[Path]:
         """Lend the path of a key and turn what the file system answers into our errors."""
-        try:
+        with self._explained(action, key):
             yield self._path(action, key) if key else self._folder
+
+    @contextmanager
+    def _explained(self, action: str, key: str) -> Iterator[None]:
+        try:
+            yield
         except OSError as error:
             number = error.errno or 0
             kind, fix = _PROBLEMS.get(number, (BucketError, "Check the folder and its disk."))
@@ -121,14 +143,15 @@ class DirectoryBucket:
         if not all(_is_file_name(segment) for segment in key.split("/")):
             raise self._refused(action, key, "an empty segment, '.', '..' or a character that no file's name can have")
         path = self._folder.joinpath(*key.split("/"))
-        if path.is_symlink() or not path.parent.resolve().is_relative_to(self._folder.resolve()):
+        if _holds(path.is_symlink) or not path.parent.resolve().is_relative_to(self._folder.resolve()):
             raise self._refused(action, key, "a symbolic link on its way")
         return path
 
     def _refused(self, action: str, key: str, what: str) -> BucketError:
         message = f"{self.name}: {key!r} can't be a file of this folder: it has {what}."
         fix = "Change the file's name or `key_template`."
-        return BucketError(message, code="InvalidKey", action=action, bucket=self.name, key=key, fix=fix)
+        kind = ObjectNotFound if action in {"get", "head"} else BucketError
+        return kind(message, code="InvalidKey", action=action, bucket=self.name, key=key, fix=fix)
 
 
 def _replace(path: Path, content: CheckedReader) -> None:
@@ -165,6 +188,16 @@ def _walk(folder: Path, prefix: str) -> Iterator[ObjectInfo]:
 def _is_file_name(segment: str) -> bool:
     """Tell whether a key's segment names one file on this system: no separator, no drive, nothing special."""
     return segment != ".." and "\0" not in segment and Path(segment).name == segment != "" and _is_text(segment)
+
+
+def _holds(check: Callable[[], bool]) -> bool:
+    """Ask something of a path; a name that is too long for a file is the name of none."""
+    try:
+        return check()
+    except OSError as error:
+        if error.errno != errno.ENAMETOOLONG:
+            raise
+        return False
 
 
 def _is_text(name: str) -> bool:

@@ -2,22 +2,24 @@
 
 from __future__ import annotations
 
-import base64
-import hashlib
+import dataclasses
 import itertools
+import logging
 import re
 import threading
-from contextlib import contextmanager
-from typing import TYPE_CHECKING
+from contextlib import ExitStack, contextmanager
+from functools import partial
+from typing import TYPE_CHECKING, TypeVar
 
-from s3img.buckets.bucket import IMMUTABLE, ObjectInfo, RequestCounter
+from s3img import providers
+from s3img.buckets import s3_answers as answers
+from s3img.buckets.bucket import IMMUTABLE, OpenObject, RequestCounter, byte_range, reopened
 from s3img.buckets.content import CheckedReader, unreadable
 from s3img.buckets.s3_errors import Call, explain, from_answer
-from s3img.buckets.s3_options import S3Options, is_aws
 from s3img.errors import AccessDenied, BucketError, CredentialsError, ObjectNotFound, S3ImgError, Unreachable
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Mapping
+    from collections.abc import Callable, Iterable, Iterator, Mapping
     from pathlib import Path
     from types import ModuleType
     from typing import Any
@@ -25,9 +27,11 @@ if TYPE_CHECKING:
     from botocore.awsrequest import AWSPreparedRequest
     from botocore.session import Session
     from mypy_boto3_s3 import S3Client
-    from mypy_boto3_s3.type_defs import DeleteTypeDef
+    from mypy_boto3_s3.type_defs import DeleteTypeDef, ListObjectsV2OutputTypeDef
 
     from s3img.address import S3Address
+    from s3img.buckets.bucket import ObjectInfo
+    from s3img.buckets.s3_options import S3Options
 
 _SINGLE = 16 << 20
 """Bytes up to which an object is one PUT, held in memory; above, it is sent in parts, one after the other."""
@@ -45,7 +49,12 @@ _OPERATIONS = {
     "HeadObject": "head",
 }
 
+_PASSING = frozenset({"store-busy", "store-failed"})
+"""Reasons for which a request that failed once may be sent again later."""
+
 _SIGNED_BY = re.compile(r"Credential=([^/,\s]+)")
+_log = logging.getLogger("s3img.buckets")
+_Answer = TypeVar("_Answer")
 
 
 class S3Bucket:
@@ -59,7 +68,12 @@ class S3Bucket:
         self._lock = threading.RLock()
         self._session: Session | None = None
         self._client: S3Client | None = None
-        self._key_id = ""
+        self._secrets: tuple[str, ...] = ()
+        self._is_moved = False
+        self._deletes_many = providers.of_endpoint(options.endpoint_url).deletes_many
+
+    def __reduce__(self) -> tuple[Callable[..., object], tuple[object, ...]]:
+        return reopened, (type(self), self._address, self._options)
 
     @property
     def name(self) -> str:
@@ -78,14 +92,25 @@ class S3Bucket:
         with self._request("connect"):
             return self._connected_session().get_credentials() is not None
 
+    @contextmanager
+    def connection(self, action: str, key: str = "") -> Iterator[tuple[Session, S3Client]]:
+        """Lend what the protocol has no words for; what a request of ``action`` raises becomes a `BucketError`."""
+        with self._request(action, key):
+            yield self._connected_session(), self._connected()
+
     def list(self, prefix: str = "") -> Iterator[ObjectInfo]:
         """Yield the objects whose key starts with ``prefix``, a page of 1000 at a time."""
-        with self._request("list", prefix):
-            pages = self._connected().get_paginator("list_objects_v2")
-            for page in pages.paginate(Bucket=self._address.bucket, Prefix=self._base + prefix):
-                for item in page.get("Contents", ()):
-                    key = item["Key"].removeprefix(self._base)
-                    yield ObjectInfo(key, item["Size"], item["ETag"].strip('"'), item["LastModified"])
+        page = self._page(prefix, {})
+        while True:
+            for item in page.get("Contents", ()):
+                yield answers.listed(item, self._base)
+            if not page.get("NextContinuationToken"):
+                break
+            page = self._page(prefix, {"ContinuationToken": page["NextContinuationToken"]})
+
+    def _page(self, prefix: str, following: dict[str, Any]) -> ListObjectsV2OutputTypeDef:
+        wanted = {**self._bucket, "Prefix": self._base + prefix, **following}
+        return self._send("list", prefix, lambda client: client.list_objects_v2(**wanted))
 
     def put(
         self,
@@ -100,66 +125,129 @@ class S3Bucket:
         """Send the object; the store shows it when all of it has arrived."""
         headers: dict[str, Any] = {"ContentType": media_type, "Metadata": dict(metadata or {})}
         headers |= {"CacheControl": cache_control} if cache_control else {}
-        place: dict[str, Any] = {"Bucket": self._address.bucket, "Key": self._base + key}
-        with CheckedReader(source, sha256) as content, self._request("put", key):
-            client = self._connected()
-            if _size(source) > _SINGLE:
-                _botocore().send_in_parts(client, content, place, headers)
-            else:
-                data = content.read()
-                answer = client.put_object(**place, Body=data, **headers, **_checksum(data, client))
-                _require_etag(answer)
+        place = self._place_of(key)
+
+        def send(client: S3Client) -> None:
+            with CheckedReader(source, sha256) as content:
+                if _size(source) > _SINGLE:
+                    _botocore().send_in_parts(client, content, place, headers)
+                else:
+                    data = content.read()
+                    sums: dict[str, Any] = answers.checksum(data, client.meta.endpoint_url)
+                    answers.require_etag(client.put_object(**place, Body=data, **headers, **sums))
+
+        self._send("put", key, send)
 
     def get(self, key: str) -> bytes:
         """Return the object's bytes."""
-        with self._request("get", key):
-            answer = self._connected().get_object(Bucket=self._address.bucket, Key=self._base + key)
-            with answer["Body"] as body:
-                return body.read()
+        with self.open(key) as found:
+            return found.read()
+
+    def open(self, key: str, *, version: str = "", start: int = 0, stop: int | None = None) -> OpenObject:
+        """Read the object while it arrives; without s3:ListBucket AWS denies access to a missing one (403, not 404)."""
+        start, stop = byte_range((self.name, key), None, start, stop)
+        wanted: dict[str, Any] = {"VersionId": version} if version else {}
+        wanted |= {"Range": f"bytes={start}-{'' if stop is None else stop - 1}"} if start or stop is not None else {}
+
+        def ask(client: S3Client) -> OpenObject:
+            with ExitStack() as stack:
+                answer = client.get_object(**self._place_of(key), **wanted)
+                stack.callback(answer["Body"].close)
+                info, first, end = answers.received(key, answer)
+                stack.pop_all()
+            number = answer.get("VersionId", version)
+            return OpenObject(info, answer["Body"], guard, start=first, stop=end, version=number)
+
+        guard = partial(self._request, "get", key)
+        return self._send("get", key, ask)
 
     def head(self, key: str) -> ObjectInfo | None:
         """Describe the object; None without one, or without the bucket: an answer to HEAD can't tell which."""
+
+        def ask(client: S3Client) -> ObjectInfo:
+            found = client.head_object(**self._place_of(key))
+            return answers.described(key, found, found["ContentLength"])
+
         try:
-            with self._request("head", key):
-                found = self._connected().head_object(Bucket=self._address.bucket, Key=self._base + key)
+            return self._send("head", key, ask)
         except ObjectNotFound:
             return None
-        metadata = {name.lower(): value for name, value in found["Metadata"].items()}
-        return ObjectInfo(key, found["ContentLength"], found["ETag"].strip('"'), found["LastModified"], metadata)
 
     def delete(self, keys: Iterable[str]) -> None:
         """Remove objects by the thousand, or one by one where the store has no such request."""
         remaining = iter(keys)
         while batch := list(itertools.islice(remaining, _BATCH)):
-            try:
-                self._delete_batch(batch)
-            except (CredentialsError, AccessDenied, Unreachable):
+            if not self._delete_batch(batch):
+                for key in batch:
+                    self._delete_one(key)
+
+    def _delete_one(self, key: str) -> None:
+        place = self._place_of(key)
+        self._send("delete", key, lambda client: client.delete_object(**place))
+
+    def _delete_batch(self, keys: Iterable[str]) -> bool:
+        """Remove at most a thousand objects; return False where the store has to be asked for each."""
+        if not self._deletes_many:
+            return False
+        names: DeleteTypeDef = {"Objects": [{"Key": self._base + key} for key in keys], "Quiet": True}
+        try:
+            answer = self._send("delete", "", lambda client: client.delete_objects(**self._bucket, Delete=names))
+        except (CredentialsError, AccessDenied, Unreachable):
+            raise
+        except BucketError as error:
+            self._deletes_many = error.reason in _PASSING
+            return False
+        for refused in answer.get("Errors", ()):
+            key = refused.get("Key", "").removeprefix(self._base)
+            raise from_answer({"Error": refused}, self._call("delete", key), secrets=self._secrets)
+        return True
+
+    @property
+    def _bucket(self) -> dict[str, Any]:
+        return {"Bucket": self._address.bucket}
+
+    def _place_of(self, key: str) -> dict[str, Any]:
+        return {"Bucket": self._address.bucket, "Key": self._base + key}
+
+    def _send(self, action: str, key: str, request: Callable[[S3Client], _Answer]) -> _Answer:
+        """Do a request; where the store names the bucket's region and it is another one, go there once and stay."""
+        with self._request(action, key):
+            client = self._connected()
+        try:
+            with self._request(action, key):
+                return request(client)
+        except BucketError as error:
+            if not self._is_elsewhere(client, error.region):
                 raise
-            except BucketError:
-                self._delete_each(batch)
+        with self._request(action, key):
+            return request(self._connected())
 
-    def _delete_batch(self, keys: Iterable[str]) -> None:
-        with self._request("delete"):
-            names: DeleteTypeDef = {"Objects": [{"Key": self._base + key} for key in keys], "Quiet": True}
-            answer = self._connected().delete_objects(Bucket=self._address.bucket, Delete=names)
-        for error in answer.get("Errors", ()):
-            key = error.get("Key", "").removeprefix(self._base)
-            raise from_answer({"Error": error}, self._call("delete", key), key_id=self._key_id)
-
-    def _delete_each(self, keys: Iterable[str]) -> None:
-        for key in keys:
-            with self._request("delete", key):
-                self._connected().delete_object(Bucket=self._address.bucket, Key=self._base + key)
+    def _is_elsewhere(self, client: S3Client, region: str) -> bool:
+        """Turn to another region of the same service; tell whether ``client`` is the one of a region that was left."""
+        with self._lock:
+            if client is self._client and region and not self._is_moved:
+                url = self._options.endpoint_url
+                self._options = dataclasses.replace(
+                    self._options, region=region, endpoint_url=providers.of_endpoint(url).moved(url, region)
+                )
+                self._client = None
+                self._is_moved = True
+                _log.warning('%s is in region %s: set region = "%s" to save requests.', self.name, region, region)
+            return client is not self._client
 
     @contextmanager
     def _request(self, action: str, key: str = "") -> Iterator[None]:
-        """Turn whatever a request raises into a `BucketError`; the original, and what it may hold, is not shown."""
+        """Turn whatever a request raises into a `BucketError`; the original, and what it may hold, is let go."""
         try:
-            yield
-        except S3ImgError:
+            try:
+                yield
+            except S3ImgError:
+                raise
+            except Exception as error:  # botocore, urllib3, http.client and OpenSSL share no base class
+                raise explain(error, self._call(action, key), self._secrets) from None
+        except BucketError as error:
+            error.__context__ = None  # `from None` only hides it
             raise
-        except Exception as error:  # botocore, urllib3, http.client and OpenSSL share no base class
-            raise explain(error, self._call(action, key), self._key_id) from None
 
     def _call(self, action: str, key: str) -> Call:
         return Call(action, self.name, self._options.endpoint_url, key)
@@ -178,11 +266,13 @@ class S3Bucket:
             return self._session
 
     def _sent(self, request: AWSPreparedRequest, event_name: str, **_: object) -> None:
-        """Count each HTTP request, and learn which access key its errors must not repeat."""
-        operation = event_name.rpartition(".")[2]
-        self._counter.add(_OPERATIONS.get(operation, operation))
-        signed_by = _SIGNED_BY.search(str(request.headers.get("Authorization", "")))
-        self._key_id = signed_by[1] if signed_by else self._key_id
+        """Count each HTTP request, and learn which access key and token its errors must not repeat."""
+        if action := _OPERATIONS.get(event_name.rpartition(".")[2]):
+            self._counter.add(action)
+        sent = {name: request.headers.get(name, "") for name in ("Authorization", "X-Amz-Security-Token")}
+        signature, token = (value.decode() if isinstance(value, bytes) else value for value in sent.values())
+        if signed_by := _SIGNED_BY.search(signature):
+            self._secrets = (signed_by[1], token)
 
 
 def _botocore() -> ModuleType:
@@ -190,23 +280,6 @@ def _botocore() -> ModuleType:
     from s3img.buckets import s3_client
 
     return s3_client
-
-
-def _checksum(data: bytes, client: S3Client) -> dict[str, Any]:
-    """Send one checksum beside the signed SHA-256, of the kind that is understood: R2 refuses two."""
-    if is_aws(client.meta.endpoint_url):
-        return {"ChecksumSHA256": base64.b64encode(hashlib.sha256(data).digest()).decode()}
-    return {"ContentMD5": base64.b64encode(hashlib.md5(data, usedforsecurity=False).digest()).decode()}
-
-
-class NoETagError(Exception):
-    """A PUT was answered without an ETag; explained like botocore's own errors."""
-
-
-def _require_etag(answer: Mapping[str, Any]) -> None:
-    """Tell a store from a web server that answers 200 to anything: every store names the object's ETag."""
-    if not answer.get("ETag"):
-        raise NoETagError
 
 
 def _size(source: Path | bytes) -> int:

@@ -5,19 +5,25 @@ boto3 itself would add 65 ms to the start of every run, and nothing that is used
 
 from __future__ import annotations
 
+import base64
+import hashlib
 from functools import partial
+from io import BytesIO
 from typing import TYPE_CHECKING, cast
 
 from botocore import UNSIGNED
 from botocore.config import Config
 from botocore.credentials import AssumeRoleCredentialFetcher, DeferredRefreshableCredentials
+from botocore.httpsession import where
 from botocore.session import Session
 
+from s3img import __version__, providers
 from s3img.buckets.s3_options import addressing
 
 if TYPE_CHECKING:
     from typing import IO, Any
 
+    from botocore.awsrequest import AWSPreparedRequest
     from mypy_boto3_s3 import S3Client
 
     from s3img.buckets.content import CheckedReader
@@ -25,6 +31,9 @@ if TYPE_CHECKING:
 
 PART = 16 << 20
 """Bytes of a part of a large object."""
+
+_SMALL = 1 << 20
+"""Bytes that are sent before the store has said whether it wants them."""
 
 
 def open_session(options: S3Options) -> Session:
@@ -73,11 +82,63 @@ def open_client(session: Session, options: S3Options, bucket: str) -> S3Client:
     default = "us-east-1" if options.endpoint_url else None
     client = session.create_client(
         "s3",
-        region_name=session.get_config_variable("region") or default,
+        region_name=options.region or session.get_config_variable("region") or default,
         endpoint_url=options.endpoint_url or None,
         config=_config(options, bucket),
     )
+    client.meta.events.register_last("before-parameter-build.s3", _as_if_redirected)
+    client.meta.events.register_last("before-call.s3.PutObject", _at_once)
+    if providers.of_endpoint(client.meta.endpoint_url).deletes_with == "md5":
+        client.meta.events.register("before-call.s3.DeleteObjects", _with_md5)
     return cast("S3Client", client)
+
+
+def _as_if_redirected(context: dict[str, Any], **_: object) -> None:
+    """Keep botocore from looking for another region: where the answer names none it asks for ever."""
+    context.setdefault("s3_redirect", {})["redirected"] = True
+
+
+def _at_once(params: dict[str, Any], **_: object) -> None:
+    """Don't wait for ``100 Continue`` with a small body: it is a round trip, and botocore reads it byte by byte."""
+    body = params["body"]
+    if isinstance(body, BytesIO) and body.getbuffer().nbytes <= _SMALL:
+        params["headers"].pop("Expect", None)
+
+
+def _with_md5(params: dict[str, Any], **_: object) -> None:
+    """Send Content-MD5 with a list of keys, as S3 asked for until 2024, in place of the CRC32 that few others know."""
+    digest = hashlib.md5(params["body"], usedforsecurity=False).digest()
+    params["headers"]["Content-MD5"] = base64.b64encode(digest).decode()
+    params["context"].pop("checksum", None)
+
+
+class _NotSentError(Exception):
+    """Stop a request just before it is sent."""
+
+    def __init__(self, request: AWSPreparedRequest) -> None:
+        super().__init__(request.url)
+        self.request = request
+
+
+def _do_not_send(request: AWSPreparedRequest, **_: object) -> None:
+    raise _NotSentError(request)
+
+
+def url_of(client: S3Client, bucket: str) -> str:
+    """Return the URL that requests for a bucket go to, without sending one.
+
+    It is empty where something in this process answers in the store's place, as moto's ``mock_aws`` does.
+    """
+    event = "before-send.s3.HeadBucket"
+    client.meta.events.register(event, _do_not_send)
+    try:
+        client.head_bucket(Bucket=bucket)
+    except _NotSentError as error:
+        request = error.request
+    finally:
+        client.meta.events.unregister(event, _do_not_send)
+    answers = client.meta.events.emit(event, request=request)
+    return "" if any(answer is not None for _, answer in answers) else request.url.rstrip("/")
 
 
 def _config(options: S3Options, bucket: str) -> Config:
@@ -88,6 +149,7 @@ def _config(options: S3Options, bucket: str) -> Config:
         read_timeout=options.read_timeout,
         max_pool_connections=options.connections,
         tcp_keepalive=True,
+        user_agent=f"s3img/{__version__}",  # botocore puts its own together anew for each request, twice
         retries={"mode": "standard", "total_max_attempts": options.attempts},
         request_checksum_calculation="when_required",
         response_checksum_validation="when_required",
@@ -96,6 +158,11 @@ def _config(options: S3Options, bucket: str) -> Config:
             "payload_signing_enabled": True,
         },
     )
+
+
+def trusted_file(session: Session) -> str:
+    """Return the file of the certificate authorities that its clients trust."""
+    return str(session.get_config_variable("ca_bundle") or where())
 
 
 def send_in_parts(client: S3Client, content: CheckedReader, place: dict[str, str], headers: dict[str, Any]) -> None:

@@ -6,33 +6,51 @@ quoted, without anything that looks like a key or a signature.
 
 from __future__ import annotations
 
+import base64
+import html
 import re
 from typing import TYPE_CHECKING, NamedTuple
+from urllib.parse import quote
 
 from s3img.buckets import s3_causes as causes
+from s3img.buckets.s3_client_causes import code_of, of_client
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterable, Mapping
     from typing import Any
 
     from s3img.errors import BucketError
 
-_VERBS = {"put": "store", "get": "read", "head": "look up", "list": "list", "delete": "delete"}
-_PERMISSIONS = {
+_VERBS = {
+    "put": "store",
+    "get": "read",
+    "head": "look up",
+    "list": "list",
+    "delete": "delete",
+    "cors": "read or change the CORS rules",
+}
+PERMISSIONS = {
     "put": "s3:PutObject",
     "get": "s3:GetObject",
     "head": "s3:GetObject",
     "list": "s3:ListBucket",
     "delete": "s3:DeleteObject",
+    "cors": "s3:GetBucketCORS and s3:PutBucketCORS",
 }
 
 _SECRETS = re.compile(
     r"(?P<name>(?:X-Amz-(?:Credential|Signature|Security-Token)|AWSAccessKeyId|Credential|Signature)\s*[=:]\s*)[^&,\s\"'<]+"
-    r"|\b(?:AKIA|ASIA|AROA|AIDA)[A-Z0-9]{12,}\b",
+    r"|\b(?:AKIA|ASIA|AROA|AIDA)[A-Z0-9]{12,}\b"
+    r"|[0-9a-f]{64,}|\beyJ[\w-]+\.[\w.-]+",
     re.IGNORECASE,
 )
 
 
+_LONGEST = 400
+"""Characters of a store's sentence that are quoted."""
+
+_REGION = re.compile(r"[a-z0-9][a-z0-9-]{0,62}")
+_EXPECTED = re.compile(r"expecting '([\w-]+)'")
 _CODE = re.compile(r"[\w.-]{1,64}")
 
 
@@ -50,52 +68,70 @@ class Call(NamedTuple):
         return f"{self.bucket}{where}: can't {_VERBS.get(self.action, self.action)}{what}"
 
 
-def explain(error: Exception, call: Call, key_id: str = "") -> BucketError:
-    """Describe an exception of a request; ``key_id`` is the access key that must not be quoted."""
+def explain(error: Exception, call: Call, secrets: Iterable[str] = ()) -> BucketError:
+    """Describe an exception of a request; ``secrets`` is what was sent with it and must not be quoted."""
     if operation := getattr(error, "operation_name", ""):
-        return from_answer(getattr(error, "response", {}), call, operation=operation, key_id=key_id)
+        return from_answer(getattr(error, "response", {}), call, operation=operation, secrets=secrets)
     return _from_client(error, call)
 
 
-def scrub(text: str, key_id: str = "") -> str:
-    """Replace everything that looks like an access key, a token or a signature."""
-    known = text.replace(key_id, "…") if key_id else text
-    return _SECRETS.sub(lambda match: f"{match['name'] or ''}…", known)
+def scrub(text: str, *secrets: str) -> str:
+    """Replace everything that looks like an access key, a token or a signature, and ``secrets`` in any spelling."""
+    for secret in filter(None, secrets):
+        encoded = base64.b64encode(secret.encode(errors="replace")).decode()
+        for form in (secret, quote(secret, safe=""), quote(secret), html.escape(secret), encoded, encoded.rstrip("=")):
+            text = text.replace(form, "…")
+    return _SECRETS.sub(lambda match: f"{match['name'] or ''}…", text)
 
 
-def from_answer(response: Mapping[str, Any], call: Call, *, operation: str = "", key_id: str = "") -> BucketError:
+def from_answer(
+    response: Mapping[str, Any], call: Call, *, operation: str = "", secrets: Iterable[str] = ()
+) -> BucketError:
     """Describe what the store answered; ``response`` as botocore parses it, often with an ``Error``."""
     refusal = response.get("Error", {})
     status = str(response.get("ResponseMetadata", {}).get("HTTPStatusCode", ""))
-    code = str(refusal.get("Code") or status)
+    code = scrub(str(refusal.get("Code") or status), *secrets)
     code = code if _CODE.fullmatch(code) else status
-    said = scrub(str(refusal.get("Message") or ""), key_id).strip().rstrip(".")
-    cause = causes.ROLE if operation == "AssumeRole" else causes.of_store(code, status)
+    said = scrub(str(refusal.get("Message") or ""), *secrets)[:_LONGEST].strip().rstrip(".")
+    region = scrub(_region(response, refusal), *secrets)
+    is_role = operation.startswith("AssumeRole")
+    cause = causes.ROLE if is_role else causes.of_store(code, status, said, is_elsewhere=bool(region))
     facts = {
-        "permission": _PERMISSIONS.get(call.action, "s3"),
-        "region": _region(response, refusal),
+        "permission": PERMISSIONS.get(call.action, "s3"),
+        "region": region or "the bucket's own",
         "said": said or "no reason",
     }
-    return _failure(cause, call, code=code, facts=facts)
+    return _failure(cause, call, code=code, facts=facts, region=region if cause is causes.REGION else "")
 
 
 def _from_client(error: Exception, call: Call) -> BucketError:
     names = [kind.__name__ for kind in type(error).__mro__]
     kwargs = getattr(error, "kwargs", {})
     inner = " ".join(f"{type(value).__name__} {value}" for value in (kwargs.get("error"), error) if value is not None)
-    cause = causes.of_client(names, inner)
+    cause = of_client(names, inner)
     facts = {"profile": str(kwargs.get("profile", "")), "name": names[0]}
-    return _failure(cause, call, code=causes.code_of(names[0]), facts=facts)
+    return _failure(cause, call, code=code_of(names[0]), facts=facts)
 
 
-def _failure(cause: causes.Cause, call: Call, *, code: str, facts: Mapping[str, str]) -> BucketError:
-    what, fix = (text.format_map({"endpoint": call.endpoint or "AWS", "code": code, **facts}) for text in cause[1:])
-    message = f"{call}: {what} ({code})."
-    return cause.kind(message, code=code, action=call.action, bucket=call.bucket, key=call.key, fix=fix)
+def _failure(cause: causes.Cause, call: Call, *, code: str, facts: Mapping[str, str], region: str = "") -> BucketError:
+    known = {"endpoint": call.endpoint or "AWS", "code": code, **facts}
+    what, fix = (text.format_map(known) for text in (cause.what, cause.fix))
+    action = "get" if call.action == "head" else call.action
+    return cause.kind(
+        f"{call}: {what} ({code}).",
+        code=code,
+        reason=cause.reason.format(action=action),
+        action=call.action,
+        bucket=call.bucket,
+        key=call.key,
+        region=region,
+        fix=fix,
+    )
 
 
 def _region(response: Mapping[str, Any], refusal: Mapping[str, Any]) -> str:
-    """Find the region that a store asks for: a header, a field of the error, or its sentence."""
+    """Find the region that a store names: in a header, a field of the error, or its sentence; "" without one."""
     headers = response.get("ResponseMetadata", {}).get("HTTPHeaders", {})
-    expected = re.search(r"expecting '([\w-]+)'", str(refusal.get("Message", "")))
-    return str(headers.get("x-amz-bucket-region") or refusal.get("Region") or (expected or [0, "the bucket's own"])[1])
+    expected = _EXPECTED.search(str(refusal.get("Message", "")))
+    named = str(headers.get("x-amz-bucket-region") or refusal.get("Region") or (expected[1] if expected else ""))
+    return named if _REGION.fullmatch(named) else ""

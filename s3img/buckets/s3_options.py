@@ -6,15 +6,14 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Literal
 from urllib.parse import SplitResult, urlsplit
 
-from s3img.address import VIRTUAL_ONLY
+from s3img import providers
 from s3img.errors import ConfigError
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
 AddressingStyle = Literal["auto", "virtual", "path"]
-
-_AWS = (".amazonaws.com", ".amazonaws.com.cn", ".amazonaws.eu", ".api.aws")
+Transport = Literal["auto", "boto3", "obstore"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,9 +42,10 @@ class AccessKey:
 class S3Options:
     """Say where a store is and how to sign; every value has a default, and empty means "not given".
 
+    Without a ``region`` it is that of an endpoint of `s3img.providers`, otherwise what botocore finds.
     ``profile``, ``role_arn`` with ``external_id``, ``anonymous`` and ``access_key`` choose the credentials, otherwise
     botocore's chain does; ``connections`` is the number of parallel requests; time-outs in seconds; ``attempts``
-    counts the first try. Raise `ConfigError` for values that can't work.
+    counts the first try; ``transport`` is what sends small objects. Raise `ConfigError` for values that can't work.
     """
 
     endpoint_url: str = ""
@@ -60,6 +60,7 @@ class S3Options:
     connect_timeout: float = 10.0
     read_timeout: float = 60.0
     attempts: int = 5
+    transport: Transport = "auto"
 
     def __post_init__(self) -> None:
         problems = [*_endpoint_problems(self.endpoint_url)]
@@ -67,24 +68,26 @@ class S3Options:
             problems.append(f"addressing_style: {self.addressing_style!r} is not one of auto, virtual, path.")
         if problems:
             raise ConfigError(problems)
+        service = providers.of_endpoint(self.endpoint_url)
+        object.__setattr__(self, "region", self.region or service.region_in(self.endpoint_url))
 
 
 def is_aws(endpoint_url: str) -> bool:
-    """Tell whether an endpoint ("" is botocore's default) is Amazon's own, the only one to get its newer checksums."""
-    return not endpoint_url or (urlsplit(endpoint_url).hostname or "").endswith(_AWS)
+    """Tell whether an endpoint ("" is botocore's default) is Amazon's own."""
+    return providers.of_endpoint(endpoint_url).name == "aws"
 
 
 def addressing(style: AddressingStyle, endpoint_url: str, bucket: str) -> AddressingStyle:
     """Choose where the bucket's name goes.
 
-    ``auto`` is botocore's own rule on AWS; before the host where a store insists and the name can stand there (no
+    ``auto`` is botocore's own rule on AWS; before the host where a store prefers that and the name can stand there (no
     dots: a wildcard certificate covers one label); else in the path, which nearly all stores understand and which an
     address, ``localhost`` or a single-label host needs.
     """
-    if style != "auto" or is_aws(endpoint_url):
+    preferred = providers.of_endpoint(endpoint_url).addressing_style
+    if style != "auto" or preferred == "auto":
         return style
-    host = urlsplit(endpoint_url).hostname or ""
-    return "virtual" if host.endswith(VIRTUAL_ONLY) and "." not in bucket else "path"
+    return "virtual" if preferred == "virtual" and "." not in bucket else "path"
 
 
 def _endpoint_problems(url: str) -> list[str]:

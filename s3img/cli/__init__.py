@@ -8,14 +8,18 @@ import sys
 import click
 
 from s3img import __version__
-from s3img.errors import ConfigError, S3ImgError
+from s3img.errors import BucketError, ConfigError, S3ImgError
 
 _COMMANDS = {
     "add": "s3img.cli.add",
     "apply": "s3img.cli.apply",
     "check": "s3img.cli.check",
+    "config": "s3img.cli.config",
+    "cors": "s3img.cli.cors",
     "demo": "s3img.cli.demo",
+    "doctor": "s3img.cli.doctor",
     "gc": "s3img.cli.gc",
+    "init": "s3img.cli.init",
     "ls": "s3img.cli.ls",
     "markdown": "s3img.cli.markdown",
     "plan": "s3img.cli.plan",
@@ -23,9 +27,11 @@ _COMMANDS = {
     "publish": "s3img.cli.publish",
     "pull": "s3img.cli.pull",
     "push": "s3img.cli.push",
+    "serve": "s3img.cli.serve",
     "size": "s3img.cli.size",
     "sync": "s3img.cli.sync",
     "transform": "s3img.cli.transform",
+    "upload": "s3img.cli.upload",
 }
 """Where each command is; loaded when it is used, so that a quick command does not wait for a slow one's imports."""
 
@@ -59,9 +65,25 @@ def main(arguments: list[str] | None = None) -> None:
     except (click.Abort, KeyboardInterrupt):
         click.echo("Interrupted. What was done stays done; run the command again to go on.", err=True)
         sys.exit(INTERRUPTED)
-    except ConfigError as error:
-        click.echo("The settings can't be used:\n" + "\n".join(f"  {problem}" for problem in error.problems), err=True)
-        sys.exit(error.exit_code)
     except S3ImgError as error:
-        click.echo(f"Error: {error}", err=True)
-        sys.exit(error.exit_code)
+        if "--json" in (sys.argv[1:] if arguments is None else arguments):
+            _print_json(error)
+        sys.exit(explain(error))
+
+
+def explain(error: S3ImgError) -> int:
+    """Say what went wrong and how to mend it; return the exit code."""
+    if isinstance(error, ConfigError):
+        click.echo("The settings can't be used:\n" + "\n".join(f"  {problem}" for problem in error.problems), err=True)
+    else:
+        code = f" [{error.reason}]" if isinstance(error, BucketError) else ""
+        click.echo(f"Error: {error}{code}", err=True)
+    return error.exit_code
+
+
+def _print_json(error: S3ImgError) -> None:
+    """Print a failure on stdout, for the program that asked for JSON."""
+    import json  # most runs don't fail
+
+    facts = {"code": error.reason, "message": error.message, "fix": error.fix, "exit_code": error.exit_code}
+    click.echo(json.dumps({"schema": 1, "error": facts}, ensure_ascii=False))

@@ -14,6 +14,7 @@ from s3img.cli.report import RunProgress
 @click.command("add")
 @click.argument("files", nargs=-1, required=True, type=click.Path(path_type=Path))
 @folder_options.remote
+@folder_options.rendering
 @folder_options.with_lock
 @click.option("--dry-run", is_flag=True, help="Only say what there is to do.")
 def command(

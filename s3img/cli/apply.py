@@ -17,6 +17,7 @@ from s3img.folder_sync.result import FolderPlan
 @click.command("apply")
 @click.argument("plan_file", metavar="PLAN", type=click.Path(path_type=Path, allow_dash=True))
 @folder_options.remote
+@folder_options.rendering
 @folder_options.with_lock
 def command(
     plan_file: Path,

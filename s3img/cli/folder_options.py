@@ -9,10 +9,10 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
+from s3img.cli.host import host, load_config
 from s3img.cli.report import print_json
+from s3img.config import LOCK_NAME
 from s3img.images import Images
-from s3img.lock import LOCK_NAME
-from s3img.settings import load
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
@@ -27,17 +27,32 @@ _CONFIG = click.option(
 _BUCKET = click.option("--bucket", help="s3://NAME/PREFIX or file:///FOLDER.")
 _ENDPOINT = click.option("--endpoint-url", help="Address of an S3-compatible service.")
 _WORKERS = click.option("--workers", type=int, help="Requests at a time.")
+_VARIANTS = click.option(
+    "--variants/--no-variants", default=None, help="Render the variants of each image too, and put those worth it."
+)
 _LOCK = click.option(
     "--lock", "lock_file", type=click.Path(path_type=Path), help="The lock (default: beside the settings file)."
 )
 _JSON = click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
 
-dirs = click.argument("dirs", nargs=-1, metavar="[DIR]...", type=click.Path(path_type=Path))
+
+def _or_hosts(ctx: click.Context, param: click.Parameter, value: tuple[Path, ...]) -> tuple[Path, ...]:  # noqa: ARG001 - click's form
+    """Return the folders that were named, or those of the program that the command runs in."""
+    found = host()
+    return value or (found.dirs() if found else ())
+
+
+dirs = click.argument("dirs", nargs=-1, metavar="[DIR]...", type=click.Path(path_type=Path), callback=_or_hosts)
 
 
 def remote(command: Command) -> Command:
     """Add the options of a command that may talk to the bucket."""
     return reduce(lambda made, option: option(made), (_JSON, _WORKERS, _ENDPOINT, _BUCKET, _CONFIG), command)
+
+
+def rendering(command: Command) -> Command:
+    """Add the option of a command that may render variants."""
+    return _VARIANTS(command)
 
 
 def local(command: Command) -> Command:
@@ -52,11 +67,13 @@ def with_lock(command: Command) -> Command:
 
 def open_images(config_file: Path | None, options: dict[str, Any] | None = None) -> Images:
     """Read the settings from every place."""
-    return Images(load(options=options or {}, path=config_file))
+    return Images(load_config(options or {}, config_file))
 
 
 def lock_path(lock_file: Path | None, config_file: Path | None) -> Path:
-    """Return where the lock is: as named, or beside the settings file, or in this folder."""
+    """Return where the lock is: as named, as the host says, beside the settings file, or in this folder."""
+    if found := host():
+        return lock_file or found.lock
     named = os.environ.get("S3IMG_CONFIG")
     settings = config_file or (Path(named) if named else None)
     return lock_file or (settings.parent if settings else Path()) / LOCK_NAME

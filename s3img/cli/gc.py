@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from s3img.cli.host import load_config
 from s3img.cli.report import print_json
 from s3img.images import Images
-from s3img.settings import load
 
 if TYPE_CHECKING:
     from s3img.gc.result import GcResult
@@ -57,7 +57,7 @@ def command(
     from s3img.gc.plan import Rules
     from s3img.gc.run import collect
 
-    images = Images(load(options=options, path=config_file))
+    images = Images(load_config(options, config_file))
     result = collect(
         images.open_bucket(),
         kept=_kept(keep),

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 @click.command("plan")
 @folder_options.dirs
 @folder_options.remote
+@folder_options.rendering
 @folder_options.with_lock
 @click.option("--verify", is_flag=True, help="List the bucket, whatever is known of it.")
 @click.option("--prune", is_flag=True, help="Plan to drop lines of images that are not on disk.")

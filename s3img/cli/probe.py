@@ -8,9 +8,9 @@ from typing import Any
 
 import click
 
+from s3img.cli.host import load_config
 from s3img.errors import S3ImgError
 from s3img.imaging import probe
-from s3img.settings import load
 
 
 @click.command("probe")
@@ -18,7 +18,7 @@ from s3img.settings import load
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
 def command(files: tuple[Path, ...], *, as_json: bool) -> int:
     """Print what each FILE is, by its bytes; exit 1 when one is no usable image."""
-    limits = load().limits
+    limits = load_config({}, None).limits
     found: list[dict[str, Any]] = []
     for file in files:
         try:

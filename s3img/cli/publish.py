@@ -7,6 +7,7 @@ from typing import Any
 
 import click
 
+from s3img.cli import folder_options
 from s3img.cli.report import RunProgress, print_json, print_report
 from s3img.images import Images
 from s3img.settings import load
@@ -26,11 +27,13 @@ from s3img.settings import load
 @click.option("--workers", type=int, help="Uploads at a time.")
 @click.option("--require-upload", is_flag=True, help="Fail (exit 4) when there are no credentials for the bucket.")
 @click.option("--dry-run", is_flag=True, help="Only say what there is to do.")
+@folder_options.with_lock
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
 def command(
     site_dir: Path,
     *,
     config_file: Path | None,
+    lock_file: Path | None,
     require_upload: bool,
     dry_run: bool,
     as_json: bool,
@@ -38,7 +41,9 @@ def command(
 ) -> int:
     """Put a built site's images into the bucket and make its pages point there."""
     images = Images(load(options=options, path=config_file))
+    beside = folder_options.lock_path(None, config_file)
+    lock = lock_file or (beside if beside.exists() else None)
     with RunProgress() as progress:
-        result = images.publish(site_dir, dry_run=dry_run, require_upload=require_upload, progress=progress)
+        result = images.publish(site_dir, dry_run=dry_run, require_upload=require_upload, lock=lock, progress=progress)
     (print_json if as_json else print_report)(result)
     return result.exit_code

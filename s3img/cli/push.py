@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 @click.command("push")
 @folder_options.dirs
 @folder_options.remote
+@folder_options.rendering
 @folder_options.with_lock
 @click.option("--verify", is_flag=True, help="List the bucket, and put again what was removed from it.")
 @click.option("--dry-run", is_flag=True, help="Only say what there is to do.")

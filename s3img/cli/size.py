@@ -6,7 +6,7 @@ import re
 
 import click
 
-from s3img.settings import load
+from s3img.cli.host import load_config
 from s3img.transform import Transform
 
 
@@ -24,7 +24,7 @@ def _size(ctx: click.Context, param: click.Parameter, value: str) -> tuple[int, 
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
 def command(size: tuple[int, int], transform: str, *, as_json: bool) -> None:
     """Print the size in px that TRANSFORM gives to a picture of SIZE."""
-    config = load()
+    config = load_config({}, None)
     parsed = Transform.parse(transform, presets=config.presets, limits=config.limits)
     width, height = parsed.output_size(size, limits=config.limits)
     if as_json:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -16,6 +17,7 @@ if TYPE_CHECKING:
 @click.command("sync")
 @folder_options.dirs
 @folder_options.remote
+@folder_options.rendering
 @folder_options.with_lock
 @click.option("--verify", is_flag=True, help="List the bucket, and put again what was removed from it.")
 @click.option("--prune", is_flag=True, help="Drop lines of images that are not on disk.")
@@ -36,4 +38,6 @@ def command(
     lock = folder_options.lock_path(lock_file, config_file)
     with RunProgress() as progress:
         result = images.sync(*dirs, lock=lock, verify=verify, prune=prune, dry_run=dry_run, progress=progress)
+    if sys.argv[1:2] == ["sync"] and not (as_json or verify or dry_run or result.exit_code):
+        images.remember_sync(sys.argv[1:], *dirs, lock=lock, prune=prune)  # see s3img.__main__
     return folder_options.print_result(result, as_json=as_json)

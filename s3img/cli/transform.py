@@ -8,9 +8,9 @@ from pathlib import Path
 import click
 
 from s3img.atomic import write_atomically
+from s3img.cli.host import load_config
 from s3img.errors import AssetError
 from s3img.imaging import MEDIA_TYPES, render
-from s3img.settings import load
 from s3img.transform import Transform
 
 _BY_SUFFIX = {".jpg": "jpeg", ".jpeg": "jpeg", ".png": "png", ".webp": "webp", ".avif": "avif", ".gif": "gif"}
@@ -23,7 +23,7 @@ _BY_SUFFIX = {".jpg": "jpeg", ".jpeg": "jpeg", ".png": "png", ".webp": "webp", "
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
 def command(source: Path, result: Path, *, text: str, as_json: bool) -> None:
     """Render the image IN to the file OUT."""
-    config = load()
+    config = load_config({}, None)
     transform = Transform.parse(text, presets=config.presets, limits=config.limits)
     wanted = _BY_SUFFIX.get(result.suffix.lower())
     if transform.format == "auto" and wanted:

@@ -4,8 +4,11 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from s3img.assets import Asset
 from s3img.folder_sync.result import CheckResult, Finding
 from s3img.folder_sync.survey import survey
+from s3img.keys import KeyTemplate
+from s3img.ladder import Wish, choose
 from s3img.lock import Lock, LockEntry, read_lock
 
 if TYPE_CHECKING:
@@ -18,6 +21,7 @@ if TYPE_CHECKING:
     from s3img.folder_sync.tree import Scope
 
 _SYNC = "run s3img sync and commit the lock."
+_RENDER = "run s3img sync --variants and commit the lock."
 
 
 def check(
@@ -29,7 +33,7 @@ def check(
     """
     lock = read_lock(lock_path)
     found = survey(scope, lock, known, config)
-    findings = [*found.findings, *_differences(found, lock)]
+    findings = [*found.findings, *_differences(found, lock), *_stale_ladders(found, lock, config)]
     if not allow_missing:
         fix = "restore it with s3img pull, or drop its line with s3img sync --prune."
         findings += [Finding(path, "missing", f"is in the lock and not on disk: {fix}") for path in found.missing]
@@ -41,6 +45,23 @@ def _differences(found: Survey, lock: Lock) -> Iterator[Finding]:
         line = lock.get(entry.path)
         if line != entry:
             yield Finding(entry.path, *_difference(line, entry))
+
+
+def _stale_ladders(found: Survey, lock: Lock, config: Config) -> Iterator[Finding]:
+    """Find images whose renderings are not those of the settings, and with ``variants`` also those without any."""
+    for entry in found.entries:
+        line = lock.get(entry.path)
+        if line is None or line.sha256 != entry.sha256 or lock.is_current(line, config):
+            continue
+        if line.ladder:
+            yield Finding(entry.path, "stale", f"has variants of other settings: {_RENDER}")
+        elif config.variants and _may_have_variants(entry, found, config):
+            yield Finding(entry.path, "stale", f"has no variants: {_RENDER}")
+
+
+def _may_have_variants(entry: LockEntry, found: Survey, config: Config) -> bool:
+    asset = Asset(entry.path, entry.sha256, entry.size, found.facts[entry.sha256])
+    return bool(choose(asset, Wish(), config, KeyTemplate.parse(config.key_template)).formats)
 
 
 def _difference(line: LockEntry | None, entry: LockEntry) -> tuple[str, str]:

@@ -8,13 +8,14 @@ from typing import TYPE_CHECKING
 from s3img.address import DirectoryAddress
 from s3img.cache import Cache
 from s3img.errors import ConfigError
+from s3img.folder_sync import quick
 from s3img.folder_sync.settled import nothing_to_do
-from s3img.folder_sync.state import StateFile
+from s3img.folder_sync.state import FRESH_SECONDS, StateFile
 from s3img.folder_sync.tree import Scope
 
 if TYPE_CHECKING:
     import os
-    from collections.abc import Callable, Iterable
+    from collections.abc import Callable, Iterable, Sequence
 
     from s3img.buckets import Bucket
     from s3img.config import Config
@@ -47,6 +48,19 @@ class Project:
             if done:
                 return done
         return self._folders(scope, options).run(dry_run=dry_run, progress=progress)
+
+    def remember(self, arguments: Sequence[str], where: Places, options: Options) -> None:
+        """Let the same command line answer at once from now on, if a sync has nothing left to do."""
+        state, scope = self.state_file.load(), self._scope(where)
+        if done := nothing_to_do(state, scope, self._lock_path, self._config, options):
+            quick.remember(
+                arguments,
+                str(done),
+                state=str(self.state_file.path),
+                lock=str(self._lock_path),
+                folders=[str(scope.base / path) for path in scope.paths],
+                valid=(state.listed, state.listed + FRESH_SECONDS),
+            )
 
     def plan(self, where: Places, options: Options) -> FolderPlan:
         """Say what a sync would do."""
@@ -93,6 +107,7 @@ class Project:
             self._config,
             scope,
             self._lock_path,
+            cache=self._cache,
             state_file=self.state_file,
             open_bucket=self._open_bucket,
             options=options,

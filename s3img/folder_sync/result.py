@@ -29,7 +29,10 @@ class PlannedUpload(msgspec.Struct, frozen=True):
 
 
 class FolderPlan(msgspec.Struct, frozen=True, kw_only=True):
-    """Say what a sync would do; ``tree`` (sha256, hex) stands for the images as they were, and for their keys."""
+    """Say what a sync would do; ``tree`` (sha256, hex) stands for the images as they were, and for their keys.
+
+    ``ladders`` are images to be rendered; which of their renderings are worth an upload shows only then.
+    """
 
     schema: Literal["s3img.plan/1"] = "s3img.plan/1"
     target: str
@@ -38,6 +41,7 @@ class FolderPlan(msgspec.Struct, frozen=True, kw_only=True):
     images: int
     bytes: int
     uploads: tuple[PlannedUpload, ...] = ()
+    ladders: tuple[str, ...] = ()
     lock_added: tuple[str, ...] = ()
     lock_changed: tuple[str, ...] = ()
     lock_removed: tuple[str, ...] = ()
@@ -47,11 +51,14 @@ class FolderPlan(msgspec.Struct, frozen=True, kw_only=True):
     @property
     def is_empty(self) -> bool:
         """Tell whether there is nothing to do."""
-        return not (self.uploads or self.lock_added or self.lock_changed or self.lock_removed)
+        return not (self.uploads or self.ladders or self.lock_added or self.lock_changed or self.lock_removed)
 
 
 class FolderResult(msgspec.Struct, frozen=True, kw_only=True):
-    """Report a sync; ``kept`` counts lines of the lock whose file is not on disk."""
+    """Report a sync; ``kept`` counts lines of the lock whose file is not on disk, ``rendered`` new variants.
+
+    Of a dry run, ``uploaded`` counts originals only: which variants are worth it shows when they are rendered.
+    """
 
     schema: str = "s3img.sync/1"
     target: str
@@ -60,6 +67,7 @@ class FolderResult(msgspec.Struct, frozen=True, kw_only=True):
     uploaded: int = 0
     present: int = 0
     kept: int = 0
+    rendered: int = 0
     bytes: int = 0
     lock_changed: bool = False
     verified: Literal["cache", "list"] = "cache"
@@ -75,8 +83,10 @@ class FolderResult(msgspec.Struct, frozen=True, kw_only=True):
         lock = {(0, 0): "unchanged", (0, 1): "written", (1, 0): "would stay", (1, 1): "would change"}
         kept = f" {_count(self.kept, 'line')} of images that are not on disk kept." if self.kept else ""
         failed = f" {_count(len(self.failed), 'upload')} failed: run the command again." if self.failed else ""
+        rendered = f"{_count(self.rendered, 'variant')} {'to render' if self.dry_run else 'rendered'}, "
         return (
-            f"{verb} {_count(self.images, 'image')} to {self.target}: {self.uploaded} {sent} ({self.bytes:,} bytes), "
+            f"{verb} {_count(self.images, 'image')} to {self.target}: {rendered if self.rendered else ''}"
+            f"{self.uploaded} {sent} ({self.bytes:,} bytes), "
             f"{self.present} present; {self.lock} {lock[self.dry_run, self.lock_changed]}.{kept}{failed}"
         )
 

@@ -1,48 +1,59 @@
-"""Bring bucket and lock in line with the images on disk: first every object, then the lock."""
+"""Bring bucket and lock in line with the images on disk: first every original, then every variant, then the lock."""
 
 from __future__ import annotations
 
 import time
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Literal
+from dataclasses import replace
+from typing import TYPE_CHECKING
 
 from s3img import sync
-from s3img.errors import AssetError
-from s3img.folder_sync.result import Finding, FolderPlan, FolderResult, PlannedUpload
+from s3img.errors import AssetError, BucketError
+from s3img.folder_sync.job import NOTHING, Done, Job, LadderPlan, describe, report
 from s3img.folder_sync.settled import settle
-from s3img.folder_sync.survey import Survey, survey
-from s3img.lock import Lock, read_lock, write_lock
+from s3img.folder_sync.survey import survey
+from s3img.gc.build import look, lost
+from s3img.lock import LadderSettings, read_lock, write_lock
+from s3img.sync.workers import Workers
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Set
     from pathlib import Path
 
     from s3img.buckets import Bucket
+    from s3img.cache import Cache
     from s3img.config import Config
     from s3img.errors import S3ImgError
     from s3img.folder_sync.options import Options
+    from s3img.folder_sync.result import FolderPlan, FolderResult
     from s3img.folder_sync.state import StateFile, SyncState
+    from s3img.folder_sync.survey import Survey
     from s3img.folder_sync.tree import Scope
+    from s3img.folder_sync.variants import LadderMaker, LadderPlanner
+    from s3img.gc.build import Stock
+    from s3img.lock import Lock
     from s3img.sync import SyncPlan, SyncResult, Upload
 
     Progress = Callable[[str, int, int], None]
 
-_NOTHING = sync.SyncResult((), {}, 0, 0.0)
+LISTED_AT_ONCE = 1000
+"""Keys that one request lists."""
+
 JOURNAL_SECONDS = 2.0
 """How often a run under way writes down what it has sent."""
 
 
-@dataclass(frozen=True, slots=True)
-class _Job:
-    survey: Survey
-    lock: Lock
-    uploads: SyncPlan
-    verified: Literal["cache", "list"]
+class _Looking:
+    """A look at the bucket that another thread has begun."""
 
-    def new_lock(self, old: Lock, *, prune: bool, failed: frozenset[str] = frozenset()) -> Lock:
-        """Return the lock with a line for each image whose object is there; a failed one keeps the line it had."""
-        entries = [entry for entry in self.survey.entries if entry.key not in failed]
-        return old.updated(entries, without=self.survey.missing if prune else ())
+    def __init__(self, bucket: Bucket) -> None:
+        self.since = time.time()
+        worker = Workers(1)
+        self._stock = worker.submit(look, bucket)
+        worker.close()
+
+    def stock(self) -> Stock:
+        """Wait for what it saw; raise BucketError."""
+        return self._stock.result()
 
 
 class FolderSync:
@@ -54,6 +65,7 @@ class FolderSync:
         scope: Scope,
         lock_path: Path,
         *,
+        cache: Cache,
         state_file: StateFile,
         open_bucket: Callable[[], Bucket],
         options: Options,
@@ -61,10 +73,12 @@ class FolderSync:
         self._config = config
         self._scope = scope
         self._lock_path = lock_path
+        self._cache = cache
         self._state_file = state_file
         self._open_bucket = open_bucket
         self._options = options
         self._bucket: Bucket | None = None
+        self._marked: frozenset[str] = frozenset()
 
     def plan(self) -> FolderPlan:
         """Say what there is to do; write nothing."""
@@ -80,7 +94,9 @@ class FolderSync:
         if found.target != plan.target:
             raise AssetError(f"The plan is for {plan.target}, the settings name {found.target}.", fix=fix)
         if found.tree != plan.tree:
-            raise AssetError(f"The images have changed since the plan was made{_example(plan, found)}.", fix=fix)
+            example = _example(plan, found)
+            what = "images" if example else "images or the settings"
+            raise AssetError(f"The {what} have changed since the plan was made{example}.", fix=fix)
         return self._execute(job, state, progress, started)
 
     def run(self, *, dry_run: bool = False, progress: Progress | None = None) -> FolderResult:
@@ -90,102 +106,133 @@ class FolderSync:
         job = self._prepare(state)
         if not dry_run:
             return self._execute(job, state, progress, started)
-        changed = job.new_lock(job.lock, prune=self._options.prune) != job.lock
-        return self._report(job, _NOTHING, started, lock_changed=changed, dry_run=True)
+        changed = bool(job.ladders.new) or job.new_lock(job.lock, job.survey.entries) != job.lock
+        pending = self._maker(job).pending(state.objects) if job.ladders.paths else 0
+        return self._report(job, Done(rendered=pending), started, lock_changed=changed, dry_run=True)
 
-    def _execute(self, job: _Job, state: SyncState, progress: Progress | None, started: float) -> FolderResult:
-        result = self._send(job, state, progress)
-        old = read_lock(self._lock_path, missing_ok=True)  # again: another sync may have written it meanwhile
-        new = job.new_lock(old, prune=self._options.prune, failed=frozenset(result.failed))
-        if new != old:
-            write_lock(self._lock_path, new)
+    def _execute(self, job: Job, state: SyncState, progress: Progress | None, started: float) -> FolderResult:
+        done = self._put(job, state, progress)
+        with self._state_file.guard():
+            old = read_lock(self._lock_path, missing_ok=True)  # again: another sync may have written it meanwhile
+            new = job.new_lock(old, done.lines)
+            if new != old:
+                write_lock(self._lock_path, new)
         state.forget(lambda path: path not in job.survey.files and self._scope.covers(path), new.keys())
-        report = self._report(job, result, started, lock_changed=new != old)
-        if report.exit_code == 0:
-            settle(state, self._scope, job.survey.files, self._lock_path, self._config, self._options, report.kept)
+        result = self._report(job, done, started, lock_changed=new != old)
+        if result.exit_code == 0:
+            settle(state, self._scope, job.survey.files, self._lock_path, self._config, self._options, result.kept)
         self._state_file.save(state)
-        return report
+        return result
 
-    def _prepare(self, state: SyncState) -> _Job:
+    def _put(self, job: Job, state: SyncState, progress: Progress | None) -> Done:
+        """Put originals, then variants; a line names only what is there, and of a failed original there is none."""
+        sent = self._send(job.uploads, state, progress)
+        lines = [entry for entry in job.survey.entries if entry.key not in sent.failed]
+        if not job.ladders.paths:
+            return Done(sent, tuple(lines))
+        maker = self._maker(job)
+        variants = self._send(sync.plan(maker.run(state.objects, progress), state.objects), state, progress)
+        named = tuple(maker.line(entry, frozenset(variants.failed)) for entry in lines)
+        return Done(_both(sent, variants), named, maker.rendered, tuple(maker.findings))
+
+    def _prepare(self, state: SyncState) -> Job:
         lock = read_lock(self._lock_path, missing_ok=True)
+        early = _Looking(self._opened()) if self._is_stale(state) else None  # while the files are read
         found = survey(self._scope, lock, state.files, self._config, listed_only=self._options.listed_only)
         uploads = [
-            sync.Upload(entry.key, self._scope.base / entry.path, entry.size, entry.media_type, sha256=entry.sha256)
+            sync.Upload(entry.key, self._scope.file(entry.path), entry.size, entry.media_type, sha256=entry.sha256)
             for entry in found.entries
         ]
-        if not self._must_list(lock, uploads, state):
-            return _Job(found, lock, sync.plan(uploads, state.objects), "cache")
-        self._list({upload.key for upload in uploads} | lock.keys(), state)
-        return _Job(found, lock, sync.plan(uploads, state.objects), "list")
+        planner = self._planner(found, lock)
+        wanted = {upload.key for upload in uploads} | (planner.keys if planner else set())
+        must_list = self._must_list(lock, wanted, state)
+        if must_list:
+            self._list(wanted | lock.keys(), state, early or _Looking(self._opened()))
+        return Job(
+            found,
+            lock,
+            sync.plan(uploads, state.objects),
+            verified="list" if must_list else "cache",
+            ladders=planner.plan(state.objects) if planner else LadderPlan(),
+            settings=LadderSettings.of(self._config) if planner else None,
+            prune=self._options.prune,
+        )
 
-    def _must_list(self, lock: Lock, uploads: list[Upload], state: SyncState) -> bool:
-        """Tell whether what is known may be out of date: a key in the lock that is not known was put by others."""
-        if self._options.verify or not state.is_fresh(time.time()):
+    def _must_list(self, lock: Lock, wanted: Set[str], state: SyncState) -> bool:
+        """Tell whether what is known may be out of date: a key in the lock that is not known was put by others.
+
+        Where very much is not known, one request that lists it may spare as many.
+        """
+        if self._is_stale(state):
             return True
-        listed = lock.keys()
-        return any(upload.key in listed and upload.key not in state.objects for upload in uploads)
+        unknown = wanted - state.objects.keys()
+        return len(unknown) > LISTED_AT_ONCE or not unknown.isdisjoint(lock.keys())
 
-    def _list(self, wanted: Set[str], state: SyncState) -> None:
-        """Note which of the wanted objects are there; others don't count, for a clean-up may remove them any time."""
-        now = time.time()
-        state.objects = {info.key: info.size for info in self._opened().list() if info.key in wanted}
-        state.listed = now
+    def _is_stale(self, state: SyncState) -> bool:
+        return self._options.verify or not state.is_fresh(time.time())
+
+    def _list(self, wanted: Set[str], state: SyncState, looking: _Looking) -> None:
+        """Note which of the wanted objects are there; others don't count, for a clean-up may remove them any time.
+
+        Nor do those that one has marked: they are put again.
+        """
+        stock = looking.stock()
+        state.objects = {key: size for key, size in stock.present.items() if key in wanted}
+        state.listed = looking.since
         state.settled = {}
+        self._marked = stock.marked
 
-    def _send(self, job: _Job, state: SyncState, progress: Progress | None) -> SyncResult:
+    def _planner(self, found: Survey, lock: Lock) -> LadderPlanner | None:
+        if not self._config.variants:
+            return None
+        from s3img.folder_sync.variants import LadderPlanner  # with it comes all that publishing needs
+
+        return LadderPlanner(found.entries, found.facts, lock, self._config)
+
+    def _maker(self, job: Job) -> LadderMaker:
+        from s3img.folder_sync.variants import LadderMaker
+
+        return LadderMaker(job.ladders, job.survey.files, self._scope, self._cache, self._config)
+
+    def _send(self, uploads: SyncPlan, state: SyncState, progress: Progress | None) -> SyncResult:
         self._state_file.save(state)
-        if not job.uploads.uploads:
-            return _NOTHING
-        journal = _Journal(state, self._state_file, len(job.uploads.uploads), progress)
+        if not uploads.uploads:
+            return NOTHING
+        journal = _Journal(state, self._state_file, len(uploads.uploads), progress)
         try:
-            return sync.run(job.uploads, self._opened(), workers=self._config.workers, progress=journal)
+            result = sync.run(uploads, self._opened(), workers=self._config.workers, progress=journal)
+            return self._without_lost(result, state)
         finally:
             self._state_file.save(state)
+
+    def _without_lost(self, result: SyncResult, state: SyncState) -> SyncResult:
+        """Look again at what was put in place of marked objects: a clean-up at the same time may have taken it."""
+        bucket = self._opened()
+        gone = lost(bucket, self._marked.intersection(result.uploaded), workers=self._config.workers)
+        failed = {key: _taken(bucket, key) for key in gone}
+        for key in gone:
+            del state.objects[key]
+        uploaded = tuple(key for key in result.uploaded if key not in failed)
+        return replace(result, uploaded=uploaded, failed={**result.failed, **failed})
 
     def _opened(self) -> Bucket:
         if self._bucket is None:
             self._bucket = self._open_bucket()
         return self._bucket
 
-    def _describe(self, job: _Job) -> FolderPlan:
-        new = job.new_lock(job.lock, prune=self._options.prune)
-        paths = {upload.key: upload.path for upload in job.uploads.uploads}
-        return FolderPlan(
-            target=self._config.bucket,
-            dirs=self._scope.paths,
-            prune=self._options.prune,
-            images=len(job.survey.entries),
-            bytes=job.uploads.bytes,
-            uploads=tuple(
-                PlannedUpload(entry.path, entry.key, entry.size, entry.media_type)
-                for entry in job.survey.entries
-                if paths.get(entry.key) == self._scope.base / entry.path
-            ),
-            lock_added=tuple(path for path in new.entries if path not in job.lock),
-            lock_changed=tuple(entry.path for entry in new if job.lock.get(entry.path) not in {None, entry}),
-            lock_removed=tuple(path for path in job.lock.entries if path not in new),
-            problems=job.survey.findings,
-            tree=job.survey.tree,
-        )
+    def _describe(self, job: Job) -> FolderPlan:
+        return describe(job, self._config, self._scope)
 
     def _report(
-        self, job: _Job, result: SyncResult, started: float, *, lock_changed: bool, dry_run: bool = False
+        self, job: Job, done: Done, started: float, *, lock_changed: bool, dry_run: bool = False
     ) -> FolderResult:
-        findings = job.survey.findings + _failures(result)
-        return FolderResult(
+        return report(
+            job,
+            done,
             target=self._config.bucket,
             lock=self._lock_path.name,
-            images=len(job.survey.entries),
-            uploaded=len(job.uploads.uploads) if dry_run else len(result.uploaded),
-            present=len(job.uploads.present),
-            kept=0 if self._options.prune else len(job.survey.missing),
-            bytes=job.uploads.bytes if dry_run else result.bytes,
             lock_changed=lock_changed,
-            verified=job.verified,
-            requests=dict(self._bucket.requests) if self._bucket else {},
-            problems=findings,
-            failed=tuple(result.failed),
-            exit_code=result.exit_code or int(bool(findings)),
+            requests=self._bucket.requests if self._bucket else {},
             seconds=time.monotonic() - started,
             dry_run=dry_run,
         )
@@ -213,9 +260,18 @@ class _Journal:
             self._progress("uploading", self._done, self._total)
 
 
-def _failures(result: SyncResult) -> tuple[Finding, ...]:
-    """Name each cause once."""
-    return tuple(Finding("", "upload", text) for text in sorted({*map(str, result.failed.values())}))
+def _both(first: SyncResult, second: SyncResult) -> SyncResult:
+    return sync.SyncResult(
+        uploaded=tuple(sorted({*first.uploaded, *second.uploaded})),
+        failed={**first.failed, **second.failed},
+        bytes=first.bytes + second.bytes,
+        seconds=first.seconds + second.seconds,
+    )
+
+
+def _taken(bucket: Bucket, key: str) -> BucketError:
+    message = f"{bucket.name}: {key!r} was deleted by a clean-up while it was put."
+    return BucketError(message, action="put", bucket=bucket.name, key=key, fix="Run the command again.")
 
 
 def _example(plan: FolderPlan, found: FolderPlan) -> str:

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 import msgspec
 
 from s3img.folder_sync.result import FolderResult
+from s3img.render_version import RENDER_VERSION
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -68,5 +69,7 @@ def _fingerprint(files: Mapping[str, FileStat], lock_path: Path, config: Config,
         lock = lock_path.read_bytes()
     except OSError:
         return None
-    settings = (config.key_template, config.limits, options.prune, options.listed_only)
+    settings = [config.key_template, config.limits, options.prune, options.listed_only]
+    if config.variants:
+        settings += [config.widths, config.formats, config.quality, RENDER_VERSION]
     return hashlib.sha256(msgspec.json.encode((settings, sorted(files.items()))) + lock).hexdigest()

@@ -13,11 +13,15 @@ from s3img.atomic import write_atomically
 from s3img.cache import Cache, SiteState
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Container
+    from collections.abc import Callable, Container, Iterator
     from pathlib import Path
 
 FRESH_SECONDS = 86_400.0
 """Age up to which a listing of the bucket is believed."""
+
+
+GUARD_SECONDS = 10.0
+"""How long a process waits for another one to write the lock, which takes no time at all."""
 
 
 class SyncState(msgspec.Struct, kw_only=True):
@@ -52,7 +56,26 @@ class StateFile:
     def __init__(self, cache: Cache, base: Path, target: str) -> None:
         name = hashlib.sha256(os.fsencode(os.path.realpath(base)) + b"\0" + target.encode()).hexdigest()[:24]
         self._path = cache.folder / "sync" / f"{name}.json"
+        self._guard = (
+            cache.folder / "sync" / f"{hashlib.sha256(os.fsencode(os.path.realpath(base))).hexdigest()[:24]}.guard"
+        )
         self._written = b""
+
+    @contextlib.contextmanager
+    def guard(self) -> Iterator[None]:
+        """Keep other processes of this machine from writing the project's lock; where that can't be had, go on."""
+        from filelock import FileLock, Timeout  # only for syncs that have something to do
+
+        with contextlib.ExitStack() as stack:
+            with contextlib.suppress(OSError, Timeout):
+                self._guard.parent.mkdir(parents=True, exist_ok=True)
+                stack.enter_context(FileLock(self._guard, timeout=GUARD_SECONDS))
+            yield
+
+    @property
+    def path(self) -> Path:
+        """Return where the state is."""
+        return self._path
 
     def load(self) -> SyncState:
         """Read the state."""

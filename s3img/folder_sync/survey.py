@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from s3img.assets import Asset, FileStat, ImageFacts
@@ -27,18 +27,19 @@ if TYPE_CHECKING:
 class Survey:
     """Hold the images on disk: the stat of all by path, the line of each usable one, a finding for each other one.
 
-    ``missing`` are paths of the lock that are in scope and not on disk.
+    A line keeps what the lock says of renderings of the same content. ``missing`` are paths of the lock that are in
+    scope and not on disk; ``facts`` (by digest) say more of the images than their lines.
     """
 
     files: Mapping[str, FileStat]
     entries: tuple[LockEntry, ...]
     missing: tuple[str, ...]
     findings: tuple[Finding, ...]
+    facts: Mapping[str, ImageFacts]
 
-    @property
-    def tree(self) -> str:
+    def tree(self, settings: str = "") -> str:
         """Return the sha256 (hex) of everything that decides about a sync but the bucket."""
-        lines = "\n".join([*map(str, self.entries), *self.missing])
+        lines = "\n".join([*map(str, self.entries), *self.missing, settings])
         return hashlib.sha256(lines.encode("utf-8", "surrogateescape")).hexdigest()
 
 
@@ -49,11 +50,12 @@ def survey(scope: Scope, lock: Lock, known: SiteState, config: Config, *, listed
         found = {path: stat for path, stat in found.items() if path in lock}
     entries, findings = _read(found, _Reader(scope, lock, known, config))
     missing = tuple(path for path in lock.entries if path not in found and scope.covers(path))
-    return Survey(found, entries, missing, findings)
+    return Survey(found, entries, missing, findings, known.facts)
 
 
 def _read(found: Mapping[str, FileStat], reader: _Reader) -> tuple[tuple[LockEntry, ...], tuple[Finding, ...]]:
     entries, findings = [], []
+    reader.read(found)
     for path in sorted(found):
         try:
             path.encode()
@@ -74,13 +76,19 @@ class _Reader:
         self._digests = Digests(scope.base, known)
         self._template = KeyTemplate.parse(config.key_template)
 
+    def read(self, stats: Mapping[str, FileStat]) -> None:
+        """Read what has to be read on all cores, before single files are asked for."""
+        self._digests.read(stats)
+
     def entry(self, path: str, stat: FileStat) -> LockEntry:
         digest = self._digests.digest(path, stat)
         facts = self._facts.get(digest) or self._probe(path, digest)
         key = original_key(Asset(path, digest, stat.size, facts), self._template)
         old = self._lock.get(path)
-        placeholder = old.placeholder if old and old.sha256 == digest else ""
-        return LockEntry(path, digest, stat.size, facts.width, facts.height, facts.media_type, key, placeholder)
+        entry = LockEntry(path, digest, stat.size, facts.width, facts.height, facts.media_type, key)
+        if old is None or old.sha256 != digest:
+            return entry
+        return replace(entry, placeholder=old.placeholder, ladder=old.ladder)
 
     def _probe(self, path: str, digest: str) -> ImageFacts:
         info = probe(self._base / path, limits=self._limits)

@@ -39,6 +39,10 @@ class Scope:
         """Tell whether a path is one of the files, or lies in one of the folders."""
         return any(scope in {"", path} or path.startswith(f"{scope}/") for scope in self.paths)
 
+    def file(self, path: str) -> Path:
+        """Return the place on disk of a path below the base."""
+        return self.base / path
+
     def files(self) -> dict[str, FileStat]:
         """Find the images in scope; raise AssetError for a place that does not exist or is no image's name."""
         found: dict[str, FileStat] = {}

@@ -42,12 +42,20 @@ def read_marks(bucket: Bucket) -> dict[str, Mark]:
 
     Listing first means that a build needs no permission to read objects until somebody cleans up its bucket.
     """
-    if not any(info.key == TRASH for info in bucket.list(TRASH)):
-        return {}
+    listed = next((info for info in bucket.list(TRASH) if info.key == TRASH), None)
+    return read_listed_marks(bucket, listed)[0]
+
+
+def read_listed_marks(bucket: Bucket, listed: ObjectInfo | None) -> tuple[dict[str, Mark], bool]:
+    """Return the marks, and whether they are still the ones that were listed; raise BucketError."""
+    if listed is None:
+        return {}, True
     try:
-        return msgspec.json.decode(bucket.get(TRASH), type=_Trash).marks
+        with bucket.open(TRASH) as found:
+            marks = msgspec.json.decode(found.read(), type=_Trash).marks
+            return marks, found.info.etag == listed.etag
     except ObjectNotFound:
-        return {}
+        return {}, False
     except msgspec.MsgspecError as error:
         raise unusable(bucket, TRASH, "marks") from error
 

@@ -18,7 +18,7 @@ from s3img.errors import ObjectNotFound
 from s3img.gc.marks import OWN, unusable, write_record
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Set
     from datetime import datetime
 
     from s3img.buckets import Bucket, ObjectInfo
@@ -54,8 +54,25 @@ def write_reference(bucket: Bucket, keys: Iterable[str], *, site: str = "", buil
     makes the name unique and is random by default. Raise BucketError.
     """
     record = _Record(site=site, keys=tuple(sorted(set(keys))))
-    digest = hashlib.sha256("\n".join(record.keys).encode()).hexdigest()[:32]
-    write_record(bucket, f"{_folder(site)}{digest}-{build or os.urandom(4).hex()}.json", record)
+    name = f"{_digest_of(record.keys)}-{build or os.urandom(4).hex()}.json"
+    write_record(bucket, _folder(site) + name, record)
+
+
+def is_named(infos: Iterable[ObjectInfo], keys: Set[str], *, site: str = "") -> bool:
+    """Tell whether a listing has a reference to just these keys that will go on counting: the last of its site.
+
+    No keys need no reference where the site has none.
+    """
+    folder = _folder(site)
+    own = [info for info in infos if info.key.startswith(folder) and info.key.endswith(".json")]
+    if site and own:
+        last = max(map(_second, own))
+        own = [info for info in own if _second(info) == last]
+    return _digest_of(sorted(keys)) in map(_digest, own) if own else not keys
+
+
+def _digest_of(keys: Iterable[str]) -> str:
+    return hashlib.sha256("\n".join(keys).encode()).hexdigest()[:32]
 
 
 def _folder(site: str) -> str:
@@ -99,18 +116,17 @@ def _digest(info: ObjectInfo) -> str:
 
 
 def superseded(references: Iterable[Reference], *, before: datetime) -> list[Reference]:
-    """Return the references that count no more: written earlier than ``before``, and not the last of a named site.
+    """Return the references that count no more: of a named site, and ``before`` a later one was there already.
 
-    Two that were written in one second are both the last one.
+    Two that were written in one second are of one age.
     """
-    references = list(references)
+    references = [reference for reference in references if reference.site != UNNAMED]
     last: dict[str, datetime] = {}
     for reference in references:
-        last[reference.site] = max(last.get(reference.site, reference.info.modified), reference.info.modified)
-    return [
-        reference
-        for reference in references
-        if reference.site != UNNAMED
-        and reference.info.modified < before
-        and reference.info.modified.replace(microsecond=0) < last[reference.site].replace(microsecond=0)
-    ]
+        if reference.info.modified < before:
+            last[reference.site] = max(last.get(reference.site, _second(reference.info)), _second(reference.info))
+    return [found for found in references if found.site in last and _second(found.info) < last[found.site]]
+
+
+def _second(info: ObjectInfo) -> datetime:
+    return info.modified.replace(microsecond=0)

@@ -14,6 +14,7 @@ from s3img.render_version import RENDER_VERSION
 
 if TYPE_CHECKING:
     from s3img.imaging.clean import cleaned
+    from s3img.imaging.description import describe
     from s3img.imaging.encode import DEFAULT_QUALITY, encoders
     from s3img.imaging.ladder import RenderedFile, render_job, render_ladder
     from s3img.imaging.palette import average_color
@@ -31,6 +32,7 @@ __all__ = [
     "Target",
     "average_color",
     "cleaned",
+    "describe",
     "encoders",
     "probe",
     "render",
@@ -41,6 +43,7 @@ __all__ = [
 _LAZY: Final = {
     "RenderedFile": "ladder",
     "DEFAULT_QUALITY": "encode",
+    "describe": "description",
     "average_color": "palette",
     "cleaned": "clean",
     "encoders": "encode",

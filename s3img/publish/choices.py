@@ -11,16 +11,17 @@ import msgspec
 
 from s3img import words
 from s3img.assets import Asset, AssetRoot, Lead, Target
+from s3img.errors import AssetError
 from s3img.ladder import Ladder, Wish, unchanged
 from s3img.rewrite import Reference, Tag
 from s3img.rewrite import srcset as image_candidates
-from s3img.words import Words
 
 if TYPE_CHECKING:
     from s3img.config import Config
     from s3img.publish.library import Library
+    from s3img.words import Words
 
-_IMAGE_URL = re.compile(r"\.(?:jpe?g|jfif|a?png|gif|webp|avif|svg|bmp|tiff?|ico)(?:[?#]|\s*\Z)", re.IGNORECASE)
+IMAGE_URL = re.compile(r"\.(?:jpe?g|jfif|a?png|gif|webp|avif|svg|bmp|tiff?|ico)(?:[?#]|\s*\Z)", re.IGNORECASE)
 """A link that leads to an image, by its suffix: links to pages are far too many to be looked up."""
 
 _WHITE_SPACE = " \t\n\f\r"
@@ -106,15 +107,25 @@ class PageReader:
     def _find(self, reference: Reference) -> Link | None:
         """Resolve a reference to an image of the site; report what is missing."""
         may_be_page = reference.kind == "a href"
-        if may_be_page and not _IMAGE_URL.search(reference.url):
+        if may_be_page and not IMAGE_URL.search(reference.url):
             return None
         target = self._root.resolve(reference.url, document=self._document, base=reference.base)
-        if target.lead is Lead.MISSING and not may_be_page and not _is_placeholder(reference.url):
-            self._missing(reference, target)
-        if target.lead is not Lead.FILE:
-            return None
-        asset = self._library.asset(target.path)
+        if target.lead is Lead.MISSING and not is_placeholder(reference.url):
+            asset = self._absent(reference, target, may_be_page=may_be_page)
+        else:
+            asset = self._library.asset(target.path) if target.lead is Lead.FILE else None
         return Link(asset, target) if asset else None
+
+    def _absent(self, reference: Reference, target: Target, *, may_be_page: bool) -> Asset | None:
+        """Find an image that is not on disk but in the bucket, as the project's lock tells; report what is nowhere."""
+        try:
+            asset = self._library.absent(target.path)
+            if asset is None and not may_be_page:
+                self._missing(reference, target)
+        except AssetError as error:
+            self._report(reference, "ambiguous", str(error))
+            return None
+        return asset
 
     def _keep(self, reference: Reference) -> None:
         self.kept.add(self._root.resolve(reference.url, document=self._document, base=reference.base).path)
@@ -142,6 +153,11 @@ class PageReader:
         main = links.get((author.get("src") or "").strip(_WHITE_SPACE)) or next(iter(links.values()), None)
         if main is None:
             return None
+        if self._config.rules:  # what they say depends on where the image is
+            said = words.read(author, self._config, path=main.asset.path)
+            if said.mode == "off":
+                self.kept.update(link.asset.path for link in links.values())
+                return Strip(tag)
         has_variants = said.mode == "picture" and not self._dimensions_only
         ladder = self._library.ladder(main.asset, said.wish) if has_variants else unchanged(main.asset)
         return Image(tag, main.asset, main.target, ladder, said, author, self._is_eager(ladder, said.wish), links)
@@ -164,9 +180,16 @@ class PageReader:
         author = {attribute.name: attribute.value for attribute in tag.attributes}
         if self._dimensions_only or "type" in author or len(image_candidates.parse(author.get("srcset", ""))) != 1:
             return found
-        ladder = self._library.ladder(found.asset, Wish())
-        return Image(tag, found.asset, found.target, ladder, Words("picture"), author)
+        said = words.read({}, self._config, path=found.asset.path)
+        if said.mode == "off":
+            self.kept.add(found.asset.path)
+            return Strip(tag)
+        if said.mode == "url":
+            return found
+        ladder = self._library.ladder(found.asset, said.wish)
+        return Image(tag, found.asset, found.target, ladder, said, author)
 
 
-def _is_placeholder(url: str) -> bool:
+def is_placeholder(url: str) -> bool:
+    """Tell whether a template engine or a script has yet to fill in a URL."""
     return any(mark in url for mark in ("{{", "<%", "${", "{%"))

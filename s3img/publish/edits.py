@@ -2,23 +2,28 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
+from urllib.parse import unquote
 
 from s3img.assets import OWN_FOLDER, Asset, Target
 from s3img.ladder import Variant, original_key
 from s3img.markup import Candidate, Picture, attributes, dimensions, loading, select, surroundings
 from s3img.publish.choices import Choice, Image, Link, Strip
+from s3img.publish.placeholders import identity
 from s3img.rewrite import TagEdit
 from s3img.rewrite import srcset as image_candidates
 from s3img.urls import object_url
 from s3img.words import NAMES
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterable, Mapping
 
     from s3img.config import Config
     from s3img.keys import KeyTemplate
+
+_TAIL = re.compile(r"[?#].*", re.DOTALL)
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,6 +38,11 @@ class Placement:
         """Return the URL of a key as a reference's author would have written it."""
         return object_url(self.base_url, key) if self.base_url else target.url(f"{OWN_FOLDER}/{key}")
 
+    def keys_of(self, urls: Iterable[str]) -> set[str]:
+        """Return the keys that URLs of the bucket lead to."""
+        paths = (_TAIL.sub("", url.removeprefix(f"{self.base_url}/")) for url in urls)
+        return {unquote(path) for path in paths if path}
+
     def original(self, asset: Asset) -> str:
         """Return the key of an asset's own bytes, "" where they stay at their place in the site."""
         if not self.base_url:
@@ -44,11 +54,17 @@ class Placement:
 
 @dataclass(slots=True)
 class Shelf:
-    """Hold which variants exist (bytes by identity), and what failed (digests of sources, keys of objects)."""
+    """Hold which variants exist (bytes by identity), and what failed (digests of sources, keys of objects).
+
+    ``unreachable`` are the digests of images that are neither on disk nor, under the key they need, in the bucket;
+    ``placeholders`` the CSS of placeholders by identity.
+    """
 
     sizes: dict[str, int] = field(default_factory=dict)
     bad_sources: set[str] = field(default_factory=set)
+    unreachable: set[str] = field(default_factory=set)
     failed_keys: set[str] = field(default_factory=set)
+    placeholders: Mapping[str, str] = field(default_factory=dict)
     exit_code: int = 0
 
 
@@ -83,10 +99,21 @@ class Editor:
         needs_original = offer.needs_original or self._config.remove_local
         return offer.variants, [choice.asset] if needs_original else []
 
+    def possible_keys(self, choice: Choice) -> list[str]:
+        """Return every key that a choice may come to point at, whatever its renderings turn out to be."""
+        if isinstance(choice, Strip):
+            return []
+        links = choice.links.values() if isinstance(choice, Image) else ()
+        variants = choice.ladder.variants if isinstance(choice, Image) else ()
+        originals = [choice.asset, *(link.asset for link in links)]
+        return [*(variant.key for variant in variants), *map(self._placement.original, originals)]
+
     def is_possible(self, choice: Choice) -> bool:
         """Tell whether all that a choice points at exists."""
         variants, originals = self.keys(choice)
         if isinstance(choice, Image) and choice.asset.digest in self._shelf.bad_sources:
+            return False
+        if self._shelf.unreachable and not self._shelf.unreachable.isdisjoint(asset.digest for asset in originals):
             return False
         keys = [variant.key for variant in variants]
         return self._shelf.failed_keys.isdisjoint([*keys, *map(self._placement.original, originals)])
@@ -156,6 +183,8 @@ class Editor:
             del found["src"]
         else:
             found["src"] = _with_tail(found["src"] or "", choice.target.tail)
+        if placeholder := self._shelf.placeholders.get(identity(choice)):
+            found["style"] = ";".join(filter(None, [(choice.author.get("style") or "").rstrip("; "), placeholder]))
         return _edit(choice, found, surroundings(picture, choice.author))
 
     def _keeps_src(self, picture: Picture) -> bool:

@@ -6,16 +6,15 @@ Nothing here reads a page's markup, so a run with nothing to do ends before the 
 from __future__ import annotations
 
 import contextlib
-import hashlib
 import time
+from functools import cached_property
 from typing import TYPE_CHECKING
 
-import msgspec
-
 from s3img.assets import OWN_FOLDER, AssetRoot
-from s3img.cache import SETTLED_NS, Cache, is_settled, stat_of
+from s3img.atomic import write_atomically
+from s3img.cache import SETTLED_NS, Cache, file_digests, is_settled, stat_of
 from s3img.errors import AssetError
-from s3img.publish.manifest import PageManifest
+from s3img.publish import manifest
 from s3img.render_version import RENDER_VERSION
 
 if TYPE_CHECKING:
@@ -52,15 +51,16 @@ class SiteFiles:
         if not folder.is_dir():
             raise AssetError(f"{folder}: is no folder.", path=str(folder), fix="Name the folder of a built site.")
         self.root = AssetRoot(folder, site_url=config.site_url)
-        self.manifest = PageManifest(folder)
         self.state = cache.load_state(folder)
+        self.pages = tuple(self._pages())
+        """(path, media type) of everything that may hold references, in the order of paths."""
+        self._manifest = manifest.PageManifest(folder)
         self._config = config
         self._cache = cache
         self._dimensions_only = dimensions_only
-        if self.state.settings != self._fingerprint():
+        self._written: set[str] = set()
+        if self.state.settings != self._fingerprint(self.root.files.get(manifest.NAME)):
             self.state.settled = {}
-        self.pages = tuple(self._pages())
-        """(path, media type) of everything that may hold references, in the order of paths."""
 
     def _pages(self) -> Iterator[tuple[str, str]]:
         for path in sorted(self.root.files):
@@ -68,28 +68,37 @@ class SiteFiles:
             if media_type and not path.startswith(OWN_FOLDER + "/"):
                 yield path, media_type
 
+    @cached_property
+    def settled(self) -> frozenset[str]:
+        """The pages in which an earlier run left nothing to do, and which have not changed since."""
+        unknown = {path: digest for path in self._unknown if (digest := self._manifest.digest(path))}
+        digests = file_digests(self.root.root, unknown)
+        finished = {path for path, digest in unknown.items() if digests.get(path) == digest}
+        return frozenset(path for path, _ in self.pages).difference(set(self._unknown) - finished)
+
+    @cached_property
+    def _unknown(self) -> list[str]:
+        """The pages that have to be read, as their stat does not tell what they hold."""
+        settled, files = self.state.settled, self.root.files
+        return [path for path, _ in self.pages if settled.get(path) != files[path]]
+
     @property
     def is_known(self) -> bool:
         """Tell whether the cache's state alone says that nothing is left to do."""
-        settled, files = self.state.settled, self.root.files
-        return all(settled.get(path) == files[path] for path, _ in self.pages)
+        return not self._unknown
 
-    def is_settled(self, path: str) -> bool:
-        """Tell whether an earlier run left nothing to do in a page, and it has not changed since."""
-        if self.state.settled.get(path) == self.root.files[path]:
-            return True
-        if not self.manifest.has(path):
-            return False
-        try:
-            return self.manifest.is_finished(path, self.root.file(path).read_bytes())
-        except OSError:
-            return False
+    def write_page(self, path: str, data: bytes, *, is_finished: bool) -> None:
+        """Replace a page; one that ``is_finished`` is left alone from now on. Raise OSError."""
+        if is_finished and not self._dimensions_only:
+            self._manifest.add(path, data)
+        write_atomically(self.root.file(path), data)
+        self._written.add(path)
 
     def save(self, settled: Iterable[str]) -> None:
         """Keep what was found out for the next run, and clear what a killed one left."""
         with contextlib.suppress(OSError):
-            self.manifest.save()
-        self.state.settings = self._fingerprint()
+            self._manifest.save()
+        self.state.settings = self._fingerprint(self._present_stat(manifest.NAME))
         self.state.settled = self._stats(settled)
         self.state.digests = {path: known for path, known in self.state.digests.items() if path in self.root.files}
         self._cache.save_state(self.root.root, self.state)
@@ -100,15 +109,17 @@ class SiteFiles:
 
     def _stats(self, paths: Iterable[str]) -> dict[str, FileStat]:
         """Return stats that prove what a page holds; for pages written a moment ago that takes a moment's wait."""
-        found = {}
-        for path in paths:
-            with contextlib.suppress(OSError):
-                found[path] = stat_of(self.root.file(path))
-        if not all(map(is_settled, found.values())):
+        found = {path: self._present_stat(path) if path in self._written else self.root.files[path] for path in paths}
+        if self._written:
             time.sleep(SETTLED_NS / 1e9)
-        return {path: stat for path, stat in found.items() if is_settled(stat)}
+        return {path: stat for path, stat in found.items() if stat and is_settled(stat)}
 
-    def _fingerprint(self) -> str:
-        """Return what changes whenever a page that needed nothing may need something."""
-        parts = msgspec.json.encode(self._config), str(RENDER_VERSION).encode(), self.manifest.version.encode()
-        return hashlib.sha256(b"\n".join([*parts, str(self._dimensions_only).encode()])).hexdigest()
+    def _present_stat(self, path: str) -> FileStat | None:
+        try:
+            return stat_of(self.root.file(path))
+        except OSError:
+            return None
+
+    def _fingerprint(self, manifest_stat: FileStat | None) -> str:
+        """Return what changes whenever a page that needed nothing may need something; it holds no secret."""
+        return f"{self._config!r} {RENDER_VERSION} {self._dimensions_only} {manifest_stat}"

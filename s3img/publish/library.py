@@ -14,6 +14,7 @@ from s3img.ladder import Ladder, Wish, choose
 
 if TYPE_CHECKING:
     from s3img.config import Config
+    from s3img.publish.originals import Originals
 
 Fault = Callable[[str, str, str], None]
 """Report (path, code, message)."""
@@ -22,7 +23,9 @@ Fault = Callable[[str, str, str], None]
 class Library:
     """Look up the asset at a path of the site."""
 
-    def __init__(self, root: AssetRoot, state: SiteState, config: Config, fault: Fault) -> None:
+    def __init__(
+        self, root: AssetRoot, state: SiteState, config: Config, fault: Fault, *, originals: Originals | None = None
+    ) -> None:
         self._root = root
         self._state = state
         self._digests = Digests(root.root, state)
@@ -30,6 +33,7 @@ class Library:
         self._template = KeyTemplate.parse(config.key_template)
         self._ladders: dict[tuple[str, Wish], Ladder] = {}
         self._fault = fault
+        self._originals = originals
         self._assets: dict[str, Asset | None] = {}
 
     def asset(self, path: str) -> Asset | None:
@@ -37,6 +41,13 @@ class Library:
         if path not in self._assets:
             self._assets[path] = self._read(path)
         return self._assets[path]
+
+    def absent(self, path: str) -> Asset | None:
+        """Return the image that a missing path stands for as the lock tells, None without one.
+
+        Raise AssetError where several may be meant.
+        """
+        return self._originals.asset(path) if self._originals else None
 
     def ladder(self, asset: Asset, wish: Wish) -> Ladder:
         """Return an asset's variants; worked out once for all pages that show it in the same way."""

@@ -7,7 +7,7 @@ The form is that of ``sha256sum``.
 
 from __future__ import annotations
 
-import hashlib
+from functools import cached_property
 from typing import TYPE_CHECKING
 
 from s3img.assets import OWN_FOLDER
@@ -20,41 +20,38 @@ NAME = f"{OWN_FOLDER}/pages.sha256"
 
 
 class PageManifest:
-    """Hold the digests of finished pages."""
+    """Hold the digests of finished pages; the file is read when somebody asks."""
 
     def __init__(self, root: Path) -> None:
         self._file = root / NAME
-        self._finished: dict[str, str] = {}
-        self._journal = False
-        if self._file.exists():
+        self._has_news = False
+
+    @cached_property
+    def _finished(self) -> dict[str, str]:
+        try:
             lines = self._file.read_text("utf-8", "surrogateescape").split("\n")
-            self._finished = {line[66:]: line[:64] for line in lines if len(line) > 66}
+        except OSError:
+            return {}
+        return {line[66:]: line[:64] for line in lines if len(line) > 66}
 
-    @property
-    def version(self) -> str:
-        """Return what changes whenever the manifest does."""
-        return hashlib.sha256(self._text()).hexdigest()
-
-    def has(self, path: str) -> bool:
-        """Tell whether an earlier run finished a page of this name."""
-        return path in self._finished
-
-    def is_finished(self, path: str, data: bytes) -> bool:
-        """Tell whether these bytes are what an earlier run made of the page."""
-        return self._finished.get(path) == hashlib.sha256(data).hexdigest()
+    def digest(self, path: str) -> str | None:
+        """Return the sha256 (hex) of what an earlier run made of a page, None if it finished no page of this name."""
+        return self._finished.get(path)
 
     def add(self, path: str, data: bytes) -> None:
         """Record a page just before it is written; raise OSError."""
-        digest = hashlib.sha256(data).hexdigest()
-        self._finished[path] = digest
-        self._file.parent.mkdir(parents=True, exist_ok=True)
-        with self._file.open("ab") as file:
-            file.write(f"\n{digest}  {path}\n".encode("utf-8", "surrogateescape"))
-        self._journal = True
+        import hashlib  # a run with nothing to do needs none
+
+        self._finished[path] = digest = hashlib.sha256(data).hexdigest()
+        if not self._has_news:
+            self._file.parent.mkdir(parents=True, exist_ok=True)
+            self._has_news = True
+        with self._file.open("ab", buffering=0) as journal:
+            journal.write(f"\n{digest}  {path}\n".encode("utf-8", "surrogateescape"))
 
     def save(self) -> None:
         """Put the lines in order, one a page, where any was added; raise OSError."""
-        if self._journal:
+        if self._has_news:
             write_atomically(self._file, self._text())
 
     def _text(self) -> bytes:

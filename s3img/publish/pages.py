@@ -21,7 +21,8 @@ def rewrite_page(data: bytes, plan: PagePlan, editor: Editor, style_path: str, *
 
     In a page that is not whole (an image of it failed), the author's words to us stay for the next run.
     """
-    new = rewrite(data, plan.media_type, _replace(plan, editor, is_whole=is_whole), optional=OPTIONAL_KINDS)
+    replace = _replace(plan, editor, is_whole=is_whole)
+    new = rewrite(data, plan.media_type, replace, optional=OPTIONAL_KINDS, found=plan.found)
     image = next((choice for choice in plan.choices.values() if isinstance(choice, Image)), None)
     if new is data or image is None or quote_path(style_path).encode() in new:
         return new
@@ -31,7 +32,7 @@ def rewrite_page(data: bytes, plan: PagePlan, editor: Editor, style_path: str, *
 def _replace(plan: PagePlan, editor: Editor, *, is_whole: bool) -> Replace:
     def replace(reference: Reference) -> str | TagEdit | None:
         choice = plan.choices.get(reference.start)
-        if choice is None or not editor.is_possible(choice) or (isinstance(choice, Strip) and not is_whole):
+        if choice is None or not (is_whole or (editor.is_possible(choice) and not isinstance(choice, Strip))):
             return None
         return editor.edit(choice)
 

@@ -12,7 +12,10 @@ POLICY: dict[str, Severity | None] = {"error": "error", "warn": "warning", "keep
 
 
 class Problem(msgspec.Struct, frozen=True, order=True):
-    """Name one thing that went wrong: where (page, line and column from 1, 0 without one), what, and the mending."""
+    """Name one thing that went wrong: where (page, line and column from 1, 0 without one), what, and the mending.
+
+    ``url`` is the reference that it is about, as the page has it, "" where it is about no single one.
+    """
 
     page: str
     line: int
@@ -20,10 +23,15 @@ class Problem(msgspec.Struct, frozen=True, order=True):
     code: str
     message: str
     severity: Severity = "warning"
+    url: str = ""
+
+    @property
+    def place(self) -> str:
+        """Return page, line and column as editors read them."""
+        return self.page + (f":{self.line}:{self.column}" if self.line else "")
 
     def __str__(self) -> str:
-        place = self.page + (f":{self.line}:{self.column}" if self.line else "")
-        return f"{place}: {self.message}" if place else self.message
+        return f"{self.place}: {self.message}" if self.place else self.message
 
 
 class FormatRow(msgspec.Struct, frozen=True):

@@ -16,24 +16,28 @@ from s3img.assets import OWN_FOLDER, Asset
 from s3img.atomic import write_atomically
 from s3img.cache import stat_of
 from s3img.errors import AssetError
+from s3img.gc import build
 from s3img.keys import KeyTemplate
 from s3img.markup import STYLE_SHEET
 from s3img.publish.choices import Strip
 from s3img.publish.edits import Editor, Placement, Shelf
 from s3img.publish.pages import rewrite_page
-from s3img.publish.result import Problem, PublishResult
+from s3img.publish.placeholders import Placeholders
+from s3img.publish.result import POLICY, Problem, PublishResult
 from s3img.publish.stage import Progress, Renderer, Uploader
 from s3img.publish.summary import summarise
 from s3img.publish.survey import Survey, Surveyor
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Iterable, Mapping, Set
+    from pathlib import Path
 
     from s3img.buckets import Bucket
     from s3img.cache import Cache
     from s3img.config import Config
     from s3img.ladder import Variant
     from s3img.publish.files import SiteFiles
+    from s3img.publish.originals import Originals
     from s3img.publish.survey import PagePlan
     from s3img.sync import Upload
 
@@ -41,7 +45,10 @@ STYLE_PATH = f"{OWN_FOLDER}/s3img.css"
 
 
 class SitePublisher:
-    """Publish one built site; ``bucket`` is where objects go, ``base_url`` its public address, "" inside the site."""
+    """Publish one built site; ``bucket`` is where objects go, ``base_url`` its public address, "" inside the site.
+
+    ``originals`` are the images that are in the bucket and not in the site.
+    """
 
     def __init__(
         self,
@@ -52,6 +59,7 @@ class SitePublisher:
         base_url: str,
         cache: Cache,
         progress: Progress,
+        originals: Originals | None = None,
         dimensions_only: bool = False,
     ) -> None:
         self._files = files
@@ -60,20 +68,21 @@ class SitePublisher:
         self._dimensions_only = dimensions_only
         self._target = bucket.name if base_url else ""
         self._progress = progress
+        self._originals = originals
         self._placement = Placement(KeyTemplate.parse(config.key_template), base_url)
         self._shelf = Shelf()
         self._editor = Editor(config, self._placement, self._shelf)
-        self._renderer = Renderer(self._root, cache, config.limits)
+        self._renderer = Renderer(self._source, cache, config.limits)
+        self._placeholders = Placeholders(self._source, cache, config.limits)
         self._uploader = Uploader(bucket, config.workers)
 
     def run(self, *, dry_run: bool = False, notes: Iterable[Problem] = ()) -> PublishResult:
         """Publish; with ``dry_run`` only say what there is to do. Raise S3ImgError; most problems are in the result."""
         start = time.perf_counter()
-        survey = Surveyor(self._files, self._config, dimensions_only=self._dimensions_only).run()
+        survey = self._survey(dry_run=dry_run)
         survey.problems += notes
         changed, removed = 0, 0
-        has_errors = any(problem.severity == "error" for problem in survey.problems)
-        if survey.plans and not has_errors:
+        if not any(problem.severity == "error" for problem in survey.problems):
             self._stock(survey, dry_run=dry_run)
             if not dry_run:
                 changed = self._rewrite(survey)
@@ -90,20 +99,46 @@ class SitePublisher:
             seconds=round(time.perf_counter() - start, 3),
         )
 
+    def _survey(self, *, dry_run: bool) -> Survey:
+        """Read the pages; once more where an image that is not on disk turned out to be animated."""
+        survey = self._read_pages()
+        if self._originals and not dry_run and self._originals.learn(survey.images(), self._uploader.present):
+            survey = self._read_pages()
+        return survey
+
+    def _read_pages(self) -> Survey:
+        surveyor = Surveyor(self._files, self._config, dimensions_only=self._dimensions_only, originals=self._originals)
+        return surveyor.run()
+
+    def _source(self, asset: Asset) -> Path:
+        """Return where an image's bytes are."""
+        if self._originals and asset in self._originals:
+            return self._originals.file(asset)
+        return self._root.file(asset.path)
+
     def _stock(self, survey: Survey, *, dry_run: bool) -> None:
         """Render and put everything that the pages need."""
+        if not dry_run and self._placement.base_url:
+            self._claim(survey)
         present = self._uploader.present() if survey.needs_objects(self._placement) else {}
         variants = [variant for image in survey.images() for variant in image.ladder.variants]
         self._take_stock(variants, present)
-        if dry_run:
+        if not dry_run:
+            self._render(survey, variants)
+            self._hold_places(survey)
+            self._put(survey)
+
+    def _claim(self, survey: Survey) -> None:
+        """Say what the pages may point at before anything in the bucket is relied on.
+
+        A site that was built anew and needs nothing may have needed something before.
+        """
+        is_anew = not self._files.settled
+        if not (survey.needs_objects(self._placement) or (is_anew and self._config.site_url)):
             return
-
-        def fault(asset: Asset, message: str) -> None:
-            text = f"{message.removeprefix(asset.path + ': ')} Its references stay as they are."
-            survey.problems.append(Problem(asset.path, 0, 0, "bad-image", text))
-
-        self._renderer.run(variants, self._shelf, fault, self._progress)
-        self._put(survey)
+        keys = {key for choice in survey.choices() for key in self._editor.possible_keys(choice)}
+        keys |= self._placement.keys_of(survey.urls)
+        self._uploader.claim(lambda: build.site_keys(self._root.root, keys, anew=is_anew), site=self._config.site_url)
 
     def _take_stock(self, variants: Iterable[Variant], present: Mapping[str, int]) -> None:
         """Note the variants whose bytes are known and need not be made: in the bucket under every key, or cached."""
@@ -114,7 +149,53 @@ class SitePublisher:
                 sizes[variant.identity] = self._renderer.size(variant) if size is None else size
         self._shelf.sizes |= {identity: size for identity, size in sizes.items() if size is not None}
 
+    def _render(self, survey: Survey, variants: Iterable[Variant]) -> None:
+        def fault(asset: Asset, message: str) -> None:
+            text = f"{message.removeprefix(asset.path + ': ')} Its references stay as they are."
+            survey.problems.append(Problem(asset.path, 0, 0, "bad-image", text))
+
+        missing = [variant for variant in variants if variant.identity not in self._shelf.sizes]
+        self._fetch(survey, [variant.asset for variant in missing])
+        usable = [variant for variant in missing if variant.asset.digest not in self._shelf.bad_sources]
+        self._renderer.run(usable, self._shelf, fault, self._progress)
+
+    def _hold_places(self, survey: Survey) -> None:
+        """Make what shows while images load, where somebody asked for it."""
+        missing = self._placeholders.missing(survey.images())
+        if missing:
+            unreachable = self._fetch(survey, [image.asset for image in missing.values()])
+            usable = {name: image for name, image in missing.items() if image.asset.digest not in unreachable}
+            self._placeholders.make(usable)
+        self._shelf.placeholders = self._placeholders.styles(survey.images())
+
+    def _fetch(self, survey: Survey, assets: Iterable[Asset]) -> Set[str]:
+        """Bring the bytes of images that are not on disk; return the digests of those that can't be had."""
+        failures = self._originals.fetch(assets) if self._originals else {}
+        severity = POLICY[self._config.missing] or "note"
+        for digest, (path, error) in failures.items():
+            if digest not in self._shelf.bad_sources:
+                text = f"is not on disk, and can't be had from the bucket: {error} Its references stay as they are."
+                survey.problems.append(Problem(path, 0, 0, "unreachable", text, severity))
+        self._shelf.bad_sources |= failures.keys()
+        return failures.keys()
+
     def _put(self, survey: Survey) -> None:
+        variants, originals = self._wanted(survey)
+        present = self._uploader.present() if originals else {}
+        lacking = [asset for key, asset in originals.items() if present.get(key) != asset.size]
+        if unreachable := self._fetch(survey, lacking):
+            self._shelf.unreachable |= unreachable
+            variants, originals = self._wanted(survey)
+        uploads = [self._upload(key, variant) for key, variant in variants.items()]
+        uploads += [self._uploader.original(key, asset, self._source(asset)) for key, asset in originals.items()]
+        result = self._uploader.run(uploads, self._progress)
+        self._shelf.exit_code = result.exit_code
+        self._shelf.failed_keys |= result.failed.keys()
+        for error in {str(error): error for error in result.failed.values()}.values():
+            survey.problems.append(Problem("", 0, 0, "upload", str(error), "error"))
+
+    def _wanted(self, survey: Survey) -> tuple[dict[str, Variant], dict[str, Asset]]:
+        """Return what has to be in the bucket, by key: variants, and images as they are."""
         variants: dict[str, Variant] = {}
         originals: dict[str, Asset] = {}
         for choice in survey.choices():
@@ -122,13 +203,7 @@ class SitePublisher:
                 wanted, linked = self._editor.keys(choice)
                 variants |= {variant.key: variant for variant in wanted}
                 originals |= {key: asset for asset in linked if (key := self._placement.original(asset))}
-        uploads = [self._upload(key, variant) for key, variant in variants.items()]
-        uploads += [self._uploader.original(key, a, self._root.file(a.path)) for key, a in originals.items()]
-        result = self._uploader.run(uploads, self._progress)
-        self._shelf.exit_code = result.exit_code
-        self._shelf.failed_keys |= result.failed.keys()
-        for error in {str(error): error for error in result.failed.values()}.values():
-            survey.problems.append(Problem("", 0, 0, "upload", str(error), "error"))
+        return variants, originals
 
     def _upload(self, key: str, variant: Variant) -> Upload:
         path = self._renderer.path(variant)
@@ -162,9 +237,7 @@ class SitePublisher:
         style = self._root.file(STYLE_PATH)
         if STYLE_PATH.encode() in new and not style.exists():
             write_atomically(style, STYLE_SHEET.encode())
-        if is_whole and not self._dimensions_only:
-            self._files.manifest.add(path, new)
-        write_atomically(file, new)
+        self._files.write_page(path, new, is_finished=is_whole)
         return True
 
     def _remove(self, survey: Survey) -> int:

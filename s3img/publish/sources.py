@@ -10,7 +10,6 @@ import os
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from s3img import sync
 from s3img.assets import AssetRoot
 from s3img.atomic import write_atomically
 from s3img.cache import SiteState
@@ -20,15 +19,18 @@ from s3img.publish.choices import Link, PageReader
 from s3img.publish.edits import Placement
 from s3img.publish.library import Library
 from s3img.publish.result import POLICY, Problem, PublishResult
+from s3img.publish.stage import Uploader
 from s3img.rewrite import Reference, find_references, position
 from s3img.rewrite.markdown_proof import rewrite_markdown
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable
+    from collections.abc import Callable, Iterable, Mapping
     from pathlib import Path
 
     from s3img.buckets import Bucket
     from s3img.config import Config
+    from s3img.errors import S3ImgError
+    from s3img.sync import SyncResult
 
 _MEDIA_TYPE = "text/markdown"
 
@@ -48,7 +50,8 @@ class SourcePublisher:
     def __init__(self, root: Path, config: Config, *, bucket: Bucket, render: Callable[[str], str]) -> None:
         self._root = AssetRoot(root, site_url=config.site_url)
         self._config = config
-        self._bucket = bucket
+        self._target = bucket.name
+        self._uploader = Uploader(bucket, config.workers)
         self._render = render
         self._placement = Placement(KeyTemplate.parse(config.key_template), config.base_url)
         self._problems: list[Problem] = []
@@ -59,27 +62,24 @@ class SourcePublisher:
         sources = [self._read(file) for file in files]
         links = [link for source in sources for link in source.links.values()]
         has_errors = any(problem.severity == "error" for problem in self._problems)
-        result = sync.SyncResult((), {}, 0, 0.0)
-        present: tuple[sync.Upload, ...] = ()
-        changed = 0
+        failed: Mapping[str, S3ImgError] = {}
+        code, changed = 0, 0
         if links and not has_errors and not dry_run:
-            plan = sync.plan(map(self._upload, links), {info.key: info.size for info in self._bucket.list()})
-            result, present = sync.run(plan, self._bucket, workers=self._config.workers), plan.present
-            changed = sum(self._write(source, result.failed.keys()) for source in sources)
-        self._problems += [
-            Problem("", 0, 0, "upload", text, "error") for text in sorted({*map(str, result.failed.values())})
-        ]
+            result = self._put(links)
+            failed, code = result.failed, result.exit_code
+            changed = sum(self._write(source, failed.keys()) for source in sources)
+        self._problems += [Problem("", 0, 0, "upload", text, "error") for text in sorted({*map(str, failed.values())})]
         return PublishResult(
-            target=self._bucket.name,
+            target=self._target,
             pages=len(sources),
             pages_changed=changed,
             images=len({link.asset.path for link in links}),
-            uploaded=len(result.uploaded),
-            present=len(present),
-            requests=dict(self._bucket.requests),
+            uploaded=len(self._uploader.uploaded),
+            present=len(self._uploader.found),
+            requests=dict(self._uploader.requests),
             problems=tuple(sorted(self._problems)),
-            failed=tuple(sorted(result.failed)),
-            exit_code=result.exit_code or int(any(problem.severity == "error" for problem in self._problems)),
+            failed=tuple(sorted(failed)),
+            exit_code=code or int(any(problem.severity == "error" for problem in self._problems)),
             dry_run=dry_run,
         )
 
@@ -105,12 +105,12 @@ class SourcePublisher:
         found = {reference.url: reader.choose(reference) for reference in find_references(text, _MEDIA_TYPE)}
         return _Source(path, text, {url: choice for url, choice in found.items() if isinstance(choice, Link)})
 
-    def _upload(self, link: Link) -> sync.Upload:
-        asset = link.asset
-        key, path = self._placement.original(asset), self._root.file(asset.path)
-        return sync.Upload(
-            key, path, asset.size, asset.facts.media_type, sha256=asset.digest, metadata=sync.SITE_MARKER
-        )
+    def _put(self, links: Iterable[Link]) -> SyncResult:
+        """Put what is missing. Nobody knows where the text goes, so its images count as in use for ever."""
+        assets = {self._placement.original(link.asset): link.asset for link in links}
+        self._uploader.claim(lambda: frozenset(assets), site="")
+        uploads = [self._uploader.original(key, asset, self._root.file(asset.path)) for key, asset in assets.items()]
+        return self._uploader.run(uploads, lambda *_: None)
 
     def _write(self, source: _Source, failed: Iterable[str]) -> bool:
         """Write a file back; return whether it changed."""

@@ -11,16 +11,18 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from s3img import imaging, sync
-from s3img.assets import Asset, AssetRoot
+from s3img.assets import Asset
 from s3img.atomic import write_atomically
 from s3img.errors import S3ImgError
+from s3img.gc import build
 from s3img.imaging import Target
-from s3img.sync import SyncResult, Upload
+from s3img.sync import SyncPlan, SyncResult, Upload
 from s3img.transform import Transform
 
 if TYPE_CHECKING:
     from s3img.buckets import Bucket
     from s3img.cache import Cache
+    from s3img.gc.build import Stock
     from s3img.ladder import Variant
     from s3img.limits import Limits
     from s3img.publish.edits import Shelf
@@ -36,8 +38,10 @@ Outcome = list[tuple[int, str]]
 class Renderer:
     """Render variants into the cache, one job an image, all cores at work; any executor will do."""
 
-    def __init__(self, root: AssetRoot, cache: Cache, limits: Limits, *, executor: Executor | None = None) -> None:
-        self._root = root
+    def __init__(
+        self, source: Callable[[Asset], Path], cache: Cache, limits: Limits, *, executor: Executor | None = None
+    ) -> None:
+        self._source = source
         self._cache = cache
         self._limits = limits
         self._executor = executor
@@ -84,7 +88,7 @@ class Renderer:
                 yield running.pop(future), future.result()
 
     def _job(self, group: list[Variant]) -> tuple[str, tuple[tuple[str, int, int, str, int, str], ...], Limits]:
-        source = str(self._root.file(group[0].asset.path))
+        source = str(self._source(group[0].asset))
         return source, tuple(self._plain(variant) for variant in group), self._limits
 
     def _plain(self, variant: Variant) -> tuple[str, int, int, str, int, str]:
@@ -155,7 +159,7 @@ class Uploader:
     def __init__(self, bucket: Bucket, workers: int) -> None:
         self._bucket = bucket
         self._workers = workers
-        self._present: dict[str, int] | None = None
+        self._stock: Stock | None = None
         self.uploaded: tuple[str, ...] = ()
         self.found: tuple[str, ...] = ()
 
@@ -170,29 +174,59 @@ class Uploader:
         return frozenset(self.uploaded) | frozenset(self.found)
 
     def present(self) -> dict[str, int]:
-        """Return the bytes of each object in the bucket; asked once a run, 1,000 keys a request."""
-        if self._present is None:
-            self._present = {info.key: info.size for info in self._bucket.list()}
-        return self._present
+        """Return the bytes of each object that may be relied on; asked once a run, 1,000 keys a request."""
+        return self._look().present
+
+    def claim(self, keys: Callable[[], frozenset[str]], *, site: str) -> None:
+        """Keep a clean-up from deleting objects under these keys; the bucket is asked first, in case it can't be."""
+        stock = self._look()
+        self._stock = build.claim(self._bucket, keys(), stock, site=site)
+
+    def _look(self) -> Stock:
+        if self._stock is None:
+            self._stock = build.look(self._bucket)
+        return self._stock
 
     def variant(self, key: str, variant: Variant, path: Path, size: int) -> Upload:
         """Return the upload of a rendering of ``size`` bytes; one in the bucket counts whatever encoder made it."""
-        return Upload(key, path, self.present().get(key, size), variant.media_type, metadata=sync.SITE_MARKER)
+        return Upload(key, path, self.present().get(key, size), variant.media_type)
 
     def original(self, key: str, asset: Asset, path: Path) -> Upload:
         """Return the upload of a file as it is."""
-        return Upload(key, path, asset.size, asset.facts.media_type, sha256=asset.digest, metadata=sync.SITE_MARKER)
+        return Upload(key, path, asset.size, asset.facts.media_type, sha256=asset.digest)
 
     def run(self, uploads: list[Upload], progress: Progress) -> SyncResult:
         """Put what is missing; failures are part of the result."""
         plan = sync.plan(uploads, self.present()) if uploads else sync.SyncPlan(())
+        result = self._send(plan, progress)
+        again = self._swept(plan, result)
+        if again.uploads:
+            result = _both(result, self._send(again, progress))
+        self.uploaded = result.uploaded
+        self.found = tuple(upload.key for upload in plan.present)
+        return result
+
+    def _swept(self, plan: SyncPlan, result: SyncResult) -> SyncPlan:
+        """Return what was put in place of marked objects and swept away all the same."""
+        revived = self._look().marked.intersection(result.uploaded) if plan.uploads else ()
+        gone = build.lost(self._bucket, sorted(revived), workers=self._workers)
+        return SyncPlan(tuple(upload for upload in plan.uploads if upload.key in gone))
+
+    def _send(self, plan: SyncPlan, progress: Progress) -> SyncResult:
         done = iter(range(1, len(plan.uploads) + 1))
-        result = sync.run(
+        return sync.run(
             plan,
             self._bucket,
             workers=self._workers,
             progress=lambda upload, error: progress("uploading", next(done), len(plan.uploads)),  # noqa: ARG005
         )
-        self.uploaded = result.uploaded
-        self.found = tuple(upload.key for upload in plan.present)
-        return result
+
+
+def _both(first: SyncResult, second: SyncResult) -> SyncResult:
+    """Add up two runs, the second of which sent again what the first had sent."""
+    return SyncResult(
+        uploaded=tuple(key for key in first.uploaded if key not in second.failed),
+        failed={**first.failed, **second.failed},
+        bytes=first.bytes + second.bytes,
+        seconds=first.seconds + second.seconds,
+    )

@@ -5,26 +5,34 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from s3img.publish.choices import Choice, Image, PageReader, Strip
+from msgspec.structs import replace
+
+from s3img.cache import Digests
+from s3img.publish.choices import Choice, Image, Link, PageReader, Strip
 from s3img.publish.library import Library
 from s3img.publish.result import POLICY, Problem
 from s3img.rewrite import OPTIONAL_KINDS, Reference, find_references, position
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterable, Iterator, Mapping
 
     from s3img.config import Config
     from s3img.publish.edits import Placement
     from s3img.publish.files import SiteFiles
+    from s3img.publish.originals import Originals
 
 
 @dataclass(frozen=True, slots=True)
 class PagePlan:
-    """Hold what to do in one page: choices by the offset of their reference, and a check that the page is the same."""
+    """Hold what to do in one page: choices by the offset of their reference, and a check that the page is the same.
+
+    ``found`` are the references themselves; none of them holds on to the page.
+    """
 
     media_type: str
     check: int
     choices: dict[int, Choice]
+    found: tuple[Reference, ...]
 
     def fits(self, data: bytes) -> bool:
         """Tell whether the offsets count in these bytes."""
@@ -36,7 +44,8 @@ class Survey:
     """Hold what the pages of a site need.
 
     ``plans`` are those of pages with something to do; ``settled`` the pages without; ``faulty`` the pages with a
-    problem of their own; ``kept`` the paths of images that some page keeps pointing at.
+    problem of their own; ``kept`` the paths of images that some page keeps pointing at; ``urls`` what the pages that
+    were read point at below the bucket's public address.
     """
 
     pages: int = 0
@@ -44,6 +53,7 @@ class Survey:
     settled: set[str] = field(default_factory=set)
     faulty: set[str] = field(default_factory=set)
     kept: set[str] = field(default_factory=set)
+    urls: set[str] = field(default_factory=set)
     problems: list[Problem] = field(default_factory=list)
 
     def choices(self) -> Iterator[Choice]:
@@ -64,18 +74,29 @@ class Survey:
 class Surveyor:
     """Fill a survey from the files of a site."""
 
-    def __init__(self, files: SiteFiles, config: Config, *, dimensions_only: bool = False) -> None:
+    def __init__(
+        self,
+        files: SiteFiles,
+        config: Config,
+        *,
+        dimensions_only: bool = False,
+        originals: Originals | None = None,
+    ) -> None:
         self._files = files
         self._config = config
         self._dimensions_only = dimensions_only
+        self._base_url = f"{config.base_url}/" if config.base_url else ""
         self._survey = Survey()
-        self._library = Library(files.root, files.state, config, self._fault)
+        self._library = Library(files.root, files.state, config, self._fault, originals=originals)
 
     def run(self) -> Survey:
         """Survey all pages, in the order of their paths."""
-        for path, media_type in self._files.pages:
+        files = self._files
+        if 2 * len(files.settled) < len(files.pages):  # the site was built anew, its images are most likely needed
+            Digests(files.root.root, files.state).refresh(files.root.files)
+        for path, media_type in files.pages:
             self._survey.pages += 1
-            if self._files.is_settled(path):
+            if path in files.settled:
                 self._survey.settled.add(path)
             else:
                 self._page(path, media_type)
@@ -104,8 +125,10 @@ class Surveyor:
         found = find_references(data, media_type, optional=OPTIONAL_KINDS)
         choices = {r.start: choice for r in found if (choice := reader.choose(r)) is not None}
         self._survey.kept |= reader.kept
+        if self._base_url:
+            self._survey.urls |= {r.url for r in found if r.url.startswith(self._base_url)}
         if choices:
-            self._survey.plans[path] = PagePlan(media_type, hash(data), choices)
+            self._survey.plans[path] = PagePlan(media_type, hash(data), choices, _without_tags(found, choices))
         elif path not in self._survey.faulty:
             self._survey.settled.add(path)
 
@@ -114,7 +137,14 @@ class Surveyor:
         severity = POLICY[self._config.missing]
         if severity is not None:
             line, column = position(data, reference.start)
-            self._survey.problems.append(Problem(path, line, column, code, message, severity))
+            self._survey.problems.append(Problem(path, line, column, code, message, severity, reference.url))
 
     def _fault(self, path: str, code: str, message: str) -> None:
         self._survey.problems.append(Problem(path, 0, 0, code, message))
+
+
+def _without_tags(found: Iterable[Reference], choices: Mapping[int, Choice]) -> tuple[Reference, ...]:
+    """Return the references to replace, each without its tag (which holds the page) unless the tag is to be edited."""
+    edited = {choice.tag.start for choice in choices.values() if not isinstance(choice, Link)}
+    chosen = (reference for reference in found if reference.start in choices)
+    return tuple(r if r.tag is None or r.tag.start in edited else replace(r, tag=None) for r in chosen)

@@ -16,7 +16,7 @@ from s3img.rewrite.source import Source, from_bytes, from_text
 from s3img.rewrite.splice import edits, splice
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Collection
+    from collections.abc import Callable, Collection, Sequence
 
     from s3img.rewrite.reference import Attribute, Extra, Reference, Replace, Tag
 
@@ -55,18 +55,21 @@ def rewrite(
     charset: str | None = None,
     optional: Collection[str] = (),
     extra: Extra = NO_EXTRA,
+    found: Sequence[Reference] | None = None,
 ) -> Data:
     """Return the document with what ``replace`` answers put in place; ``data`` itself when nothing changes.
 
     ``replace`` is called for every reference in order and returns None, another URL, or a ``TagEdit`` (then the other
-    references of the tag are not asked). The other arguments are those of ``find_references``.
+    references of the tag are not asked). The other arguments are those of ``find_references``; ``found`` is what that
+    has returned for the same ones, or those of it that count, and saves the search.
     """
     source = _source(data, media_type, charset)
     if source is None:
         return data
-    found = _find(source, media_type, optional, extra)
     if isinstance(data, str) or source.data is data:
-        return splice(data, edits(source, found, replace))
+        known = _find(source, media_type, optional, extra) if found is None else found
+        return splice(data, edits(source, known, replace))
+    found = _find(source, media_type, optional, extra)  # in UTF-16 the ones that were returned count bytes
     shown = {reference.start: moved for reference, moved in zip(found, _in_utf16(found, str(source.data)), strict=True)}
     changes = edits(source, found, lambda reference: replace(shown[reference.start]))
     if not changes:

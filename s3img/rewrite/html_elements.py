@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Collection, Mapping
+from functools import lru_cache
 from typing import NamedTuple
 
 import msgspec
@@ -157,7 +158,8 @@ def _rule(name: str, syntaxes: Mapping[str, Syntax], condition: Condition | None
     )
 
 
-def _step(names: Collection[str]) -> re.Pattern[bytes]:
+@lru_cache(maxsize=64)
+def _step(names: tuple[str, ...]) -> re.Pattern[bytes]:
     wanted = b"(?:%b)%b" % (b"|".join(any_case(name.encode()) for name in names), rb"(?=[%b/>=])" % WS)
     others = attributes(rb"(?!%b)" % wanted)
     return re.compile(

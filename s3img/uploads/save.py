@@ -9,7 +9,7 @@ import secrets
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING, BinaryIO
+from typing import IO, TYPE_CHECKING
 
 import msgspec
 
@@ -96,10 +96,12 @@ class Uploader:
         self._policy = policy or UploadPolicy()
         self._chance = chance or Chance()
         self._limits = msgspec.structs.replace(
-            config.limits, input_bytes=self._policy.max_bytes, input_pixels=self._policy.max_pixels
+            config.limits,
+            input_bytes=min(config.limits.input_bytes, self._policy.max_bytes),
+            input_pixels=min(config.limits.input_pixels, self._policy.max_pixels),
         )
 
-    def save(self, source: bytes | BinaryIO, *, filename: str = "", folder: str = "") -> Uploaded:
+    def save(self, source: bytes | IO[bytes], *, filename: str = "", folder: str = "") -> Uploaded:
         """Store a picture and return where it is.
 
         ``filename`` is the sender's word and only used for ``{{stem}}`` and the like; ``folder`` fills ``{{dir}}``.
@@ -130,11 +132,11 @@ class Uploader:
             variants=tuple(self._describe(variant, len(rendered.data)) for variant, rendered in variants),
         )
 
-    def check(self, source: bytes | BinaryIO, *, filename: str = "") -> ImageInfo:
+    def check(self, source: bytes | IO[bytes], *, filename: str = "") -> ImageInfo:
         """Refuse what `save` would refuse by its first bytes; raise as `save` does. ``source`` is read."""
         return self._examined(self._read(source), _shown(filename))
 
-    def _read(self, source: bytes | BinaryIO) -> bytes:
+    def _read(self, source: bytes | IO[bytes]) -> bytes:
         data = source if isinstance(source, bytes) else source.read(self._policy.max_bytes + 1)
         if len(data) > self._policy.max_bytes:
             message = f"The upload has more than {self._policy.max_bytes} bytes."

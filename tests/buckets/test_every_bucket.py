@@ -1,4 +1,4 @@
-"""What every store must do, on a folder, on moto and on SeaweedFS over HTTP."""
+"""What every store must do: a folder, and each server with each transport, over http and https."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING
 
 import pytest
+from s3_servers import LANES, lane_bucket
 
 from s3img.buckets import open_bucket
 from s3img.errors import AssetError, ObjectNotFound
@@ -39,19 +40,19 @@ HOSTILE_KEYS = [
 ]
 
 
-@pytest.fixture(params=["directory", "moto", "seaweedfs"])
+@pytest.fixture(params=["directory", *LANES])
 def bucket(request: pytest.FixtureRequest, tmp_path: Path) -> Bucket:
     if request.param == "directory":
         return open_bucket((tmp_path / "store").as_uri())
-    return request.getfixturevalue(f"{request.param}_bucket").bucket
+    return lane_bucket(request).bucket
 
 
-@pytest.fixture(params=["directory", "moto", "seaweedfs"])
+@pytest.fixture(params=["directory", *LANES])
 def prefixed(request: pytest.FixtureRequest, tmp_path: Path) -> tuple[Bucket, Bucket]:
     """A bucket, and the same one opened with a prefix."""
     if request.param == "directory":
         return open_bucket(tmp_path.as_uri()), open_bucket((tmp_path / "a b" / "c").as_uri())
-    made = request.getfixturevalue(f"{request.param}_bucket")
+    made = lane_bucket(request)
     return made.bucket, open_bucket(f"{made.address}/a b/c", made.options)
 
 
@@ -157,7 +158,7 @@ def test_list_keeps_to_the_prefix(bucket: Bucket, prefix: str, keys: set[str]) -
     assert {info.key for info in bucket.list(prefix)} == keys
 
 
-@pytest.mark.parametrize("bucket", ["directory", "seaweedfs"], indirect=True)
+@pytest.mark.parametrize("bucket", ["directory", "seaweedfs", "seaweedfs, obstore"], indirect=True)
 def test_list_and_delete_go_beyond_one_page(bucket: Bucket) -> None:
     keys = {f"k/{number:04}" for number in range(1005)}
     with ThreadPoolExecutor(8) as pool:
@@ -220,6 +221,8 @@ def test_credentials_are_there(bucket: Bucket) -> None:
     assert bucket.has_credentials()
 
 
+# rclone's server lists a key twice for a while that several clients put at the same moment
+@pytest.mark.parametrize("bucket", ["directory", *(name for name in LANES if "rclone" not in name)], indirect=True)
 def test_concurrent_puts_of_one_key_leave_one_whole_object(bucket: Bucket) -> None:
     bodies = [bytes([number]) * 100_000 for number in range(16)]
     with ThreadPoolExecutor(16) as pool:

@@ -43,8 +43,9 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> str:
     for key in ("a.png", "old.png"):
         bucket.put(key, key.encode(), media_type="image/png")
     write_reference(bucket, ["old.png"], site=SITE)
-    age(tmp_path, 40)
+    age(tmp_path, 10)
     write_reference(bucket, ["a.png"], site=SITE)
+    age(tmp_path, 31)
     return (tmp_path / "docs").as_uri()
 
 
@@ -94,9 +95,9 @@ def test_command_shows_no_secret(
 ) -> None:
     server = seaweedfs_bucket.server
     monkeypatch.setenv("S3IMG_ACCESS_KEY_ID", server.access_key)
-    monkeypatch.setenv("S3IMG_SECRET_ACCESS_KEY", "wrong-secret-of-a-test")
+    monkeypatch.setenv("S3IMG_SECRET_ACCESS_KEY", "a-mistyped-key-of-a-test")
     arguments = ["--bucket", seaweedfs_bucket.address, "--endpoint-url", server.endpoint_url]
     monkeypatch.setenv("S3IMG_PUBLIC_URL", "https://img.example.com")
     code, out, err = command(capsys, *arguments, "--json")
     assert code == 4
-    assert not [word for word in ("wrong-secret", server.access_key, "Signature=") if word in out + err]
+    assert not [word for word in ("a-mistyped-key", server.access_key, "Signature=") if word in out + err]

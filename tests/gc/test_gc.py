@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import time
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
@@ -10,8 +11,8 @@ import pytest
 
 from s3img.buckets import open_bucket
 from s3img.errors import AssetError, BucketError
-from s3img.gc.build import look, lost, site_keys
-from s3img.gc.marks import OWN, TRASH, read_marks
+from s3img.gc.build import claim, look, lost, site_keys
+from s3img.gc.marks import OWN, TRASH, Mark, read_marks, write_marks
 from s3img.gc.plan import Rules
 from s3img.gc.references import ReferenceReader, write_reference
 from s3img.gc.run import collect
@@ -26,6 +27,7 @@ if TYPE_CHECKING:
     from s3img.gc.result import GcResult
 
 DAY = timedelta(days=1)
+START = datetime(2026, 1, 1, tzinfo=UTC)
 SITE = "https://docs.example.com/"
 
 
@@ -121,8 +123,9 @@ def test_a_folder_loses_only_what_a_reference_named(tmp_path: Path) -> None:
     bucket = open_bucket((tmp_path / "docs").as_uri())
     put(bucket, "a.png", "b.png", "old.png", "stray.png")
     write_reference(bucket, ["a.png", "b.png", "old.png"], site=SITE)
-    age(tmp_path, 40)
+    age(tmp_path, 10)
     write_reference(bucket, ["a.png", "b.png"], site=SITE)
+    age(tmp_path, 31)
     assert gc(bucket).marked == ("old.png",)
     assert gc(bucket, 8).deleted == ("old.png",)
     assert keys(bucket) == {"a.png", "b.png", "stray.png"}
@@ -138,8 +141,9 @@ def test_superseded_references_are_dropped_once_nothing_needs_them(tmp_path: Pat
     bucket = open_bucket((tmp_path / "docs").as_uri())
     put(bucket, "a.png", "old.png")
     write_reference(bucket, ["a.png", "old.png"], site=SITE)
-    age(tmp_path, 40)
+    age(tmp_path, 10)
     write_reference(bucket, ["a.png"], site=SITE)
+    age(tmp_path, 31)
     assert len(ReferenceReader(bucket).read()) == 2
     gc(bucket)
     assert [sorted(reference.keys) for reference in ReferenceReader(bucket).read()] == [["a.png"]]
@@ -171,8 +175,8 @@ def test_a_lock_keeps_objects(bucket: Bucket) -> None:
     assert gc(bucket, 40, kept=["old.png"]).marked == ()
 
 
-class Failing:
-    """A bucket whose second deletion fails."""
+class Proxy:
+    """A bucket of which something goes another way."""
 
     def __init__(self, bucket: Bucket) -> None:
         self._bucket = bucket
@@ -180,6 +184,10 @@ class Failing:
 
     def __getattr__(self, name: str) -> Any:
         return getattr(self._bucket, name)
+
+
+class Failing(Proxy):
+    """A bucket whose second deletion fails."""
 
     def delete(self, names: Any) -> None:
         self.deletions += 1
@@ -235,10 +243,67 @@ def test_references_of_equal_keys_are_fetched_once(bucket: Bucket) -> None:
     assert bucket.requests["get"] == 1
 
 
+def test_a_claim_of_what_is_referenced_already_costs_one_listing(store: TestBucket) -> None:
+    first = open_bucket(f"{store.address}/docs", store.options)
+    put(first, "a.png")
+    claim(first, {"a.png"}, look(first), site=SITE)
+    bucket = open_bucket(f"{store.address}/docs", store.options)
+    assert claim(bucket, {"a.png"}, look(bucket), site=SITE).present == {"a.png": 5}
+    assert bucket.requests == {"list": 1}
+
+
+def test_a_claim_of_other_keys_looks_for_marks_after_its_reference(store: TestBucket) -> None:
+    bucket = open_bucket(f"{store.address}/docs", store.options)
+    claim(bucket, {"a.png"}, look(bucket), site=SITE)
+    assert bucket.requests == {"list": 2, "put": 1}
+    collect(bucket, rules=Rules(force=True), apply=True)
+    write_marks(bucket, {})
+    before = bucket.requests
+    claim(bucket, {"b.png"}, look(bucket), site=SITE)
+    assert bucket.requests - before == {"list": 2, "get": 2, "put": 1}  # type: ignore[operator]
+
+
+def test_a_claim_of_an_earlier_content_is_written_again(bucket: Bucket) -> None:
+    for number, keys in enumerate((["a.png"], ["b.png"], ["a.png"]), 1):
+        claim(bucket, set(keys), look(bucket), site=SITE)
+        time.sleep(1.1)  # stores count in seconds
+        assert len(list(bucket.list(f"{OWN}refs/"))) == number
+
+
+def test_a_claim_without_a_site_is_written_once(bucket: Bucket) -> None:
+    for keys in (["a.png"], ["b.png"], ["a.png"], ["b.png"]):
+        claim(bucket, set(keys), look(bucket))
+    assert len(list(bucket.list(f"{OWN}refs/unnamed/"))) == 2
+
+
+def test_an_emptied_site_gives_up_its_keys(bucket: Bucket) -> None:
+    claim(bucket, set(), look(bucket), site=SITE)
+    assert list(bucket.list(f"{OWN}refs/")) == []
+    claim(bucket, {"a.png"}, look(bucket), site=SITE)
+    claim(bucket, set(), look(bucket), site=SITE)
+    assert len(list(bucket.list(f"{OWN}refs/"))) == 2
+
+
+def test_marks_that_changed_while_the_bucket_was_listed_are_followed_by_a_new_listing(tmp_path: Path) -> None:
+    """A clean-up that sweeps between the listing and the reading of the marks."""
+    bucket = stocked(open_bucket((tmp_path / "docs").as_uri()))
+    write_marks(bucket, {"old.png": Mark(START, START)})
+
+    class Sweeping(Proxy):
+        def open(self, key: str) -> Any:
+            bucket.delete(["old.png"])
+            write_marks(bucket, {})
+            return bucket.open(key)
+
+    stock = look(Sweeping(bucket))  # type: ignore[arg-type]
+    assert (set(stock.present), stock.marked) == ({"a.png", "b.png"}, frozenset())
+
+
 def test_site_keys_adds_up_over_runs(tmp_path: Path) -> None:
     assert site_keys(tmp_path, ["b\u2028.png"]) == {"b\u2028.png"}
     assert site_keys(tmp_path, ["a.png"]) == {"a.png", "b\u2028.png"}
     assert (tmp_path / "assets/_s3img/keys.txt").read_text() == "a.png\nb\u2028.png\n"
+    assert site_keys(tmp_path, ["c.png"], anew=True) == {"c.png"}
 
 
 def test_site_keys_of_an_unreadable_record_says_so(tmp_path: Path) -> None:

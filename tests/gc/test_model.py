@@ -9,7 +9,7 @@ import pytest
 from interleaving import START, Gate, SteppedBucket, Store, every_ending
 
 from s3img import sync
-from s3img.gc.build import look, lost
+from s3img.gc.build import claim, look, lost
 from s3img.gc.marks import Mark, read_marks, write_marks
 from s3img.gc.plan import Rules
 from s3img.gc.references import FOLDER, ReferenceReader, write_reference
@@ -75,12 +75,37 @@ def superseded() -> Store:
     return store
 
 
+def referenced() -> Store:
+    """The site's last reference names the key, which has been in the bucket for long."""
+    store = unreferenced()
+    write_reference(Direct(store), [KEY], site=SITE, build="0")  # type: ignore[arg-type]
+    return store
+
+
+def begun() -> Store:
+    """A build of the same content ended right after it wrote its reference: the key is still marked."""
+    store = marked()
+    write_reference(Direct(store), [KEY], site=SITE, build="0")  # type: ignore[arg-type]
+    return store
+
+
+def rolled_back() -> Store:
+    """The key is named by a reference that another one superseded within the history."""
+    store = referenced()
+    write_reference(Direct(store, 35 * DAY), ["new.jpg"], site=SITE, build="0")  # type: ignore[arg-type]
+    return store
+
+
+STARTS = [new, unreferenced, marked, superseded, referenced, begun, rolled_back]
+
+
 def build(cat: Path, number: int = 1) -> Actor:
+    """Do what publishing does, request by request."""
+
     def act(bucket: Any) -> None:
-        write_reference(bucket, [KEY], site=SITE, build=str(number))
-        stock = look(bucket)
+        stock = claim(bucket, {KEY}, look(bucket), site=SITE, build=str(number))
         put(bucket, cat, stock.present)
-        if lost(bucket, stock.marked & {KEY}):
+        if lost(bucket, stock.marked & {KEY}, workers=1):
             put(bucket, cat, {})
 
     return act
@@ -99,28 +124,64 @@ def losses(endings: list[Ending]) -> list[Ending]:
     return [ending for ending in endings if KEY not in ending.store.objects]
 
 
-@pytest.mark.parametrize("start", [new, unreferenced, marked, superseded])
+@pytest.mark.parametrize("start", STARTS)
 def test_no_order_loses_an_object(start: Callable[[], Store], cat: Path) -> None:
     endings = list(every_ending(start, {"build": build(cat), "gc": clean_up}, joined=["delete"]))
-    assert len(endings) > 1
+    assert endings
     assert losses(endings) == []
 
 
-def test_only_a_whole_build_between_two_requests_could_lose_one(cat: Path) -> None:
+@pytest.mark.parametrize("start", [marked, superseded])
+def test_only_a_whole_build_between_two_requests_could_lose_one(start: Callable[[], Store], cat: Path) -> None:
     """A store without conditional deletion leaves this much: the last look and the deletion are two requests."""
-    lost_in = losses(list(every_ending(marked, {"build": build(cat), "gc": clean_up})))
-    assert [[name for name, *_ in ending.trace] for ending in lost_in] == [["gc"] * 7 + ["build"] * 6 + ["gc"] * 2]
-    assert [ending.trace[6][1:] for ending in lost_in] == [("list", FOLDER)]
-    assert [ending.trace[13][1:] for ending in lost_in] == [("delete", KEY)]
+    lost_in = losses(list(every_ending(start, {"build": build(cat), "gc": clean_up})))
+    assert lost_in
+    for ending in lost_in:
+        look_at = max(n for n, step in enumerate(ending.trace) if step == ("gc", "list", FOLDER))
+        delete = ending.trace.index(("gc", "delete", KEY))
+        between = [(action, key) for name, action, key in ending.trace[look_at:delete] if name == "build"]
+        assert (between[0][0], between[0][1].startswith(FOLDER), between[-1]) == ("put", True, ("head", KEY))
+        assert {name for name, *_ in ending.trace[delete:]} == {"gc"}
 
 
-@pytest.mark.parametrize("start", [unreferenced, marked, superseded])
+@pytest.mark.parametrize("start", [referenced, begun])
+def test_a_reference_that_is_there_already_leaves_no_order_at_all(start: Callable[[], Store], cat: Path) -> None:
+    endings = list(every_ending(start, {"build": build(cat), "gc": clean_up}))
+    assert [ending for ending in endings if ("build", "delete", KEY) in ending.trace] == losses(endings) == []
+    assert not [key for ending in endings for who, what, key in ending.trace if who == "build" and FOLDER in key]
+
+
+@pytest.mark.parametrize("start", [new, marked, begun, rolled_back])
+def test_two_builds_and_a_clean_up_lose_nothing(start: Callable[[], Store], cat: Path) -> None:
+    actors = {"build": build(cat, 1), "twin": build(cat, 2), "gc": clean_up}
+    assert losses(list(every_ending(start, actors, joined=["delete", "head", "get"]))) == []
+
+
+def another(bucket: Any) -> None:
+    """Publish the same site with other content."""
+    claim(bucket, {"new.jpg"}, look(bucket), site=SITE, build="9")
+
+
+@pytest.mark.parametrize("start", STARTS)
+def test_a_build_counts_for_the_history_after_it_is_superseded(start: Callable[[], Store], cat: Path) -> None:
+    """The reference may be much older than the history when it is relied on, and superseded right after."""
+    for ending in every_ending(start, {"build": build(cat), "another": another}):
+        for days in (0, 10, 20, 29):
+            clean_up_later(ending.store, days, Rules(grace=timedelta(0), force=True))
+        assert KEY in ending.store.objects
+
+
+@pytest.mark.parametrize("start", STARTS)
 def test_an_object_in_use_outlives_later_clean_ups(start: Callable[[], Store], cat: Path) -> None:
     for ending in every_ending(start, {"build": build(cat), "gc": clean_up}, joined=["delete"]):
         for days in (20, 40, 400):
-            later = SteppedBucket(ending.store, OpenGate(), frozenset())
-            collect(later, rules=RULES, apply=True, workers=1, now=START + days * DAY)  # type: ignore[arg-type]
+            clean_up_later(ending.store, days, RULES)
         assert KEY in ending.store.objects
+
+
+def clean_up_later(store: Store, days: int, rules: Rules) -> None:
+    later = SteppedBucket(store, OpenGate(), frozenset())
+    collect(later, rules=rules, apply=True, workers=1, now=START + days * DAY)  # type: ignore[arg-type]
 
 
 class OpenGate(Gate):
@@ -155,6 +216,15 @@ def marks_after_the_list(cat: Path) -> Actor:
     return act
 
 
+def no_second_look(cat: Path) -> Actor:
+    def act(bucket: Any) -> None:
+        stock = look(bucket)
+        write_reference(bucket, [KEY], site=SITE, build="1")
+        put(bucket, cat, stock.present)
+
+    return act
+
+
 def unnoticed(endings: list[Ending]) -> list[Ending]:
     """Return the losses before the end of the build, which it could have seen."""
     return [ending for ending in losses(endings) if _last(ending, "build") > _last(ending, "gc", "delete")]
@@ -164,7 +234,7 @@ def _last(ending: Ending, name: str, action: str = "") -> int:
     return max(n for n, (who, what, _) in enumerate(ending.trace) if who == name and what.startswith(action))
 
 
-@pytest.mark.parametrize("naive", [reference_last, marks_ignored, marks_after_the_list])
+@pytest.mark.parametrize("naive", [reference_last, marks_ignored, marks_after_the_list, no_second_look])
 def test_a_build_in_another_order_loses_objects(naive: Callable[[Path], Actor], cat: Path) -> None:
     def act(bucket: Any) -> None:
         naive(cat)(bucket)
@@ -172,6 +242,17 @@ def test_a_build_in_another_order_loses_objects(naive: Callable[[Path], Actor], 
 
     assert unnoticed(list(every_ending(marked, {"build": act, "gc": clean_up})))
     assert not unnoticed(list(every_ending(marked, {"build": build(cat), "gc": clean_up})))
+
+
+def test_a_superseded_reference_is_not_enough(cat: Path) -> None:
+    def act(bucket: Any) -> None:
+        infos = [info for info in bucket.list() if info.key.startswith(FOLDER)]
+        assert len(infos) == 3  # one of them names the key, but a later one of its site does not
+
+    (ending,) = every_ending(rolled_back, {"build": act})
+    for days in (1, 20, 40):
+        clean_up_later(ending.store, days, RULES)
+    assert KEY not in ending.store.objects
 
 
 def one_phase(bucket: Any) -> None:

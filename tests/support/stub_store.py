@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 from s3img.buckets import AccessKey, S3Options
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Callable, Iterator, Mapping
 
 
 @dataclass(frozen=True)
@@ -37,19 +37,23 @@ class Request:
 
 
 class StubStore:
-    """Answer request after request from a list, the last answer for ever."""
+    """Answer request after request from a list, the last answer for ever; or as ``answer_by`` says."""
 
     def __init__(self, port: int) -> None:
         self.endpoint_url = f"http://127.0.0.1:{port}"
         self.answers: list[Answer] = [Answer()]
+        self.answer_by: Callable[[Request], Answer] | None = None
         self.requests: list[Request] = []
 
     def options(self, **changes: Any) -> S3Options:
         key = AccessKey("stubaccesskey", "stubsecretkey")
-        return S3Options(**{"endpoint_url": self.endpoint_url, "access_key": key, "attempts": 1, **changes})
+        usual = {"endpoint_url": self.endpoint_url, "access_key": key, "attempts": 1, "transport": "boto3"}
+        return S3Options(**{**usual, **changes})
 
     def answer(self, request: Request) -> Answer:
         self.requests.append(request)
+        if self.answer_by:
+            return self.answer_by(request)
         return self.answers.pop(0) if len(self.answers) > 1 else self.answers[0]
 
 

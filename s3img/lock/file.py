@@ -1,112 +1,68 @@
-"""``s3img.lock``: which images a project has in its bucket, one line each, for git.
-
-A line holds path, sha256, bytes, px, media type, key and placeholder. Nothing in it changes unless the image or its key
-does: there are no times, and no names that depend on an encoder.
-"""
+"""All of a lock: reading, writing, looking up, and what is wrong with a damaged one."""
 
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from operator import attrgetter
 from types import MappingProxyType
-from typing import TYPE_CHECKING, Self
-from urllib.parse import unquote_to_bytes
+from typing import TYPE_CHECKING, Self, TypeVar
 
 from s3img.atomic import write_atomically
+from s3img.config import LOCK_NAME
 from s3img.errors import LockError
+from s3img.keys import KeyTemplate
+from s3img.lock.entry import LockEntry
+from s3img.lock.ladder import SETTINGS_MARK, USUAL, LadderSettings, LockedLadder, recipe
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Mapping
+    from collections.abc import Callable, Iterable, Iterator, Mapping
     from pathlib import Path
 
-LOCK_NAME = "s3img.lock"
+    from s3img.config import Config
+
+T = TypeVar("T")
 HEADER = "# s3img.lock/1: path sha256 bytes px type key placeholder"
-
 _VERSION = re.compile(r"# s3img\.lock/(\d+)\b")
-_LINE = re.compile(
-    r"([^ ]+) ([0-9a-f]{64}) (0|[1-9]\d{0,17}) (0|[1-9]\d{0,8})x(0|[1-9]\d{0,8}) ([!-~]+/[!-~]+) ([^ ]+)"
-    r" (-|#[0-9a-f]{6})",
-    re.ASCII,
-)
 _CONFLICT = ("<<<<<<<", "|||||||", "=======", ">>>>>>>")
-_ESCAPED = re.compile(
-    '[\x00-\x20"#%\\\\\x7f-\xa0\xad\u061c\u1680\u180e\u2000-\u200f\u2028-\u202f\u205f-\u206f\u3000\ufeff\ud800-\udfff]'
-)
-"""What a line's fields can't show: blanks, line ends, controls, marks without a width, bytes that are no UTF-8.
-
-The set is written out, because Python's own idea of what is printable changes with each Unicode version.
-"""
-
-
-@dataclass(frozen=True, slots=True)
-class LockEntry:
-    """Hold one line: a path below the lock's folder, its content (sha256, hex), bytes, upright px, and its key.
-
-    ``placeholder`` is a colour (``#rrggbb``) to show while the image loads, "" where none is known.
-    """
-
-    path: str
-    sha256: str
-    size: int
-    width: int
-    height: int
-    media_type: str
-    key: str
-    placeholder: str = ""
-
-    @classmethod
-    def parse(cls, line: str) -> Self:
-        """Read one line; raise ValueError for anything but seven whole fields."""
-        match = _LINE.fullmatch(line)
-        if match is None:
-            raise ValueError(f"{line[:60]!r} is damaged")
-        path, digest, size, width, height, media_type, key, placeholder = match.groups()
-        return cls(
-            _unescape(path),
-            digest,
-            int(size),
-            int(width),
-            int(height),
-            media_type,
-            _unescape(key),
-            "" if placeholder == "-" else placeholder,
-        )
-
-    def __str__(self) -> str:
-        return (
-            f"{_escape(self.path)} {self.sha256} {self.size} {self.width}x{self.height} {self.media_type}"
-            f" {_escape(self.key)} {self.placeholder or '-'}"
-        )
 
 
 @dataclass(frozen=True, slots=True)
 class Lock:
-    """Hold the lines of a lock by path, in the order of paths."""
+    """Hold the lines of a lock by path, in the order of paths, and the settings of their ladders."""
 
     entries: Mapping[str, LockEntry] = field(default_factory=lambda: MappingProxyType({}))
+    settings: LadderSettings = USUAL
 
     @classmethod
-    def of(cls, entries: Iterable[LockEntry]) -> Self:
-        """Build a lock; of two entries for one path the later one counts."""
-        return cls(MappingProxyType({entry.path: entry for entry in sorted(entries, key=attrgetter("path"))}))
+    def of(cls, entries: Iterable[LockEntry], *, settings: LadderSettings = USUAL) -> Self:
+        """Build a lock; of two entries for one path the later one counts. Without ladders the settings say nothing."""
+        ordered = {entry.path: entry for entry in sorted(entries, key=attrgetter("path"))}
+        has_ladders = any(entry.ladder for entry in ordered.values())
+        return cls(MappingProxyType(ordered), settings if has_ladders else USUAL)
 
     @classmethod
     def parse(cls, text: str, *, name: str = LOCK_NAME) -> Self:
         """Read the text form; raise `LockError` with ``name`` and the line of what is damaged or in conflict."""
         found: dict[str, LockEntry] = {}
+        settings: dict[str, LadderSettings] = {}
         lines = [line.removesuffix("\r") for line in text.removeprefix("\ufeff").split("\n")]
         for number, line in enumerate(lines, 1):
             if number == 1:
                 _check_version(line, name)
+            elif line.startswith(SETTINGS_MARK):
+                read = _read(LadderSettings.parse, line, name, number)
+                if settings.setdefault(SETTINGS_MARK, read) != read:
+                    raise _twice(SETTINGS_MARK, name, number)
             elif line and not line.startswith("#"):
-                entry = _entry(line, name, number)
+                entry = _read(LockEntry.parse, line, name, number)
                 if found.setdefault(entry.path, entry) != entry:
                     raise _twice(entry.path, name, number)
-        return cls.of(found.values())
+        return cls.of(found.values(), settings=settings.get(SETTINGS_MARK, USUAL))
 
     def __str__(self) -> str:
-        return "".join(f"{line}\n" for line in (HEADER, *self.entries.values()))
+        settings = [] if self.settings == USUAL else [self.settings]
+        return "".join(f"{line}\n" for line in (HEADER, *settings, *self.entries.values()))
 
     def __len__(self) -> int:
         return len(self.entries)
@@ -122,14 +78,33 @@ class Lock:
         return self.entries.get(path)
 
     def keys(self) -> frozenset[str]:
-        """Return the keys of all objects that the lock refers to."""
-        return frozenset(entry.key for entry in self)
+        """Return the keys of all objects that the lock refers to: originals and renderings."""
+        template = KeyTemplate(self.settings.key_template)
+        return frozenset(key for entry in self for key in (entry.key, *entry.variant_keys(template).values()))
 
-    def updated(self, entries: Iterable[LockEntry], *, without: Iterable[str] = ()) -> Self:
-        """Return a lock with these lines added or in place of its own, and none for the paths ``without``."""
-        merged = {**self.entries, **{entry.path: entry for entry in entries}}
+    def ladder(self, entry: LockEntry, config: Config) -> LockedLadder | None:
+        """Return the renderings that may be shown under these settings: made by their recipe, found by their keys."""
+        if entry.ladder is None or entry.ladder.recipe != recipe(config):
+            return None
+        return entry.ladder if self.settings.key_template == config.key_template else None
+
+    def is_current(self, entry: LockEntry, config: Config) -> bool:
+        """Tell whether a line's renderings are all that these settings ask for."""
+        return self.ladder(entry, config) is not None and self.settings == LadderSettings.of(config)
+
+    def updated(
+        self, entries: Iterable[LockEntry], *, without: Iterable[str] = (), settings: LadderSettings | None = None
+    ) -> Self:
+        """Return a lock with these lines added or in place of its own, and none for the paths ``without``.
+
+        With ``settings`` of other keys, lines that stay lose their ladder: nothing could name it any more.
+        """
+        settings = settings or self.settings
+        same_keys = settings.key_template == self.settings.key_template
+        old = self.entries if same_keys else {entry.path: replace(entry, ladder=None) for entry in self}
+        merged = {**old, **{entry.path: entry for entry in entries}}
         dropped = set(without)
-        return self.of(entry for path, entry in merged.items() if path not in dropped)
+        return self.of((entry for path, entry in merged.items() if path not in dropped), settings=settings)
 
 
 def read_lock(path: Path, *, missing_ok: bool = False) -> Lock:
@@ -164,9 +139,9 @@ def _check_version(line: str, name: str) -> None:
         raise LockError(f"{name}: has version {match[1]}; this s3img knows version 1.", path=name, line=1, fix=fix)
 
 
-def _entry(line: str, name: str, number: int) -> LockEntry:
+def _read(parse: Callable[[str], T], line: str, name: str, number: int) -> T:
     try:
-        return LockEntry.parse(line)
+        return parse(line)
     except ValueError as error:
         if line.startswith(_CONFLICT):
             raise _conflict(name, number) from None
@@ -186,16 +161,3 @@ def _twice(path: str, name: str, number: int) -> LockError:
 
 def _no_lock(name: str) -> LockError:
     return LockError(f"{name}:1: is no lock: its first line should be {HEADER!r}.", path=name, line=1)
-
-
-def _escape(text: str) -> str:
-    """Percent-encode what a field can't show; names that are no UTF-8 keep their bytes."""
-    return _ESCAPED.sub(lambda match: "".join(f"%{byte:02X}" for byte in _bytes(match[0])), text)
-
-
-def _unescape(text: str) -> str:
-    return unquote_to_bytes(text).decode("utf-8", "surrogateescape") if "%" in text else text
-
-
-def _bytes(text: str) -> bytes:
-    return text.encode("utf-8", "surrogateescape")

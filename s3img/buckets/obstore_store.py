@@ -1,0 +1,106 @@
+"""The only module that imports obstore: a place and its credentials in, a store out, and the requests to it."""
+
+from __future__ import annotations
+
+import hashlib
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import TYPE_CHECKING, cast
+
+from obstore.store import S3Store
+
+from s3img.buckets.s3_options import is_aws
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Mapping
+
+    from obstore import ObjectMeta
+    from obstore.store import ClientConfig, S3Config, S3Credential
+
+    from s3img.buckets.obstore_place import Place
+    from s3img.buckets.s3_options import AccessKey, S3Options
+
+PAGE = 1000
+"""Keys of one answer to ListObjectsV2."""
+
+KEPT_SECONDS = 60
+"""How long obstore keeps a key; botocore renews one ten minutes before its end."""
+
+
+class UnprovenError(Exception):
+    """The answer leaves open whether it is right; boto3 has to ask again."""
+
+
+def open_store(place: Place, options: S3Options, bucket: str, key: Callable[[], AccessKey]) -> S3Store:
+    """Make a store that any number of threads may share; ``key`` returns the one to sign with now."""
+    config: S3Config = {
+        "endpoint": place.url,
+        "aws_endpoint_url_s3": place.url,  # else AWS_ENDPOINT_URL_S3 would count
+        "region": place.region,
+        "virtual_hosted_style_request": True,  # the URL is the bucket's own, in either style
+        "skip_signature": options.anonymous,
+        "unsigned_payload": False,
+        "s3_express": False,
+    }
+    if is_aws(place.url):
+        config["checksum_algorithm"] = "SHA256"
+    return S3Store(
+        bucket,
+        config=config,
+        client_options=_client_options(place, options),
+        retry_config={"max_retries": 0},
+        credential_provider=None if options.anonymous else _provider(key),
+    )
+
+
+def _client_options(place: Place, options: S3Options) -> ClientConfig:
+    found: ClientConfig = {
+        "allow_http": place.url.startswith("http://"),
+        "connect_timeout": timedelta(seconds=options.connect_timeout),
+        "read_timeout": timedelta(seconds=options.read_timeout),
+        "timeout": timedelta(seconds=options.connect_timeout + 10 * options.read_timeout),
+    }
+    if place.ca_file:
+        found["root_certificate"] = Path(place.ca_file).read_bytes()
+    return found
+
+
+def _provider(key: Callable[[], AccessKey]) -> Callable[[], S3Credential]:
+    def provide() -> S3Credential:
+        now = key()
+        return {
+            "access_key_id": now.key_id,
+            "secret_access_key": now.secret,
+            "token": now.session_token or None,
+            "expires_at": datetime.now(UTC) + timedelta(seconds=KEPT_SECONDS),
+        }
+
+    return provide
+
+
+def put(store: S3Store, key: str, data: bytes, headers: Mapping[str, str]) -> None:
+    """Send an object in one request.
+
+    AWS checks the SHA-256 that is sent along; elsewhere the ETag has to be the MD5, as it is of any object that is not
+    encrypted: https://docs.aws.amazon.com/AmazonS3/latest/API/API_Object.html.
+    """
+    answer = store.put(key, data, attributes=dict(headers), use_multipart=False)
+    etag = (answer["e_tag"] or "").strip('"')
+    if "checksum_algorithm" not in store.config and etag != hashlib.md5(data, usedforsecurity=False).hexdigest():
+        raise UnprovenError
+
+
+def get(store: S3Store, key: str) -> bytes:
+    """Read an object."""
+    return store.get(key).bytes().to_bytes()
+
+
+def pages(store: S3Store, prefix: str) -> Iterator[list[ObjectMeta]]:
+    """Yield what lies below a prefix that is empty or ends with a slash, as many objects at a time as one answer has.
+
+    Of an empty object obstore does not tell whether its key ends with a slash.
+    """
+    for page in store.list(prefix or None, chunk_size=PAGE):
+        if not all(meta["size"] for meta in page):
+            raise UnprovenError
+        yield cast("list[ObjectMeta]", page)

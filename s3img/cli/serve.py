@@ -1,0 +1,45 @@
+"""``s3img serve``."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import Any
+
+import click
+
+from s3img.cli.folder_options import lock_path
+from s3img.cli.host import load_config
+
+
+@click.command("serve")
+@click.option("--host", default="127.0.0.1", show_default=True, help="Address to listen on.")
+@click.option("--port", default=8333, show_default=True, type=click.IntRange(0, 65535), help="Port; 0: any free one.")
+@click.option("--access", type=click.Choice(["signed", "named", "sizes", "open"]), help="What needs no signature.")
+@click.option("--insecure", is_flag=True, help="Let access = open serve anybody anything; for development only.")
+@click.option("--config", "config_file", type=click.Path(path_type=Path), help="Settings file (default: s3img.toml).")
+@click.option("--bucket", help="s3://NAME/PREFIX or file:///FOLDER.")
+@click.option("--endpoint-url", help="Address of an S3-compatible service.")
+def command(
+    *,
+    host: str,
+    port: int,
+    insecure: bool,
+    config_file: Path | None,
+    **options: Any,  # noqa: ANN401 - click passes what its options say
+) -> None:
+    """Run the transform service for development; in production, run gunicorn 's3img.service:create_app()'."""
+    from s3img.lock import read_lock
+    from s3img.service import TransformService
+    from s3img.service.development import serve
+    from s3img.service.factory import INSECURE, is_on, log_to_stderr, refuse_open
+
+    config = load_config(options, config_file)
+    refuse_open(config, insecure=insecure or is_on(os.environ.get(INSECURE, "")))
+    log_to_stderr()
+    lock = read_lock(lock_path(None, config_file), missing_ok=True)
+    serve(TransformService(config, lock=lock), host=host, port=port, started=_tell)
+
+
+def _tell(address: str) -> None:
+    click.echo(f"Serving on {address} (Ctrl-C stops). For production: gunicorn 's3img.service:create_app()'.", err=True)

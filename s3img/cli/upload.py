@@ -1,0 +1,80 @@
+"""``s3img upload FILE…``."""
+
+from __future__ import annotations
+
+import sys
+from html import escape
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+import msgspec
+
+from s3img.cli.host import load_config
+from s3img.errors import AssetError
+from s3img.images import Images
+
+if TYPE_CHECKING:
+    from s3img.uploads import Uploaded
+
+_POLICY = ("metadata", "conflict", "max_side", "variants")
+
+
+@click.command("upload")
+@click.argument("files", nargs=-1, required=True, metavar="FILE...", type=click.Path(path_type=Path, allow_dash=True))
+@click.option("--template", help="Key template; {{ulid}}, {{year}} and the like are allowed.")
+@click.option("--folder", default="", help="What {{dir}} stands for.")
+@click.option(
+    "--format", "form", type=click.Choice(["url", "markdown", "html", "key"]), default="url", show_default=True
+)
+@click.option("--metadata", type=click.Choice(["strip", "reencode", "keep"]), default="strip", show_default=True)
+@click.option(
+    "--conflict", type=click.Choice(["skip-identical", "rename", "error"]), default="skip-identical", show_default=True
+)
+@click.option("--max-side", type=int, default=0, help="Scale larger pictures down to this many px.")
+@click.option("--variants", is_flag=True, help="Put the widths and formats of the settings beside each picture.")
+@click.option("--config", "config_file", type=click.Path(path_type=Path), help="Settings file (default: s3img.toml).")
+@click.option("--bucket", help="s3://NAME/PREFIX or file:///FOLDER.")
+@click.option("--endpoint-url", help="Address of an S3-compatible service.")
+@click.option("--public-url", help="Public address of what --bucket names.")
+@click.option("--json", "as_json", is_flag=True, help="Print one JSON object a line.")
+def command(
+    files: tuple[Path, ...],
+    *,
+    template: str | None,
+    folder: str,
+    form: str,
+    config_file: Path | None,
+    as_json: bool,
+    **options: Any,  # noqa: ANN401 - click passes what its options say
+) -> int:
+    """Put single pictures into the bucket and print where they are; - is standard input."""
+    from s3img.uploads import Uploader, UploadPolicy
+    from s3img.uploads.policy import DEFAULT_TEMPLATE
+
+    said = {name: options.pop(name) for name in _POLICY}
+    images = Images(load_config(options, config_file))
+    limits = images.config.limits
+    policy = UploadPolicy(max_bytes=limits.input_bytes, max_pixels=limits.input_pixels, **said)
+    uploader = Uploader(images.open_bucket(), images.config, template=template or DEFAULT_TEMPLATE, policy=policy)
+    for file in files:
+        saved = uploader.save(_read(file), filename="" if str(file) == "-" else file.name, folder=folder)
+        click.echo(msgspec.json.encode(saved) if as_json else _shown(saved, form))
+    return 0
+
+
+def _read(file: Path) -> bytes:
+    try:
+        return sys.stdin.buffer.read() if str(file) == "-" else file.read_bytes()
+    except OSError as error:
+        raise AssetError(f"{file}: can't be read: {error.strerror}.", path=str(file), fix="Name a picture.") from error
+
+
+def _shown(saved: Uploaded, form: str) -> str:
+    alt = Path(saved.filename).stem
+    if form == "markdown":
+        text = alt.replace("\\", "\\\\").replace("[", "\\[").replace("]", "\\]")
+        return f"![{text}]({saved.url.replace('(', '%28').replace(')', '%29')})"
+    if form == "html":
+        return f'<img src="{escape(saved.url)}" width="{saved.width}" height="{saved.height}" alt="{escape(alt)}">'
+    return saved.key if form == "key" else saved.url

@@ -1,0 +1,9 @@
+"""Find out whether a set-up works, and if not, why and how to mend it."""
+
+from __future__ import annotations
+
+from s3img.doctor.codes import CODES
+from s3img.doctor.examine import examine, unusable
+from s3img.doctor.model import Finding, Report
+
+__all__ = ["CODES", "Finding", "Report", "examine", "unusable"]

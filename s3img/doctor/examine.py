@@ -1,0 +1,125 @@
+"""The order of the probes: each is asked only while its answer still means something, so the true cause comes first."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, NamedTuple
+
+from s3img.doctor import access, browser, causes, listing, machine, network, objects, public
+from s3img.doctor.case import Case
+from s3img.doctor.model import Finding, Report, fail, ok, skip
+from s3img.errors import S3ImgError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+    from pathlib import Path
+
+    from s3img.config import Config
+    from s3img.errors import ConfigError
+
+
+class Probe(NamedTuple):
+    """One question; it is not asked after a failure of one that it ``needs``, unless with a code of ``despite``."""
+
+    name: str
+    ask: Callable[[Case], Finding]
+    needs: tuple[str, ...] = ()
+    despite: frozenset[str] = frozenset()
+    of_store: bool = True
+    of_s3: bool = False
+
+
+_UNSIGNED = frozenset({"no-credentials"})
+_UNLISTED = frozenset({"list-denied"})
+
+PROBES = (
+    Probe("config", lambda case: ok("config", _describe(case.config)), of_store=False),
+    Probe("credentials", access.look),
+    Probe("dns", network.resolve, ("credentials",), _UNSIGNED, of_s3=True),
+    Probe("tcp", network.connect, ("dns",), of_s3=True),
+    Probe("tls", network.greet, ("tcp",), of_s3=True),
+    Probe("clock", network.compare_clocks, ("tls",), of_s3=True),
+    Probe("list", listing.look, ("credentials", "clock")),
+    Probe("region", listing.compare_region, ("list",), _UNLISTED, of_s3=True),
+    Probe("put", objects.put, ("list",), _UNLISTED),
+    Probe("delete", objects.may_delete, ("put",)),
+    Probe("head", objects.head, ("put",)),
+    Probe("get", objects.get, ("list",), _UNLISTED),
+    Probe("names", objects.names, ("list", "put")),
+    Probe("conditional", objects.conditional, ("put",), of_s3=True),
+    Probe("public", public.look, ("get",)),
+    Probe("cors", browser.look, ("list",), _UNLISTED, of_s3=True),
+    Probe("cleanup", objects.clean_up, ("put",)),
+    Probe("encoders", machine.encoders, of_store=False),
+    Probe("cache", machine.cache, of_store=False),
+    Probe("lock", machine.lock, of_store=False),
+)
+
+
+def examine(
+    config: Config,
+    *,
+    environ: Mapping[str, str] | None = None,
+    lock: Path | None = None,
+    leave: bool = False,
+    tell: Callable[[Finding], None] | None = None,
+) -> Report:
+    """Find out what works and what does not, in order; what was put is deleted again however this ends.
+
+    ``tell`` is called with each finding as it is made. With ``leave`` a probe object is put even where the store
+    says that it can't be deleted again.
+    """
+    case = Case(config, environ=environ, lock=lock, leave=leave)
+    findings: list[Finding] = []
+    blocked: dict[str, Finding] = {}
+    try:
+        for probe in PROBES:
+            findings.append(_ask(probe, case, blocked))
+            (tell or _silent)(findings[-1])
+    finally:
+        case.close()
+    return Report(target=config.bucket, findings=tuple(findings))
+
+
+def unusable(error: ConfigError, *, tell: Callable[[Finding], None] | None = None) -> Report:
+    """Report settings that can't be used: nothing else can be asked then."""
+    is_endpoint = any("endpoint_url" in problem and "has a path" in problem for problem in error.problems)
+    code = "endpoint-has-bucket" if is_endpoint else "settings-invalid"
+    first = fail(
+        "config", code, "; ".join(error.problems), "Correct what is named; `s3img config show` lists the rest."
+    )
+    findings = (first, *(skip(probe.name, _after(first)) for probe in PROBES[1:]))
+    for finding in findings:
+        (tell or _silent)(finding)
+    return Report(findings=findings)
+
+
+def _ask(probe: Probe, case: Case, blocked: dict[str, Finding]) -> Finding:
+    if probe.of_store and not case.config.bucket:
+        return skip(probe.name, "no bucket is configured: pictures stay inside the site.")
+    if probe.of_s3 and not case.is_s3:
+        return skip(probe.name, "the bucket is a folder.")
+    root = next((blocked[need] for need in probe.needs if need in blocked), None)
+    if root and root.code not in probe.despite:
+        blocked[probe.name] = root
+        return skip(probe.name, _after(root))
+    try:
+        found = probe.ask(case)
+    except S3ImgError as error:
+        found = causes.finding(probe.name, error)
+    if found.status == "fail":
+        blocked[probe.name] = found
+    return found
+
+
+def _after(root: Finding) -> str:
+    return f"not asked after {root.code}."
+
+
+def _describe(config: Config) -> str:
+    if not config.bucket:
+        return "the settings are valid; there is no bucket, pictures stay inside the site."
+    return f"the settings are valid; {config.bucket}, public at {config.base_url}."
+
+
+def _silent(finding: Finding) -> None:
+    """Tell nobody."""

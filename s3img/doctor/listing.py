@@ -1,0 +1,156 @@
+"""Whether the store accepts who asks, and knows the bucket; if not, which change of the settings would do."""
+
+from __future__ import annotations
+
+import dataclasses
+import itertools
+import re
+from typing import TYPE_CHECKING, NamedTuple
+from urllib.parse import urlsplit, urlunsplit
+
+from s3img.address import S3Address
+from s3img.buckets.s3 import S3Bucket
+from s3img.buckets.s3_facts import is_bucket, lists_as_host, lists_when_told, regions_of
+from s3img.doctor import causes
+from s3img.doctor.model import fail, ok
+from s3img.errors import BucketError, S3ImgError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator
+
+    from s3img.buckets import AddressingStyle, S3Options
+    from s3img.doctor.case import Case
+    from s3img.doctor.model import Finding
+
+_SUFFIXES = (".avif", ".gif", ".jpg", ".jpeg", ".png", ".webp")
+_SMALL = 1 << 20
+_DEFAULT_REGION = "us-east-1"  # what AWS is asked in without one
+_USUAL_REGIONS = (_DEFAULT_REGION, "auto", "garage")
+_PROXIES = r"nginx|openresty|apache|caddy|traefik|envoy|haproxy|squid|varnish|cloudflare"
+_UNSEEN = "The store does not see the bucket's name in the request."
+_ASK_AGAIN = frozenset(
+    {
+        *("no-bucket", "not-s3", "wrong-addressing", "wrong-region", "bucket-name"),
+        *("list-denied", "unreachable", "host-unknown"),
+    }
+)
+
+
+def look(case: Case) -> Finding:
+    """List the first page under the prefix; remember a small picture that is there."""
+    try:
+        found = list(itertools.islice(case.bucket.list(), 1000))
+        is_doubtful = case.is_s3 and not found and not is_bucket(case.s3, case.bucket_name, case.full_key(""))
+    except BucketError as error:
+        return _diagnose(case, error)
+    if is_doubtful and (mistaken := _changed(case, _changes(case), _UNSEEN)):
+        return mistaken
+    pictures = (one for one in found if one.key.lower().endswith(_SUFFIXES) and 0 < one.size <= _SMALL)
+    case.known = next(pictures, None)
+    count = f"{len(found)} objects{' or more' if len(found) == 1000 else ''}"
+    return ok("list", f"{case.bucket.name} can be listed: {count}.")
+
+
+def compare_region(case: Case) -> Finding:
+    """Compare the region that is set with the one that AWS names, or that another store sends requests to."""
+    given = case.connection.region if case.connection else ""
+    ours = _DEFAULT_REGION if given == "aws-global" else given
+    named, signed = regions_of(case.s3, case.bucket_name)
+    theirs = (named if case.config.store.name == "aws" else "") or signed
+    if theirs not in {"", ours}:
+        message = f"the bucket is in {theirs}, but requests go to {ours or 'no region'} first."
+        return fail("region", "wrong-region", message, f'Set region = "{theirs}".')
+    return ok("region", f"region {ours}, {case.style} style: {case.bucket_url}")
+
+
+def _diagnose(case: Case, error: BucketError) -> Finding:
+    """Find the change under which the same request is answered; without one, give the error itself."""
+    found = causes.finding("list", error)
+    if not case.is_s3:
+        return found
+    if found.code == "wrong-secret":
+        return _secret_or_proxy(case, found)
+    tries = (*_regions(case), *_changes(case)) if found.code == "wrong-region" else _changes(case)
+    changed = _changed(case, tries, error.message) if found.code in _ASK_AGAIN else None
+    return changed or _website(case, found)
+
+
+def _website(case: Case, found: Finding) -> Finding:
+    """Tell a web page in the store's place, whatever the store's client made of it."""
+    media_type = case.greeting.headers.get("content-type", "") if case.greeting else ""
+    if found.code not in {"store-failed", "list-denied", "not-s3"} or not media_type.startswith("text/html"):
+        return found
+    message = f"{case.endpoint_url} answers with a web page: it is a console, a website or a firewall."
+    return fail("list", "not-s3", message, "Write the address of the store's S3 interface in endpoint_url.")
+
+
+class _Change(NamedTuple):
+    """One thing to set differently."""
+
+    options: S3Options
+    code: str
+    why: str
+    fix: str
+
+
+def _changed(case: Case, tries: Iterable[_Change], what: str) -> Finding | None:
+    """Report the change under which the bucket answers; stores list their buckets when they miss its name."""
+    change = next((one for one in tries if _works(case, one.options)), None)
+    return fail("list", change.code, f"{what} {change.why}", change.fix) if change else None
+
+
+def _changes(case: Case) -> Iterator[_Change]:
+    options = case.options()
+    parts = urlsplit(case.endpoint_url)
+    label = f"{case.bucket_name}."
+    if parts.netloc.startswith(label):
+        url = urlunsplit(parts._replace(netloc=parts.netloc.removeprefix(label)))
+        changed = dataclasses.replace(options, endpoint_url=url)
+        why = f"endpoint_url begins with the bucket's name; {url} works."
+        yield _Change(changed, "endpoint-has-bucket", why, f'Write endpoint_url = "{url}".')
+    other: AddressingStyle = "path" if case.style == "virtual" else "virtual"
+    changed = dataclasses.replace(options, addressing_style=other)
+    why = f"With the bucket's name in the {'path' if other == 'path' else 'host'} it works."
+    yield _Change(changed, "wrong-addressing", why, f'Set addressing_style = "{other}".')
+
+
+def _regions(case: Case) -> Iterator[_Change]:
+    """Try regions that stores have which don't name theirs."""
+    options = case.options()
+    for region in dict.fromkeys((case.config.store.region, *_USUAL_REGIONS)):
+        changed = dataclasses.replace(options, region=region)
+        yield _Change(changed, "wrong-region", f"In region {region} it works.", f'Set region = "{region}".')
+
+
+def _works(case: Case, options: S3Options) -> bool:
+    if not isinstance(case.address, S3Address):
+        return False
+    try:
+        bucket = S3Bucket(case.address, dataclasses.replace(options, attempts=1))
+        return is_bucket(bucket, case.bucket_name, case.full_key(""))
+    except S3ImgError:
+        return False
+
+
+def _secret_or_proxy(case: Case, found: Finding) -> Finding:
+    """Tell a changed ``Host`` from a wrong secret: the signature covers the one that the store sees."""
+    parts = urlsplit(case.bucket_url)
+    port = parts.port or (443 if parts.scheme == "https" else 80)
+    hosts = dict.fromkeys((parts.hostname or "", f"{parts.hostname}:{port}", "localhost"))
+    fix = "Let the proxy pass the Host header on unchanged, with its port (nginx: `proxy_set_header Host $http_host`)."
+    seen = next((host for host in hosts if host != parts.netloc and lists_as_host(case.s3, host)), "")
+    if seen or lists_when_told(case.s3, parts.netloc):
+        message = f"a proxy before the store changes the Host header from {parts.netloc} to {seen or 'another'}"
+        return fail("list", "host-rewritten", f"the key and its secret are right, but {message}.", fix)
+    proxy = _proxy_of(case)
+    if not proxy:
+        return found
+    message = f"{found.message} (Or {proxy} before the store changes the Host header, which is signed.)"
+    return fail("list", found.code, message, f"{found.fix} If they are right: {fix}")
+
+
+def _proxy_of(case: Case) -> str:
+    """Name the proxy that gave the unsigned answer, as far as it says so."""
+    headers = case.greeting.headers if case.greeting else {}
+    named = f"{headers.get('via', '')} {headers.get('server', '')}".strip()
+    return named if re.search(_PROXIES, named, re.IGNORECASE) or headers.get("via") else ""

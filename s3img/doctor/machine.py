@@ -1,0 +1,58 @@
+"""What this machine brings: encoders, the resizer, folders that can be written."""
+
+from __future__ import annotations
+
+import os
+from typing import TYPE_CHECKING
+
+from s3img.cache import Cache
+from s3img.doctor.model import fail, ok
+from s3img.errors import LockError
+from s3img.lock import read_lock
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from s3img.doctor.case import Case
+    from s3img.doctor.model import Finding
+
+
+def encoders(case: Case) -> Finding:
+    """See whether the configured formats can be written, and by what pictures are scaled."""
+    from s3img.imaging import encoders as present  # loads Pillow
+    from s3img.imaging.resize import backend
+
+    missing = [name for name in case.config.formats if name not in present()]
+    if missing:
+        names = " and ".join(missing)
+        fix = f"Install Pillow from PyPI, whose wheels have {names}, or leave {names} out of formats."
+        return fail("encoders", "encoder-missing", f"this Pillow can't write {names}: pages get less.", fix)
+    speed = "the fast resizer" if backend() == "cykooz" else "Pillow's own resizer, which is slower"
+    return ok("encoders", f"{', '.join(case.config.formats) or 'no further format'} can be written; {speed} is used.")
+
+
+def cache(case: Case) -> Finding:
+    """See whether the cache folder can be written, which saves rendering everything again."""
+    folder = Cache.at(case.config.cache_dir).folder
+    if _may_write(folder):
+        return ok("cache", f"{folder} can be written.")
+    return fail("cache", "cache-unwritable", f"{folder} can't be written.", "Name another folder in cache_dir.")
+
+
+def lock(case: Case) -> Finding:
+    """See whether the lock can be read, and written again."""
+    path = case.lock
+    try:
+        entries = len(read_lock(path, missing_ok=True).keys())
+    except LockError as error:
+        return fail("lock", "lock-unreadable", error.message, error.fix)
+    if not _may_write(path.parent):
+        message = f"{path} can't be written, so `s3img sync` can't."
+        return fail("lock", "lock-unwritable", message, "Run it where its folder can be written, or name --lock.")
+    return ok("lock", f"{path} names {entries} images." if path.exists() else f"there is no {path} yet.")
+
+
+def _may_write(folder: Path) -> bool:
+    """Ask for the folder, or for the nearest one above it that exists; nothing is made."""
+    existing = next((one for one in (folder, *folder.absolute().parents) if one.exists()), folder)
+    return existing.is_dir() and os.access(existing, os.W_OK | os.X_OK)

@@ -1,0 +1,190 @@
+"""From here to the store: name, port, TLS and clock, asked without a signature."""
+
+from __future__ import annotations
+
+import email.utils
+import socket
+import ssl
+import time
+import urllib.request
+from contextlib import suppress
+from pathlib import Path
+from typing import TYPE_CHECKING
+from urllib.parse import urlsplit
+
+from s3img.doctor import certificates
+from s3img.doctor.fetch import fetch, reason, trusting
+from s3img.doctor.model import fail, ok, skip
+
+if TYPE_CHECKING:
+    from s3img.doctor.case import Case
+    from s3img.doctor.model import Finding
+
+_SECONDS = 5.0
+_SKEW = 900  # s; S3 refuses a signature that is older
+_DRIFT = 300
+
+
+def resolve(case: Case) -> Finding:
+    """Look up the name of the host that requests go to."""
+    if proxy := _proxy(case):
+        return skip("dns", f"requests go through the proxy {proxy}, which does this.")
+    host, _ = _host_and_port(case.bucket_url)
+    try:
+        found = socket.getaddrinfo(host, None, type=socket.SOCK_STREAM)
+    except (OSError, UnicodeError) as error:
+        return _unknown_host(case, host, getattr(error, "strerror", None) or str(error))
+    addresses = sorted({str(entry[4][0]) for entry in found})
+    return ok("dns", f"{host} is {', '.join(addresses[:3])}{' …' if len(addresses) > 3 else ''}.")
+
+
+def connect(case: Case) -> Finding:
+    """Open a connection to the port."""
+    if proxy := _proxy(case):
+        return skip("tcp", f"requests go through the proxy {proxy}, which does this.")
+    host, port = _host_and_port(case.bucket_url)
+    try:
+        socket.create_connection((host, port), timeout=_SECONDS).close()
+    except TimeoutError:
+        fix = "Check endpoint_url, its port, and any firewall between here and there."
+        return fail("tcp", "no-answer", f"{host}:{port} does not answer within {_SECONDS:g} s.", fix)
+    except OSError as error:
+        why = error.strerror or type(error).__name__
+        fix = "Check the port in endpoint_url, and that the store is running."
+        return fail("tcp", "port-closed", f"{host}:{port} refuses connections: {why}.", fix)
+    return ok("tcp", f"{host}:{port} accepts connections.")
+
+
+def greet(case: Case) -> Finding:
+    """Speak TLS where the address says https, and find out whether http and https are mixed up."""
+    if case.ca_file and not Path(case.ca_file).is_file():
+        message = f"{case.ca_file}, the file of trusted authorities, is not there."
+        return fail("tls", "tls-failed", message, "Correct AWS_CA_BUNDLE, or ca_bundle in the AWS profile.")
+    if proxy := _proxy(case):
+        return _greet_through(case, proxy)
+    if urlsplit(case.bucket_url).scheme == "http":
+        return _plain(case)
+    host, port = _host_and_port(case.bucket_url)
+    try:
+        with (
+            socket.create_connection((host, port), timeout=_SECONDS) as connection,
+            trusting(case.ca_file, system=False).wrap_socket(connection, server_hostname=host) as secured,
+        ):
+            version = secured.version()
+    except ssl.SSLCertVerificationError as error:
+        return certificates.refused(case, host, error)
+    except OSError as error:
+        return _no_tls(case, host, port, error)
+    with suppress(OSError):  # the next request will tell
+        _listen(case)
+    return ok("tls", f"{host} speaks {version} with a certificate that is valid here.")
+
+
+def compare_clocks(case: Case) -> Finding:
+    """Compare the ``Date`` of the store's answer with this machine's clock."""
+    date = case.greeting.headers.get("date", "") if case.greeting else ""
+    try:
+        theirs = email.utils.parsedate_to_datetime(date).timestamp()
+    except (ValueError, TypeError):
+        return skip("clock", "the store's answer names no time.")
+    off = round(time.time() - theirs)
+    how = f"this machine's clock is {abs(off)} s {'ahead of' if off > 0 else 'behind'} the store's"
+    if abs(off) >= _SKEW:
+        fix = "Set the clock (NTP: `timedatectl set-ntp true`); in a virtual machine or container, that of its host."
+        return fail("clock", "clock-skew", f"{how}; signatures are refused from {_SKEW} s on.", fix)
+    if abs(off) >= _DRIFT:
+        return fail("clock", "clock-drift", f"{how}.", "Set the clock (NTP) before it drifts further.")
+    return ok("clock", "this machine's clock and the store's agree.")
+
+
+def _unknown_host(case: Case, host: str, why: str) -> Finding:
+    """Tell a bucket's name in the wrong place from a host that nobody knows."""
+    parts = urlsplit(case.endpoint_url)
+    base = parts.hostname or ""
+    if base != host and _is_known(base):
+        message = f"{base} is known, but not {host}: the store does not take the bucket's name before its host."
+        return fail("dns", "wrong-addressing", message, 'Set addressing_style = "path".')
+    rest = parts.netloc.removeprefix(f"{case.bucket_name}.")
+    if rest != parts.netloc and _is_known(urlsplit(f"//{rest}").hostname or ""):
+        message = f"{rest} is known, but not {host}: endpoint_url begins with the bucket's name."
+        return fail("dns", "endpoint-has-bucket", message, f'Write endpoint_url = "{parts.scheme}://{rest}".')
+    fix = "Correct endpoint_url (or the region in it), or mend the name service or the network of this machine."
+    return fail("dns", "host-unknown", f"the name {host} can't be resolved: {why}.", fix)
+
+
+def _is_known(host: str) -> bool:
+    try:
+        return bool(socket.getaddrinfo(host, None))
+    except (OSError, UnicodeError):
+        return False
+
+
+def _plain(case: Case) -> Finding:
+    """Ask over http; see whether the port is one of TLS."""
+    host, port = _host_and_port(case.bucket_url)
+    why = ""
+    try:
+        _listen(case)
+    except OSError as error:
+        why = reason(error)
+    answer = case.greeting
+    leads_to_https = answer is not None and answer.redirect.startswith("https:")
+    is_refused = answer is None or answer.status == 400
+    if leads_to_https or (is_refused and _speaks_tls(host, port)):
+        better = f"https://{urlsplit(case.endpoint_url).netloc}"
+        message = f"{case.endpoint_url} is http, but the store speaks https there."
+        return fail("tls", "needs-https", message, f'Write endpoint_url = "{better}".')
+    if answer is None:
+        return fail("tls", "not-s3", f"{host}:{port} does not speak HTTP: {why}.", "Correct the port in endpoint_url.")
+    return ok("tls", "the store speaks http: pictures and signatures, but no secrets, can be read on the way.")
+
+
+def _no_tls(case: Case, host: str, port: int, error: OSError) -> Finding:
+    with suppress(OSError):
+        fetch(f"http://{urlsplit(case.bucket_url).netloc}/", limit=1024, follow=False)
+        better = f"http://{urlsplit(case.endpoint_url).netloc}"
+        message = f"{case.endpoint_url} is https, but {host}:{port} speaks http without TLS."
+        return fail("tls", "not-tls", message, f'Write endpoint_url = "{better}", or name the port that speaks TLS.')
+    fix = "Check the port in endpoint_url, and any proxy or firewall that inspects TLS."
+    return fail("tls", "tls-failed", f"{host}:{port} breaks the TLS connection: {reason(error)}.", fix)
+
+
+def _greet_through(case: Case, proxy: str) -> Finding:
+    try:
+        _listen(case)
+    except OSError as error:
+        inner = getattr(error, "reason", error)
+        if isinstance(inner, ssl.SSLCertVerificationError):
+            return certificates.refused(case, urlsplit(case.bucket_url).hostname or "", inner)
+        fix = "Check HTTPS_PROXY, HTTP_PROXY and NO_PROXY."
+        return fail("tls", "proxy-failed", f"nothing is reached through the proxy {proxy}: {reason(error)}.", fix)
+    return ok("tls", f"the store answers through the proxy {proxy}.")
+
+
+def _listen(case: Case) -> None:
+    """Keep an unsigned answer of the store; raise OSError without one."""
+    case.greeting = fetch(f"{case.bucket_url}/", ca_file=case.ca_file, limit=1 << 16, follow=False)
+
+
+def _speaks_tls(host: str, port: int) -> bool:
+    context = ssl.create_default_context()
+    context.check_hostname = False
+    context.verify_mode = ssl.CERT_NONE
+    with suppress(OSError), socket.create_connection((host, port), timeout=_SECONDS) as connection:
+        context.wrap_socket(connection, server_hostname=host).close()
+        return True
+    return False
+
+
+def _host_and_port(url: str) -> tuple[str, int]:
+    parts = urlsplit(url)
+    return parts.hostname or "", parts.port or (443 if parts.scheme == "https" else 80)
+
+
+def _proxy(case: Case) -> str:
+    """Return the proxy's host of the environment, never its password; empty where none is used."""
+    parts = urlsplit(case.bucket_url)
+    proxy = urllib.request.getproxies().get(parts.scheme, "")
+    if not proxy or urllib.request.proxy_bypass(parts.netloc):
+        return ""
+    return urlsplit(proxy if "//" in proxy else f"//{proxy}").hostname or "of the environment"

@@ -1,0 +1,116 @@
+"""Whether ``public_url`` serves the same bytes to everyone; if not, which similar address does."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+from urllib.parse import urlsplit
+
+from s3img.doctor.fetch import Answer, NoAddress, fetch, reason
+from s3img.doctor.model import fail, ok, skip
+from s3img.doctor.public_variants import variants
+from s3img.doctor.sample import MEDIA_TYPE
+from s3img.errors import S3ImgError
+from s3img.urls import object_url
+
+if TYPE_CHECKING:
+    from s3img.doctor.case import Case
+    from s3img.doctor.model import Finding
+
+_PRIVATE = (
+    "Allow everyone s3:GetObject on it (a bucket policy; `s3img init --policy` prints one), or put a CDN before the "
+    "bucket and name its address in public_url, or serve private pictures with `s3img serve`."
+)
+_WHERE = "Write in public_url what stands before a key in an address that works in a browser."
+
+
+def look(case: Case) -> Finding:
+    """Fetch an object without credentials, at its public address and at what that may have been meant to be."""
+    if case.evidence is None:
+        return skip("public", "there is no object to fetch.")
+    base = case.config.base_url
+    if base.startswith("file:"):
+        return ok("public", f"pages point at files: {base}")
+    if base.startswith("/"):
+        return skip("public", f"{base} is a path of the site's own host, which can't be asked from here.")
+    key, data = case.evidence
+    found = _get(case, object_url(base, key))
+    if isinstance(found, Answer) and found.brings(data):
+        return _served(case, found)
+    return _plain_name_works(case) or _another_works(case, found) or _refused(base, found)
+
+
+def _get(case: Case, url: str) -> Answer | OSError:
+    try:
+        return fetch(url, ca_file=case.ca_file, limit=2 << 20)
+    except OSError as error:
+        return error
+
+
+def _served(case: Case, answer: Answer) -> Finding:
+    served = answer.headers.get("content-type", "").partition(";")[0].strip()
+    if case.sample.is_there and case.is_s3 and served != MEDIA_TYPE:
+        message = f"{answer.url} is served as {served or 'no type'}, and was put as {MEDIA_TYPE}."
+        return fail("public", "public-type", message, "Mend the CDN or web server: browsers may refuse the picture.")
+    return ok("public", f"{case.config.base_url} serves the bucket's bytes to everyone.")
+
+
+def _plain_name_works(case: Case) -> Finding | None:
+    """See whether it is only the hostile name that is not served."""
+    if not case.sample.is_there:
+        return None
+    try:
+        case.sample.put(case.bucket, case.sample.plain_key)
+    except S3ImgError:
+        return None
+    found = _get(case, object_url(case.config.base_url, case.sample.plain_key))
+    if not (isinstance(found, Answer) and found.brings(case.sample.data)):
+        return None
+    message = f"plain names are served, but not {case.sample.key!r}: spaces, +, % or & are changed on the way."
+    fix = "Let the CDN or web server pass paths on unchanged, or use `{{slug}}` in key_template."
+    return fail("public", "public-encoding", message, fix)
+
+
+def _another_works(case: Case, first: Answer | OSError) -> Finding | None:
+    """Try similar addresses, each host only as long as it answers; ``first`` is what ``public_url`` itself gave."""
+    key, data = case.evidence or ("", b"")
+    base = case.config.base_url
+    silent = {urlsplit(base)[:2]} if isinstance(first, OSError) and not isinstance(first, NoAddress) else set()
+    for why, url in variants(case.config):
+        host = urlsplit(url)[:2]
+        if host in silent:
+            continue
+        found = _get(case, object_url(url, key))
+        if isinstance(found, OSError):
+            silent.add(host)
+        elif found.brings(data):
+            return fail("public", "public-url-wrong", f"{base} {why}; {url} works.", f'Write public_url = "{url}".')
+    return None
+
+
+def _refused(base: str, answer: Answer | OSError) -> Finding:
+    if isinstance(answer, OSError):
+        fix = "Correct the host in public_url, or mend its name, port or certificate."
+        return fail("public", "public-unreachable", f"{base} can't be reached: {reason(answer)}.", fix)
+    if answer.redirect:
+        host = urlsplit(answer.redirect).hostname
+        message = f"{base} redirects to another host, {host}."
+        return fail("public", "public-redirect", message, f"Name the address at {host} in public_url.")
+    if answer.status in {401, 403}:
+        message = f"{base} refuses requests without credentials ({answer.status}): the bucket is private."
+        return fail("public", "public-private", message, _PRIVATE)
+    if answer.status in {404, 410}:
+        message = f"{base} does not have what is in the bucket ({answer.status}), and no similar address has."
+        return fail("public", "public-not-found", message, _WHERE)
+    if answer.status >= 400:
+        message = f"{base} answers {answer.status}."
+        return fail("public", "public-unreachable", message, "Look at the CDN or web server of public_url.")
+    return _other_bytes(base, answer)
+
+
+def _other_bytes(base: str, answer: Answer) -> Finding:
+    served = answer.headers.get("content-type", "").partition(";")[0].strip()
+    if served.startswith("image/"):
+        message = f"{base} serves a picture with other bytes than the bucket's: a CDN renders it anew."
+        return fail("public", "public-changed", message, "Turn that off there: s3img has chosen sizes and formats.")
+    message = f"{base} answers with {served or 'something'} that is not the bucket's object, as a website does."
+    return fail("public", "public-other-content", message, _WHERE)

@@ -1,0 +1,133 @@
+"""What a sync has to do and what became of it, as values, and how both are told."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Literal
+
+from s3img import sync
+from s3img.folder_sync.result import Finding, FolderPlan, FolderResult, PlannedUpload
+from s3img.lock import recipe
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator, Mapping
+
+    from s3img.config import Config
+    from s3img.folder_sync.survey import Survey
+    from s3img.folder_sync.tree import Scope
+    from s3img.ladder import Ladder, Variant
+    from s3img.lock import LadderSettings, Lock, LockEntry
+    from s3img.sync import SyncPlan, SyncResult
+
+NOTHING = sync.SyncResult((), {}, 0, 0.0)
+
+
+@dataclass(frozen=True, slots=True)
+class LadderPlan:
+    """Hold the images to render, by path: ``new`` ladders, and rungs (by key) that the lock names and nobody has."""
+
+    new: Mapping[str, Ladder] = field(default_factory=dict)
+    missing: Mapping[str, Mapping[str, Variant]] = field(default_factory=dict)
+
+    @property
+    def paths(self) -> tuple[str, ...]:
+        """Return the images that something is to be rendered for."""
+        return tuple(sorted({*self.new, *self.missing}))
+
+    def variants(self) -> Iterator[Variant]:
+        """Yield everything that has to be rendered, unless it is there already."""
+        for ladder in self.new.values():
+            yield from ladder.variants
+        for variants in self.missing.values():
+            yield from variants.values()
+
+
+@dataclass(frozen=True, slots=True)
+class Job:
+    """Hold what there is to do; ``settings`` are None where no variants are wanted."""
+
+    survey: Survey
+    lock: Lock
+    uploads: SyncPlan
+    verified: Literal["cache", "list"]
+    ladders: LadderPlan = LadderPlan()
+    settings: LadderSettings | None = None
+    prune: bool = False
+
+    def new_lock(self, old: Lock, lines: Iterable[LockEntry]) -> Lock:
+        """Return a lock with these lines; an image that has none here keeps the one it had."""
+        return old.updated(lines, without=self.survey.missing if self.prune else (), settings=self.settings)
+
+
+@dataclass(frozen=True, slots=True)
+class Done:
+    """Hold what a sync did: uploads, the lines that follow, how many variants it rendered and which it could not."""
+
+    sent: SyncResult = NOTHING
+    lines: tuple[LockEntry, ...] = ()
+    rendered: int = 0
+    findings: tuple[Finding, ...] = ()
+
+
+def describe(job: Job, config: Config, scope: Scope) -> FolderPlan:
+    """Return a job as the plan that people read."""
+    new = job.new_lock(job.lock, job.survey.entries)
+    changed = {entry.path for entry in new if job.lock.get(entry.path) not in {None, entry}}
+    changed |= {path for path in job.ladders.new if path in job.lock}
+    places = {upload.key: upload.path for upload in job.uploads.uploads}
+    return FolderPlan(
+        target=config.bucket,
+        dirs=scope.paths,
+        prune=job.prune,
+        images=len(job.survey.entries),
+        bytes=job.uploads.bytes,
+        uploads=tuple(
+            PlannedUpload(entry.path, entry.key, entry.size, entry.media_type)
+            for entry in job.survey.entries
+            if places.get(entry.key) == scope.file(entry.path)
+        ),
+        ladders=job.ladders.paths,
+        lock_added=tuple(path for path in new.entries if path not in job.lock),
+        lock_changed=tuple(sorted(changed)),
+        lock_removed=tuple(path for path in job.lock.entries if path not in new),
+        problems=job.survey.findings,
+        tree=job.survey.tree(f"{recipe(config)} {job.settings}" if job.settings else ""),
+    )
+
+
+def report(
+    job: Job,
+    done: Done,
+    *,
+    target: str,
+    lock: str,
+    lock_changed: bool,
+    requests: Mapping[str, int],
+    seconds: float,
+    dry_run: bool,
+) -> FolderResult:
+    """Return what a sync did, or with ``dry_run`` would do, as the result that people read."""
+    findings = job.survey.findings + done.findings + _failures(done.sent)
+    return FolderResult(
+        target=target,
+        lock=lock,
+        images=len(job.survey.entries),
+        uploaded=len(job.uploads.uploads) if dry_run else len(done.sent.uploaded),
+        present=len(job.uploads.present),
+        kept=0 if job.prune else len(job.survey.missing),
+        rendered=done.rendered,
+        bytes=job.uploads.bytes if dry_run else done.sent.bytes,
+        lock_changed=lock_changed,
+        verified=job.verified,
+        requests=dict(requests),
+        problems=findings,
+        failed=tuple(done.sent.failed),
+        exit_code=done.sent.exit_code or int(bool(findings)),
+        seconds=seconds,
+        dry_run=dry_run,
+    )
+
+
+def _failures(result: SyncResult) -> tuple[Finding, ...]:
+    """Name each cause once."""
+    return tuple(Finding("", "upload", text) for text in sorted({*map(str, result.failed.values())}))

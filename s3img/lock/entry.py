@@ -1,0 +1,115 @@
+"""One line of a lock."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from functools import lru_cache
+from types import MappingProxyType
+from typing import TYPE_CHECKING, Self
+from urllib.parse import unquote_to_bytes
+
+from s3img.keys import KeyFields, variant_digest
+from s3img.lock.ladder import LockedLadder
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from s3img.keys import KeyTemplate
+
+_LINE = re.compile(
+    r"([^ ]+) ([0-9a-f]{64}) (0|[1-9]\d{0,17}) (0|[1-9]\d{0,8})x(0|[1-9]\d{0,8}) ([!-~]+/[!-~]+) ([^ ]+)"
+    r" (-|#[0-9a-f]{6})(?: ([^ ]+))?",
+    re.ASCII,
+)
+_ESCAPED = re.compile(
+    '[\x00-\x20"#%\\\\\x7f-\xa0\xad\u061c\u1680\u180e\u2000-\u200f\u2028-\u202f\u205f-\u206f\u3000\ufeff\ud800-\udfff]'
+)
+"""What a line's fields can't show: blanks, line ends, controls, marks without a width, bytes that are no UTF-8.
+
+The set is written out, because Python's own idea of what is printable changes with each Unicode version.
+"""
+_EXTENSIONS = {"jpeg": "jpg"}
+"""Where a format's name is not what its files end in."""
+
+_NO_KEYS: Mapping[tuple[str, int], str] = MappingProxyType({})
+
+
+@dataclass(frozen=True, slots=True)
+class LockEntry:
+    """Hold one line: a path below the lock's folder, its content (sha256, hex), bytes, upright px, and its key.
+
+    ``placeholder`` is a colour (``#rrggbb``) to show while the image loads, "" where none is known; ``ladder`` names
+    the renderings in the bucket, None where none were made.
+    """
+
+    path: str
+    sha256: str
+    size: int
+    width: int
+    height: int
+    media_type: str
+    key: str
+    placeholder: str = ""
+    ladder: LockedLadder | None = None
+
+    @classmethod
+    def parse(cls, line: str) -> Self:
+        """Read one line; raise ValueError for anything but seven or eight whole fields."""
+        match = _LINE.fullmatch(line)
+        if match is None:
+            raise ValueError(f"{line[:60]!r} is damaged")
+        path, digest, size, width, height, media_type, key, placeholder, ladder = match.groups()
+        return cls(
+            _unescape(path),
+            digest,
+            int(size),
+            int(width),
+            int(height),
+            media_type,
+            _unescape(key),
+            "" if placeholder == "-" else placeholder,
+            LockedLadder.parse(ladder) if ladder else None,
+        )
+
+    def __str__(self) -> str:
+        return (
+            f"{_escape(self.path)} {self.sha256} {self.size} {self.width}x{self.height} {self.media_type}"
+            f" {_escape(self.key)} {self.placeholder or '-'}{f' {self.ladder}' if self.ladder else ''}"
+        )
+
+    def variant_keys(self, template: KeyTemplate) -> Mapping[tuple[str, int], str]:
+        """Return the keys of the renderings that the line names, by format and width: those that publishing gives."""
+        return _variant_keys(self, self.ladder, template) if self.ladder and self.width else _NO_KEYS
+
+    def height_at(self, width: int) -> int:
+        """Return the height in px of the whole picture at a width."""
+        return max(1, (2 * self.height * width + self.width) // (2 * self.width))
+
+
+@lru_cache(maxsize=4096)
+def _variant_keys(entry: LockEntry, ladder: LockedLadder, template: KeyTemplate) -> Mapping[tuple[str, int], str]:
+    """Work the keys out; every use of a lock asks for them several times."""
+    rungs = [(name, width) for name, widths in ladder.formats for width in widths]
+    return MappingProxyType({rung: _variant_key(entry, ladder, template, *rung) for rung in rungs})
+
+
+def _variant_key(entry: LockEntry, ladder: LockedLadder, template: KeyTemplate, name: str, width: int) -> str:
+    quality = ladder.quality(name)
+    text = f"w-{width},f-{name}" + (f",q-{quality}" if quality else "")
+    digest = variant_digest(entry.sha256, text, version=ladder.version)
+    ext = f"w-{width}.{_EXTENSIONS.get(name, name)}"
+    return template.key(KeyFields(entry.path, digest, ext, width, entry.height_at(width)))
+
+
+def _escape(text: str) -> str:
+    """Percent-encode what a field can't show; names that are no UTF-8 keep their bytes."""
+    return _ESCAPED.sub(lambda match: "".join(f"%{byte:02X}" for byte in _bytes(match[0])), text)
+
+
+def _unescape(text: str) -> str:
+    return unquote_to_bytes(text).decode("utf-8", "surrogateescape") if "%" in text else text
+
+
+def _bytes(text: str) -> bytes:
+    return text.encode("utf-8", "surrogateescape")

@@ -1,0 +1,251 @@
+"""From a page to the same page pointing at the bucket; pure but for the cache, and never a reason to fail."""
+
+from __future__ import annotations
+
+import hashlib
+from dataclasses import dataclass
+from html import escape
+from itertools import count
+from typing import TYPE_CHECKING, TypeVar, cast
+
+import msgspec
+
+from s3img import __version__
+from s3img.keys import KeyTemplate
+from s3img.markup import PICTURE_CLASS
+from s3img.middleware import codings, csp
+from s3img.middleware.cache import BodyCache
+from s3img.middleware.once import warn_once
+from s3img.middleware.site import LockedLibrary, LockedPlacement, LockedRoot
+from s3img.publish.choices import Image, PageReader
+from s3img.publish.edits import Editor, Shelf
+from s3img.rewrite import OPTIONAL_KINDS, Reference, Stream, TagEdit, head_end, rewrite
+from s3img.rewrite.charset import sniff
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from s3img.assets import AssetRoot, Target
+    from s3img.catalog import Catalog
+    from s3img.middleware.responses import Kind
+    from s3img.middleware.site import Mount, Page
+    from s3img.publish.choices import Choice
+    from s3img.publish.library import Library
+    from s3img.rewrite import Tag
+
+K = TypeVar("K")
+V = TypeVar("V")
+_PICTURE = f'<picture class="{PICTURE_CLASS}'
+_REMEMBERED = 2_000
+"""Images as they stand in pages, and addresses, of which the outcome is remembered."""
+
+
+@dataclass(frozen=True, slots=True)
+class Rules:
+    """Say how pages are rewritten: static roots, the style sheet's path ("" for none), limits in bytes."""
+
+    mounts: tuple[Mount, ...]
+    style_path: str
+    max_bytes: int
+    cache_bytes: int
+
+
+class Pages:
+    """Rewrite pages from one state of the lock; ``missing``, if given, is told of images that are not in it.
+
+    ``tag`` ends the ETag of what was rewritten: it changes with lock, settings and version.
+    """
+
+    def __init__(self, catalog: Catalog, rules: Rules, missing: Callable[[str], None] | None = None) -> None:
+        self._catalog = catalog
+        self._rules = rules
+        self.missing = missing
+        self._template = KeyTemplate(catalog.config.key_template)
+        self._cache = BodyCache(rules.cache_bytes)
+        self._targets: dict[tuple[str, str, str], Target] = {}
+        self.edits: dict[tuple[object, ...], tuple[str | TagEdit | None]] = {}
+        self.tag = f"-s3img-{_revision(catalog, rules)}"
+
+    def rewritten(self, body: bytes, kind: Kind, page: Page) -> bytes | None:
+        """Return the new body in its coding, None where it stays as it is."""
+        key = (hashlib.blake2b(body, digest_size=20).digest(), kind, page)
+        is_known, found = self._cache.get(key)
+        if not is_known:
+            editing = _Editing(self, page, is_html=kind.media_type == "text/html")
+            found = self._rewritten(body, kind, page, editing)
+            if not editing.missed:  # or nobody would be told again of an image that comes later
+                self._cache.put(key, found)
+        return found
+
+    def _rewritten(self, body: bytes, kind: Kind, page: Page, editing: _Editing) -> bytes | None:
+        data = codings.decoded(body, kind.coding, self._rules.max_bytes)
+        if data is None or not self._may_show(data, kind, page):
+            return None
+        try:
+            new = self._whole(data, kind, page, editing)
+        except Exception as error:  # a page is worth more than its pictures
+            message = f"a page can't be rewritten and stays as it is ({error!r}); please report this."
+            warn_once(message, where=page.path, error=error)
+            return None
+        return None if new is data else codings.encoded(new, kind.coding)
+
+    def _may_show(self, data: bytes, kind: Kind, page: Page) -> bool:
+        """Heed a policy in the page itself, which nothing here changes."""
+        if kind.media_type != "text/html":
+            return True
+        policies = csp.in_page(data)
+        addresses = self.addresses(page)
+        if all(csp.allows(policies, url, own=page.origin) for url in addresses):
+            return True
+        warn_once(f"the policy in <meta> keeps images of {addresses[0]} away: {policies[0]!r}", where=page.path)
+        return False
+
+    def addresses(self, page: Page) -> tuple[str, ...]:
+        """Return where images may come from, as addresses that all of theirs begin with."""
+        config = self._catalog.config
+        found = (url.rstrip("/") for url in (config.base_url, config.service_url) if url)
+        return tuple(f"{page.origin if url.startswith('/') else ''}{url}/" for url in found)
+
+    def _whole(self, data: bytes, kind: Kind, page: Page, editing: _Editing) -> bytes:
+        new = rewrite(data, kind.media_type, editing.replace, charset=kind.charset or None, optional=OPTIONAL_KINDS)
+        place = new.find(_PICTURE.encode()) if new is not data else -1
+        if place < 0 or not self._rules.style_path:
+            return new
+        place = head_end(new[:place]) or place  # without <head>, a style sheet may also stand before what it styles
+        return new[:place] + self.style_link(page).encode() + new[place:]
+
+    def stream(self, first: bytes, kind: Kind, page: Page) -> PageStream:
+        """Begin a page that comes in pieces, of which ``first`` tells the encoding."""
+        editing = _StreamEditing(self, page, is_html=kind.media_type == "text/html")
+        charset = sniff(first, given=kind.charset or None) if self._may_show(first, kind, page) else ""
+        stream = Stream(editing.replace, charset=charset or "replacement", optional=OPTIONAL_KINDS)
+        return PageStream(stream, self._rules.max_bytes)
+
+    def tools(self, page: Page, missing: Callable[[str], None], *, is_html: bool) -> tuple[PageReader, Editor]:
+        """Return what decides about a page's references, and what writes the decisions as markup."""
+
+        def report(_: Reference, code: str, message: str) -> None:
+            warn_once(f"{message} ({code})", where=page.path)
+
+        def fault(path: str, code: str, message: str) -> None:
+            warn_once(f"{message} ({code})", where=path)
+
+        catalog, config, ladders = self._catalog, self._catalog.config, self._catalog.ladders
+        root = LockedRoot(catalog, page, self._rules.mounts, missing, _bounded(self._targets))
+        library = LockedLibrary(catalog, ladders, fault)
+        # all that is asked of root and library is what they have in common with those of a built site
+        reader = PageReader(
+            page.path, cast("AssetRoot", root), cast("Library", library), config, report, is_html=is_html
+        )
+        placement = LockedPlacement(
+            template=self._template, base_url=config.base_url, catalog=catalog, ladders=ladders, root=page.root
+        )
+        return reader, Editor(config, placement, Shelf(sizes=ladders.sizes))
+
+    def style_link(self, page: Page) -> str:
+        """Return the link to the style sheet, which is the app's own so that every policy for styles allows it."""
+        path = self._rules.style_path
+        return f'<link rel="stylesheet" href="{escape(page.root)}{path}">' if path else ""
+
+
+class _Editing:
+    """Choose and edit, reference by reference; ``missed`` tells whether somebody was told of a missing image."""
+
+    def __init__(self, pages: Pages, page: Page, *, is_html: bool) -> None:
+        self.missed = False
+        self._tell = pages.missing
+        self._reader, self._editor = pages.tools(page, self._missing, is_html=is_html)
+        self._root = page.root
+        self._edits = _bounded(pages.edits)
+        self._choices: list[Choice] = []  # the editor knows them by their identity, which must not be given again
+
+    def replace(self, reference: Reference) -> str | TagEdit | None:
+        """Return what to put in place of a reference."""
+        choice = self._reader.choose(reference)
+        if choice is None:
+            return None
+        if not isinstance(choice, Image) or choice.words.mode != "picture":
+            return self._edit(choice)
+        place = (choice.asset.path, choice.target.tail, self._root)
+        key = (*place, choice.eager, choice.tag.name, choice.tag.picture, *choice.author.items())
+        found = self._edits.get(key)
+        if found is None:
+            found = self._edits[key] = (self._edit(choice),)
+        return found[0]
+
+    def _missing(self, path: str) -> None:
+        if self._tell:
+            self.missed = True
+            self._tell(path)
+
+    def _edit(self, choice: Choice) -> str | TagEdit | None:
+        self._choices.append(choice)
+        return self._editor.edit(choice)
+
+
+class _StreamEditing(_Editing):
+    """Do the same for a page that comes in pieces: the style sheet stands before the first picture."""
+
+    def __init__(self, pages: Pages, page: Page, *, is_html: bool) -> None:
+        super().__init__(pages, page, is_html=is_html)
+        self._style = pages.style_link(page)
+        self._seen: Tag | None = None
+        self._numbered: Tag | None = None
+        self._tags = count()
+
+    def replace(self, reference: Reference) -> str | TagEdit | None:
+        """Return what to put in place of a reference."""
+        if reference.tag is not None and reference.tag.name == "img":
+            reference = msgspec.structs.replace(reference, tag=self._number(reference.tag))
+        edit = super().replace(reference)
+        if self._style and isinstance(edit, TagEdit) and edit.before.startswith(_PICTURE):
+            edit = msgspec.structs.replace(edit, before=self._style + edit.before)
+            self._style = ""
+        return edit
+
+    def _number(self, tag: Tag) -> Tag | None:
+        """Return a tag under a number of its own: offsets count from somewhere, and two tags may share one."""
+        if tag is not self._seen:
+            self._seen = tag
+            numbered = msgspec.structs.replace(tag, read=tag.attributes)
+            self._numbered = msgspec.structs.replace(numbered, start=next(self._tags))
+        return self._numbered
+
+
+class PageStream:
+    """Rewrite what comes in pieces, up to ``limit`` bytes; the rest passes."""
+
+    def __init__(self, stream: Stream, limit: int) -> None:
+        self._stream: Stream | None = stream
+        self._room = limit
+
+    def feed(self, chunk: bytes) -> bytes:
+        """Return what is ready; possibly nothing."""
+        if self._stream is None:
+            return chunk
+        self._room -= len(chunk)
+        return self._stream.feed(chunk) if self._room >= 0 else self.finish() + chunk
+
+    def finish(self) -> bytes:
+        """Return the rest."""
+        stream, self._stream = self._stream, None
+        return stream.finish() if stream else b""
+
+
+def _bounded(known: dict[K, V]) -> dict[K, V]:
+    """Return what is remembered, emptied when it is too much: pages of one site show few things in many places."""
+    if len(known) > _REMEMBERED:
+        known.clear()
+    return known
+
+
+def _revision(catalog: Catalog, rules: Rules) -> str:
+    """Hash what rewritten pages follow from; of keys only what they sign, as pages show it too."""
+    settings = msgspec.to_builtins(catalog.config)
+    del settings["signing_keys"]
+    signed = catalog.service.url("", "w-1") if catalog.service else ""
+    parts = [
+        str(catalog.lock).encode("utf-8", "surrogateescape"),
+        repr((settings, rules, signed, __version__)).encode(),
+    ]
+    return hashlib.sha256(b"\0".join(parts)).hexdigest()[:10]

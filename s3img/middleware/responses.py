@@ -1,0 +1,107 @@
+"""Which responses are rewritten, and what that does to their headers (RFC 9110)."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from werkzeug.http import parse_options_header
+
+from s3img.middleware import csp
+
+if TYPE_CHECKING:
+    from collections.abc import Collection
+
+    Headers = list[tuple[str, str]]
+
+_BODILESS = frozenset({"204", "205", "304"})
+_NO_TRANSFORM = re.compile(r"(?:^|,)\s*no-transform\s*(?:,|$)", re.IGNORECASE)
+_DROPPED = frozenset({"content-md5", "digest", "content-digest", "repr-digest", "last-modified", "accept-ranges"})
+"""What describes the bytes as they were. ``Last-Modified`` would hide that the lock has changed."""
+
+
+@dataclass(frozen=True, slots=True)
+class Kind:
+    """Say what a body is: media type, charset ("" where the header is silent), content coding."""
+
+    media_type: str
+    charset: str
+    coding: str
+
+
+def is_of_type(headers: Headers, media_types: Collection[str]) -> bool:
+    """Tell whether a response may be one of these media types: quick, because every response is asked."""
+    for name, value in headers:
+        if len(name) == 12 and name.lower() == "content-type":
+            return value.partition(";")[0].strip().lower() in media_types
+    return False
+
+
+class ResponseHead:
+    """Hold status and headers as the app gave them."""
+
+    def __init__(self, status: str, headers: Headers) -> None:
+        self.status = status
+        self.headers = headers
+        self.code = status[:3]
+        self._by_name = {name.lower(): value for name, value in headers}
+
+    def get(self, name: str) -> str:
+        """Return a header by its lower-case name, "" without one."""
+        return self._by_name.get(name, "")
+
+    @property
+    def length(self) -> int | None:
+        """Return the declared bytes of the body."""
+        value = self.get("content-length")
+        return int(value) if value.isascii() and value.isdigit() else None
+
+    @property
+    def policies(self) -> list[str]:
+        """Return every Content-Security-Policy that is enforced."""
+        return [value for name, value in self.headers if name.lower() == csp.NAME]
+
+    def kind(self, media_types: Collection[str]) -> Kind | None:
+        """Return what the body is where it may be rewritten: one of these media types, whole, and meant to be shown."""
+        if self.code in _BODILESS or self.code.startswith("1"):
+            return None
+        media_type, options = parse_options_header(self.get("content-type"))
+        if media_type.lower() not in media_types or is_no_transform(self.get("cache-control")):
+            return None
+        if self.get("content-disposition").strip().lower().startswith("attachment"):
+            return None
+        return Kind(media_type.lower(), options.get("charset", ""), self.get("content-encoding").strip().lower())
+
+    @property
+    def is_partial(self) -> bool:
+        """Tell whether the body is a part of one."""
+        return self.code == "206" or bool(self.get("content-range"))
+
+    def rewritten(self, tag: str, *, length: int | None, weak: bool = False) -> Headers:
+        """Return the headers of a rewritten body of ``length`` bytes (None: not known); ``tag`` ends its ETag."""
+        found: Headers = []
+        for name, value in self.headers:
+            match name.lower():
+                case "content-length":
+                    if length is not None:
+                        found.append((name, str(length)))
+                case "etag":
+                    found.append((name, with_tag(value, tag, weak=weak)))
+                case other if other not in _DROPPED:
+                    found.append((name, value))
+        return [*found, ("Accept-Ranges", "none")]
+
+
+def is_no_transform(cache_control: str) -> bool:
+    """Tell whether a Cache-Control forbids to change the body (RFC 9111, section 5.2.2.6)."""
+    return "no-transform" in cache_control.lower() and bool(_NO_TRANSFORM.search(cache_control))
+
+
+def with_tag(etag: str, tag: str, *, weak: bool = False) -> str:
+    """Return an ETag that ends in ``tag``; ``weak`` where equal tags will not mean equal bytes."""
+    etag = etag.strip()
+    if len(etag) < 2 or not etag.endswith('"'):
+        return etag
+    tagged = f'{etag[:-1]}{tag}"'
+    return f"W/{tagged}" if weak and not etag.startswith("W/") else tagged

@@ -1,0 +1,201 @@
+"""A running site as publishing sees a built one: where references lead, and which images there are, by the lock."""
+
+from __future__ import annotations
+
+import os
+import re
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+from urllib.parse import quote, unquote, urljoin, urlsplit
+
+from s3img.assets import Asset, Lead, Target
+from s3img.errors import ConfigError
+from s3img.ladder import unchanged
+from s3img.publish.edits import Placement
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
+    from s3img.catalog import Catalog
+    from s3img.catalog.ladders import LockedLadders
+    from s3img.ladder import Ladder, Wish
+
+_DROPPED_BY_BROWSERS = re.compile(r"[\t\n\r]")
+_ENCODED_DOT = re.compile(r"%2e", re.IGNORECASE)
+_EXTERNAL = Target(Lead.EXTERNAL)
+
+
+@dataclass(frozen=True, slots=True)
+class Mount:
+    """Serve a folder of the lock (``static/``, "" is the lock's own) below an URL path of the app (``/static/``)."""
+
+    prefix: str
+    folder: str
+
+
+def mounts(static: Mapping[str, str | os.PathLike[str]], base: Path) -> tuple[Mount, ...]:
+    """Place static roots below the lock's folder, the longest URL prefix first; raise ConfigError for others."""
+    found, problems = [], []
+    for prefix, folder in static.items():
+        path = _relative(Path(base, folder), base)
+        if path == ".." or path.startswith("../"):
+            problems.append(f"static: {os.fspath(folder)!r} lies outside {base}, the folder of the lock")
+        if not prefix.startswith("/"):
+            problems.append(f"static: {prefix!r} is no path of the app: write /static/")
+        found.append(Mount(f"{prefix.rstrip('/')}/", "" if path == "." else f"{path}/"))
+    if problems:
+        raise ConfigError(problems)
+    return tuple(sorted(found, key=lambda mount: -len(mount.prefix)))
+
+
+def _relative(folder: Path, base: Path) -> str:
+    try:
+        return os.path.relpath(folder, base).replace(os.sep, "/")
+    except ValueError:  # another drive
+        return ".."
+
+
+@dataclass(frozen=True, slots=True)
+class Page:
+    """Say where a page is: scheme and host, the path that the app is mounted at, and the page's path, both quoted."""
+
+    origin: str
+    root: str
+    path: str
+
+    @classmethod
+    def of(cls, origin: str, script_name: str, path_info: str) -> Page:
+        """Read WSGI's variables, whose text is Latin-1 by PEP 3333."""
+        name = _quoted(script_name).strip("/")  # two slashes in front would be another host
+        root = f"/{name}" if name else ""
+        return cls(origin, root, root + _quoted(path_info) or "/")
+
+
+class LockedRoot:
+    """Resolve the references of one page to paths of the lock; ``missing`` is told of those that are not in it.
+
+    ``known`` keeps addresses that mean the same on every page.
+    """
+
+    def __init__(
+        self,
+        catalog: Catalog,
+        page: Page,
+        mounts: tuple[Mount, ...],
+        missing: Callable[[str], None],
+        known: dict[tuple[str, str, str], Target],
+    ) -> None:
+        self._known = known
+        self._lock = catalog.lock
+        self._page = page
+        self._mounts = mounts
+        self._missing = missing
+
+    def resolve(self, url: str, *, document: str, base: str | None = None) -> Target:
+        """Find the image that a URL leads to, as a browser would; all that is not in the lock is somebody else's."""
+        if not url.startswith("/") or base is not None:
+            return self._resolve(url, document, base)
+        key = (self._page.origin, self._page.root, url)  # the same image for every page
+        found = self._known.get(key)
+        if found is None:
+            found = self._resolve(url, document, base)
+            if found is not _EXTERNAL:
+                self._known[key] = found
+        return found
+
+    def _resolve(self, url: str, document: str, base: str | None) -> Target:
+        url = _DROPPED_BY_BROWSERS.sub("", url)
+        if not url or url.startswith(("#", "data:")):
+            return _EXTERNAL
+        try:
+            here = self._page.origin + document
+            parts = urlsplit(urljoin(urljoin(here, base.strip()) if base else here, _as_path(url)))
+        except ValueError:  # an unclosed [ in the host
+            return _EXTERNAL
+        if f"{parts.scheme}://{parts.netloc}".lower() != self._page.origin:
+            return _EXTERNAL
+        path = self._path(parts.path)
+        if path is None:
+            return _EXTERNAL
+        if path not in self._lock:
+            self._missing(path)
+            return _EXTERNAL
+        return Target(Lead.FILE, path, tail=_tail(url))
+
+    def _path(self, path: str) -> str | None:
+        """Return the path in the lock for one of a URL, None where it is below no static root."""
+        if not path.startswith(f"{self._page.root}/"):
+            return None
+        inside = unquote(path[len(self._page.root) :], errors="surrogateescape")
+        for mount in self._mounts:
+            if inside.startswith(mount.prefix):
+                return mount.folder + inside[len(mount.prefix) :]
+        return None
+
+    def nearest(self, path: str) -> str:  # noqa: ARG002 - the interface of a built site
+        """Return no suggestion: nothing is reported as missing."""
+        return ""
+
+
+class LockedLibrary:
+    """Look up images and their ladders in the lock; ``fault`` (path, code, message) is told what can't be had."""
+
+    def __init__(self, catalog: Catalog, ladders: LockedLadders, fault: Callable[[str, str, str], None]) -> None:
+        self._catalog = catalog
+        self._ladders = ladders
+        self._fault = fault
+
+    def asset(self, path: str) -> Asset | None:
+        """Return the image at a path of the lock."""
+        entry = self._catalog.lock.get(path)
+        return self._ladders.asset(entry) if entry else None
+
+    def absent(self, path: str) -> Asset | None:  # noqa: ARG002 - the interface of a built site
+        """Return nothing: what is not in the lock does not count as missing."""
+        return None
+
+    def ladder(self, asset: Asset, wish: Wish) -> Ladder:
+        """Return what the bucket holds of an image, or what the service makes of it."""
+        if wish.transform.steps and self._catalog.service is None:
+            message = f"data-s3img={str(wish.transform)!r} needs service_url; the image is shown without it."
+            self._fault(asset.path, "no-service", message)
+            return unchanged(asset)
+        return self._ladders.ladder(self._catalog.lock.entries[asset.path], wish)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LockedPlacement(Placement):
+    """Say where objects are as the lock tells, whatever the settings would name them.
+
+    ``root`` is where the app is mounted: before addresses of its own host, which begin with a slash.
+    """
+
+    catalog: Catalog
+    ladders: LockedLadders
+    root: str
+
+    def url(self, key: str, target: Target) -> str:  # noqa: ARG002 - the interface of a built site
+        """Return the address of a rung or an original."""
+        found = self.ladders.url(key)
+        return self.root + found if found.startswith("/") else found
+
+    def original(self, asset: Asset) -> str:
+        """Return the key of an image's own bytes."""
+        return self.catalog.lock.entries[asset.path].key
+
+
+def _quoted(path: str) -> str:
+    return quote(path.encode("latin-1"), safe="/:@!$&'()*+,;=~-._")
+
+
+def _as_path(url: str) -> str:
+    """Write what a browser makes of backslashes and encoded dots in a path."""
+    mark = re.search(r"[?#]", url)
+    end = mark.start() if mark else len(url)
+    return _ENCODED_DOT.sub(".", url[:end].replace("\\", "/")) + url[end:]
+
+
+def _tail(url: str) -> str:
+    mark = re.search(r"[?#]", url)
+    return url[mark.start() :] if mark else ""

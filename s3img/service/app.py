@@ -1,0 +1,130 @@
+"""The transform service as a WSGI application: from an environment to an answer, whatever happens."""
+
+from __future__ import annotations
+
+import os
+import time
+from typing import TYPE_CHECKING, Final
+
+from werkzeug.datastructures import EnvironHeaders
+from werkzeug.wrappers import Response
+
+from s3img.errors import MethodNotAllowed
+from s3img.service import failure
+from s3img.service.caching import NO_STORE
+from s3img.service.client import gone_check
+from s3img.service.clients import Places
+from s3img.service.cors import Cors
+from s3img.service.engine.model import Budget
+from s3img.service.info import info
+from s3img.service.log import log_failure, log_request, request_id
+from s3img.service.originals import original
+from s3img.service.pictures import picture
+from s3img.service.reception import Reception
+from s3img.service.target import Target
+from s3img.service.wiring import build_engine
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Mapping
+    from wsgiref.types import StartResponse, WSGIEnvironment
+
+    from s3img.config import Config
+    from s3img.lock import Lock
+    from s3img.service.engine.model import EngineProtocol
+    from s3img.service.exchange import Exchange
+
+_METHODS: Final = "GET, HEAD, OPTIONS"
+
+
+class TransformService:
+    """Serve the pictures of a configuration's origins; share it between threads, make it before a fork.
+
+    Of the images in ``lock`` it shows what a sync has rendered. ``engine`` replaces the one that the settings
+    describe, ``environ`` the environment that credentials are read from. Raise ConfigError for settings it can't serve
+    under. ``access = "open"`` lets anybody ask for anything: it is for development, and for services that something
+    else protects.
+    """
+
+    def __init__(
+        self,
+        config: Config,
+        *,
+        lock: Lock | None = None,
+        engine: EngineProtocol | None = None,
+        environ: Mapping[str, str] | None = None,
+        clock: Callable[[], float] = time.time,
+    ) -> None:
+        self._config = config
+        self._reception = Reception(config)
+        self._cors = Cors(config.service.cors_origins)
+        self._engine = engine or build_engine(config, os.environ if environ is None else environ, lock)
+        self._clock = clock
+        self._places = Places(config.service.per_client)
+        self._admin = {"/healthz": self._health, "/readyz": self._readiness}
+        if config.service.metrics_path:
+            self._admin[config.service.metrics_path] = self._metrics
+
+    def __call__(self, environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
+        """Answer one request."""
+        started = time.monotonic()
+        headers = EnvironHeaders(environ)
+        identity = request_id(headers.get("X-Request-ID", ""))
+        response = self._respond(environ, headers, identity)
+        response.headers["X-Request-ID"] = identity
+        response.headers["X-Content-Type-Options"] = "nosniff"
+        self._cors.apply(response.headers, headers.get("Origin", ""))
+        log_request(environ, response, identity=identity, started=started)
+        start_response(response.status, response.headers.to_wsgi_list())  # as they are: each is set where it is known
+        return response.get_app_iter(environ)
+
+    def close(self) -> None:
+        """Finish what is under way and stop the threads."""
+        self._engine.close()
+
+    def _respond(self, environ: WSGIEnvironment, headers: EnvironHeaders, identity: str) -> Response:
+        try:
+            return self._answer(environ, headers)
+        except Exception as error:  # whatever it is, the client learns nothing of it
+            log_failure(error, status=failure.kind_of(error).status, identity=identity)
+            return failure.respond(error, accept=headers.get("Accept", ""), request_id=identity)
+
+    def _answer(self, environ: WSGIEnvironment, headers: EnvironHeaders) -> Response:
+        target = Target.of(environ)
+        method = environ["REQUEST_METHOD"]
+        if method == "OPTIONS":
+            return self._options()
+        if method not in {"GET", "HEAD"}:
+            raise MethodNotAllowed("Pictures can be asked for, and nothing else.", allowed=_METHODS.split(", "))
+        budget = Budget.of(self._config.service.seconds, gone_check(environ))
+        if admin := self._admin.get(target.path):
+            return admin(budget)
+        with self._places.one(environ.get("REMOTE_ADDR", "")):
+            return self._serve(self._reception.receive(environ, headers, target, budget, now=self._clock()))
+
+    def _serve(self, exchange: Exchange) -> Response:
+        if exchange.asked.kind == "info":
+            return info(exchange, self._engine)
+        if exchange.transform is None or exchange.transform.output.original:
+            return original(exchange, self._engine)
+        return picture(exchange, self._engine, exchange.transform)
+
+    def _options(self) -> Response:
+        response = Response(status=204, headers={"Allow": _METHODS})
+        del response.headers["Content-Type"]
+        self._cors.preflight(response.headers, _METHODS)
+        return response
+
+    def _health(self, budget: Budget) -> Response:  # noqa: ARG002 - of the kind of the others
+        return _text("ok\n")
+
+    def _readiness(self, budget: Budget) -> Response:
+        self._engine.ready(budget)
+        return _text("ready\n")
+
+    def _metrics(self, budget: Budget) -> Response:  # noqa: ARG002 - of the kind of the others
+        data, media_type = self._engine.metrics()
+        return Response(data, content_type=media_type, headers={"Cache-Control": NO_STORE})
+
+
+def _text(text: str) -> Response:
+    return Response(text, mimetype="text/plain", headers={"Cache-Control": NO_STORE})

@@ -1,0 +1,53 @@
+"""Whether a client's copy is current, and how long caches may keep an answer."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Final
+
+from werkzeug.datastructures import ResponseCacheControl
+from werkzeug.http import parse_cache_control_header, parse_date, parse_etags
+
+from s3img.service.access import is_private
+
+if TYPE_CHECKING:
+    from werkzeug.datastructures import Headers
+
+    from s3img.service.access import Grant
+    from s3img.service.engine.model import Facts
+    from s3img.service_settings import ServiceSettings
+
+NO_STORE: Final = "no-store"
+_YEAR: Final = 31_536_000
+_FALLBACK_SECONDS: Final = 60
+
+
+def is_current(headers: Headers, etag: str, facts: Facts) -> bool:
+    """Evaluate ``If-None-Match`` (lists, weak tags, ``*``) and, without it, ``If-Modified-Since`` (RFC 9110, 13.1)."""
+    if "If-None-Match" in headers:
+        return parse_etags(headers["If-None-Match"]).contains_weak(etag)
+    since = parse_date(headers.get("If-Modified-Since"))
+    return since is not None and facts.modified.replace(microsecond=0) <= since
+
+
+def cache_control(
+    settings: ServiceSettings, facts: Facts, grant: Grant, *, pinned: bool, fallback: bool, now: float
+) -> str:
+    """Return how long an answer may be kept.
+
+    A year for content that can't change (``pinned`` to a version, or stored as immutable), else ``max_age``; never
+    longer than the source's own header says, than a signature holds, or than a minute for a ``fallback``. Private
+    pictures stay out of shared caches.
+    """
+    said = parse_cache_control_header(facts.cache_control, cls=ResponseCacheControl)
+    if said.no_store:
+        return NO_STORE
+    usual = _YEAR if pinned or said.immutable else settings.max_age
+    left = int(grant.expires - now) if grant.expires else None
+    bounds = (usual, said.max_age, left, _FALLBACK_SECONDS if fallback else None, 0 if said.no_cache else None)
+    age = max(0, min(bound for bound in bounds if bound is not None))
+    parts = ["private" if is_private(facts) or said.private else "public", f"max-age={age}"]
+    if age == _YEAR and (pinned or said.immutable):
+        parts.append("immutable")
+    elif settings.stale_while_revalidate and age == usual:
+        parts.append(f"stale-while-revalidate={settings.stale_while_revalidate}")
+    return ", ".join(parts)

@@ -1,0 +1,162 @@
+"""Make one result that is not near: look once more, fetch, render, keep. One request at a time does it for all."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from functools import partial
+from typing import TYPE_CHECKING, Final, TypeAlias
+
+from s3img.errors import AccessDenied, ObjectNotFound, S3ImgError
+from s3img.service.engine.fetch import fetch
+from s3img.service.engine.identity import Recipe, entity_tag
+from s3img.service.engine.memory import Recent
+from s3img.service.engine.model import Budget, Facts, Inspect, SourceRef
+from s3img.service.engine.stores import Place, Stores
+
+if TYPE_CHECKING:
+    from s3img.buckets import Bucket
+    from s3img.service.engine.entry import Entry
+    from s3img.service.engine.flights import ProcessLocks
+    from s3img.service.engine.lanes import Gate, Lane
+    from s3img.service.engine.sources import Sources
+    from s3img.service.engine.timing import Stopwatch
+
+Shared: TypeAlias = Callable[[SourceRef, Facts, Recipe], Place | None]
+"""Return the place of a result that others may make as well, None where nothing is known of it."""
+
+
+_PLACES: Final = 4096
+"""Results whose names are remembered, so that a hit does without two digests."""
+
+
+@dataclass(frozen=True, slots=True)
+class Task:
+    """Hold what to do: ``make`` turns a source's bytes into the entry; ``media_type`` is of what is no image."""
+
+    source: SourceRef
+    recipe: Recipe
+    make: Callable[[bytes, Budget], Entry]
+    media_type: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """Hold what became of a task; without ``entry`` it is near now, or its client has it already."""
+
+    facts: Facts
+    place: Place
+    entry: Entry | None = None
+    origin: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Workshop:
+    """Hold what every task needs; ``holding`` bounds how many sources are in memory, being rendered or waiting."""
+
+    origin: Callable[[str], Bucket]
+    sources: Sources
+    stores: Stores
+    fetching: Lane
+    rendering: Lane
+    holding: Gate
+    locks: ProcessLocks
+    input_bytes: int
+    shared: Shared | None = None
+    places: Recent[tuple[Facts, Place]] = field(default_factory=lambda: Recent(_PLACES))
+
+    def place(self, task: Task, facts: Facts) -> Place:
+        """Return where the result for a source of these facts is kept."""
+        name = task.source, task.recipe.text
+        known = self.places.get(name)
+        if known is not None and known[0] is facts:
+            return known[1]
+        found = self.shared(task.source, facts, task.recipe) if self.shared else None
+        place = found or Place.of(task.recipe.identity(task.source, facts))
+        self.places.set(name, (facts, place))
+        return place
+
+    def make(self, task: Task, name: str, inspect: Inspect | None, watch: Stopwatch, budget: Budget) -> Outcome:
+        """Return the outcome of a task, made by this process or by another one; ``name`` (hex) is the task's."""
+        with self.locks.held(name, budget):
+            return _Making(self, task, inspect, watch, budget).run()
+
+
+class _Making:
+    """Hold what is found out on the way."""
+
+    def __init__(self, shop: Workshop, task: Task, inspect: Inspect | None, watch: Stopwatch, budget: Budget) -> None:
+        self._shop = shop
+        self._task = task
+        self._inspect = inspect
+        self._watch = watch
+        self._budget = budget
+        self._looked_for = ""
+        self._found: tuple[Entry, str] | None = None
+
+    def run(self) -> Outcome:
+        """Look where another process or machine may have put the result, else fetch the source and make it."""
+        facts = self._shop.sources.usable(self._task.source)
+        if facts is not None and self._is_kept(facts):
+            return self._outcome(facts)
+        with self._shop.holding.held(self._budget):
+            facts, data = self._fetched()
+            made = None if data is None else self._made(data)
+        if made is not None:
+            self._found = made, "render"
+            self._shop.stores.keep(self._shop.place(self._task, facts), made)
+        return self._outcome(facts)
+
+    def _outcome(self, facts: Facts) -> Outcome:
+        place = self._shop.place(self._task, facts)
+        entry, origin = self._found or (None, "")
+        if entry is not None and not isinstance(entry.body, bytes):  # every request opens a file of its own
+            entry.body.close()
+            entry = None
+        return Outcome(facts, place, entry, origin)
+
+    def _fetched(self) -> tuple[Facts, bytes | None]:
+        shop, task = self._shop, self._task
+
+        def work() -> tuple[Facts, bytes | None]:
+            fetched = fetch(
+                shop.origin(task.source.origin),
+                task.source,
+                limit=shop.input_bytes,
+                budget=self._budget,
+                is_wanted=self._is_wanted,
+            )
+            return fetched.facts, fetched.data
+
+        try:
+            return shop.fetching.run(work, self._budget, self._watch)
+        except (ObjectNotFound, AccessDenied) as error:
+            shop.sources.lose(task.source, error)
+            raise
+
+    def _is_wanted(self, facts: Facts) -> bool:
+        """Tell whether the source has to be read, now that its facts are known."""
+        self._shop.sources.learn(self._task.source, facts)
+        return not self._is_settled(facts) and not self._is_kept(facts)
+
+    def _is_settled(self, facts: Facts) -> bool:
+        """Tell whether this client needs no result; what forbids it one is raised where it is asked again."""
+        if self._inspect is None:
+            return False
+        try:
+            return self._inspect(facts, entity_tag(self._shop.place(self._task, facts).identity))
+        except S3ImgError:
+            return True
+
+    def _is_kept(self, facts: Facts) -> bool:
+        place = self._shop.place(self._task, facts)
+        if place.identity == self._looked_for:
+            return False
+        self._looked_for = place.identity
+        self._found = self._shop.stores.find(place.identity)
+        if self._found is None:
+            self._found = self._shop.stores.find_far(place, self._task.media_type, self._budget, self._watch)
+        return self._found is not None
+
+    def _made(self, data: bytes) -> Entry:
+        return self._shop.rendering.run(partial(self._task.make, data, self._budget), self._budget, self._watch)

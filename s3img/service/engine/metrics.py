@@ -1,0 +1,92 @@
+"""Counts and times for Prometheus; nothing at all without the extra, or when no one asked for them.
+
+With ``PROMETHEUS_MULTIPROC_DIR`` in the environment the counts of all processes that share the folder are added up.
+"""
+
+from __future__ import annotations
+
+import os
+from typing import TYPE_CHECKING, Final, Protocol
+
+from s3img.errors import ConfigError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
+    from s3img.service.engine.model import Timings
+
+_SECONDS: Final = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0)
+
+
+class Meter(Protocol):
+    """Take note of what the engine does."""
+
+    def answered(self, origin: str, timings: Timings) -> None:
+        """Count a result by where it came from, and the seconds of its steps."""
+
+    def failed(self, error: str) -> None:
+        """Count an error by the name of its class."""
+
+    def text(self) -> tuple[bytes, str]:
+        """Return Prometheus's text and its media type."""
+
+
+class NoMeter:
+    """Take note of nothing."""
+
+    def answered(self, origin: str, timings: Timings) -> None:
+        """Do nothing."""
+
+    def failed(self, error: str) -> None:
+        """Do nothing."""
+
+    def text(self) -> tuple[bytes, str]:
+        """Raise `ConfigError`: there is nothing to tell."""
+        raise ConfigError(["metrics: are off"])
+
+
+class PrometheusMeter:
+    """Count with prometheus_client; ``taken`` tells how many places of each lane are taken when somebody asks."""
+
+    def __init__(self, taken: Mapping[str, Callable[[], int]]) -> None:
+        try:
+            import prometheus_client as prometheus  # an extra
+        except ImportError as error:
+            raise ConfigError(["metrics: need an extra: pip install 's3img[prometheus]'"]) from error
+        self._registry = prometheus.CollectorRegistry()
+        counter = prometheus.Counter
+        self._results = counter("s3img_results", "Results by origin", ["origin"], registry=self._registry)
+        self._errors = counter("s3img_errors", "Errors by kind", ["error"], registry=self._registry)
+        self._steps = prometheus.Histogram(
+            "s3img_step_seconds", "Seconds of each step", ["step"], registry=self._registry, buckets=_SECONDS
+        )
+        places = prometheus.Gauge(
+            "s3img_places_taken",
+            "Work under way and waiting",
+            ["step"],
+            registry=self._registry,
+            multiprocess_mode="livesum",
+        )
+        self._places = {places.labels(step): count for step, count in taken.items()}
+
+    def answered(self, origin: str, timings: Timings) -> None:
+        """Count a result; one that the client had already has the origin ``client``."""
+        self._results.labels(origin or "client").inc()
+        for step, seconds in timings:
+            self._steps.labels(step).observe(seconds)
+
+    def failed(self, error: str) -> None:
+        """Count an error."""
+        self._errors.labels(error).inc()
+
+    def text(self) -> tuple[bytes, str]:
+        """Return the counts of this process, or of all that share ``PROMETHEUS_MULTIPROC_DIR``."""
+        from prometheus_client import CONTENT_TYPE_LATEST, CollectorRegistry, generate_latest, multiprocess
+
+        for gauge, count in self._places.items():
+            gauge.set(count())
+        registry = self._registry
+        if "PROMETHEUS_MULTIPROC_DIR" in os.environ:
+            registry = CollectorRegistry()
+            multiprocess.MultiProcessCollector(registry)  # type: ignore[no-untyped-call] # theirs has no types
+        return generate_latest(registry), CONTENT_TYPE_LATEST

@@ -1,0 +1,64 @@
+"""The service as WSGI servers start it: ``gunicorn 's3img.service:create_app()'``."""
+
+from __future__ import annotations
+
+import logging
+import os
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from s3img.errors import ConfigError
+from s3img.lock import LOCK_NAME, read_lock
+from s3img.service.app import TransformService
+from s3img.service.log import LOGGER
+from s3img.settings import load
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from s3img.config import Config
+
+INSECURE = "S3IMG_INSECURE"
+
+
+def create_app(environ: Mapping[str, str] | None = None) -> TransformService:
+    """Make the service that ``S3IMG_*`` variables, and the settings file they may name, describe.
+
+    A lock beside the settings file tells which renderings are in the bucket. Requests are logged to stderr unless
+    logging is set up already. Raise ConfigError for settings that can't be used, and for ``access = "open"`` without
+    ``S3IMG_INSECURE=1``; LockError.
+    """
+    environ = os.environ if environ is None else environ
+    config = load(environ=environ)
+    refuse_open(config, insecure=is_on(environ.get(INSECURE, "")))
+    log_to_stderr()
+    named = environ.get("S3IMG_CONFIG")
+    folder = Path(named).parent if named else Path()
+    return TransformService(config, lock=read_lock(folder / LOCK_NAME, missing_ok=True), environ=environ)
+
+
+def refuse_open(config: Config, *, insecure: bool) -> None:
+    """Raise ConfigError for a service that anybody may ask for anything, unless that is meant."""
+    accesses = {"access": config.access} if not config.endpoints else {}
+    accesses |= {f"endpoints.{name}.access": one.access or config.access for name, one in config.endpoints.items()}
+    opened = [place for place, access in accesses.items() if access == "open"]
+    if opened and not insecure:
+        raise ConfigError([f'{place}: "open" lets anybody ask for anything: {_ADVICE}' for place in opened])
+
+
+def is_on(value: str) -> bool:
+    """Read a variable that is on or off."""
+    return value.strip().lower() in {"1", "true", "yes", "on"}
+
+
+def log_to_stderr() -> None:
+    """Show the service's log where nothing else is set up to."""
+    if not LOGGER.hasHandlers():
+        handler = logging.StreamHandler(sys.stderr)
+        handler.setFormatter(logging.Formatter("%(message)s"))
+        LOGGER.addHandler(handler)
+        LOGGER.setLevel(logging.INFO)
+
+
+_ADVICE = f'choose "signed", "named" or "sizes"; for development, start with --insecure or {INSECURE}=1'

@@ -1,0 +1,90 @@
+"""Answers to what goes wrong: a stable code, a short text, and nothing of what is inside."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Final
+
+import msgspec
+from werkzeug.wrappers import Response
+
+from s3img import errors
+from s3img.service.caching import NO_STORE
+from s3img.service.negotiate import wants_json
+from s3img.service.ranges import OutOfRange
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+HEADER: Final = "S3img-Error"
+_OTHER: Final = re.compile(r"[^ -~]")
+_LONGEST: Final = 300
+
+
+@dataclass(frozen=True, slots=True)
+class Kind:
+    """Describe one kind of failure; without a ``message`` the error's own is shown, which speaks of the request."""
+
+    status: int
+    code: str
+    message: str = ""
+
+
+KINDS: Final[Mapping[type[Exception], Kind]] = {
+    errors.TransformError: Kind(400, "EINVAL"),
+    errors.RequestError: Kind(400, "EREQUEST"),
+    errors.SignatureExpired: Kind(410, "EEXPIRED"),
+    errors.SignatureError: Kind(403, "ESIGNATURE"),
+    errors.NotServed: Kind(404, "ENOENT"),
+    errors.ObjectNotFound: Kind(404, "ENOENT", "No origin has this picture."),
+    errors.AccessDenied: Kind(404, "EACCES", "An origin denies access to this key, which some do for missing ones."),
+    errors.MethodNotAllowed: Kind(405, "EMETHOD"),
+    errors.RequestTooLarge: Kind(413, "ELIMIT"),
+    errors.ImageTooLarge: Kind(413, "ELIMIT"),
+    errors.UnsupportedImage: Kind(415, "EFORMAT", "The source is not an image of a kind that is rendered."),
+    errors.RangeNotSatisfiable: Kind(416, "ERANGE", "The source has no such bytes."),
+    OutOfRange: Kind(416, "ERANGE"),
+    errors.ImageError: Kind(422, "EIMAGE", "The source is an image that is damaged or incomplete."),
+    errors.TooManyRequests: Kind(429, "ERATE"),
+    errors.ClientGone: Kind(499, "EGONE"),
+    errors.Unreachable: Kind(504, "ETIMEDOUT", "The origin does not answer."),
+    errors.CredentialsError: Kind(502, "EORIGIN", "The origin refuses the service's credentials."),
+    errors.BucketError: Kind(502, "EORIGIN", "The origin failed."),
+    errors.Busy: Kind(503, "EBUSY", "The service has too much to do at this moment."),
+    errors.DeadlineExceeded: Kind(504, "EDEADLINE", "The time for this request ended before its answer was ready."),
+}
+"""Answer to each kind of error, which stands for its subclasses as well unless they have their own."""
+
+_INTERNAL: Final = Kind(500, "EINTERNAL", "The service failed.")
+
+
+def kind_of(error: Exception) -> Kind:
+    """Return the kind of an error, by the nearest of its classes."""
+    return next((KINDS[cls] for cls in type(error).__mro__ if cls in KINDS), _INTERNAL)
+
+
+def respond(error: Exception, *, accept: str, request_id: str) -> Response:
+    """Answer with a short text, or JSON for a client that prefers it; nothing may keep it."""
+    kind = kind_of(error)
+    message = kind.message or _text(str(error))
+    if wants_json(accept):
+        facts = {"status": kind.status, "code": kind.code, "message": message, "request_id": request_id}
+        response = Response(msgspec.json.encode({"error": facts}), kind.status, mimetype="application/json")
+    else:
+        response = Response(f"{kind.code}: {message}\n", kind.status, mimetype="text/plain")
+    response.headers[HEADER] = f"{kind.code} - {message}"
+    response.headers["Cache-Control"] = NO_STORE
+    response.headers["Vary"] = "Accept"
+    if isinstance(error, errors.MethodNotAllowed):
+        response.headers["Allow"] = ", ".join(error.allowed)
+    if isinstance(error, OutOfRange):
+        response.headers["Content-Range"] = f"bytes */{error.size}"
+    if isinstance(error, errors.Busy | errors.TooManyRequests):
+        response.headers["Retry-After"] = str(error.retry_after)
+    return response
+
+
+def _text(message: str) -> str:
+    """Return one short line of ASCII: a message may repeat what the client sent."""
+    return _OTHER.sub("?", message)[:_LONGEST]

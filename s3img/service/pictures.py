@@ -1,0 +1,86 @@
+"""Answers to requests for renderings: found or made by the engine, told to the client as HTTP has it."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from werkzeug.wsgi import wrap_file
+
+from s3img.errors import AccessDenied, ObjectNotFound
+from s3img.geometry import NO_HINTS
+from s3img.service.caching import is_current
+from s3img.service.engine.model import Job, SourceRef
+from s3img.service.negotiate import HINTS, hints_of, is_negotiated, modern_formats, uses_hints
+from s3img.service.origins import first_of
+
+if TYPE_CHECKING:
+    from werkzeug.datastructures import Headers
+    from werkzeug.wrappers import Response
+
+    from s3img.service.engine.model import EngineProtocol, Facts, Result
+    from s3img.service.exchange import Exchange
+    from s3img.transform import Transform
+
+
+def picture(exchange: Exchange, engine: EngineProtocol, transform: Transform) -> Response:
+    """Answer with the rendering; with the default image's where the source is missing and there is one.
+
+    Raise what the engine raises, and SignatureError.
+    """
+    asked = exchange.asked
+    try:
+        return _rendering(exchange, engine, transform, asked.key)
+    except (ObjectNotFound, AccessDenied):
+        default = transform.output.default_image or exchange.route.default_image
+        if not default or default == asked.key:
+            raise
+        return _rendering(exchange, engine, transform, default, fallback=True)
+
+
+def _rendering(
+    exchange: Exchange, engine: EngineProtocol, transform: Transform, key: str, *, fallback: bool = False
+) -> Response:
+    is_hinted = exchange.config.service.client_hints and uses_hints(transform)
+    accept = modern_formats(exchange.headers.get("Accept", "")) if is_negotiated(transform) else None
+    hints = hints_of(exchange.headers) if is_hinted else NO_HINTS
+    version = "" if fallback else exchange.asked.version
+
+    def inspect(facts: Facts, etag: str) -> bool:
+        exchange.grant.check_source(facts)
+        return is_current(exchange.headers, etag, facts)
+
+    def ask(origin: str) -> tuple[SourceRef, Result]:
+        source = SourceRef(origin, key, version)
+        return source, engine.result(Job(source, transform, accept, hints), exchange.budget, inspect=inspect)
+
+    source, result = first_of(exchange.origins, ask)
+    response = exchange.response(source, result.facts, result.etag, fallback=fallback)
+    _vary(response.headers, negotiated=accept is not None, hinted=is_hinted)
+    if is_hinted:
+        response.headers["Content-DPR"] = f"{float(hints.dpr):.2f}".rstrip("0").rstrip(".")
+    if fallback:
+        response.headers["S3img-Fallback"] = "default-image"
+    return finish(exchange, source, result, response)
+
+
+def finish(exchange: Exchange, source: SourceRef, result: Result, response: Response) -> Response:
+    """Complete an answer: 304 without a body where the client's copy is current, else the result's bytes."""
+    exchange.time(response.headers, result.timings)
+    if result.unchanged:
+        return exchange.unchanged(response)
+    exchange.describe(response.headers, source, result.media_type, result.size)
+    response.direct_passthrough = True
+    response.call_on_close(result.close)
+    if exchange.is_get:
+        body = result.body
+        response.response = [body] if isinstance(body, bytes) else wrap_file(exchange.environ, body)
+    return response
+
+
+def _vary(headers: Headers, *, negotiated: bool, hinted: bool) -> None:
+    """Name the headers that this answer depends on, and no other: a cache keeps one copy for each of their values."""
+    names = [*(["Accept"] if negotiated else []), *([HINTS] if hinted else [])]
+    if names:
+        headers["Vary"] = ", ".join(names)
+    if hinted:
+        headers["Accept-CH"] = HINTS

@@ -1,0 +1,96 @@
+"""From a WSGI environment to a request that may be served, or to the reason why it may not."""
+
+from __future__ import annotations
+
+from functools import lru_cache
+from typing import TYPE_CHECKING
+
+from s3img.errors import ConfigError
+from s3img.service.access import Grant, Policy
+from s3img.service.exchange import Exchange
+from s3img.service.request import checked_key, parse
+from s3img.service.routing import Routes
+from s3img.signing import PARAMETER, Signer, canonical
+from s3img.transform import Transform
+
+if TYPE_CHECKING:
+    from wsgiref.types import WSGIEnvironment
+
+    from werkzeug.datastructures import EnvironHeaders
+
+    from s3img.config import Config
+    from s3img.service.engine.model import Budget
+    from s3img.service.request import Asked
+    from s3img.service.routing import Route
+    from s3img.service.target import Target
+    from s3img.signing import Verified
+
+_REMEMBERED = 2_048
+"""Addresses whose reading is not done again; each may have 8 kB."""
+
+
+class Reception:
+    """Read requests under one configuration; raise ConfigError for one that can't be served under."""
+
+    def __init__(self, config: Config) -> None:
+        self._config = config
+        self._routes = Routes(config)
+        self._policy = Policy(config)
+        self._signers = _signers(config, self._routes)
+        self._unsigned = lru_cache(_REMEMBERED)(_unsigned)
+        self._signed = lru_cache(_REMEMBERED)(self._read_signed)
+        self._transform = lru_cache(_REMEMBERED)(self._read_transform)
+
+    def receive(
+        self, environ: WSGIEnvironment, headers: EnvironHeaders, target: Target, budget: Budget, *, now: float
+    ) -> Exchange:
+        """Return what the request asks for, if it may; raise SignatureError, RequestError and TransformError."""
+        route, below = self._routes.find(environ, target)
+        asked, signed = self._read(route, below, now)
+        transform = None if asked.steps is None else self._transform(asked.steps)
+        return Exchange(
+            environ=environ,
+            headers=headers,
+            config=self._config,
+            route=route,
+            asked=asked,
+            transform=transform,
+            grant=self._policy.grant(asked, transform, route, signed),
+            budget=budget,
+            now=now,
+        )
+
+    def _read(self, route: Route, target: Target, now: float) -> tuple[Asked, Grant | None]:
+        """Return what is asked for, and what a signature grants; a wrong one is refused in every mode."""
+        if route.name not in self._signers or f"{PARAMETER}=" not in target.query:
+            return self._unsigned(str(target)), None
+        asked, verified = self._signed(route.name, str(target))
+        verified.check(now)
+        return asked, Grant(signed=True, expires=verified.expires)
+
+    def _read_signed(self, endpoint: str, target: str) -> tuple[Asked, Verified]:
+        verified = self._signers[endpoint].read(target)
+        return parse(verified.target), verified
+
+    def _read_transform(self, steps: str) -> Transform:
+        transform = Transform.parse(steps, presets=self._config.presets, limits=self._config.limits)
+        if transform.output.default_image:
+            checked_key(transform.output.default_image)
+        return transform
+
+
+def _unsigned(target: str) -> Asked:
+    return parse(canonical(target))
+
+
+def _signers(config: Config, routes: Routes) -> dict[str, Signer]:
+    """Make the signer of each endpoint: an address that is signed for one does not hold for another."""
+    if config.signing_keys:
+        return {route.name: Signer.of(config.signing_keys, audience=route.name) for route in routes}
+    needing = [route for route in routes if route.access == "signed"]
+    if needing:
+        place = f"endpoints.{needing[0].name}.access" if needing[0].name else "access"
+        raise ConfigError(
+            [f'signing_keys: {place} = "signed" needs it: set S3IMG_SIGNING_KEYS="ID:SECRET", or another access']
+        )
+    return {}

@@ -1,0 +1,80 @@
+"""The request target as the client sent it: WSGI's decoded path no longer tells ``%2F`` from a slash."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Final
+from urllib.parse import quote, unquote_to_bytes
+
+from s3img.errors import RequestTooLarge
+
+if TYPE_CHECKING:
+    from wsgiref.types import WSGIEnvironment
+
+_ABSOLUTE: Final = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*://[^/?#]*")
+_PLAIN: Final = re.compile(r"/[A-Za-z0-9/:@!$&'()*+,;=._~-]*")
+_SENDABLE: Final = "%/?:@!$&'()*+,;=[]-._~"
+MAX_TARGET: Final = 8_192
+"""Characters of an address that anything is done with."""
+
+_RAW_NAMES: Final = ("RAW_URI", "REQUEST_URI")
+
+
+@dataclass(frozen=True, slots=True)
+class Target:
+    """Hold path and query below the place where the service is mounted: ASCII, percent-encoded as received."""
+
+    path: str
+    query: str = ""
+
+    def __str__(self) -> str:
+        return f"{self.path}?{self.query}" if self.query else self.path
+
+    @classmethod
+    def of(cls, environ: WSGIEnvironment) -> Target:
+        """Read the target of a WSGI request.
+
+        The raw address is taken where the server tells it and it says the same as PEP 3333's variables, so that
+        middleware which moves or rewrites the path is heeded; else the decoded path is encoded again.
+        """
+        longest = max(len(environ.get(name, "")) for name in ("PATH_INFO", "QUERY_STRING", *_RAW_NAMES))
+        if longest > MAX_TARGET:
+            raise RequestTooLarge(f"The address is longer than {MAX_TARGET} characters.", limit="address")
+        query = _encoded(environ.get("QUERY_STRING", ""))
+        for name in _RAW_NAMES:
+            if (path := _below_mount(environ.get(name, ""), environ)) is not None:
+                return cls(path, query)
+        return cls(quote(_bytes(environ.get("PATH_INFO", "")), safe="/,:"), query)
+
+
+def _below_mount(raw: str, environ: WSGIEnvironment) -> str | None:
+    """Return the path of a raw address after ``SCRIPT_NAME``; None where the two don't fit."""
+    plain = raw.partition("?")[0]
+    if plain == environ.get("PATH_INFO") and not environ.get("SCRIPT_NAME") and _PLAIN.fullmatch(plain):
+        return plain  # most requests are of this kind
+    path = _encoded(_ABSOLUTE.sub("", raw, count=1).partition("?")[0])
+    mount = _likeness(_bytes(environ.get("SCRIPT_NAME", "")))
+    ends = (match.start() for match in re.finditer("/|$", path))
+    end = next((end for end in [0, *ends] if _likeness(unquote_to_bytes(path[:end])) == mount), None)
+    return path[end:] if end is not None and _is_same(path[end:], environ.get("PATH_INFO", "")) else None
+
+
+def _is_same(path: str, decoded: str) -> bool:
+    """Compare a raw path with a server's decoded one; servers squeeze slashes, mend UTF-8 or keep ``%2F``."""
+    ours, theirs = unquote_to_bytes(path), _bytes(decoded)
+    return _likeness(ours) in {_likeness(theirs), _likeness(unquote_to_bytes(theirs))}
+
+
+def _likeness(path: bytes) -> str:
+    return re.sub("/+", "/", path.decode("utf-8", "replace"))
+
+
+def _encoded(text: str) -> str:
+    """Percent-encode bytes that no address may hold, which some clients send as they are."""
+    return quote(_bytes(text), safe=_SENDABLE)
+
+
+def _bytes(text: str) -> bytes:
+    """Return the bytes behind a WSGI string, which is Latin-1 by PEP 3333."""
+    return text.encode("latin-1", "replace")

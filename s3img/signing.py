@@ -1,0 +1,189 @@
+"""Signed addresses: who made this address, and until when it holds.
+
+A signature is the last parameter of the query, ``sig=1.KEY.EXPIRES.MAC``: the version, the key's id, Unix seconds
+(0: never) and HMAC-SHA256 (RFC 2104) in base64url without padding (RFC 4648, section 5). It covers all three, the
+audience, the path and the rest of the query. One address may be percent-encoded in several ways; those that mean the
+same have one canonical form, which is what is signed.
+"""
+
+from __future__ import annotations
+
+import base64
+import hmac
+import re
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Final, Self
+from urllib.parse import quote, unquote_to_bytes
+
+from s3img.errors import ConfigError, SignatureError, SignatureExpired
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
+
+PARAMETER: Final = "sig"
+_VERSION: Final = "1"
+_NEVER: Final = "0"
+_NAME: Final = re.compile(r"[A-Za-z0-9_-]{1,32}")
+_SIGNATURE: Final = re.compile(r"1\.([A-Za-z0-9_-]{1,32})\.(0|[1-9][0-9]{0,11})\.([A-Za-z0-9_-]{43})")
+_TRANSFORM: Final = re.compile(r"tr(?::|%3A)")
+_ESCAPE: Final = re.compile(r"%([0-9A-Fa-f]{2})")
+_UNRESERVED: Final = frozenset("ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-._~")
+_SENDABLE: Final = "%/?:@!$&'()*+,;=[]-._~"
+_FORM: Final = 'write "ID:SECRET", several with a blank between them; an id has letters, digits, - and _'
+
+
+@dataclass(frozen=True, slots=True)
+class Verified:
+    """Describe an address whose signature holds: canonical, without the signature; ``expires`` 0 means never."""
+
+    target: str
+    key_id: str
+    expires: int = 0
+
+    def check(self, now: float) -> None:
+        """Raise SignatureExpired on or after the expiry, as RFC 7519 has it for tokens."""
+        if self.expires and now >= self.expires:
+            raise SignatureExpired("The address has expired.", fix="Ask its owner for a new one.")
+
+
+@dataclass(frozen=True, slots=True)
+class Signer:
+    """Sign addresses with the first key, accept those that any key signed; addresses of one audience only."""
+
+    keys: Mapping[str, bytes] = field(repr=False)
+    audience: str = ""
+
+    @classmethod
+    def of(cls, keys: Mapping[str, str] | str, *, audience: str = "") -> Self:
+        """Read keys as ``id:secret id2:secret2`` or as a mapping; raise ConfigError, which never repeats a secret.
+
+        ``audience`` names what the addresses are for, such as an endpoint of the service: one signed for another
+        audience does not hold.
+        """
+        pairs = list(_read(keys) if isinstance(keys, str) else keys.items())
+        ids = [key_id for key_id, _ in pairs]
+        if not pairs or not all(_NAME.fullmatch(key_id) and secret.strip() for key_id, secret in pairs):
+            raise ConfigError([f"signing_keys: a key needs an id and a secret: {_FORM}"])
+        if len(set(ids)) < len(ids):
+            raise ConfigError(["signing_keys: two keys have one id: give each its own"])
+        if audience and not _NAME.fullmatch(audience):
+            raise ConfigError([f"an audience has letters, digits, - and _, at most 32: {audience!r} does not"])
+        return cls({key_id: secret.encode() for key_id, secret in pairs}, audience)
+
+    def sign(self, path_and_query: str, *, expires: int | None = None) -> str:
+        """Return the address with its signature; ``expires`` in Unix seconds.
+
+        Characters that no address may hold are percent-encoded. Raise SignatureError for what can't be signed: a
+        path without its slash, an address that has a signature, an expiry that is no time.
+        """
+        target = _sendable(path_and_query)
+        path, query = _parts(target)
+        if not path.startswith("/"):
+            raise SignatureError("An address to sign begins with a slash.", fix="Leave out scheme and host.")
+        if any(_name(item) == PARAMETER for item in query):
+            raise SignatureError(
+                f"The address has a parameter {PARAMETER} already.", fix="Sign the address without it."
+            )
+        if expires is not None and not 0 < expires < 10**12:
+            raise SignatureError(f"{expires} is no time to expire at.", fix="Give Unix seconds.")
+        key_id, secret = next(iter(self.keys.items()))
+        until = _NEVER if expires is None else str(int(expires))
+        signature = f"{_VERSION}.{key_id}.{until}.{self._mac(secret, key_id, until, canonical(target))}"
+        return f"{path}?{'&'.join([*query, f'{PARAMETER}={signature}'])}"
+
+    def verify(self, raw_target: str, *, now: float) -> Verified:
+        """Check an address as it was received, still percent-encoded; ``now`` in Unix seconds.
+
+        Raise SignatureError for one that no known key signed, SignatureExpired from its expiry on.
+        """
+        verified = self.read(raw_target)
+        verified.check(now)
+        return verified
+
+    def read(self, raw_target: str) -> Verified:
+        """Check an address but not its expiry; raise SignatureError for one that no known key signed."""
+        path, query = _parts(raw_target)
+        last = query.pop() if query else ""
+        if not last.startswith(f"{PARAMETER}="):
+            raise SignatureError("The address is not signed.", fix="Ask its owner for a signed one.")
+        match = _SIGNATURE.fullmatch(last.removeprefix(f"{PARAMETER}="))
+        secret = self.keys.get(match[1]) if match else None
+        if match is None or secret is None:
+            raise _refused()
+        target = canonical("?".join([path, "&".join(query)]) if query else path)
+        if not hmac.compare_digest(match[3], self._mac(secret, match[1], match[2], target)):
+            raise _refused()
+        return Verified(target, match[1], int(match[2]))
+
+    def _mac(self, secret: bytes, key_id: str, until: str, target: str) -> str:
+        message = "\n".join(["s3img", _VERSION, self.audience, key_id, until, target])  # no part holds a line break
+        digest = hmac.digest(secret, message.encode(), "sha256")
+        return base64.urlsafe_b64encode(digest).rstrip(b"=").decode()
+
+
+def canonical(target: str) -> str:
+    """Return the one form of a percent-encoded path and query that all spellings of the same meaning share.
+
+    ``%2F`` in a segment, ``%26`` and ``%2B`` in a query stay apart from the characters, which have another meaning
+    there. Commas and colons may be encoded anywhere; in a transform that has a literal one, encoded ones belong to a
+    value and stay.
+    """
+    path, query = _parts(_ESCAPE.sub(_unreserved, _sendable(target)))
+    segments = [_segment(segment) for segment in path.split("/")]
+    items = [_item(item) for item in query]
+    return "/".join(segments) + ("?" + "&".join(items) if items else "")
+
+
+def _read(text: str) -> Iterator[tuple[str, str]]:
+    for word in text.split():
+        key_id, _, secret = word.partition(":")
+        yield key_id, secret
+
+
+def _parts(target: str) -> tuple[str, list[str]]:
+    path, _, query = target.partition("?")
+    return path, query.split("&") if query else []
+
+
+def _name(item: str) -> str:
+    return _text(item.partition("=")[0])
+
+
+def _unreserved(match: re.Match[str]) -> str:
+    """Decode what needs no encoding (RFC 3986, section 6.2.2.2), write the rest in upper case."""
+    character = chr(int(match[1], 16))
+    return character if character in _UNRESERVED else match[0].upper()
+
+
+def _segment(segment: str) -> str:
+    match = _TRANSFORM.match(segment)
+    return "tr:" + _steps(segment[match.end() :]) if match else _text(segment)
+
+
+def _item(item: str) -> str:
+    name, equals, value = item.partition("=")
+    write = _steps if name == "tr" else _text
+    return _text(name) + equals + "+".join(map(write, value.split("+")))
+
+
+def _steps(text: str) -> str:
+    """Write separators literally, as ``Transform.parse`` reads them."""
+    if "," not in text and ":" not in text:
+        return _text(text)
+    return "".join(part if part in {",", ":"} else _text(part, safe="") for part in re.split("([,:])", text))
+
+
+def _text(text: str, *, safe: str = ",:") -> str:
+    return quote(unquote_to_bytes(text), safe=safe)
+
+
+def _sendable(target: str) -> str:
+    """Percent-encode what no address may hold; names that are no UTF-8 keep their bytes."""
+    try:
+        return quote(target, safe=_SENDABLE, errors="surrogateescape")
+    except UnicodeEncodeError as error:
+        raise SignatureError("The address holds half a character.", fix="Percent-encode its bytes.") from error
+
+
+def _refused() -> SignatureError:
+    return SignatureError("The signature does not fit the address.", fix="Ask the address's owner for a new one.")

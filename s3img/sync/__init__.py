@@ -1,0 +1,21 @@
+"""Uploads: what has to be sent (`plan`, pure) and sending it (`run`, a bounded pool; failures are values).
+
+Keys are expected to change with their content, so an object that is there with its planned size is not sent again.
+"""
+
+from __future__ import annotations
+
+from s3img.sync.brake import SAME_FAILURES
+from s3img.sync.transfer import run, upload_one
+from s3img.sync.uploads import MARKER, SyncPlan, SyncResult, Upload, plan
+
+__all__ = [
+    "MARKER",
+    "SAME_FAILURES",
+    "SyncPlan",
+    "SyncResult",
+    "Upload",
+    "plan",
+    "run",
+    "upload_one",
+]

@@ -1,0 +1,193 @@
+"""Send what is planned: each object once, a bounded number at a time, on any executor."""
+
+from __future__ import annotations
+
+import time
+from concurrent.futures import BrokenExecutor, Future, wait
+from itertools import islice
+from queue import Empty, SimpleQueue
+from typing import TYPE_CHECKING
+
+from s3img.buckets.content import changed, unreadable
+from s3img.errors import BucketError, S3ImgError, Unreachable
+from s3img.sync.brake import Brake
+from s3img.sync.uploads import SyncResult
+from s3img.sync.workers import Workers
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Iterator, Mapping
+    from concurrent.futures import Executor
+
+    from s3img.buckets import Bucket
+    from s3img.sync.uploads import SyncPlan, Upload
+
+    _Outcome = Future[S3ImgError | None]
+
+PATIENCE = 600.0
+"""Seconds after which an upload is given up: more than all attempts of a request take until each has timed out."""
+
+_SLOWEST = 32_000
+"""Bytes a second that an upload may be as slow as, beyond `PATIENCE`."""
+
+
+def upload_one(bucket: Bucket, upload: Upload) -> S3ImgError | None:
+    """Send one object unless its file changed since it was planned; return the failure, if any.
+
+    The job of an executor: it and its arguments can be pickled, and a bucket is opened once in each process.
+    """
+    try:
+        _check_size(upload)
+        bucket.put(
+            upload.key,
+            upload.path,
+            media_type=upload.media_type,
+            cache_control=upload.cache_control,
+            metadata=upload.metadata,
+            sha256=upload.sha256,
+        )
+    except S3ImgError as error:
+        return error
+    return None
+
+
+def _check_size(upload: Upload) -> None:
+    try:
+        size = upload.path.stat().st_size
+    except OSError as error:
+        raise unreadable(str(upload.path), error) from error
+    if size != upload.size:
+        raise changed(str(upload.path))
+
+
+def run(
+    plan: SyncPlan,
+    bucket: Bucket,
+    *,
+    workers: int = 32,
+    progress: Callable[[Upload, S3ImgError | None], None] | None = None,
+    deadline: float | None = None,
+    patience: float = PATIENCE,
+    executor: Executor | None = None,
+) -> SyncResult:
+    """Send every upload of the plan once, at most ``workers`` at a time; a failure is part of the result.
+
+    ``progress`` is called in this thread for each upload as it ends. After ``deadline`` seconds, after `SAME_FAILURES`
+    of one cause that concerns every object, and on `KeyboardInterrupt` (raised again) nothing new is begun, and what
+    is under way is waited for: an upload for ``patience`` seconds at most, longer only as far as its size asks for.
+    ``executor`` (of processes or machines, too) is left open; by default threads do the work.
+    """
+    started = time.monotonic()
+    brake = Brake(bucket.name, float("inf") if deadline is None else started + deadline)
+    outcomes: dict[Upload, S3ImgError | None] = {}
+    workers = max(1, min(workers, len(plan.uploads)))
+    pool = executor or Workers(workers)
+    # A queue as long as the pool is wide: without one, workers wait until this thread gets the interpreter lock.
+    begun = _Begun(pool, bucket, room=2 * workers, patience=patience)
+    try:
+        for upload, failure in _outcomes(plan.uploads, begun, brake):
+            outcomes[upload] = failure
+            if progress:
+                progress(upload, failure)
+    finally:
+        begun.finish()
+        if isinstance(pool, Workers):
+            pool.close()
+    return _result(outcomes, time.monotonic() - started)
+
+
+def _outcomes(uploads: Iterable[Upload], begun: _Begun, brake: Brake) -> Iterator[tuple[Upload, S3ImgError | None]]:
+    """Yield each upload as it ends; memory does not grow with their number."""
+    waiting = iter(uploads)
+    while True:
+        begun.fill(() if brake.is_on() else waiting)
+        if not begun:
+            break
+        upload, future = begun.next_ended()
+        if future.cancelled():
+            yield upload, brake.not_tried(upload)
+        else:
+            failure = _failure(future)
+            brake.feel(failure)
+            yield upload, failure
+        if brake.is_on():
+            begun.cancel()
+    yield from ((upload, brake.not_tried(upload)) for upload in waiting)
+
+
+class _Begun:
+    """Hold the uploads that have been begun and not ended, ``room`` of them at most, each with its limit in time."""
+
+    def __init__(self, pool: Executor | Workers, bucket: Bucket, *, room: int, patience: float) -> None:
+        self._pool = pool
+        self._bucket = bucket
+        self._room = room
+        self._patience = patience
+        self._ended: SimpleQueue[_Outcome] = SimpleQueue()
+        self._limits: dict[_Outcome, tuple[Upload, float]] = {}
+
+    def __bool__(self) -> bool:
+        return bool(self._limits)
+
+    def fill(self, waiting: Iterable[Upload]) -> None:
+        """Begin as many more as there is room for."""
+        for upload in islice(waiting, self._room - len(self._limits)):
+            future = self._submitted(upload)
+            self._limits[future] = upload, time.monotonic() + self._patience + upload.size / _SLOWEST
+            future.add_done_callback(self._ended.put)
+
+    def _submitted(self, upload: Upload) -> _Outcome:
+        try:
+            return self._pool.submit(upload_one, self._bucket, upload)
+        except BrokenExecutor as error:
+            broken: _Outcome = Future()
+            broken.set_exception(error)
+            return broken
+
+    def next_ended(self) -> tuple[Upload, _Outcome]:
+        """Wait for the next one to end, or to be over its limit: the future that is returned then has failed."""
+        while True:
+            slowest = min(self._limits, key=lambda future: self._limits[future][1])
+            try:
+                future = self._ended.get(timeout=max(0.0, self._limits[slowest][1] - time.monotonic()))
+            except Empty:
+                upload, _ = self._limits.pop(slowest)
+                return upload, _given_up(self._bucket.name, upload)
+            if future in self._limits:  # not one that was given up before
+                return self._limits.pop(future)[0], future
+
+    def cancel(self) -> None:
+        """Take back those that no worker has taken yet."""
+        for future in [*self._limits]:
+            future.cancel()
+
+    def finish(self) -> None:
+        """Take back what can be, and let the rest end."""
+        self.cancel()
+        wait(self._limits, timeout=self._patience)
+
+
+def _given_up(bucket: str, upload: Upload) -> _Outcome:
+    message = f"{bucket}: {upload.key!r} was given up: the store does not finish its answer."
+    fix = "Check the store and the network. Run the command again: what is stored already is not sent twice."
+    outcome: _Outcome = Future()
+    outcome.set_result(
+        Unreachable(message, code="DeadlineExceeded", action="put", bucket=bucket, key=upload.key, fix=fix)
+    )
+    return outcome
+
+
+def _failure(future: _Outcome) -> S3ImgError | None:
+    error = future.exception()
+    if isinstance(error, BrokenExecutor):
+        return BucketError(f"A worker died: {error}", code="BrokenExecutor", fix="Look for what ended it: memory?")
+    return future.result()
+
+
+def _result(outcomes: Mapping[Upload, S3ImgError | None], seconds: float) -> SyncResult:
+    uploaded = [upload for upload, failure in outcomes.items() if failure is None]
+    return SyncResult(
+        uploaded=tuple(sorted(upload.key for upload in uploaded)),
+        failed=dict(sorted((upload.key, failure) for upload, failure in outcomes.items() if failure)),
+        bytes=sum(upload.size for upload in uploaded),
+        seconds=seconds,
+    )

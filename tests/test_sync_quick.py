@@ -1,0 +1,140 @@
+"""A second `s3img sync` answers at once, without settings or click, until anything that it depends on changes."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+import time
+from typing import TYPE_CHECKING
+
+import pytest
+from PIL import Image
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from pathlib import Path
+
+_RUN = """
+import sys
+from s3img.__main__ import main
+sys.argv = ["s3img", *sys.argv[1:]]
+try:
+    main()
+except SystemExit as ended:
+    assert not ended.code, ended.code
+print("click" in sys.modules)
+"""
+
+
+class Place:
+    """A folder with images and a bucket, in which a sync is settled."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self.environment = {
+            "S3IMG_BUCKET": (folder / "bucket").as_uri(),
+            "S3IMG_CACHE_DIR": str(folder / "cache"),
+            "XDG_CACHE_HOME": str(folder / "home"),
+        }
+        for name in ("a.png", "sub/b.png"):
+            (folder / "img" / name).parent.mkdir(parents=True, exist_ok=True)
+            Image.effect_noise((16, 16), 9).save(folder / "img" / name)
+        time.sleep(0.06)  # younger files prove nothing
+        self.sync()
+
+    def sync(self, *arguments: str) -> tuple[str, bool]:
+        """Return what a sync prints, and whether it was the real one."""
+        command = [sys.executable, "-c", _RUN, "sync", *(arguments or ["img"])]
+        environment = {**os.environ, **self.environment}
+        done = subprocess.run(command, cwd=self.folder, env=environment, capture_output=True, text=True, check=True)
+        text, was_real = done.stdout.strip().rsplit("\n", 1)
+        return text, was_real == "True"
+
+
+@pytest.fixture
+def place(tmp_path: Path) -> Place:
+    return Place(tmp_path)
+
+
+def test_a_second_sync_answers_at_once(place: Place) -> None:
+    text, was_real = place.sync()
+    assert was_real is False
+    assert "2 images" in text
+    assert "0 put (0 bytes), 2 present; s3img.lock unchanged." in text
+
+
+def test_the_answer_is_that_of_the_real_one(place: Place) -> None:
+    quick = place.sync()
+    for memo in (place.folder / "home" / "s3img" / "quick").iterdir():
+        memo.unlink()
+    assert place.sync() == (quick[0], True)
+
+
+def edited(place: Place) -> None:
+    path = place.folder / "img" / "a.png"
+    stat = path.stat()
+    data = bytearray(path.read_bytes())
+    data[-30] ^= 1
+    path.write_bytes(data)
+    os.utime(path, ns=(stat.st_atime_ns, stat.st_mtime_ns))  # the time of change tells, too
+
+
+def conflicting(place: Place) -> None:
+    with (place.folder / "s3img.lock").open("a") as lock:
+        lock.write("\n")
+
+
+CHANGES: dict[str, Callable[[Place], object]] = {
+    "an image edited, size and time kept": edited,
+    "an image touched": lambda place: (place.folder / "img" / "a.png").touch(),
+    "a new image": lambda place: Image.new("L", (8, 8)).save(place.folder / "img" / "sub" / "new.png"),
+    "an image removed": lambda place: (place.folder / "img" / "a.png").unlink(),
+    "a link": lambda place: (place.folder / "img" / "link.png").symlink_to("a.png"),
+    "the lock edited": conflicting,
+    "the lock removed": lambda place: (place.folder / "s3img.lock").unlink(),
+    "no state": lambda place: [path.unlink() for path in (place.folder / "cache" / "sync").glob("*.json")],
+    "new settings": lambda place: (place.folder / "s3img.toml").write_text("workers = 3\n"),
+    "other project settings": lambda place: (place.folder / "pyproject.toml").write_text("[tool.s3img]\nworkers = 3\n"),
+    "another environment": lambda place: place.environment.update(S3IMG_WORKERS="3"),
+    "other credentials": lambda place: place.environment.update(AWS_PROFILE="other"),
+}
+
+
+@pytest.mark.parametrize("change", CHANGES)
+def test_after_a_change_the_real_sync_runs(change: str, place: Place) -> None:
+    CHANGES[change](place)
+    assert place.sync()[1] is True
+
+
+@pytest.mark.parametrize("arguments", [["img", "--verify"], ["img", "--json"], ["img/sub"], ["img", "--dry-run"]])
+def test_another_command_line_is_another_question(arguments: list[str], place: Place) -> None:
+    assert place.sync(*arguments)[1] is True
+
+
+def test_a_listing_of_yesterday_is_not_believed(place: Place) -> None:
+    (memo,) = (place.folder / "home" / "s3img" / "quick").iterdir()
+    begin, end, rest = memo.read_bytes().split(b"\0", 2)
+    memo.write_bytes(b"\0".join([begin, b"%f" % (time.time() - 1), rest]))
+    assert (place.sync()[1], float(end) - float(begin)) == (True, 86_400)
+
+
+@pytest.mark.parametrize("data", [b"", b"\0\0\0\0\0\0", b"0\0" + b"9" * 20 + b"\0x\0/\0/\0/\0", bytes(range(100))])
+def test_a_damaged_memo_is_none(data: bytes, place: Place) -> None:
+    (memo,) = (place.folder / "home" / "s3img" / "quick").iterdir()
+    memo.write_bytes(data)
+    assert place.sync()[1] is True
+
+
+def test_a_sync_with_findings_is_never_quick(place: Place) -> None:
+    (place.folder / "img" / "broken.png").write_bytes(b"no image")
+    for _ in range(2):
+        done = subprocess.run(
+            [sys.executable, "-m", "s3img", "sync", "img"],
+            cwd=place.folder,
+            env={**os.environ, **place.environment},
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+        assert (done.returncode, "broken.png" in done.stderr + done.stdout) == (1, True)

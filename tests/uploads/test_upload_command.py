@@ -1,0 +1,63 @@
+from __future__ import annotations
+
+import io
+import json
+from typing import TYPE_CHECKING, Any
+
+import pytest
+from sites import photo
+
+from s3img.cli import main
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+
+@pytest.fixture
+def store(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "My [cat].jpg").write_bytes(photo(60, 40))
+    return tmp_path / "bucket"
+
+
+def run(store: Path, *arguments: str) -> int:
+    with pytest.raises(SystemExit) as ended:
+        main(["upload", *arguments, "--bucket", store.as_uri(), "--public-url", "https://img.example.com"])
+    return int(ended.value.code or 0)
+
+
+@pytest.mark.parametrize(
+    ("form", "expected"),
+    [
+        ("url", "https://img.example.com/u/My%20%5Bcat%5D.jpg"),
+        ("key", "u/My [cat].jpg"),
+        ("markdown", r"![My \[cat\]](https://img.example.com/u/My%20%5Bcat%5D.jpg)"),
+        ("html", '<img src="https://img.example.com/u/My%20%5Bcat%5D.jpg" width="60" height="40" alt="My [cat]">'),
+    ],
+)
+def test_upload_prints_where_it_is(store: Path, capsys: Any, form: str, expected: str) -> None:
+    assert run(store, "My [cat].jpg", "--template", "u/{{stem}}.{{ext}}", "--format", form) == 0
+    assert capsys.readouterr().out == f"{expected}\n"
+    assert (store / "u/My [cat].jpg").is_file()
+
+
+def test_upload_takes_standard_input(store: Path, capsys: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("sys.stdin", io.TextIOWrapper(io.BytesIO(photo(60, 40, format="PNG"))))
+    assert run(store, "-", "--json") == 0
+    saved = json.loads(capsys.readouterr().out)
+    assert (saved["media_type"], saved["width"]) == ("image/png", 60)
+    assert (store / saved["key"]).is_file()
+
+
+@pytest.mark.parametrize(
+    ("arguments", "code", "words"),
+    [
+        (("none.jpg",), 1, "none.jpg: can't be read"),
+        (("My [cat].jpg", "--template", "{{yaer}}"), 3, "did you mean {{year}}"),
+        (("My [cat].jpg", "--max-side", "-1"), 3, "max_side"),
+    ],
+)
+def test_upload_explains_what_is_wrong(store: Path, capsys: Any, arguments: Any, code: int, words: str) -> None:
+    assert run(store, *arguments) == code
+    assert words in capsys.readouterr().err
+    assert not [path for path in store.rglob("*") if path.is_file()]
