@@ -1,0 +1,56 @@
+"""``flask s3img …``: the commands of ``s3img``, with the app's settings, lock and static folders."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from flask.cli import AppGroup
+
+from flask_s3img.options import read
+from s3img import cli
+from s3img.cli.host import Host
+from s3img.errors import S3ImgError
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    import click
+    from flask import Flask
+
+    from flask_s3img.state import AppState
+    from s3img.config import Config
+
+_OWN_PROGRAM = frozenset({"demo", "init", "markdown", "publish"})
+"""Commands that have nothing to do with an app."""
+
+
+class _Group(AppGroup):
+    """Give the commands of ``s3img``, loaded when they are used, their exit codes and their errors."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        return [name for name in cli.group.list_commands(ctx) if name not in _OWN_PROGRAM]
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        return cli.group.get_command(ctx, cmd_name) if cmd_name not in _OWN_PROGRAM else None
+
+    def invoke(self, ctx: click.Context) -> Any:
+        """Run a command; what it returns is the exit code."""
+        try:
+            code = super().invoke(ctx)
+        except S3ImgError as error:
+            code = cli.explain(error)
+        ctx.exit(code or 0)
+
+
+def group_for(app: Flask, state: AppState, overrides: Mapping[str, Any]) -> click.Group:
+    """Return the group to add to ``app.cli``."""
+
+    def load(options: Mapping[str, Any], path: Path | None) -> Config:
+        return read(app, overrides, options=options, path=path).config
+
+    def folders() -> tuple[Path, ...]:
+        return tuple(folder for folder in map(Path, state.static_roots().values()) if folder.is_dir())
+
+    host = Host(load, state.options.lock, folders)
+    return _Group("s3img", help="Pictures in the app's bucket.", context_settings={"obj": host})

@@ -1,0 +1,164 @@
+"""The ``S3IMG_*`` keys of ``app.config``: those of ``s3img.toml`` in capitals, and a few about the app itself."""
+
+from __future__ import annotations
+
+import difflib
+from dataclasses import dataclass, field, fields
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal
+
+import msgspec
+
+from s3img.config import Config
+from s3img.errors import ConfigError
+from s3img.lock import LOCK_NAME
+from s3img.settings import Source, load
+from s3img.uploads import UploadPolicy, UploadTemplate
+from s3img.uploads.policy import DEFAULT_TEMPLATE
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from flask import Flask
+
+PREFIX = "S3IMG_"
+URL_PREFIX = "/_s3img"
+"""Where an app serves what belongs to s3img: the embedded store, and in debug mode the page about images."""
+
+_CREDENTIALS = frozenset({"ACCESS_KEY_ID", "SECRET_ACCESS_KEY", "SESSION_TOKEN"})
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AppOptions:
+    """Hold what concerns the app: each field is ``S3IMG_`` and its name in capitals in ``app.config``.
+
+    ``lock`` and ``config`` are paths, relative ones below ``app.root_path``; ``rewrite`` lets pages point at the bucket
+    by themselves; ``service`` is the path that the transform service is mounted at, "" for none; ``static`` maps
+    further URL prefixes to folders; ``uploads`` are fields of `s3img.uploads.UploadPolicy`.
+    """
+
+    config: str = ""
+    lock: str = ""
+    rewrite: bool = False
+    rewrite_options: dict[str, Any] = field(default_factory=dict)
+    upload_missing: Literal["off", "background"] = "off"
+    service: str = ""
+    static: dict[str, str] = field(default_factory=dict)
+    upload_template: str = DEFAULT_TEMPLATE
+    uploads: dict[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Options:
+    """Hold everything that was read for one app."""
+
+    app: AppOptions
+    config: Config
+    policy: UploadPolicy
+    lock: Path
+    embedded: Path | None
+    """The folder of the embedded store, None where a bucket is configured."""
+
+
+def read(
+    app: Flask, overrides: Mapping[str, Any], *, options: Mapping[str, Any] | None = None, path: Path | None = None
+) -> Options:
+    """Read an app's settings; raise ConfigError listing all problems in the words of ``app.config``.
+
+    ``options`` and ``path`` are those of a command line.
+    """
+    given = {name[len(PREFIX) :]: value for name, value in app.config.items() if name.startswith(PREFIX)}
+    given |= {name.upper(): value for name, value in overrides.items()}
+    own = {f.name.upper() for f in fields(AppOptions)}
+    problems: list[str] = []
+    own_options = _app_options({name.lower(): value for name, value in given.items() if name in own}, problems)
+    policy = _policy(own_options, problems)
+    core = {name: value for name, value in given.items() if name not in own}
+    file = path or (Path(app.root_path, own_options.config) if own_options.config else None)
+    config = _config(Source(_settings(core, problems), spell), file, Path(app.root_path), options or {}, problems)
+    if problems:
+        raise ConfigError(problems)
+    return _complete(app, own_options, config, policy)
+
+
+def _app_options(values: dict[str, Any], problems: list[str]) -> AppOptions:
+    good: dict[str, Any] = {}
+    for f in fields(AppOptions):
+        if f.name in values:
+            try:
+                good[f.name] = msgspec.convert(values[f.name], _TYPES[f.name])
+            except msgspec.ValidationError as error:
+                problems.append(f"{spell(f.name)}: {error}")
+    service = good.get("service", "")
+    if service and not (service.startswith("/") and service.strip("/")):
+        problems.append(f'{spell("service")}: {service!r} is no path: write "/img"')
+    return AppOptions(**good)
+
+
+_TYPES: dict[str, Any] = {
+    "config": str,
+    "lock": str,
+    "rewrite": bool,
+    "rewrite_options": dict[str, Any],
+    "upload_missing": Literal["off", "background"],
+    "service": str,
+    "static": dict[str, str],
+    "upload_template": str,
+    "uploads": dict[str, Any],
+}
+
+
+def _policy(options: AppOptions, problems: list[str]) -> UploadPolicy:
+    known = [f.name for f in fields(UploadPolicy)]
+    for name in set(options.uploads) - set(known):
+        near = difflib.get_close_matches(name, known, n=1)
+        hint = f"did you mean {near[0]!r}?" if near else f"known are {', '.join(known)}"
+        problems.append(f"{spell('uploads')}[{name!r}]: is unknown: {hint}")
+    values = {name: value for name, value in options.uploads.items() if name in known}
+    if "formats" in values:
+        values["formats"] = frozenset(values["formats"])
+    try:
+        UploadTemplate.parse(options.upload_template)
+    except ConfigError as error:
+        problems += [f"{spell('upload_template')}: {problem}" for problem in error.problems]
+    try:
+        return UploadPolicy(**values)
+    except ConfigError as error:
+        problems += [f"{spell('uploads')}: {problem}" for problem in error.problems]
+    except TypeError as error:
+        problems.append(f"{spell('uploads')}: {error}")
+    return UploadPolicy()
+
+
+def _settings(given: Mapping[str, Any], problems: list[str]) -> dict[str, Any]:
+    problems += [
+        f"{PREFIX}{name}: credentials are read from the environment only: set it there"
+        for name in sorted(_CREDENTIALS & given.keys())
+    ]
+    return {name.lower(): value for name, value in given.items() if name not in _CREDENTIALS}
+
+
+def _config(host: Source, path: Path | None, folder: Path, options: Mapping[str, Any], problems: list[str]) -> Config:
+    try:
+        return load(options=options, host=host, path=path, folder=folder)
+    except ConfigError as error:
+        problems += error.problems
+    return Config()
+
+
+def _complete(app: Flask, options: AppOptions, config: Config, policy: UploadPolicy) -> Options:
+    """Work out what follows from the settings: where the lock is, and the store of an app without a bucket."""
+    root = Path(app.root_path)
+    beside = (root / options.config).parent if options.config else root
+    lock = root / options.lock if options.lock else beside / LOCK_NAME
+    folder = Path(app.instance_path, "s3img") if not config.bucket else None
+    if folder is not None:
+        config = msgspec.structs.replace(config, bucket=folder.as_uri(), public_url=f"{URL_PREFIX}/store")
+    if options.service and not config.service_url:
+        config = msgspec.structs.replace(config, service_url=options.service.rstrip("/"))
+    return Options(options, config, policy, lock, folder)
+
+
+def spell(name: str) -> str:
+    """Return a setting's name as ``app.config`` has it."""
+    return f"{PREFIX}{name.upper()}"
