@@ -101,7 +101,7 @@ class Bench:
         return wall
 
     def publish(self, row: str, target: list[str], cache: Path, *, reading: float) -> None:
-        environ = {"S3IMG_CACHE_DIR": str(cache), "S3IMG_WIDTHS": "320", "S3IMG_FORMATS": "webp"}
+        environ = {"XDG_CACHE_HOME": str(cache), "S3IMG_WIDTHS": "320", "S3IMG_FORMATS": "webp"}
         environ |= {"AWS_ACCESS_KEY_ID": self.server.access_key, "AWS_SECRET_ACCESS_KEY": self.server.secret_key}
         wall, cpu, output = timed([*program(), "publish", str(self.site), "--json", *target], environ)
         self.rows[row].append((wall, cpu, wall / reading))

@@ -1,12 +1,13 @@
 """The transform service under gunicorn against ipx and thumbor, paired in one run, from one SeaweedFS.
 
-    python -m pip install -e . --group test        (Debian: apt-get install wrk nodejs npm)
+    python -m pip install -e . --group test 'gunicorn[fast]'        (Debian: apt-get install wrk nodejs npm)
     python benchmarks/service.py WORK_FOLDER --rounds 5 --seconds 10 --requests 100000
 
 ipx (npm) and thumbor (PyPI, an environment of its own) are installed into the folder once. Every service is up all the
 time; wrk asks one after the other, in rotating order, over four connections. A ratio is the median over the rounds of
 s3img / other in the same round. ``cpu`` is the CPU time per request of the service's processes, without the store's.
-Cold rows ask for every URL once; those for one core keep the service on the first and everything else on the second.
+An empty WSGI application shows gunicorn's own part of a 304. Cold rows ask for every URL once; those for one core keep
+the service on the first and everything else on the second.
 Prints the table of ``docs/benchmarks.md``.
 """
 
@@ -75,6 +76,19 @@ application = TransformService(
         service=ServiceSettings(results=os.environ["BENCH_RESULTS"], fresh=3600.0),
     )
 )
+"""
+_EMPTY = """
+HEADERS = {
+    "ETag": '"c2d2ddf1b5a173726b6e0deeb3ff67b1"',
+    "Cache-Control": "public, max-age=86400",
+    "X-Request-ID": "49251a07e2065058",
+    "X-Content-Type-Options": "nosniff",
+}
+
+
+def application(environ, start_response):
+    start_response("304 Not Modified", list(HEADERS.items()))
+    return []
 """
 _IPX = """
 import { createServer } from "node:http";
@@ -213,6 +227,7 @@ def install(folder: Path) -> None:
         subprocess.run(pip, check=True, timeout=600)
     (folder / "wrk.lua").write_text(_WRK)
     (folder / "bench_app.py").write_text(_APP)
+    (folder / "bench_empty.py").write_text(_EMPTY)
     (folder / "ipx_server.mjs").write_text(_IPX)
     (folder / "thumbor.conf").write_text(
         "LOADER = 'thumbor.loaders.http_loader'\nSTORAGE = 'thumbor.storages.no_storage'\n"
@@ -266,8 +281,10 @@ class Bench:
         """One core, one URL: s3img answers from its disk cache, ipx has none."""
         paths: dict[str, list[str]] = {}
         found: dict[str, list[Figures]] = {}
-        current: list[Figures] = []
+        current: dict[str, list[Figures]] = {"s3img": [], "an empty application": []}
         with ExitStack() as stack:
+            empty = self.empty()
+            stack.enter_context(empty.running(self.folder / "run" / "log", core=0))
             services = [self.s3img(workers=1), self.ipx()]
             for service in services:
                 stack.enter_context(service.running(self.folder / "run" / "log", core=0))
@@ -278,9 +295,10 @@ class Bench:
                 for service in services:
                     figures = self.wrk(service, paths[service.name], core=1)
                     found.setdefault(service.name, []).append(figures)
-                current.append(self.wrk(services[0], paths["s3img"][:1], core=1, header=tag))
+                for service in (services[0], empty):
+                    current[service.name].append(self.wrk(service, paths["s3img"][:1], core=1, header=tag))
         self.table("hot, one core (s3img: disk cache)", found)
-        self.table("304, one core", {"s3img": current})
+        self.table("304, one core", current)
 
     def same(self) -> None:
         """Ask for one cold URL twenty times at once and count what the store is asked for."""
@@ -348,8 +366,6 @@ class Bench:
     def s3img(self, *, workers: int, results: str = "none", endpoint: str = "") -> Service:
         (port,) = free_ports(1)
         cache = self.folder / "run" / f"cache-{port}"
-        command = [sys.executable, "-m", "gunicorn", "-w", str(workers), "-k", "gthread", "--threads", "4"]
-        command += ["-b", f"127.0.0.1:{port}", "--log-level", "error", "bench_app"]
         environ = {
             "BENCH_BUCKET": self.bucket.address,
             "BENCH_ENDPOINT": endpoint or self.server.endpoint_url,
@@ -360,7 +376,13 @@ class Bench:
             "MALLOC_ARENA_MAX": "2",
         }
         path = lambda name, w, h, q: f"/tr:w-{w},h-{h},f-webp,q-{q}/{name}"  # noqa: E731 - one of three alike
-        return Service("s3img", port, path, command, environ, self.folder)
+        return Service("s3img", port, path, gunicorn(port, workers, "bench_app"), environ, self.folder)
+
+    def empty(self) -> Service:
+        """Return what gunicorn itself costs."""
+        (port,) = free_ports(1)
+        path = lambda name, w, h, q: f"/{name}-{w}-{h}-{q}"  # noqa: E731 - one of four alike
+        return Service("an empty application", port, path, gunicorn(port, 1, "bench_empty"), {}, self.folder)
 
     def ipx(self, proxy: FaultProxy | None = None) -> Service:
         (port,) = free_ports(1)
@@ -379,6 +401,11 @@ class Bench:
 
     def _public(self, proxy: FaultProxy | None) -> str:
         return f"{proxy.endpoint_url}/{self.bucket.name}" if proxy else self.bucket.public_url
+
+
+def gunicorn(port: int, workers: int, app: str) -> list[str]:
+    command = [sys.executable, "-m", "gunicorn", "-w", str(workers), "-k", "gthread", "--threads", "4"]
+    return [*command, "-b", f"127.0.0.1:{port}", "--log-level", "error", app]
 
 
 class Counting:

@@ -12,6 +12,7 @@ from s3img.assets import OWN_FOLDER
 from s3img.cache import Cache
 from s3img.config import LOCK_NAME, Config
 from s3img.errors import ConfigError, CredentialsError
+from s3img.folder_sync import quick
 from s3img.publish.files import SiteFiles
 from s3img.publish.result import Problem, PublishResult
 
@@ -82,6 +83,18 @@ class Images:
             [Problem("", 0, 0, "no-credentials", _FALLBACK.format(self.config.bucket), "note")] if is_fallback else []
         )
         return publisher.run(dry_run=dry_run, notes=notes)
+
+    def remember_publish(
+        self, arguments: Sequence[str], site: StrPath, text: Callable[[PublishResult], str], *, lock: StrPath
+    ) -> None:
+        """Let the same command line of `s3img publish` answer at once for as long as nothing changes."""
+        root, cache = Path(site), Cache.at(self.config.cache_dir)
+
+        def settled() -> str:
+            files = SiteFiles(root, self.config, cache)
+            return text(self._nothing_to_do(files, dry_run=False)) if files.is_known else ""
+
+        quick.remember(arguments, settled, state=str(cache.state_path(root)), lock=str(lock), folders=[str(root)])
 
     def _originals(self, lock: StrPath | None, bucket: Bucket, files: SiteFiles, cache: Cache) -> Originals:
         from s3img.publish.originals import Originals

@@ -23,8 +23,15 @@ PER_UPLOAD = frozenset(
 )
 """Placeholders that only the key of an upload may use (`s3img.uploads`)."""
 
+EXTENSIONS = {
+    "image/jpeg": "jpg", "image/png": "png", "image/gif": "gif", "image/webp": "webp", "image/avif": "avif",
+    "image/svg+xml": "svg", "image/vnd.microsoft.icon": "ico", "image/bmp": "bmp", "image/tiff": "tif",
+}  # fmt: skip
+"""What the names of files of a type end in."""
+
 TOKEN = re.compile(r"\{\{\s*([^{}:]*?)\s*(?::\s*(\d+)\s*)?\}\}")
 UNSAFE = re.compile(r"[\x00-\x1f\x7f\\\ud800-\udfff]")
+_UNSLUG = re.compile(r"[^a-z0-9]+")
 _MAX_KEY = 1024  # bytes, S3's own limit
 _MAX_SEGMENT = 240  # bytes; file systems stop at 255
 _MIN_HASH = 8
@@ -38,6 +45,12 @@ class KeyFields(msgspec.Struct, frozen=True):
     ext: str
     width: int = 0
     height: int = 0
+
+    @classmethod
+    def of_original(cls, path: str, digest: str, media_type: str, width: int, height: int) -> Self:
+        """Describe a file's own bytes; the extension is that of what the bytes are."""
+        ext = EXTENSIONS.get(media_type) or posixpath.splitext(path)[1].lstrip(".").lower() or "bin"
+        return cls(path, digest, ext, width, height)
 
 
 class KeyTemplate(msgspec.Struct, frozen=True):
@@ -64,12 +77,25 @@ class KeyTemplate(msgspec.Struct, frozen=True):
 
 def fill(template: str, values: Mapping[str, str], *, name: str) -> str:
     """Put values into a checked template; raise ConfigError when the key for ``name`` is longer than S3 allows."""
-    text = TOKEN.sub(lambda m: values[m[1]][: int(m[2])] if m[2] else values[m[1]], template)
+    pieces, tail = _pieces(template)
+    text = "".join([front + values[name][:length] for front, name, length in pieces]) + tail
+    if len(text.encode()) <= _MAX_SEGMENT and "//" not in f"/{text}/":
+        return text  # nearly always
     segments = [segment for segment in text.split("/") if segment]
     key = "/".join(map(_shorten, segments))
     if len(key.encode()) > _MAX_KEY:
         raise ConfigError([f"the key for {name!r} is longer than {_MAX_KEY} bytes: shorten its folders"])
     return key
+
+
+@lru_cache(maxsize=64)
+def _pieces(template: str) -> tuple[tuple[tuple[str, str, int | None], ...], str]:
+    """Split a template into texts, each with the placeholder behind it and how much of that counts, and the rest."""
+    pieces, end = [], 0
+    for match in TOKEN.finditer(template):
+        pieces.append((template[end : match.start()], match[1], int(match[2]) if match[2] else None))
+        end = match.end()
+    return tuple(pieces), template[end:]
 
 
 def variant_digest(source_digest: str, transform: str, *, version: int = RENDER_VERSION) -> str:
@@ -95,7 +121,7 @@ def _names(path: str) -> dict[str, str]:
     """Return what follows from a path; all renderings of an image share it."""
     folder, filename = posixpath.split(UNSAFE.sub("-", path))
     stem = posixpath.splitext(filename)[0]
-    slug = re.sub(r"[^a-z0-9]+", "-", stem.lower()).strip("-") or "image"
+    slug = _UNSLUG.sub("-", stem.lower()).strip("-") or "image"
     return {"dir": folder, "stem": stem, "name": stem, "slug": slug, "filename": filename}
 
 

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import posixpath
 from dataclasses import dataclass, field
 from functools import lru_cache
 from typing import TYPE_CHECKING, Literal, cast
 
-from s3img.keys import KeyFields, KeyTemplate, variant_digest
+from s3img.keys import EXTENSIONS, KeyFields, KeyTemplate, variant_digest
 from s3img.transform import Transform
 
 if TYPE_CHECKING:
@@ -26,10 +25,6 @@ FORMATS = {"image/jpeg": "jpeg", "image/png": "png", "image/gif": "gif", "image/
 """The format a source is in, where it is one that browsers show and the renderer writes."""
 
 MEDIA_TYPES = {name: media_type for media_type, name in FORMATS.items()}
-_EXTENSIONS = {
-    "image/jpeg": "jpg", "image/png": "png", "image/gif": "gif", "image/webp": "webp", "image/avif": "avif",
-    "image/svg+xml": "svg", "image/vnd.microsoft.icon": "ico", "image/bmp": "bmp", "image/tiff": "tif",
-}  # fmt: skip
 _QUALITY_FORMATS = frozenset({"jpeg", "webp", "avif"})
 _LABEL_LENGTH = 60
 
@@ -58,8 +53,7 @@ class Variant:
 def original_key(asset: Asset, template: KeyTemplate) -> str:
     """Return the key of an asset's own bytes; its extension is that of what the bytes are."""
     facts = asset.facts
-    ext = _EXTENSIONS.get(facts.media_type) or posixpath.splitext(asset.path)[1].lstrip(".").lower() or "bin"
-    return template.key(KeyFields(asset.path, asset.digest, ext, facts.width, facts.height))
+    return template.key(KeyFields.of_original(asset.path, asset.digest, facts.media_type, facts.width, facts.height))
 
 
 @dataclass(frozen=True, slots=True)
@@ -161,7 +155,7 @@ def _rungs(
         transform, text, label = _transform(wish.transform, width, quality, name)
         w, h = _size(transform, source, config.limits)
         identity = variant_digest(asset.digest, text)
-        key = template.key(KeyFields(asset.path, identity, f"{label}.{_EXTENSIONS[MEDIA_TYPES[name]]}", w, h))
+        key = template.key(KeyFields(asset.path, identity, f"{label}.{EXTENSIONS[MEDIA_TYPES[name]]}", w, h))
         found.append(Variant(asset, transform, w, h, name, identity, key))
     return tuple(found)
 

@@ -104,6 +104,8 @@ class Signer:
         """Check an address but not its expiry; raise SignatureError for one that no known key signed."""
         path, query = _parts(raw_target)
         last = query.pop() if query else ""
+        if any(_name(item) == PARAMETER for item in query):
+            raise SignatureError("Something follows the signature.", fix=f"Leave {PARAMETER} the last parameter.")
         if not last.startswith(f"{PARAMETER}="):
             raise SignatureError("The address is not signed.", fix="Ask its owner for a signed one.")
         match = _SIGNATURE.fullmatch(last.removeprefix(f"{PARAMETER}="))

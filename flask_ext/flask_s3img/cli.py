@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from flask.cli import AppGroup
@@ -14,6 +13,7 @@ from s3img.errors import S3ImgError
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
+    from pathlib import Path
 
     import click
     from flask import Flask
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from flask_s3img.state import AppState
     from s3img.config import Config
 
-_OWN_PROGRAM = frozenset({"demo", "init", "markdown", "publish"})
+_OWN_PROGRAM = frozenset({"demo", "init", "markdown", "publish", "serve"})
 """Commands that have nothing to do with an app."""
 
 
@@ -33,6 +33,16 @@ class _Group(AppGroup):
 
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
         return cli.group.get_command(ctx, cmd_name) if cmd_name not in _OWN_PROGRAM else None
+
+    def resolve_command(
+        self, ctx: click.Context, args: list[str]
+    ) -> tuple[str | None, click.Command | None, list[str]]:
+        """Find a command; ``gc`` always keeps what the app's lock names, wherever it is run."""
+        name, command, rest = super().resolve_command(ctx, args)
+        host = ctx.find_object(Host)
+        if name == "gc" and host is not None and host.lock.exists():
+            rest = ["--keep", str(host.lock), *rest]
+        return name, command, rest
 
     def invoke(self, ctx: click.Context) -> Any:
         """Run a command; what it returns is the exit code."""
@@ -49,8 +59,6 @@ def group_for(app: Flask, state: AppState, overrides: Mapping[str, Any]) -> clic
     def load(options: Mapping[str, Any], path: Path | None) -> Config:
         return read(app, overrides, options=options, path=path).config
 
-    def folders() -> tuple[Path, ...]:
-        return tuple(folder for folder in map(Path, state.static_roots().values()) if folder.is_dir())
-
-    host = Host(load, state.options.lock, folders)
+    options = state.options
+    host = Host(load, options.lock, state.folders, template=options.app.upload_template, policy=options.policy)
     return _Group("s3img", help="Pictures in the app's bucket.", context_settings={"obj": host})

@@ -4,20 +4,22 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
+from urllib.parse import quote, unquote, urljoin
 
-from flask import current_app, render_template, request
+from flask import abort, render_template, request
 from werkzeug.test import EnvironBuilder, run_wsgi_app
 
-from flask_s3img.functions import name_in_lock
+from flask_s3img.options import URL_PREFIX
+from flask_s3img.state import current_state
 from s3img.errors import S3ImgError
 from s3img.keys import KeyTemplate
+from s3img.markup import PICTURE_CLASS
+from s3img.middleware.app import STYLE_PATH
 from s3img.rewrite import find_references
 from s3img.urls import object_url
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
-
-    from flask import Blueprint
+    from collections.abc import Iterable, Iterator
 
     from flask_s3img.state import AppState
     from s3img.catalog import Catalog
@@ -27,15 +29,21 @@ _KINDS = frozenset({"img src", "img srcset", "source srcset", "video poster", "c
 _MOST = 5_000_000
 """Bytes of a page that is read."""
 
+_PASSED = ("Cookie", "Authorization", "Accept-Language", "User-Agent")
+_WRAPPER = f'<picture class="{PICTURE_CLASS}'.encode()
+
 
 @dataclass(frozen=True, slots=True)
 class Row:
-    """Describe one image of a page: as it is written, and what is offered instead; bytes are 0 where not known."""
+    """Describe one image of a page: as it is written, and what is offered instead; bytes are 0 where not known.
+
+    ``shown`` is where it can be seen.
+    """
 
     url: str
     kind: str
+    shown: str = ""
     entry: LockEntry | None = None
-    public_url: str = ""
     offers: tuple[Offer, ...] = ()
 
     @property
@@ -54,44 +62,74 @@ class Offer:
     widest_bytes: int
 
 
-def add_to(blueprint: Blueprint) -> None:
-    """Add the page to the extension's routes."""
-    blueprint.template_folder = "templates"
-    blueprint.add_url_rule("/images", "images", _page)
-
-
-def _page() -> str:
+def page() -> str:
+    """Show the images of the page that the query names; there is no such page outside debug mode."""
+    if not current_state().debug:
+        abort(404)
     path = request.args.get("page", "/")
-    status, body = _fetch(path) if path.startswith("/") else ("400 BAD REQUEST", b"")
-    return render_template("flask_s3img/images.html", page=path, status=status, rows=list(_rows(body)))
+    is_page = path.startswith("/") and not path.startswith(("//", URL_PREFIX))
+    status, body = _fetch(path) if is_page else ("400 BAD REQUEST: name a page of this app", b"")
+    styled = STYLE_PATH.encode() in body or _WRAPPER not in body
+    rows = list(_rows(body, path))
+    return render_template("flask_s3img/images.html", page=path, status=status, rows=rows, styled=styled)
 
 
 def _fetch(path: str) -> tuple[str, bytes]:
     """Ask the app for one of its pages, as this browser would, before anything is rewritten."""
-    state: AppState = current_app.extensions["s3img"]
-    environ = EnvironBuilder(path=path, headers=[("Cookie", request.headers.get("Cookie", ""))]).get_environ()
-    environ["SCRIPT_NAME"] = request.root_path
-    content, status, headers = run_wsgi_app(state.plain_app, environ)
-    body = b"".join(content) if "html" in headers.get("Content-Type", "") else b""
-    return status, body[:_MOST]
+    headers = [(name, request.headers[name]) for name in _PASSED if name in request.headers]
+    builder = EnvironBuilder(path=path, base_url=request.root_url, headers=headers)
+    environ = builder.get_environ()
+    environ["REMOTE_ADDR"] = request.remote_addr or ""
+    content, status, answered = run_wsgi_app(current_state().plain_app, environ)
+    try:
+        return status, _start(content) if "html" in answered.get("Content-Type", "") else b""
+    finally:
+        getattr(content, "close", str)()  # not every iterable of WSGI can be closed
 
 
-def _rows(body: bytes) -> Iterator[Row]:
-    state: AppState = current_app.extensions["s3img"]
-    catalog = state.catalog(request.root_path)
+def _start(content: Iterable[bytes]) -> bytes:
+    body = bytearray()
+    for chunk in content:
+        body += chunk
+        if len(body) > _MOST:
+            break
+    return bytes(body[:_MOST])
+
+
+def _rows(body: bytes, path: str) -> Iterator[Row]:
+    state = current_state()
+    catalog = state.catalog(request.root_path.rstrip("/"))
     seen: set[tuple[str, str]] = set()
     for reference in find_references(body, "text/html"):
         if reference.kind in _KINDS and (reference.kind, reference.url) not in seen:
             seen.add((reference.kind, reference.url))
-            yield _row(reference.url, reference.kind, catalog, state)
+            yield _row(reference.url, path, reference.kind, catalog, state)
 
 
-def _row(url: str, kind: str, catalog: Catalog, state: AppState) -> Row:
-    name = name_in_lock(url, "", catalog)
+def _row(written: str, path: str, kind: str, catalog: Catalog, state: AppState) -> Row:
+    root = request.root_path.rstrip("/")
+    try:
+        url = urljoin(f"{request.host_url.rstrip('/')}{quote(root)}{path}", written)
+    except ValueError:  # an unclosed [ in the host
+        return Row(written, kind)
+    name = state.names.find(url, catalog.lock, root=root, host=request.host) or _by_address(url, catalog)
     if not name:
-        return Row(url, kind)
+        return Row(written, kind, shown=url)
     entry = catalog.entry(name)
-    return Row(url, kind, entry, catalog.url(name), tuple(_offers(entry, catalog, state)))
+    return Row(written, kind, catalog.url(name), entry, tuple(_offers(entry, catalog, state)))
+
+
+def _by_address(url: str, catalog: Catalog) -> str:
+    """Return the image whose original or rendering has this public address, as templates write it."""
+    base = urljoin(request.host_url, catalog.config.base_url)
+    key = unquote(url.removeprefix(base).lstrip("/"))
+    if not url.startswith(base):
+        return ""
+    template = KeyTemplate.parse(catalog.config.key_template)
+    owners = (
+        path for path, e in catalog.lock.entries.items() if key == e.key or key in e.variant_keys(template).values()
+    )
+    return next(owners, "")
 
 
 def _offers(entry: LockEntry, catalog: Catalog, state: AppState) -> Iterator[Offer]:

@@ -8,26 +8,28 @@ from flask import current_app
 
 from flask_s3img import functions, mounts
 from flask_s3img.cli import group_for
-from flask_s3img.options import read, spell
+from flask_s3img.options import read
 from flask_s3img.signals import image_uploaded
-from flask_s3img.state import AppState
+from flask_s3img.state import NAME, AppState, current_state
 from s3img.errors import ConfigError
 
 if TYPE_CHECKING:
     from flask import Flask
+    from markupsafe import Markup
     from werkzeug.datastructures import FileStorage
 
     from s3img import Images
+    from s3img.buckets import Bucket
+    from s3img.catalog import Catalog
     from s3img.uploads import Uploaded
-
-NAME = "s3img"
 
 
 class S3Img:
     """Give an app's templates pictures in its bucket, and its views a place to store uploads.
 
     One object serves any number of apps: ``S3Img(app)``, or ``S3Img()`` and `init_app` in a factory. ``overrides`` are
-    settings that win over ``app.config``: ``S3Img(rewrite=True)`` is ``S3IMG_REWRITE = True``.
+    settings that win over ``app.config``: ``S3Img(rewrite=True)`` is ``S3IMG_REWRITE = True``. All but `init_app` needs
+    an application context, and raises ConfigError where the current app has no s3img.
     """
 
     def __init__(self, app: Flask | None = None, **overrides: Any) -> None:
@@ -39,27 +41,41 @@ class S3Img:
         """Read the app's settings and add template functions, commands and mounts.
 
         Nothing is asked of the bucket. Raise ConfigError listing every problem of ``S3IMG_*``, and for an app that has
-        the extension already.
+        the extension already; the app is then as it was.
         """
         if NAME in app.extensions:
             raise ConfigError([f"{app.name}: has s3img already: call init_app or register once"])
         state = AppState(app, read(app, self._overrides))
-        app.extensions[NAME] = state
-        functions.add_to(app)
         mounts.add_to(app, state)
+        functions.add_to(app)
         app.cli.add_command(group_for(app, state, self._overrides))
+        app.extensions[NAME] = state
 
     @property
     def images(self) -> Images:
-        """Return the current app's `s3img.Images`."""
-        return _state().images
+        """Return the current app's `s3img.Images`, for what the command line does; name the lock where one is taken."""
+        return current_state().images
 
-    def url(self, name: str | None = None, transform: str = "", **options: Any) -> str:
+    @property
+    def catalog(self) -> Catalog:
+        """Return what the current app's lock says, as it is now; raise LockError."""
+        return current_state().catalog()
+
+    @property
+    def bucket(self) -> Bucket:
+        """Return the current app's bucket, opened once; raise ConfigError and CredentialsError."""
+        return current_state().bucket()
+
+    def url(self, name: str | Any | None = None, transform: str = "", **options: Any) -> str:
         """Return an image's URL: ``url("cat.jpg", "w-300")``, ``url("cat.jpg", w=300)``, ``url(key=photo.key)``.
 
         The same as ``s3img_url`` in templates.
         """
         return functions.s3img_url(name, transform, **options)
+
+    def picture(self, name: str, *, alt: str, **options: Any) -> Markup:
+        """Return a ``<picture>``, as ``s3img_picture`` in templates does."""
+        return functions.s3img_picture(name, alt=alt, **options)
 
     def save(self, file: FileStorage, *, template: str | None = None, folder: str = "", **policy: Any) -> Uploaded:
         """Check, clean and store an uploaded picture; nothing is stored on failure.
@@ -68,30 +84,25 @@ class S3Img:
         ``S3IMG_UPLOADS`` say; ``folder`` fills ``{{dir}}``. Sends `image_uploaded`. Raise S3ImgError: its ``status`` is
         the one to answer with.
         """
-        state = _state()
-        uploader = state.uploader(template, policy)
+        uploader = current_state().uploader(template, policy)
         uploaded = uploader.save(file.stream, filename=file.filename or "", folder=folder)
         image_uploaded.send(current_app._get_current_object(), uploaded=uploaded)  # type: ignore[attr-defined]
         return uploaded
 
     def check(self, file: FileStorage, **policy: Any) -> None:
         """Raise what `save` would raise for the first bytes of a file, which is left as it was."""
-        start = file.stream.tell()
-        try:
-            _state().uploader(None, policy).check(file.stream, filename=file.filename or "")
-        finally:
-            file.stream.seek(start)
+        check_upload(file, policy)
+
+
+def check_upload(file: FileStorage, policy: dict[str, Any]) -> None:
+    """Raise what `S3Img.save` would raise for the first bytes of a file, which is left as it was."""
+    start = file.stream.tell()
+    try:
+        current_state().uploader(None, policy).check(file.stream, filename=file.filename or "")
+    finally:
+        file.stream.seek(start)
 
 
 def register(app: Flask, **overrides: Any) -> S3Img:
     """Add s3img to an app in one line, for the ``register_extensions(app)`` of app factories."""
     return S3Img(app, **overrides)
-
-
-def _state() -> AppState:
-    state = current_app.extensions.get(NAME)
-    if not isinstance(state, AppState):
-        raise ConfigError(
-            [f"{current_app.name}: has no s3img: call S3Img().init_app(app); settings begin with {spell('')}"]
-        )
-    return state

@@ -1,20 +1,31 @@
-"""What an app serves for s3img: its embedded store, the transform service, and pages that are rewritten."""
+"""What an app serves for s3img: its embedded store, a style sheet, the transform service, and rewritten pages."""
 
 from __future__ import annotations
 
+import mimetypes
+import threading
 from typing import TYPE_CHECKING
 
-from flask import Blueprint, abort, current_app, request, send_from_directory
+import msgspec
+from flask import Blueprint, Response, abort, current_app, request, send_from_directory
+from werkzeug.test import run_wsgi_app
 
 from flask_s3img import debug
-from flask_s3img.options import URL_PREFIX
+from flask_s3img.options import URL_PREFIX, spell
+from flask_s3img.state import current_state
 from s3img.buckets import IMMUTABLE
+from s3img.errors import ConfigError
+from s3img.imaging import MEDIA_TYPES, SUFFIXES
+from s3img.markup import STYLE_SHEET
+from s3img.middleware import RewriteMiddleware
+from s3img.middleware.app import STYLE_PATH
+from s3img.service import TransformService
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
     from typing import Any
 
-    from flask import Flask, Response
+    from flask import Flask
     from werkzeug.wrappers import Response as AnyResponse
 
     from flask_s3img.state import AppState
@@ -22,27 +33,42 @@ if TYPE_CHECKING:
 METHODS = ("GET", "HEAD", "OPTIONS", "POST", "PUT", "PATCH", "DELETE")
 """All: the service itself says which it answers."""
 
+_TYPES = {f".{SUFFIXES.get(name, name)}": media_type for name, media_type in MEDIA_TYPES.items()}
+
 
 def add_to(app: Flask, state: AppState) -> None:
-    """Add routes and the middleware that the settings ask for."""
-    blueprint = Blueprint("s3img", __name__, url_prefix=URL_PREFIX)
+    """Add routes and the middleware that the settings ask for; raise ConfigError before anything is added."""
+    path = state.options.app.service.rstrip("/")
+    service = _service(state) if path else None
+    hosts: dict[str, Any] = {"host": "<s3img_host>"} if app.url_map.host_matching else {}
+    blueprint = Blueprint("s3img", __name__, url_prefix=URL_PREFIX, template_folder="templates")
+    blueprint.add_url_rule(STYLE_PATH.removeprefix(URL_PREFIX), "own", _own, **hosts)
+    blueprint.add_url_rule("/<any(images):page>", "own", _own, **hosts)  # one endpoint: Frozen-Flask takes the first
     if state.options.embedded is not None:
-        blueprint.add_url_rule("/store/<path:key>", "store", _store)
-    if state.debug:
-        debug.add_to(blueprint)
+        blueprint.add_url_rule("/store/<path:key>", "store", _store, merge_slashes=False, **hosts)
     app.register_blueprint(blueprint)
-    if path := state.options.app.service.rstrip("/"):
-        _mount_service(app, state, path)
+    if service is not None:
+        _mount(app, service, path, hosts)
     if state.options.app.rewrite:
         app.wsgi_app = _Rewritten(app, state)  # type: ignore[method-assign]  # Flask's documented way
 
 
-def _store(key: str) -> Response:
+def _own(page: str = "", s3img_host: str = "") -> AnyResponse | str:  # noqa: ARG001 - of apps that route by host
+    """Serve the style sheet, and the page about images."""
+    if page:
+        return debug.page()
+    response = Response(STYLE_SHEET, mimetype="text/css", headers={"Cache-Control": IMMUTABLE})
+    response.add_etag()
+    return response.make_conditional(request)
+
+
+def _store(key: str, s3img_host: str = "") -> Response:  # noqa: ARG001 - of apps that route by host
     """Serve an object of the embedded store; its name changes with its bytes."""
-    folder = current_app.extensions["s3img"].options.embedded
-    if any(part.startswith(".") for part in key.split("/")):
+    folder = current_state().options.embedded
+    if folder is None or any(part.startswith(".") for part in key.split("/")):
         abort(404)
-    response = send_from_directory(folder, key)
+    media_type = _TYPES.get(f".{key.rpartition('.')[2]}") or mimetypes.guess_type(key)[0]
+    response = send_from_directory(folder, key, mimetype=media_type)
     response.headers["Cache-Control"] = IMMUTABLE
     response.headers["X-Content-Type-Options"] = "nosniff"
     response.headers["Content-Security-Policy"] = (
@@ -51,44 +77,69 @@ def _store(key: str) -> Response:
     return response
 
 
-def _mount_service(app: Flask, state: AppState, path: str) -> None:
+def _service(state: AppState) -> TransformService:
+    try:
+        return TransformService(state.config)
+    except ConfigError as error:
+        problems = [
+            f"{spell(name)}: {text}" for name, _, text in (problem.partition(": ") for problem in error.problems)
+        ]
+        if not state.config.signing_keys:
+            problems.append(
+                f"{spell('service')}: set SECRET_KEY before init_app, and addresses are signed with a key of it"
+            )
+        raise ConfigError(problems) from None
+
+
+def _mount(app: Flask, service: TransformService, path: str, hosts: dict[str, Any]) -> None:
     """Answer below a path with the transform service, after the app's own ``before_request`` functions."""
-    from s3img.service import TransformService
 
-    service = TransformService(state.config)
+    def view(rest: str, s3img_host: str = "") -> Response:  # noqa: ARG001 - the service reads the request itself
+        environ = _below(request.environ, path)
+        body, status, headers = run_wsgi_app(service, environ)
+        is_typed = "Content-Type" in headers
+        response = current_app.response_class(body, status, headers, direct_passthrough=True)
+        if not is_typed:  # Werkzeug has added one
+            del response.headers["Content-Type"]
+        return response
 
-    def view(rest: str = "") -> AnyResponse:  # noqa: ARG001 - the service reads the request itself
-        environ = request.environ.copy()
-        length = len(path)
-        environ["SCRIPT_NAME"] = environ.get("SCRIPT_NAME", "") + path
-        environ["PATH_INFO"] = environ["PATH_INFO"][length:]
-        return current_app.response_class.from_app(service, environ)
-
-    options: dict[str, Any] = {"methods": METHODS, "merge_slashes": False, "provide_automatic_options": False}
-    app.add_url_rule(f"{path}/", "s3img.service", view, **options)
+    options: dict[str, Any] = {"methods": METHODS, "merge_slashes": False, "provide_automatic_options": False, **hosts}
     app.add_url_rule(f"{path}/<path:rest>", "s3img.service", view, **options)
+
+
+def _below(environ: dict[str, Any], path: str) -> dict[str, Any]:
+    """Return what WSGI tells an app that is mounted at a path.
+
+    ``SCRIPT_NAME`` is the one that the server knows, without what ProxyFix put before it, because the raw address that
+    tells ``%2F`` from a slash is the server's too.
+    """
+    mount = environ.get("werkzeug.proxy_fix.orig", environ).get("SCRIPT_NAME", "")
+    return {**environ, "SCRIPT_NAME": mount + path, "PATH_INFO": environ["PATH_INFO"][len(path) :]}
 
 
 class _Rewritten:
     """Rewrite an app's pages; the middleware is made with the first request, when all blueprints are known."""
 
     def __init__(self, app: Flask, state: AppState) -> None:
-        self._app = app
         self._inner = app.wsgi_app
         self._state = state
-        self._outer: Callable[..., Iterable[bytes]] | None = None
+        self._outer: RewriteMiddleware | None = None
+        self._making = threading.Lock()
 
     def __call__(self, environ: dict[str, Any], start_response: Callable[..., Any]) -> Iterable[bytes]:
         if self._outer is None:
-            self._outer = self._make()
+            with self._making:
+                self._outer = self._outer or self._make()
         return self._outer(environ, start_response)
 
-    def _make(self) -> Callable[..., Iterable[bytes]]:
-        from s3img.middleware import RewriteMiddleware
-
-        base = self._state.options.lock.parent
-        static = {prefix: self._state.lock_path(folder, "") for prefix, folder in self._state.static_roots().items()}
-        options = {"upload_missing": self._state.options.app.upload_missing, **self._state.options.app.rewrite_options}
+    def _make(self) -> RewriteMiddleware:
+        options = self._state.options
+        folders = [folder for folder in self._state.names.folders if folder.prefix and not folder.host]
         return RewriteMiddleware(
-            self._inner, self._state.images, static=static, lock=base / self._state.options.lock, **options
+            self._inner,
+            self._state.images,
+            static={folder.prefix: folder.inside for folder in folders if folder.inside is not None},
+            lock=options.lock,
+            upload_missing=options.app.upload_missing,
+            **msgspec.structs.asdict(options.app.rewrite_options),
         )

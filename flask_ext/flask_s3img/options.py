@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import difflib
+import re
 from dataclasses import dataclass, field, fields
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
@@ -25,7 +26,21 @@ PREFIX = "S3IMG_"
 URL_PREFIX = "/_s3img"
 """Where an app serves what belongs to s3img: the embedded store, and in debug mode the page about images."""
 
+_SERVICE_PATH = re.compile(r"(/[A-Za-z0-9_~-][A-Za-z0-9._~-]*)+/?")
 _CREDENTIALS = frozenset({"ACCESS_KEY_ID", "SECRET_ACCESS_KEY", "SESSION_TOKEN"})
+
+
+class RewriteOptions(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """Hold what `s3img.middleware.RewriteMiddleware` may be told, with its defaults."""
+
+    css: bool = False
+    feeds: bool = False
+    encodings: Literal["recode", "skip"] = "recode"
+    csp_host: bool = False
+    max_bytes: int = 2_000_000
+    cache_bytes: int = 32_000_000
+    queue_size: int = 1_000
+    style_sheet: bool = True
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -40,7 +55,7 @@ class AppOptions:
     config: str = ""
     lock: str = ""
     rewrite: bool = False
-    rewrite_options: dict[str, Any] = field(default_factory=dict)
+    rewrite_options: RewriteOptions = field(default_factory=RewriteOptions)
     upload_missing: Literal["off", "background"] = "off"
     service: str = ""
     static: dict[str, str] = field(default_factory=dict)
@@ -90,8 +105,8 @@ def _app_options(values: dict[str, Any], problems: list[str]) -> AppOptions:
             except msgspec.ValidationError as error:
                 problems.append(f"{spell(f.name)}: {error}")
     service = good.get("service", "")
-    if service and not (service.startswith("/") and service.strip("/")):
-        problems.append(f'{spell("service")}: {service!r} is no path: write "/img"')
+    if service and not _SERVICE_PATH.fullmatch(service):
+        problems.append(f'{spell("service")}: {service!r} is no path of letters, digits, ., _, ~ and -: write "/img"')
     return AppOptions(**good)
 
 
@@ -99,7 +114,7 @@ _TYPES: dict[str, Any] = {
     "config": str,
     "lock": str,
     "rewrite": bool,
-    "rewrite_options": dict[str, Any],
+    "rewrite_options": RewriteOptions,
     "upload_missing": Literal["off", "background"],
     "service": str,
     "static": dict[str, str],
@@ -110,13 +125,11 @@ _TYPES: dict[str, Any] = {
 
 def _policy(options: AppOptions, problems: list[str]) -> UploadPolicy:
     known = [f.name for f in fields(UploadPolicy)]
-    for name in set(options.uploads) - set(known):
+    for name in sorted(set(options.uploads) - set(known)):
         near = difflib.get_close_matches(name, known, n=1)
         hint = f"did you mean {near[0]!r}?" if near else f"known are {', '.join(known)}"
         problems.append(f"{spell('uploads')}[{name!r}]: is unknown: {hint}")
     values = {name: value for name, value in options.uploads.items() if name in known}
-    if "formats" in values:
-        values["formats"] = frozenset(values["formats"])
     try:
         UploadTemplate.parse(options.upload_template)
     except ConfigError as error:

@@ -5,21 +5,26 @@ from __future__ import annotations
 import hashlib
 import hmac
 import logging
-import posixpath
 import threading
 from dataclasses import replace
 from functools import lru_cache
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
+from urllib.parse import quote
 
 import msgspec
+from flask import current_app
 
+from flask_s3img.names import Names
+from flask_s3img.options import spell
 from s3img import Images
-from s3img.catalog import Catalog, CatalogFile
+from s3img.catalog import CatalogFile
 from s3img.errors import ConfigError
 from s3img.uploads import Uploader
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
     from flask import Flask
 
     from flask_s3img.options import Options
@@ -27,54 +32,42 @@ if TYPE_CHECKING:
     from s3img.catalog import Catalog
     from s3img.config import Config
 
+NAME = "s3img"
 log = logging.getLogger("flask_s3img")
+
+_WARNINGS = 10_000
+"""Names that are warned of: some come from what visitors write."""
 
 
 class AppState:
-    """Hold an app's settings, its lock (read again when the file changes) and its bucket."""
+    """Hold an app's settings, its lock (read again when the file changes) and its bucket; safe for threads."""
 
     def __init__(self, app: Flask, options: Options) -> None:
         self.options = options
-        self.config = _with_signing_key(app, options.config)
+        self.config = _with_signing_keys(app, options.config)
         self.images = Images(self.config)
-        self.debug = app.debug
+        self.names = Names(app, options.lock.parent, options.app.static)
         self.plain_app = app.wsgi_app  # before pages are rewritten
-        self.warned: set[str] = set()
         self._app = app
+        self._warned: set[str] = set()
         self._threads = threading.Lock()
         self._bucket: Bucket | None = None
-        self._prefix_in_lock = lru_cache(maxsize=256)(self._find_prefix)
         self._catalog_file = lru_cache(maxsize=8)(self._open_catalog)
 
-    def catalog(self, script_root: str = "") -> Catalog:
-        """Return the app's images; ``script_root`` is the path that the app is mounted at. Raise LockError."""
-        return self._catalog_file(script_root).current()
+    @property
+    def debug(self) -> bool:
+        """Tell whether the app is in debug mode, which ``app.run(debug=True)`` says only after `init_app`."""
+        return self._app.debug
 
-    def static_roots(self) -> dict[str, str]:
-        """Return the folder of each URL prefix under which the app serves files as they are."""
-        app = self._app
-        found = {}
-        if app.static_folder and app.static_url_path is not None:
-            found[_prefix(app.static_url_path)] = app.static_folder
-        for blueprint in app.blueprints.values():
-            if blueprint.static_folder and blueprint.static_url_path is not None:
-                found[_prefix(f"{blueprint.url_prefix or ''}/{blueprint.static_url_path}")] = blueprint.static_folder
-        extra = {_prefix(url): str(Path(app.root_path, folder)) for url, folder in self.options.app.static.items()}
-        return found | extra
+    def catalog(self, root: str = "") -> Catalog:
+        """Return the app's images; ``root`` is the path that the app is mounted at. Raise LockError."""
+        return self._catalog_file(root).current()
 
-    def lock_path(self, folder: str | None, name: str) -> str:
-        """Return the path in the lock of a file in a static folder, "" for one that can't be in it."""
-        prefix = self._prefix_in_lock(folder) if folder is not None else None
-        if prefix is None:
-            return ""
-        path = posixpath.normpath(posixpath.join(prefix, name))
-        return path if not path.startswith(("../", "/")) and path not in {".", ".."} else ""
-
-    def _find_prefix(self, folder: str) -> str | None:
-        try:
-            return Path(folder).resolve().relative_to(self.options.lock.parent.resolve()).as_posix()
-        except ValueError:  # a folder elsewhere, which no line of this lock can name
-            return None
+    def folders(self) -> tuple[Path, ...]:
+        """Return the folders that a sync takes: the app's own and its blueprints', not those of installed packages."""
+        own = (folder for folder in self.names.folders if folder.inside is not None or not folder.owner)
+        found = (folder.folder for folder in own if "site-packages" not in folder.folder.parts)
+        return tuple(dict.fromkeys(folder for folder in found if folder.is_dir()))
 
     def bucket(self) -> Bucket:
         """Return the app's bucket, opened once; raise ConfigError and CredentialsError."""
@@ -95,34 +88,47 @@ class AppState:
             self.bucket(), self.config, template=template or self.options.app.upload_template, policy=merged
         )
 
-    def warn_once(self, name: str, message: str) -> None:
-        """Log a warning about a name, the first time only."""
-        if name not in self.warned and len(self.warned) < 10_000:
-            self.warned.add(name)
-            log.warning("%s", message)
+    def warns_of(self, name: str) -> bool:
+        """Tell whether a name is still to be warned of; each is once."""
+        if name in self._warned or len(self._warned) >= _WARNINGS:
+            return False
+        self._warned.add(name)
+        return True
 
-    def _open_catalog(self, script_root: str) -> CatalogFile:
-        return CatalogFile(self.options.lock, _below(self.config, script_root), missing_ok=True)
-
-
-def _prefix(url_path: str) -> str:
-    return "/".join(["", *filter(None, url_path.split("/")), ""])
+    def _open_catalog(self, root: str) -> CatalogFile:
+        return CatalogFile(self.options.lock, _below(self.config, root), missing_ok=True)
 
 
-def _below(config: Config, script_root: str) -> Config:
+def current_state() -> AppState:
+    """Return what is known of the current app; raise ConfigError for one that the extension was not given."""
+    state = current_app.extensions.get(NAME)
+    if not isinstance(state, AppState):
+        problem = f"{current_app.name}: has no s3img: call S3Img().init_app(app); settings begin with {spell('')}"
+        raise ConfigError([problem])
+    return state
+
+
+def _below(config: Config, root: str) -> Config:
     """Put the path that the app is mounted at before addresses of its own host."""
+    path = quote(root.strip("/"), safe="/:@!$&'()*+,;=~-._")  # two slashes in front would be another host
     changed = {
-        name: script_root + value
-        for name in ("public_url", "service_url")
-        if (value := getattr(config, name))[:1] == "/"
+        name: f"/{path}{value}" for name in ("public_url", "service_url") if (value := getattr(config, name))[:1] == "/"
     }
-    return msgspec.structs.replace(config, **changed) if script_root and changed else config
+    return msgspec.structs.replace(config, **changed) if path and changed else config
 
 
-def _with_signing_key(app: Flask, config: Config) -> Config:
-    """Derive a signing key from ``SECRET_KEY`` where none is set, so that the mounted service needs no setting."""
-    if config.signing_keys or not app.secret_key:
+def _with_signing_keys(app: Flask, config: Config) -> Config:
+    """Derive signing keys from ``SECRET_KEY`` where none are set, so that the mounted service needs no setting.
+
+    Addresses that were signed under one of Flask's ``SECRET_KEY_FALLBACKS`` go on working.
+    """
+    if config.signing_keys:
         return config
-    secret = app.secret_key.encode() if isinstance(app.secret_key, str) else app.secret_key
-    derived = hmac.new(secret, b"s3img.signing_keys/1", hashlib.sha256).hexdigest()
-    return msgspec.structs.replace(config, signing_keys={"app": derived})
+    return msgspec.structs.replace(config, signing_keys=dict(_derived(app)))
+
+
+def _derived(app: Flask) -> Iterator[tuple[str, str]]:
+    for secret in filter(None, [app.secret_key, *(app.config.get("SECRET_KEY_FALLBACKS") or [])]):
+        key = secret.encode() if isinstance(secret, str) else secret
+        derived = hmac.new(key, b"s3img.signing_keys/1", hashlib.sha256).hexdigest()
+        yield f"app-{hashlib.sha256(derived.encode()).hexdigest()[:8]}", derived

@@ -1,12 +1,13 @@
-"""A validator for WTForms' file fields (Flask-WTF's ``FileField``)."""
+"""A validator for WTForms' file fields (Flask-WTF's ``FileField`` and ``MultipleFileField``)."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from flask import current_app
+from werkzeug.datastructures import FileStorage
 from wtforms.validators import StopValidation
 
+from flask_s3img.extension import check_upload
 from s3img.errors import S3ImgError
 
 if TYPE_CHECKING:
@@ -26,15 +27,14 @@ class ImageUpload:
 
     def __call__(self, form: Form, field: Field) -> None:  # noqa: ARG002 - WTForms' signature
         """Raise StopValidation with the reason."""
-        for file in field.data if isinstance(field.data, list) else [field.data]:
-            if file and file.filename:
+        for file in field.data if isinstance(field.data, list | tuple) else [field.data]:
+            if isinstance(file, FileStorage) and file.filename:
                 self._check(file)
 
-    def _check(self, file: Any) -> None:
-        start = file.stream.tell()
+    def _check(self, file: FileStorage) -> None:
         try:
-            current_app.extensions["s3img"].uploader(None, self._policy).check(file.stream, filename=file.filename)
+            check_upload(file, self._policy)
         except S3ImgError as error:
+            if error.status >= 500:  # a mistake of the program, not of who sends
+                raise
             raise StopValidation(self._message or str(error)) from error
-        finally:
-            file.stream.seek(start)

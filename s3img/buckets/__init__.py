@@ -40,5 +40,5 @@ def _open_s3(address: S3Address, options: S3Options) -> Bucket:
 
         return ObstoreBucket(address, options)
     if options.transport == "obstore":
-        raise ConfigError([f"transport: obstore can't be used: {reason}, or leave transport = \"auto\"."])
+        raise ConfigError([f'transport: obstore can\'t be used: {reason}, or leave transport = "auto".'])
     return S3Bucket(address, options)

@@ -22,12 +22,14 @@ if TYPE_CHECKING:
 class Host(msgspec.Struct, frozen=True):
     """Hold what a host program knows better: how settings are read, where the lock is, which folders hold images.
 
-    It is the ``obj`` of a click context above the command's.
+    ``template`` and ``policy`` are those of its uploads. It is the ``obj`` of a click context above the command's.
     """
 
     load: Loader
     lock: Path
     dirs: Callable[[], tuple[Path, ...]]
+    template: str = ""
+    policy: Any = None  # UploadPolicy, which is loaded when it is used
 
 
 def host() -> Host | None:

@@ -52,9 +52,14 @@ def _bars() -> Progress:
     return Progress(*columns, console=Console(stderr=True), transient=True)
 
 
+def json_text(result: msgspec.Struct) -> str:
+    """Return the result as one JSON object."""
+    return msgspec.json.format(msgspec.json.encode(result), indent=2).decode()
+
+
 def print_json(result: msgspec.Struct) -> None:
     """Print the result as one JSON object on stdout."""
-    sys.stdout.buffer.write(msgspec.json.format(msgspec.json.encode(result), indent=2) + b"\n")
+    sys.stdout.buffer.write(f"{json_text(result)}\n".encode())
     sys.stdout.buffer.flush()
 
 

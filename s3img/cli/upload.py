@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from dataclasses import replace
 from html import escape
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -10,12 +11,12 @@ from typing import TYPE_CHECKING, Any
 import click
 import msgspec
 
-from s3img.cli.host import load_config
+from s3img.cli.host import host, load_config
 from s3img.errors import AssetError
 from s3img.images import Images
 
 if TYPE_CHECKING:
-    from s3img.uploads import Uploaded
+    from s3img.uploads import Uploaded, Uploader
 
 _POLICY = ("metadata", "conflict", "max_side", "variants")
 
@@ -27,12 +28,16 @@ _POLICY = ("metadata", "conflict", "max_side", "variants")
 @click.option(
     "--format", "form", type=click.Choice(["url", "markdown", "html", "key"]), default="url", show_default=True
 )
-@click.option("--metadata", type=click.Choice(["strip", "reencode", "keep"]), default="strip", show_default=True)
+@click.option("--metadata", type=click.Choice(["strip", "reencode", "keep"]), help="What becomes of EXIF: strip.")
 @click.option(
-    "--conflict", type=click.Choice(["skip-identical", "rename", "error"]), default="skip-identical", show_default=True
+    "--conflict",
+    type=click.Choice(["skip-identical", "rename", "error"]),
+    help="When the key is taken by another picture (default: skip-identical, which refuses).",
 )
-@click.option("--max-side", type=int, default=0, help="Scale larger pictures down to this many px.")
-@click.option("--variants", is_flag=True, help="Put the widths and formats of the settings beside each picture.")
+@click.option("--max-side", type=int, help="Scale larger pictures down to this many px.")
+@click.option(
+    "--variants", is_flag=True, default=None, help="Put the widths and formats of the settings beside each picture."
+)
 @click.option("--config", "config_file", type=click.Path(path_type=Path), help="Settings file (default: s3img.toml).")
 @click.option("--bucket", help="s3://NAME/PREFIX or file:///FOLDER.")
 @click.option("--endpoint-url", help="Address of an S3-compatible service.")
@@ -49,18 +54,24 @@ def command(
     **options: Any,  # noqa: ANN401 - click passes what its options say
 ) -> int:
     """Put single pictures into the bucket and print where they are; - is standard input."""
-    from s3img.uploads import Uploader, UploadPolicy
-    from s3img.uploads.policy import DEFAULT_TEMPLATE
-
-    said = {name: options.pop(name) for name in _POLICY}
-    images = Images(load_config(options, config_file))
-    limits = images.config.limits
-    policy = UploadPolicy(max_bytes=limits.input_bytes, max_pixels=limits.input_pixels, **said)
-    uploader = Uploader(images.open_bucket(), images.config, template=template or DEFAULT_TEMPLATE, policy=policy)
+    said = {name: value for name in _POLICY if (value := options.pop(name)) is not None}
+    uploader = _uploader(Images(load_config(options, config_file)), template, said)
     for file in files:
         saved = uploader.save(_read(file), filename="" if str(file) == "-" else file.name, folder=folder)
         click.echo(msgspec.json.encode(saved) if as_json else _shown(saved, form))
     return 0
+
+
+def _uploader(images: Images, template: str | None, said: dict[str, Any]) -> Uploader:
+    """Return what saves under the options that were said, those of the host program, and the limits of the settings."""
+    from s3img.uploads import Uploader, UploadPolicy
+    from s3img.uploads.policy import DEFAULT_TEMPLATE
+
+    limits = images.config.limits
+    found = host()
+    policy = found.policy if found else UploadPolicy(max_bytes=limits.input_bytes, max_pixels=limits.input_pixels)
+    template = template or (found.template if found else "") or DEFAULT_TEMPLATE
+    return Uploader(images.open_bucket(), images.config, template=template, policy=replace(policy, **said))
 
 
 def _read(file: Path) -> bytes:

@@ -51,16 +51,20 @@ class Project:
 
     def remember(self, arguments: Sequence[str], where: Places, options: Options) -> None:
         """Let the same command line answer at once from now on, if a sync has nothing left to do."""
-        state, scope = self.state_file.load(), self._scope(where)
-        if done := nothing_to_do(state, scope, self._lock_path, self._config, options):
-            quick.remember(
-                arguments,
-                str(done),
-                state=str(self.state_file.path),
-                lock=str(self._lock_path),
-                folders=[str(scope.base / path) for path in scope.paths],
-                valid=(state.listed, state.listed + FRESH_SECONDS),
-            )
+        scope, listed = self._scope(where), self.state_file.load().listed
+
+        def settled() -> str:
+            done = nothing_to_do(self.state_file.load(), scope, self._lock_path, self._config, options)
+            return str(done) if done else ""
+
+        quick.remember(
+            arguments,
+            settled,
+            state=str(self.state_file.path),
+            lock=str(self._lock_path),
+            folders=[str(scope.base / path) for path in scope.paths],
+            valid=(listed, listed + FRESH_SECONDS),
+        )
 
     def plan(self, where: Places, options: Options) -> FolderPlan:
         """Say what a sync would do."""

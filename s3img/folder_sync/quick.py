@@ -1,8 +1,9 @@
-"""Give the same answer to the same `s3img sync` as long as nothing that it depends on has changed.
+"""Give the same answer to the same `s3img sync` or `s3img publish` as long as nothing that it depends on has changed.
 
-Most syncs find nothing to do, and loading what finds that out (click, msgspec, the settings) takes longer than looking
-at every file. So a sync that leaves nothing to do writes down the whole proof of it, and the next one compares: each
-file's stat, the lock byte by byte, and the state and settings files. Whatever differs, the real sync decides.
+Most runs find nothing to do, and loading what finds that out (click, msgspec, the settings) takes longer than looking
+at every file. So a run that leaves nothing to do writes down the whole proof of it, and the next one compares: each
+file's stat, the lock byte by byte, the state and settings files, the program and the environment. Whatever differs,
+the real command decides.
 
 Nothing is imported here that a bare interpreter has not loaded anyway; not for Windows and macOS, whose cache folders
 take a library to find.
@@ -15,15 +16,26 @@ import sys
 import time
 import zlib
 
+from s3img.render_version import RENDER_VERSION
+
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Sequence
+    from collections.abc import Callable, Iterable, Iterator, Sequence
 
 YOUNG_NS = 50_000_000
 """A file changed less than this many ns ago may change again within one tick of its file system's clock."""
 
+_PROGRAM = (__file__, f"{__file__.rpartition('folder_sync')[0]}__init__.py")
+"""Files that another release replaces; the second one names the version."""
+
+_STARTED = time.time_ns()
+"""Settings that changed later than this are not those that the run has read."""
+
 _MOST = 20_000
 """Files above which the proof itself would be the slow part."""
+
+_KEPT = 30 * 86_400
+"""Seconds after which an answer is forgotten: its folder may be long gone."""
 
 
 class _UnprovableError(Exception):
@@ -31,56 +43,107 @@ class _UnprovableError(Exception):
 
 
 def answer(arguments: Sequence[str]) -> str:
-    """Return what a sync with these arguments would print, "" where only the sync itself can tell."""
+    """Return what a command with these arguments would print, "" where only the command itself can tell."""
     try:
         with open(_memo(arguments), "rb") as file:  # noqa: PTH123 - pathlib is not loaded
             begin, end, text, state, lock, folders, proof = file.read().split(b"\0", 6)
         if float(begin) <= time.time() < float(end):
-            where = _proof(os.fsdecode(state), os.fsdecode(lock), os.fsdecode(folders).split("\n"))
-            return text.decode() if where == proof else ""
+            os.stat(state)  # noqa: PTH116 - without one there is no need to look at every file
+            found = _proof(arguments, os.fsdecode(state), os.fsdecode(lock), os.fsdecode(folders).split("\n"))
+            return text.decode() if found == proof else ""
     except (OSError, ValueError, _UnprovableError):
         pass
     return ""
 
 
 def remember(
-    arguments: Sequence[str], text: str, *, state: str, lock: str, folders: Iterable[str], valid: tuple[float, float]
+    arguments: Sequence[str],
+    settled: Callable[[], str],
+    *,
+    state: str,
+    lock: str,
+    folders: Iterable[str],
+    valid: tuple[float, float] = (0, float("inf")),
 ) -> None:
-    """Keep ``text`` as the answer for the time ``valid`` (s since 1970); not if anything is too young or unusual."""
+    """Keep the answer for the time ``valid`` (s since 1970); not if anything is too young or unusual.
+
+    ``settled`` gives the answer, "" if something is left to do. It is asked after the proof was taken, so that it
+    has seen whatever changed before.
+    """
     try:
         target, places = _memo(arguments), [os.path.abspath(folder) for folder in folders]  # noqa: PTH100
-        fields = [*map(str, valid), text, os.path.abspath(state), os.path.abspath(lock), "\n".join(places)]  # noqa: PTH100
-        proof = _proof(state, lock, places, before=time.time_ns() - YOUNG_NS)
-        data = b"\0".join([*map(os.fsencode, fields), proof])
-        os.makedirs(os.path.dirname(target), exist_ok=True)  # noqa: PTH103, PTH120
-        temporary = f"{target}.{os.getpid()}"
-        with open(temporary, "wb") as file:  # noqa: PTH123
-            file.write(data)
-        os.replace(temporary, target)  # noqa: PTH105
+        _refuse_younger(_settings(arguments), than=_STARTED - YOUNG_NS)
+        proof = _proof(arguments, state, lock, places, before=time.time_ns() - YOUNG_NS)
+        if text := settled():
+            fields = [*map(str, valid), text, os.path.abspath(state), os.path.abspath(lock), "\n".join(places)]  # noqa: PTH100
+            _write(target, b"\0".join([*map(os.fsencode, fields), proof]))
     except (OSError, ValueError, _UnprovableError):
         return
 
 
+def _write(target: str, data: bytes) -> None:
+    """Replace a memo, and clear those that nobody has renewed for long."""
+    folder = os.path.dirname(target)  # noqa: PTH120
+    os.makedirs(folder, exist_ok=True)  # noqa: PTH103
+    temporary = f"{target}.{os.getpid()}"
+    with open(temporary, "wb") as file:  # noqa: PTH123
+        file.write(data)
+    os.replace(temporary, target)  # noqa: PTH105
+    with os.scandir(folder) as memos:
+        for memo in memos:
+            if memo.stat().st_mtime < time.time() - _KEPT:
+                os.unlink(memo.path)  # noqa: PTH108
+
+
 def _memo(arguments: Sequence[str]) -> str:
-    """Name the file for a command in this folder and environment."""
+    """Name the file for a command in this folder."""
     if sys.platform in {"win32", "darwin"}:
         raise _UnprovableError
-    told = sorted(f"{name}={value}" for name, value in os.environ.items() if name.startswith(("S3IMG_", "AWS_")))
-    key = "\0".join([sys.version, __file__, _stat(__file__), os.getcwd(), *arguments, "", *told])  # noqa: PTH109
     home = os.environ.get("XDG_CACHE_HOME") or os.path.expanduser("~/.cache")  # noqa: PTH111
-    data = key.encode("utf-8", "surrogateescape")
-    return f"{home}/s3img/quick/{zlib.crc32(data):08x}{zlib.adler32(data):08x}{len(data):x}"
+    return f"{home}/s3img/quick/{_sum([os.getcwd(), *arguments])}"  # noqa: PTH109
 
 
-def _proof(state: str, lock: str, folders: Iterable[str], *, before: int = sys.maxsize) -> bytes:
-    named = os.environ.get("S3IMG_CONFIG", "")
-    lines = [f"{path} {_stat(path)}" for path in (state, "s3img.toml", "pyproject.toml", named)]
+def _sum(texts: Iterable[str]) -> str:
+    data = "\0".join(texts).encode("utf-8", "surrogateescape")
+    return f"{zlib.crc32(data):08x}{zlib.adler32(data):08x}{len(data):x}"
+
+
+def _told() -> str:
+    """Return what changes with the environment; the values themselves may be secrets."""
+    told = (f"{name}={value}" for name, value in os.environ.items() if name.startswith(("S3IMG_", "AWS_")))
+    return _sum([sys.version, str(RENDER_VERSION), os.environ.get("CI", ""), *sorted(told)])
+
+
+def _settings(arguments: Sequence[str]) -> list[str]:
+    """Return the files that may say what to do; any argument, or what follows its "=", may name one."""
+    told = [os.environ.get("S3IMG_CONFIG", ""), *(argument.partition("=")[2] or argument for argument in arguments)]
+    return [*_PROGRAM, "s3img.toml", "pyproject.toml", *told]
+
+
+def _refuse_younger(paths: Iterable[str], *, than: int) -> None:
+    for path in filter(os.path.isfile, paths):
+        found = os.stat(path)  # noqa: PTH116
+        if max(found.st_mtime_ns, found.st_ctime_ns) >= than:
+            raise _UnprovableError
+
+
+def _proof(
+    arguments: Sequence[str], state: str, lock: str, folders: Iterable[str], *, before: int = sys.maxsize
+) -> bytes:
+    lines = [_told(), *(f"{_stat(path)} {path}" for path in (state, *_settings(arguments)))]
     for folder in folders:
         lines += _walk(folder, before)
         if len(lines) > _MOST:
             raise _UnprovableError
-    with open(lock, "rb") as file:  # noqa: PTH123
-        return "\n".join(lines).encode("utf-8", "surrogateescape") + b"\0" + file.read()
+    return "\n".join(lines).encode("utf-8", "surrogateescape") + b"\0" + _content(lock)
+
+
+def _content(path: str) -> bytes:
+    try:
+        with open(path, "rb") as file:  # noqa: PTH123
+            return b"+" + file.read()
+    except FileNotFoundError:
+        return b"none"
 
 
 def _stat(path: str) -> str:
@@ -92,12 +155,14 @@ def _stat(path: str) -> str:
 
 
 def _walk(folder: str, before: int) -> Iterator[str]:
-    with os.scandir(folder) as entries:
-        for entry in entries:
-            if entry.is_dir(follow_symlinks=False):
-                yield from _walk(entry.path, before)
-                continue
-            found = entry.stat(follow_symlinks=False)
-            if entry.is_symlink() or max(found.st_mtime_ns, found.st_ctime_ns) >= before:
-                raise _UnprovableError
-            yield f"{entry.path} {found.st_size} {found.st_mtime_ns} {found.st_ctime_ns} {found.st_ino}"
+    pending = [folder]
+    while pending:
+        with os.scandir(pending.pop()) as entries:
+            for entry in entries:
+                if entry.is_dir(follow_symlinks=False):
+                    pending.append(entry.path)
+                    continue
+                found = entry.stat(follow_symlinks=False)
+                if entry.is_symlink() or max(found.st_mtime_ns, found.st_ctime_ns) >= before:
+                    raise _UnprovableError
+                yield f"{entry.path} {found.st_size} {found.st_mtime_ns} {found.st_ctime_ns} {found.st_ino}"

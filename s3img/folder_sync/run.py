@@ -112,17 +112,25 @@ class FolderSync:
 
     def _execute(self, job: Job, state: SyncState, progress: Progress | None, started: float) -> FolderResult:
         done = self._put(job, state, progress)
-        with self._state_file.guard():
-            old = read_lock(self._lock_path, missing_ok=True)  # again: another sync may have written it meanwhile
-            new = job.new_lock(old, done.lines)
-            if new != old:
-                write_lock(self._lock_path, new)
+        old = read_lock(self._lock_path, missing_ok=True)  # again: another sync may have written it meanwhile
+        new = job.new_lock(old, done.lines)
+        if new != old:
+            old, new = self._write_lock(job, done)
         state.forget(lambda path: path not in job.survey.files and self._scope.covers(path), new.keys())
         result = self._report(job, done, started, lock_changed=new != old)
         if result.exit_code == 0:
             settle(state, self._scope, job.survey.files, self._lock_path, self._config, self._options, result.kept)
         self._state_file.save(state)
         return result
+
+    def _write_lock(self, job: Job, done: Done) -> tuple[Lock, Lock]:
+        """Bring the lock up to date as it is by then; return what it was and what it is."""
+        with self._state_file.guard():
+            old = read_lock(self._lock_path, missing_ok=True)
+            new = job.new_lock(old, done.lines)
+            if new != old:
+                write_lock(self._lock_path, new)
+        return old, new
 
     def _put(self, job: Job, state: SyncState, progress: Progress | None) -> Done:
         """Put originals, then variants; a line names only what is there, and of a failed original there is none."""
@@ -192,12 +200,12 @@ class FolderSync:
     def _maker(self, job: Job) -> LadderMaker:
         from s3img.folder_sync.variants import LadderMaker
 
-        return LadderMaker(job.ladders, job.survey.files, self._scope, self._cache, self._config)
+        return LadderMaker(job.ladders, self._scope, self._cache, self._config)
 
     def _send(self, uploads: SyncPlan, state: SyncState, progress: Progress | None) -> SyncResult:
-        self._state_file.save(state)
         if not uploads.uploads:
             return NOTHING
+        self._state_file.save(state)
         journal = _Journal(state, self._state_file, len(uploads.uploads), progress)
         try:
             result = sync.run(uploads, self._opened(), workers=self._config.workers, progress=journal)

@@ -3,24 +3,23 @@
 from __future__ import annotations
 
 import hashlib
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from s3img.assets import Asset, FileStat, ImageFacts
-from s3img.cache import Digests
 from s3img.errors import S3ImgError
+from s3img.folder_sync.reading import Reader
 from s3img.folder_sync.result import Finding
-from s3img.imaging import probe
-from s3img.keys import KeyTemplate
-from s3img.ladder import original_key
-from s3img.lock import Lock, LockEntry
+from s3img.keys import KeyFields, KeyTemplate
+from s3img.lock import LockEntry
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+    from s3img.assets import FileStat, ImageFacts
     from s3img.cache import SiteState
     from s3img.config import Config
     from s3img.folder_sync.tree import Scope
+    from s3img.lock import Lock
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,50 +47,43 @@ def survey(scope: Scope, lock: Lock, known: SiteState, config: Config, *, listed
     found = scope.files()
     if listed_only:
         found = {path: stat for path, stat in found.items() if path in lock}
-    entries, findings = _read(found, _Reader(scope, lock, known, config))
+    reader = Reader(scope.base, config.limits, known)
+    reader.read(found)
+    entries, findings = _read(found, _Lines(reader, lock, config.key_template))
     missing = tuple(path for path in lock.entries if path not in found and scope.covers(path))
     return Survey(found, entries, missing, findings, known.facts)
 
 
-def _read(found: Mapping[str, FileStat], reader: _Reader) -> tuple[tuple[LockEntry, ...], tuple[Finding, ...]]:
+class _Lines:
+    """Make the lock's line of each image."""
+
+    def __init__(self, reader: Reader, lock: Lock, key_template: str) -> None:
+        self._reader = reader
+        self._lock = lock
+        self._template = KeyTemplate.parse(key_template)
+
+    def line(self, path: str, size: int) -> LockEntry:
+        """Return it, with what the lock says of renderings of the same content; raise S3ImgError."""
+        digest = self._reader.digest(path)
+        facts = self._reader.facts(path, digest)
+        kind, width, height = facts.media_type, facts.width, facts.height
+        key = self._template.key(KeyFields.of_original(path, digest, kind, width, height))
+        fields = digest, size, width, height, kind, key
+        old = self._lock.get(path)
+        if old is None or old.sha256 != digest:
+            return LockEntry(path, *fields)
+        is_same = fields == (old.sha256, old.size, old.width, old.height, old.media_type, old.key)
+        return old if is_same else LockEntry(path, *fields, old.placeholder, old.ladder)
+
+
+def _read(found: Mapping[str, FileStat], lines: _Lines) -> tuple[tuple[LockEntry, ...], tuple[Finding, ...]]:
     entries, findings = [], []
-    reader.read(found)
     for path in sorted(found):
         try:
             path.encode()
-            entries.append(reader.entry(path, found[path]))
+            entries.append(lines.line(path, found[path].size))
         except UnicodeEncodeError:
             findings.append(Finding(ascii(path), "bad-name", "is left out: its name is no UTF-8. Rename it."))
         except S3ImgError as error:
             findings.append(Finding(path, "bad-image", f"is left out: {error}"))
     return tuple(entries), tuple(findings)
-
-
-class _Reader:
-    def __init__(self, scope: Scope, lock: Lock, known: SiteState, config: Config) -> None:
-        self._base = scope.base
-        self._lock = lock
-        self._facts = known.facts
-        self._limits = config.limits
-        self._digests = Digests(scope.base, known)
-        self._template = KeyTemplate.parse(config.key_template)
-
-    def read(self, stats: Mapping[str, FileStat]) -> None:
-        """Read what has to be read on all cores, before single files are asked for."""
-        self._digests.read(stats)
-
-    def entry(self, path: str, stat: FileStat) -> LockEntry:
-        digest = self._digests.digest(path, stat)
-        facts = self._facts.get(digest) or self._probe(path, digest)
-        key = original_key(Asset(path, digest, stat.size, facts), self._template)
-        old = self._lock.get(path)
-        entry = LockEntry(path, digest, stat.size, facts.width, facts.height, facts.media_type, key)
-        if old is None or old.sha256 != digest:
-            return entry
-        return replace(entry, placeholder=old.placeholder, ladder=old.ladder)
-
-    def _probe(self, path: str, digest: str) -> ImageFacts:
-        info = probe(self._base / path, limits=self._limits)
-        facts = ImageFacts(info.media_type, info.width, info.height, animated=info.animated, alpha=info.alpha)
-        self._facts[digest] = facts
-        return facts

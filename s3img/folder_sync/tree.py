@@ -61,7 +61,7 @@ def is_image_path(path: str) -> bool:
     """Tell whether a path is an image's by its suffix, and neither hidden nor something that s3img rendered."""
     if path.rpartition(".")[2].lower() not in SUFFIXES or f"/{OWN_FOLDER}/" in f"/{path}":
         return False
-    return not any(part.startswith(".") for part in path.split("/"))
+    return "/." not in f"/{path}"
 
 
 def is_inside(base: Path, path: str) -> bool:

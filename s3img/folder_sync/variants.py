@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import os
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
@@ -10,7 +9,6 @@ from typing import TYPE_CHECKING
 
 from s3img import imaging
 from s3img.assets import Asset
-from s3img.cache import stat_of
 from s3img.errors import S3ImgError
 from s3img.folder_sync.job import LadderPlan
 from s3img.folder_sync.result import Finding
@@ -26,7 +24,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
     from pathlib import Path
 
-    from s3img.assets import FileStat, ImageFacts
+    from s3img.assets import ImageFacts
     from s3img.cache import Cache
     from s3img.config import Config
     from s3img.folder_sync.run import Progress
@@ -75,11 +73,8 @@ class LadderPlanner:
 class LadderMaker:
     """Render what a plan asks for, into the cache, and say what is to be put and which lines follow."""
 
-    def __init__(
-        self, plan: LadderPlan, files: Mapping[str, FileStat], scope: Scope, cache: Cache, config: Config
-    ) -> None:
+    def __init__(self, plan: LadderPlan, scope: Scope, cache: Cache, config: Config) -> None:
         self._plan = plan
-        self._files = files
         self._scope = scope
         self._config = config
         self._renderer = Renderer(lambda asset: scope.file(asset.path), cache, config.limits)
@@ -101,9 +96,7 @@ class LadderMaker:
     def run(self, present: Mapping[str, int], progress: Progress | None) -> list[Upload]:
         """Render, choose what is worth having, and return the uploads; a picture that can't be rendered has none."""
         self._take_stock(present)
-        known = frozenset(self._shelf.sizes)
         self._renderer.run(self._plan.variants(), self._shelf, self._fault, progress or _silent)
-        self._drop_changed(known)
         good = {
             path: ladder
             for path, ladder in self._plan.new.items()
@@ -130,25 +123,6 @@ class LadderMaker:
         formats = tuple((name, tuple(v.width for v in variants if v.format == name)) for name in names)
         ladder = LockedLadder(recipe(self._config), formats)
         return replace(entry, ladder=ladder, placeholder=self._colours.get(entry.path, ""))
-
-    def _drop_changed(self, known: frozenset[str]) -> None:
-        """Forget what was rendered from files that were edited meanwhile: its name stands for their old content."""
-        assets = {variant.asset.path: variant.asset for variant in self._plan.variants()}
-        changed = {asset.digest for path, asset in assets.items() if not self._is_as_planned(path)}
-        for variant in self._plan.variants():
-            if variant.asset.digest in changed and variant.identity not in known:
-                self._shelf.sizes.pop(variant.identity, None)
-                with contextlib.suppress(OSError):
-                    self._renderer.path(variant).unlink()
-        self._shelf.bad_sources |= changed
-        message = "was changed while it was rendered, and has no variants: run the command again."
-        self.findings += [Finding(path, "changed", message) for path, a in assets.items() if a.digest in changed]
-
-    def _is_as_planned(self, path: str) -> bool:
-        try:
-            return stat_of(self._scope.file(path)) == self._files[path]
-        except OSError:
-            return False
 
     def _take_stock(self, present: Mapping[str, int]) -> None:
         """Note the renderings that need not be made: in the bucket under every key, or cached."""

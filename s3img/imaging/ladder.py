@@ -62,8 +62,8 @@ def render_ladder(
     return [outcomes[index] for index in range(len(targets))]
 
 
-def render_job(source: str, targets: Sequence[Target], out_dir: str, limits: Limits) -> list[RenderedFile]:
-    """Render the file ``source`` to every target, into files of ``out_dir`` that appear complete or not at all.
+def render_job(source: Source, targets: Sequence[Target], out_dir: str, limits: Limits) -> list[RenderedFile]:
+    """Render ``source`` to every target, into files of ``out_dir`` that appear complete or not at all.
 
     Takes and returns plain values and raises no ``S3ImgError``, for pools of threads or processes.
     """

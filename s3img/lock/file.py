@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass, field, replace
+from functools import lru_cache
 from operator import attrgetter
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Self, TypeVar
@@ -110,7 +111,7 @@ class Lock:
 def read_lock(path: Path, *, missing_ok: bool = False) -> Lock:
     """Read a lock file; raise `LockError` when it is damaged, in conflict, unreadable or (unless allowed) not there."""
     try:
-        return Lock.parse(path.read_bytes().decode("utf-8"), name=str(path))
+        return _parsed(path.read_bytes(), str(path))
     except FileNotFoundError as error:
         if missing_ok:
             return Lock()
@@ -119,6 +120,12 @@ def read_lock(path: Path, *, missing_ok: bool = False) -> Lock:
         raise LockError(f"{path}: can't be read: {error.strerror}.", path=str(path), fix="Check it.") from error
     except UnicodeDecodeError as error:
         raise LockError(f"{path}: is no UTF-8.", path=str(path)) from error
+
+
+@lru_cache(maxsize=2)
+def _parsed(data: bytes, name: str) -> Lock:
+    """Parse once what one run reads several times."""
+    return Lock.parse(data.decode("utf-8"), name=name)
 
 
 def write_lock(path: Path, lock: Lock) -> None:

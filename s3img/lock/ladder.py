@@ -17,10 +17,9 @@ SETTINGS_MARK = "# ladders:"
 """What the line begins with that holds settings."""
 
 _RUNGS = r"[a-z]+=[1-9]\d{0,8}(?:,[1-9]\d{0,8})*"
-_LADDER = re.compile(rf"([0-9a-f]{{8}}):(-|{_RUNGS}(?:;{_RUNGS})*)", re.ASCII)
-_SETTINGS = re.compile(
-    rf"{SETTINGS_MARK} widths=([1-9]\d{{0,8}}(?:,[1-9]\d{{0,8}})*) formats=([a-z]+(?:,[a-z]+)*|-) key=(.+)", re.ASCII
-)
+# Compiled when they are used: most locks name no renderings.
+_LADDER = rf"(?a)([0-9a-f]{{8}}):(-|{_RUNGS}(?:;{_RUNGS})*)"
+_SETTINGS = rf"(?a){SETTINGS_MARK} widths=([1-9]\d{{0,8}}(?:,[1-9]\d{{0,8}})*) formats=([a-z]+(?:,[a-z]+)*|-) key=(.+)"
 _DEFAULTS = {field.name: field.default for field in msgspec.structs.fields(Config)}
 _LOSSY = ("jpeg", "webp", "avif")
 
@@ -47,7 +46,7 @@ class LockedLadder:
     @classmethod
     def parse(cls, text: str) -> Self:
         """Read the text form; raise ValueError for anything else."""
-        match = _LADDER.fullmatch(text)
+        match = re.fullmatch(_LADDER, text)
         if match is None:
             raise ValueError(f"{text[:60]!r} is damaged")
         pairs = [part.partition("=") for part in match[2].split(";")] if match[2] != "-" else []
@@ -91,7 +90,7 @@ class LadderSettings:
     @classmethod
     def parse(cls, line: str) -> Self:
         """Read the line; raise ValueError when it is damaged."""
-        match = _SETTINGS.fullmatch(line)
+        match = re.fullmatch(_SETTINGS, line)
         if match is None:
             raise ValueError(f"{line[:60]!r} is damaged")
         try:

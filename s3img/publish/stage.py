@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import os
 import tempfile
 from collections.abc import Callable, Iterable, Iterator, Mapping
@@ -31,6 +32,9 @@ Progress = Callable[[str, int, int], None]
 """Report (what is being done, done so far, in all)."""
 
 RenderFault = Callable[[Asset, str], None]
+Plain = tuple[str, int, int, str, int, str]
+"""A variant as values that any process understands: transform, width, height, format, quality, path."""
+
 Outcome = list[tuple[int, str]]
 """Of each variant of a job: bytes, and the error that took their place."""
 
@@ -87,11 +91,11 @@ class Renderer:
             for future in wait(running, return_when=FIRST_COMPLETED).done:
                 yield running.pop(future), future.result()
 
-    def _job(self, group: list[Variant]) -> tuple[str, tuple[tuple[str, int, int, str, int, str], ...], Limits]:
-        source = str(self._source(group[0].asset))
-        return source, tuple(self._plain(variant) for variant in group), self._limits
+    def _job(self, group: list[Variant]) -> tuple[str, str, tuple[Plain, ...], Limits]:
+        asset = group[0].asset
+        return str(self._source(asset)), asset.digest, tuple(self._plain(variant) for variant in group), self._limits
 
-    def _plain(self, variant: Variant) -> tuple[str, int, int, str, int, str]:
+    def _plain(self, variant: Variant) -> Plain:
         """Return a variant as values that any process understands; no transform where it is just another size."""
         text = str(variant.transform) if len(variant.transform.steps) > 1 else ""
         return (
@@ -114,28 +118,45 @@ class Renderer:
                 self.rendered += 1
 
 
-def render_group(source: str, variants: tuple[tuple[str, int, int, str, int, str], ...], limits: Limits) -> Outcome:
-    """Render one file to all its variants (transform, width, height, format, quality, path); errors are values."""
+def render_group(source: str, digest: str, variants: tuple[Plain, ...], limits: Limits) -> Outcome:
+    """Render one file to all its variants (transform, width, height, format, quality, path); errors are values.
+
+    Nothing is rendered from bytes whose SHA-256 is not ``digest`` (hex): what is made has a name that stands for them.
+    """
+    data = _verified(source, digest)
+    if isinstance(data, str):
+        return [(0, data)] * len(variants)
     ladder = [number for number, variant in enumerate(variants) if not variant[0]]
     found: dict[int, tuple[int, str]] = {}
     try:
         if ladder:
-            found |= zip(ladder, _render_ladder(source, [variants[number] for number in ladder], limits), strict=True)
+            found |= zip(ladder, _render_ladder(data, [variants[number] for number in ladder], limits), strict=True)
         for number in set(range(len(variants))) - set(ladder):
-            found[number] = _render_one(source, variants[number], limits)
+            found[number] = _render_one(data, variants[number], limits)
     except OSError as error:
         message = f"The cache can't be written: {error.strerror}. Free space, or name another cache_dir."
         return [(0, message)] * len(variants)
     return [found[number] for number in range(len(variants))]
 
 
-def _render_ladder(source: str, rungs: list[tuple[str, int, int, str, int, str]], limits: Limits) -> Outcome:
+def _verified(source: str, digest: str) -> bytes | str:
+    """Return a file's bytes if they are still the ones that were planned for, else what happened."""
+    try:
+        data = Path(source).read_bytes()
+    except OSError as error:
+        return f"The file can't be read: {error.strerror}."
+    if hashlib.sha256(data).hexdigest() != digest:
+        return "The file was changed meanwhile. Run the command again."
+    return data
+
+
+def _render_ladder(data: bytes, rungs: list[Plain], limits: Limits) -> Outcome:
     folder = Path(rungs[0][5]).parent.parent
     folder.mkdir(parents=True, exist_ok=True)
     targets = [Target(width, height, name, quality) for _, width, height, name, quality, _ in rungs]
     with tempfile.TemporaryDirectory(dir=folder, prefix=".rendering-") as made:
         outcome = []
-        for rendered, (*_, path) in zip(imaging.render_job(source, targets, made, limits), rungs, strict=True):
+        for rendered, (*_, path) in zip(imaging.render_job(data, targets, made, limits), rungs, strict=True):
             if not rendered.error:
                 Path(path).parent.mkdir(parents=True, exist_ok=True)
                 Path(rendered.path).replace(path)
@@ -143,10 +164,10 @@ def _render_ladder(source: str, rungs: list[tuple[str, int, int, str, int, str]]
         return outcome
 
 
-def _render_one(source: str, variant: tuple[str, int, int, str, int, str], limits: Limits) -> tuple[int, str]:
+def _render_one(data: bytes, variant: Plain, limits: Limits) -> tuple[int, str]:
     text, *_, path = variant
     try:
-        rendered = imaging.render(Path(source), Transform.parse(text), limits=limits, profile="build")
+        rendered = imaging.render(data, Transform.parse(text), limits=limits, profile="build")
     except S3ImgError as error:
         return 0, str(error)
     write_atomically(Path(path), rendered.data)

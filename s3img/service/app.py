@@ -6,12 +6,9 @@ import os
 import time
 from typing import TYPE_CHECKING, Final
 
-from werkzeug.datastructures import EnvironHeaders
-from werkzeug.wrappers import Response
-
 from s3img.errors import MethodNotAllowed
 from s3img.service import failure
-from s3img.service.caching import NO_STORE
+from s3img.service.answer import PLAIN, Answer
 from s3img.service.client import gone_check
 from s3img.service.clients import Places
 from s3img.service.cors import Cors
@@ -67,64 +64,59 @@ class TransformService:
     def __call__(self, environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
         """Answer one request."""
         started = time.monotonic()
-        headers = EnvironHeaders(environ)
-        identity = request_id(headers.get("X-Request-ID", ""))
-        response = self._respond(environ, headers, identity)
-        response.headers["X-Request-ID"] = identity
-        response.headers["X-Content-Type-Options"] = "nosniff"
-        self._cors.apply(response.headers, headers.get("Origin", ""))
-        log_request(environ, response, identity=identity, started=started)
-        start_response(response.status, response.headers.to_wsgi_list())  # as they are: each is set where it is known
-        return response.get_app_iter(environ)
+        identity = request_id(environ.get("HTTP_X_REQUEST_ID", ""))
+        answer = self._respond(environ, identity)
+        answer.headers["X-Request-ID"] = identity
+        answer.headers["X-Content-Type-Options"] = "nosniff"
+        self._cors.apply(answer.headers, environ.get("HTTP_ORIGIN", ""))
+        log_request(environ, answer, identity=identity, started=started)
+        return answer.send(environ["REQUEST_METHOD"], start_response)
 
     def close(self) -> None:
         """Finish what is under way and stop the threads."""
         self._engine.close()
 
-    def _respond(self, environ: WSGIEnvironment, headers: EnvironHeaders, identity: str) -> Response:
+    def _respond(self, environ: WSGIEnvironment, identity: str) -> Answer:
         try:
-            return self._answer(environ, headers)
+            return self._answer(environ).checked()
         except Exception as error:  # whatever it is, the client learns nothing of it
             log_failure(error, status=failure.kind_of(error).status, identity=identity)
-            return failure.respond(error, accept=headers.get("Accept", ""), request_id=identity)
+            return failure.respond(error, accept=environ.get("HTTP_ACCEPT", ""), request_id=identity)
 
-    def _answer(self, environ: WSGIEnvironment, headers: EnvironHeaders) -> Response:
+    def _answer(self, environ: WSGIEnvironment) -> Answer:
         target = Target.of(environ)
         method = environ["REQUEST_METHOD"]
         if method == "OPTIONS":
             return self._options()
         if method not in {"GET", "HEAD"}:
-            raise MethodNotAllowed("Pictures can be asked for, and nothing else.", allowed=_METHODS.split(", "))
+            raise MethodNotAllowed(
+                "Pictures can be read with GET and HEAD, and nothing else.", allowed=_METHODS.split(", ")
+            )
         budget = Budget.of(self._config.service.seconds, gone_check(environ))
         if admin := self._admin.get(target.path):
             return admin(budget)
         with self._places.one(environ.get("REMOTE_ADDR", "")):
-            return self._serve(self._reception.receive(environ, headers, target, budget, now=self._clock()))
+            return self._serve(self._reception.receive(environ, target, budget, now=self._clock()))
 
-    def _serve(self, exchange: Exchange) -> Response:
+    def _serve(self, exchange: Exchange) -> Answer:
         if exchange.asked.kind == "info":
             return info(exchange, self._engine)
         if exchange.transform is None or exchange.transform.output.original:
             return original(exchange, self._engine)
         return picture(exchange, self._engine, exchange.transform)
 
-    def _options(self) -> Response:
-        response = Response(status=204, headers={"Allow": _METHODS})
-        del response.headers["Content-Type"]
-        self._cors.preflight(response.headers, _METHODS)
-        return response
+    def _options(self) -> Answer:
+        answer = Answer(204, {"Allow": _METHODS})
+        self._cors.preflight(answer.headers, _METHODS)
+        return answer
 
-    def _health(self, budget: Budget) -> Response:  # noqa: ARG002 - of the kind of the others
-        return _text("ok\n")
+    def _health(self, budget: Budget) -> Answer:  # noqa: ARG002 - of the kind of the others
+        return Answer.whole(b"ok\n", PLAIN)
 
-    def _readiness(self, budget: Budget) -> Response:
+    def _readiness(self, budget: Budget) -> Answer:
         self._engine.ready(budget)
-        return _text("ready\n")
+        return Answer.whole(b"ready\n", PLAIN)
 
-    def _metrics(self, budget: Budget) -> Response:  # noqa: ARG002 - of the kind of the others
+    def _metrics(self, budget: Budget) -> Answer:  # noqa: ARG002 - of the kind of the others
         data, media_type = self._engine.metrics()
-        return Response(data, content_type=media_type, headers={"Cache-Control": NO_STORE})
-
-
-def _text(text: str) -> Response:
-    return Response(text, mimetype="text/plain", headers={"Cache-Control": NO_STORE})
+        return Answer.whole(data, media_type)

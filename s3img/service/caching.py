@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import lru_cache
 from typing import TYPE_CHECKING, Final
 
 from werkzeug.datastructures import ResponseCacheControl
@@ -23,10 +24,15 @@ _FALLBACK_SECONDS: Final = 60
 
 def is_current(headers: Headers, etag: str, facts: Facts) -> bool:
     """Evaluate ``If-None-Match`` (lists, weak tags, ``*``) and, without it, ``If-Modified-Since`` (RFC 9110, 13.1)."""
-    if "If-None-Match" in headers:
-        return parse_etags(headers["If-None-Match"]).contains_weak(etag)
+    if (wanted := headers.get("If-None-Match")) is not None:
+        return wanted == f'"{etag}"' or parse_etags(wanted).contains_weak(etag)
     since = parse_date(headers.get("If-Modified-Since"))
     return since is not None and facts.modified.replace(microsecond=0) <= since
+
+
+@lru_cache(maxsize=256)  # a bucket's objects have a few values
+def _parsed(text: str) -> ResponseCacheControl:
+    return parse_cache_control_header(text, cls=ResponseCacheControl)
 
 
 def cache_control(
@@ -38,7 +44,7 @@ def cache_control(
     longer than the source's own header says, than a signature holds, or than a minute for a ``fallback``. Private
     pictures stay out of shared caches.
     """
-    said = parse_cache_control_header(facts.cache_control, cls=ResponseCacheControl)
+    said = _parsed(facts.cache_control)
     if said.no_store:
         return NO_STORE
     usual = _YEAR if pinned or said.immutable else settings.max_age

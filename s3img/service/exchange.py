@@ -10,10 +10,10 @@ from typing import TYPE_CHECKING, Final
 from urllib.parse import quote
 
 from werkzeug.http import dump_options_header, http_date
-from werkzeug.wrappers import Response
 
 from s3img.errors import NotServed
 from s3img.imaging import MEDIA_TYPES, SUFFIXES
+from s3img.service.answer import Answer
 from s3img.service.caching import cache_control
 from s3img.urls import object_url
 
@@ -65,27 +65,24 @@ class Exchange:
             raise NotServed("The address names an origin that is not served here.")
         return (self.asked.origin,) if self.asked.origin else self.route.origins
 
-    def response(self, source: SourceRef, facts: Facts, etag: str, *, fallback: bool = False) -> Response:
+    def answer(self, source: SourceRef, facts: Facts, etag: str, *, fallback: bool = False) -> Answer:
         """Begin an answer with what does not depend on its body."""
-        response = Response()
-        del response.headers["Content-Type"]
-        response.headers["ETag"] = f'"{etag}"'
-        response.headers["Last-Modified"] = _date(facts.modified)
-        response.headers["Cache-Control"] = cache_control(
+        keep = cache_control(
             self.config.service, facts, self.grant, pinned=bool(source.version), fallback=fallback, now=self.now
         )
+        headers = {"ETag": f'"{etag}"', "Last-Modified": _date(facts.modified), "Cache-Control": keep}
         origin = self.config.origins.get(source.origin)
         if origin and origin.canonical_url:
-            response.headers["Link"] = f'<{object_url(origin.canonical_url, source.key)}>; rel="canonical"'
-        return response
+            headers["Link"] = f'<{object_url(origin.canonical_url, source.key)}>; rel="canonical"'
+        return Answer(headers=headers)
 
-    def unchanged(self, response: Response) -> Response:
+    def unchanged(self, answer: Answer) -> Answer:
         """Turn an answer into one that says that the client's copy is current (RFC 9110, section 15.4.5)."""
-        response.status_code = 304
-        del response.headers["Last-Modified"]
-        return response
+        answer.status = 304
+        del answer.headers["Last-Modified"]
+        return answer
 
-    def describe(self, headers: Headers, source: SourceRef, media_type: str, size: int) -> None:
+    def describe(self, headers: dict[str, str], source: SourceRef, media_type: str, size: int) -> None:
         """Say what a body is; what a browser might run is kept from running."""
         media_type = media_type if _MEDIA_TYPE.fullmatch(media_type) else "application/octet-stream"
         headers["Content-Type"] = media_type
@@ -96,7 +93,7 @@ class Exchange:
         if self.asked.attachment is not None or (is_active and self.config.service.active_content == "attachment"):
             headers["Content-Disposition"] = attachment(self.asked.attachment or _name(source.key, media_type))
 
-    def time(self, headers: Headers, timings: Timings) -> None:
+    def time(self, headers: dict[str, str], timings: Timings) -> None:
         """Tell how long each step took, where the settings want that."""
         if self.config.service.server_timing:
             headers["Server-Timing"] = ", ".join(f"{step};dur={seconds * 1000:.1f}" for step, seconds in timings)

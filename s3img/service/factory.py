@@ -53,12 +53,12 @@ def is_on(value: str) -> bool:
 
 
 def log_to_stderr() -> None:
-    """Show the service's log where nothing else is set up to."""
+    """Show the service's log where nothing else is set up to; a level that is set already stays."""
     if not LOGGER.hasHandlers():
         handler = logging.StreamHandler(sys.stderr)
         handler.setFormatter(logging.Formatter("%(message)s"))
         LOGGER.addHandler(handler)
-        LOGGER.setLevel(logging.INFO)
+        LOGGER.setLevel(LOGGER.level or logging.INFO)
 
 
 _ADVICE = f'choose "signed", "named" or "sizes"; for development, start with --insecure or {INSECURE}=1'

@@ -7,10 +7,9 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
 import msgspec
-from werkzeug.wrappers import Response
 
 from s3img import errors
-from s3img.service.caching import NO_STORE
+from s3img.service.answer import PLAIN, Answer
 from s3img.service.negotiate import wants_json
 from s3img.service.ranges import OutOfRange
 
@@ -64,25 +63,24 @@ def kind_of(error: Exception) -> Kind:
     return next((KINDS[cls] for cls in type(error).__mro__ if cls in KINDS), _INTERNAL)
 
 
-def respond(error: Exception, *, accept: str, request_id: str) -> Response:
+def respond(error: Exception, *, accept: str, request_id: str) -> Answer:
     """Answer with a short text, or JSON for a client that prefers it; nothing may keep it."""
     kind = kind_of(error)
     message = kind.message or _text(str(error))
     if wants_json(accept):
         facts = {"status": kind.status, "code": kind.code, "message": message, "request_id": request_id}
-        response = Response(msgspec.json.encode({"error": facts}), kind.status, mimetype="application/json")
+        answer = Answer.whole(msgspec.json.encode({"error": facts}), "application/json", status=kind.status)
     else:
-        response = Response(f"{kind.code}: {message}\n", kind.status, mimetype="text/plain")
-    response.headers[HEADER] = f"{kind.code} - {message}"
-    response.headers["Cache-Control"] = NO_STORE
-    response.headers["Vary"] = "Accept"
+        answer = Answer.whole(f"{kind.code}: {message}\n".encode(), PLAIN, status=kind.status)
+    answer.headers[HEADER] = f"{kind.code} - {message}"
+    answer.headers["Vary"] = "Accept"
     if isinstance(error, errors.MethodNotAllowed):
-        response.headers["Allow"] = ", ".join(error.allowed)
+        answer.headers["Allow"] = ", ".join(error.allowed)
     if isinstance(error, OutOfRange):
-        response.headers["Content-Range"] = f"bytes */{error.size}"
+        answer.headers["Content-Range"] = f"bytes */{error.size}"
     if isinstance(error, errors.Busy | errors.TooManyRequests):
-        response.headers["Retry-After"] = str(error.retry_after)
-    return response
+        answer.headers["Retry-After"] = str(error.retry_after)
+    return answer
 
 
 def _text(message: str) -> str:

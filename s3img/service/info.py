@@ -14,16 +14,15 @@ from s3img.service.origins import first_of
 from s3img.service.pictures import finish
 
 if TYPE_CHECKING:
-    from werkzeug.wrappers import Response
-
     from s3img.limits import Limits
+    from s3img.service.answer import Answer
     from s3img.service.engine.model import EngineProtocol, Facts, Result
     from s3img.service.exchange import Exchange
 
 _NAME: Final = "info/1"
 
 
-def info(exchange: Exchange, engine: EngineProtocol) -> Response:
+def info(exchange: Exchange, engine: EngineProtocol) -> Answer:
     """Answer with what is known of a picture, as JSON; raise what the engine raises, and SignatureError."""
     make = partial(_describe, limits=exchange.config.limits)
 
@@ -36,7 +35,7 @@ def info(exchange: Exchange, engine: EngineProtocol) -> Response:
         return source, engine.derived(source, _NAME, make, exchange.budget, inspect=inspect)
 
     source, result = first_of(exchange.origins, ask)
-    return finish(exchange, source, result, exchange.response(source, result.facts, result.etag))
+    return finish(exchange, source, result, exchange.answer(source, result.facts, result.etag))
 
 
 def _describe(data: bytes, *, limits: Limits) -> bytes:

@@ -15,7 +15,7 @@ from s3img.signing import PARAMETER
 if TYPE_CHECKING:
     from wsgiref.types import WSGIEnvironment
 
-    from werkzeug.wrappers import Response
+    from s3img.service.answer import Answer
 
 LOGGER: Final = logging.getLogger("s3img.service")
 _ID: Final = re.compile(r"[A-Za-z0-9_-]{1,64}")
@@ -28,7 +28,7 @@ def request_id(given: str) -> str:
     return given if _ID.fullmatch(given) else secrets.token_hex(8)
 
 
-def log_request(environ: WSGIEnvironment, response: Response, *, identity: str, started: float) -> None:
+def log_request(environ: WSGIEnvironment, answer: Answer, *, identity: str, started: float) -> None:
     """Write a request's line; ``started`` by ``time.monotonic()``.
 
     The signature of an address opens it for whoever reads the log, so it is left out. JSON escapes line breaks.
@@ -40,12 +40,12 @@ def log_request(environ: WSGIEnvironment, response: Response, *, identity: str, 
         "request_id": identity,
         "method": environ["REQUEST_METHOD"][:16],
         "target": _SIGNATURE.sub(r"\1-", target).removesuffix("?")[:_LONGEST],
-        "status": response.status_code,
-        "error": response.headers.get("S3img-Error", "").partition(" ")[0],
-        "bytes": response.content_length,
+        "status": answer.status,
+        "error": answer.headers.get("S3img-Error", "").partition(" ")[0],
+        "bytes": int(answer.headers.get("Content-Length", 0)),
         "seconds": round(time.monotonic() - started, 4),
     }
-    said = {name: value for name, value in line.items() if value not in {"", None}}
+    said = {name: value for name, value in line.items() if value != ""}
     LOGGER.info("%s", msgspec.json.encode(said).decode())
 
 

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import math
 from fractions import Fraction
-from functools import lru_cache
 from typing import TYPE_CHECKING, Final
 
 from werkzeug.datastructures import MIMEAccept
 from werkzeug.http import parse_accept_header
 
 from s3img.geometry import NO_HINTS, Hints
+from s3img.service.memo import remember_short
 
 if TYPE_CHECKING:
     from werkzeug.datastructures import Headers
@@ -23,7 +23,7 @@ _MODERN: Final = ("image/avif", "image/webp")
 _MOST: Final = Fraction(4)
 
 
-@lru_cache(maxsize=1024)  # few spellings make most requests
+@remember_short
 def modern_formats(accept: str) -> frozenset[str]:
     """Return the modern media types that an ``Accept`` header names and likes best of them.
 

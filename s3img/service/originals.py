@@ -6,10 +6,11 @@ import mimetypes
 from contextlib import ExitStack
 from typing import TYPE_CHECKING, Final
 
-from werkzeug.wrappers import Response
+from werkzeug.wsgi import ClosingIterator
 
 from s3img.errors import BucketError
 from s3img.imaging import MEDIA_TYPES
+from s3img.service.answer import Answer
 from s3img.service.caching import is_current
 from s3img.service.engine.model import SourceRef
 from s3img.service.origins import first_of
@@ -24,7 +25,7 @@ _CONDITIONS: Final = ("Range", "If-None-Match", "If-Modified-Since")
 _ATTEMPTS: Final = 3
 
 
-def original(exchange: Exchange, engine: EngineProtocol) -> Response:
+def original(exchange: Exchange, engine: EngineProtocol) -> Answer:
     """Answer with a source's own bytes; raise what the engine raises, SignatureError, OutOfRange.
 
     The source is opened at once where all of it is wanted, else asked about first.
@@ -40,47 +41,46 @@ def original(exchange: Exchange, engine: EngineProtocol) -> Response:
 
     source, facts, opened = first_of(exchange.origins, ask)
     for _ in range(_ATTEMPTS):
-        response = _answer(exchange, engine, source, facts, opened)
-        if isinstance(response, Response):
-            return response
-        facts, opened = response, None
+        found = _answer(exchange, engine, source, facts, opened)
+        if isinstance(found, Answer):
+            return found
+        facts, opened = found, None
     raise BucketError("The source changes while it is read.", key=source.key)
 
 
 def _answer(
     exchange: Exchange, engine: EngineProtocol, source: SourceRef, facts: Facts, opened: Original | None
-) -> Response | Facts:
+) -> Answer | Facts:
     """Return the answer, or other facts where the source was replaced since it was asked about."""
     with ExitStack() as stack:
         if opened:
             stack.callback(opened.close)
         exchange.grant.check_source(facts)
-        response = exchange.response(source, facts, facts.etag)
+        answer = exchange.answer(source, facts, facts.etag)
         if not opened and is_current(exchange.headers, facts.etag, facts):
-            return exchange.unchanged(response)
-        start, stop = _describe(exchange, source, facts, response)
+            return exchange.unchanged(answer)
+        start, stop = _describe(exchange, source, facts, answer)
         if not exchange.is_get:
-            return response
+            return answer
         if not opened:
             opened = engine.original(source, exchange.budget, start=start, stop=stop)
             stack.callback(opened.close)
         if opened.facts.etag != facts.etag:
             return opened.facts
         stack.pop_all()
-    response.response = opened.chunks
-    response.call_on_close(opened.close)  # the iterator alone would not be closed before its first byte
-    return response
+    answer.body = ClosingIterator(opened.chunks, opened.close)  # the iterator's own closes nothing before it began
+    return answer
 
 
-def _describe(exchange: Exchange, source: SourceRef, facts: Facts, response: Response) -> tuple[int, int | None]:
+def _describe(exchange: Exchange, source: SourceRef, facts: Facts, answer: Answer) -> tuple[int, int | None]:
     """Say which bytes are sent; return where they start and stop (exclusive, None: at the end)."""
-    response.headers["Accept-Ranges"] = "bytes"
+    answer.headers["Accept-Ranges"] = "bytes"
     part = wanted_range(exchange.headers, facts) if exchange.is_get else None
     start, stop = part or (0, facts.size)
-    exchange.describe(response.headers, source, media_type(facts.media_type, source.key), stop - start)
+    exchange.describe(answer.headers, source, media_type(facts.media_type, source.key), stop - start)
     if part:
-        response.status_code = 206
-        response.headers["Content-Range"] = f"bytes {start}-{stop - 1}/{facts.size}"
+        answer.status = 206
+        answer.headers["Content-Range"] = f"bytes {start}-{stop - 1}/{facts.size}"
     return part or (0, None)
 
 

@@ -14,15 +14,13 @@ from s3img.service.negotiate import HINTS, hints_of, is_negotiated, modern_forma
 from s3img.service.origins import first_of
 
 if TYPE_CHECKING:
-    from werkzeug.datastructures import Headers
-    from werkzeug.wrappers import Response
-
+    from s3img.service.answer import Answer
     from s3img.service.engine.model import EngineProtocol, Facts, Result
     from s3img.service.exchange import Exchange
     from s3img.transform import Transform
 
 
-def picture(exchange: Exchange, engine: EngineProtocol, transform: Transform) -> Response:
+def picture(exchange: Exchange, engine: EngineProtocol, transform: Transform) -> Answer:
     """Answer with the rendering; with the default image's where the source is missing and there is one.
 
     Raise what the engine raises, and SignatureError.
@@ -39,7 +37,7 @@ def picture(exchange: Exchange, engine: EngineProtocol, transform: Transform) ->
 
 def _rendering(
     exchange: Exchange, engine: EngineProtocol, transform: Transform, key: str, *, fallback: bool = False
-) -> Response:
+) -> Answer:
     is_hinted = exchange.config.service.client_hints and uses_hints(transform)
     accept = modern_formats(exchange.headers.get("Accept", "")) if is_negotiated(transform) else None
     hints = hints_of(exchange.headers) if is_hinted else NO_HINTS
@@ -54,30 +52,31 @@ def _rendering(
         return source, engine.result(Job(source, transform, accept, hints), exchange.budget, inspect=inspect)
 
     source, result = first_of(exchange.origins, ask)
-    response = exchange.response(source, result.facts, result.etag, fallback=fallback)
-    _vary(response.headers, negotiated=accept is not None, hinted=is_hinted)
+    answer = exchange.answer(source, result.facts, result.etag, fallback=fallback)
+    _vary(answer.headers, negotiated=accept is not None, hinted=is_hinted)
     if is_hinted:
-        response.headers["Content-DPR"] = f"{float(hints.dpr):.2f}".rstrip("0").rstrip(".")
+        answer.headers["Content-DPR"] = f"{float(hints.dpr):.2f}".rstrip("0").rstrip(".")
     if fallback:
-        response.headers["S3img-Fallback"] = "default-image"
-    return finish(exchange, source, result, response)
+        answer.headers["S3img-Fallback"] = "default-image"
+    return finish(exchange, source, result, answer)
 
 
-def finish(exchange: Exchange, source: SourceRef, result: Result, response: Response) -> Response:
+def finish(exchange: Exchange, source: SourceRef, result: Result, answer: Answer) -> Answer:
     """Complete an answer: 304 without a body where the client's copy is current, else the result's bytes."""
-    exchange.time(response.headers, result.timings)
+    exchange.time(answer.headers, result.timings)
     if result.unchanged:
-        return exchange.unchanged(response)
-    exchange.describe(response.headers, source, result.media_type, result.size)
-    response.direct_passthrough = True
-    response.call_on_close(result.close)
-    if exchange.is_get:
-        body = result.body
-        response.response = [body] if isinstance(body, bytes) else wrap_file(exchange.environ, body)
-    return response
+        return exchange.unchanged(answer)
+    exchange.describe(answer.headers, source, result.media_type, result.size)
+    if not exchange.is_get:
+        result.close()
+    elif isinstance(result.body, bytes):
+        answer.body = [result.body]
+    else:
+        answer.body = wrap_file(exchange.environ, result.body)
+    return answer
 
 
-def _vary(headers: Headers, *, negotiated: bool, hinted: bool) -> None:
+def _vary(headers: dict[str, str], *, negotiated: bool, hinted: bool) -> None:
     """Name the headers that this answer depends on, and no other: a cache keeps one copy for each of their values."""
     names = [*(["Accept"] if negotiated else []), *([HINTS] if hinted else [])]
     if names:

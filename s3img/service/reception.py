@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from functools import lru_cache
 from typing import TYPE_CHECKING
+
+from werkzeug.datastructures import EnvironHeaders
 
 from s3img.errors import ConfigError
 from s3img.service.access import Grant, Policy
 from s3img.service.exchange import Exchange
+from s3img.service.memo import remember_short
 from s3img.service.request import checked_key, parse
 from s3img.service.routing import Routes
 from s3img.signing import PARAMETER, Signer, canonical
@@ -16,17 +18,12 @@ from s3img.transform import Transform
 if TYPE_CHECKING:
     from wsgiref.types import WSGIEnvironment
 
-    from werkzeug.datastructures import EnvironHeaders
-
     from s3img.config import Config
     from s3img.service.engine.model import Budget
     from s3img.service.request import Asked
     from s3img.service.routing import Route
     from s3img.service.target import Target
     from s3img.signing import Verified
-
-_REMEMBERED = 2_048
-"""Addresses whose reading is not done again; each may have 8 kB."""
 
 
 class Reception:
@@ -37,20 +34,18 @@ class Reception:
         self._routes = Routes(config)
         self._policy = Policy(config)
         self._signers = _signers(config, self._routes)
-        self._unsigned = lru_cache(_REMEMBERED)(_unsigned)
-        self._signed = lru_cache(_REMEMBERED)(self._read_signed)
-        self._transform = lru_cache(_REMEMBERED)(self._read_transform)
+        self._unsigned = remember_short(_unsigned)
+        self._signed = remember_short(self._read_signed)
+        self._transform = remember_short(self._read_transform)
 
-    def receive(
-        self, environ: WSGIEnvironment, headers: EnvironHeaders, target: Target, budget: Budget, *, now: float
-    ) -> Exchange:
+    def receive(self, environ: WSGIEnvironment, target: Target, budget: Budget, *, now: float) -> Exchange:
         """Return what the request asks for, if it may; raise SignatureError, RequestError and TransformError."""
         route, below = self._routes.find(environ, target)
         asked, signed = self._read(route, below, now)
         transform = None if asked.steps is None else self._transform(asked.steps)
         return Exchange(
             environ=environ,
-            headers=headers,
+            headers=EnvironHeaders(environ),
             config=self._config,
             route=route,
             asked=asked,

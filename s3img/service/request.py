@@ -11,7 +11,7 @@ from s3img.errors import NotServed, RequestError, RequestTooLarge
 Kind = Literal["original", "image", "info"]
 
 MAX_KEY: Final = 1_024
-"""Bytes of a key that S3 allows."""
+"""Bytes of a key, and of a version's id, that S3 allows."""
 
 RESERVED: Final = ".s3img"
 """Segment of keys that s3img keeps for itself: renderings of private pictures are among them."""
@@ -57,7 +57,7 @@ def parse(target: str) -> Asked:
         key=_key(names),
         steps=steps,
         origin=origin,
-        version=_text(query.get("versionId", "")),
+        version=_version(query),
         attachment=_attachment(query),
     )
 
@@ -125,6 +125,13 @@ def _without_vanity(names: list[str]) -> list[str]:
         raise NotServed("The address has no name before its vanity name.")
     _, dot, suffix = names[-1].rpartition(".")
     return [*names[:-2], names[-2] + dot + suffix if dot else names[-2]]
+
+
+def _version(query: dict[str, str]) -> str:
+    version = _text(query.get("versionId", ""))
+    if len(version.encode()) > MAX_KEY:
+        raise RequestTooLarge(f"The version is longer than {MAX_KEY} bytes.", limit="version")
+    return version
 
 
 def _attachment(query: dict[str, str]) -> str | None:

@@ -8,17 +8,17 @@ from typing import TYPE_CHECKING, Final
 from urllib.parse import quote, unquote_to_bytes
 
 from s3img.errors import RequestTooLarge
+from s3img.service.memo import remember_short
 
 if TYPE_CHECKING:
     from wsgiref.types import WSGIEnvironment
 
 _ABSOLUTE: Final = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*://[^/?#]*")
-_PLAIN: Final = re.compile(r"/[A-Za-z0-9/:@!$&'()*+,;=._~-]*")
 _SENDABLE: Final = "%/?:@!$&'()*+,;=[]-._~"
 MAX_TARGET: Final = 8_192
 """Characters of an address that anything is done with."""
 
-_RAW_NAMES: Final = ("RAW_URI", "REQUEST_URI")
+_NAMES: Final = ("RAW_URI", "REQUEST_URI", "SCRIPT_NAME", "PATH_INFO", "QUERY_STRING")
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,26 +38,26 @@ class Target:
         The raw address is taken where the server tells it and it says the same as PEP 3333's variables, so that
         middleware which moves or rewrites the path is heeded; else the decoded path is encoded again.
         """
-        longest = max(len(environ.get(name, "")) for name in ("PATH_INFO", "QUERY_STRING", *_RAW_NAMES))
-        if longest > MAX_TARGET:
-            raise RequestTooLarge(f"The address is longer than {MAX_TARGET} characters.", limit="address")
-        query = _encoded(environ.get("QUERY_STRING", ""))
-        for name in _RAW_NAMES:
-            if (path := _below_mount(environ.get(name, ""), environ)) is not None:
-                return cls(path, query)
-        return cls(quote(_bytes(environ.get("PATH_INFO", "")), safe="/,:"), query)
+        return _read(*(environ.get(name, "") for name in _NAMES))
 
 
-def _below_mount(raw: str, environ: WSGIEnvironment) -> str | None:
+@remember_short
+def _read(raw: str, requested: str, mount: str, decoded: str, query: str) -> Target:
+    if max(map(len, (raw, requested, decoded, query))) > MAX_TARGET:
+        raise RequestTooLarge(f"The address is longer than {MAX_TARGET} characters.", limit="address")
+    for sent in (raw, requested):
+        if (path := _below_mount(sent, mount, decoded)) is not None:
+            return Target(path, _encoded(query))
+    return Target(quote(_bytes(decoded), safe="/,:"), _encoded(query))
+
+
+def _below_mount(raw: str, mount: str, decoded: str) -> str | None:
     """Return the path of a raw address after ``SCRIPT_NAME``; None where the two don't fit."""
-    plain = raw.partition("?")[0]
-    if plain == environ.get("PATH_INFO") and not environ.get("SCRIPT_NAME") and _PLAIN.fullmatch(plain):
-        return plain  # most requests are of this kind
     path = _encoded(_ABSOLUTE.sub("", raw, count=1).partition("?")[0])
-    mount = _likeness(_bytes(environ.get("SCRIPT_NAME", "")))
+    likeness = _likeness(_bytes(mount))
     ends = (match.start() for match in re.finditer("/|$", path))
-    end = next((end for end in [0, *ends] if _likeness(unquote_to_bytes(path[:end])) == mount), None)
-    return path[end:] if end is not None and _is_same(path[end:], environ.get("PATH_INFO", "")) else None
+    end = next((end for end in [0, *ends] if _likeness(unquote_to_bytes(path[:end])) == likeness), None)
+    return path[end:] if end is not None and _is_same(path[end:], decoded) else None
 
 
 def _is_same(path: str, decoded: str) -> bool:

@@ -91,7 +91,7 @@ def _each_key_once(uploads: Iterable[Upload]) -> list[Upload]:
     clashes = []
     for upload in uploads:
         first = wanted.setdefault(upload.key, upload)
-        if _content(first) != _content(upload):
+        if first is not upload and _content(first) != _content(upload):
             clashes.append(
                 f"key_template: {first.path} and {upload.path} get one key, {upload.key!r}: add {{{{hash:8}}}}"
             )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Literal, TypeAlias
 
@@ -35,7 +36,10 @@ class UploadPolicy:
 
     def __post_init__(self) -> None:
         problems = []
-        if unknown := sorted(self.formats - _KNOWN):
+        object.__setattr__(self, "formats", _names(self.formats))  # a list does as well
+        if not self.formats:
+            problems.append("formats: name at least one")
+        if unknown := sorted(map(str, self.formats - _KNOWN)):
             problems.append(f"formats: {', '.join(unknown)}: known are {', '.join(sorted(_KNOWN))}")
         if min(self.max_bytes, self.max_pixels) < 1 or self.max_side < 0:
             problems.append("max_bytes, max_pixels: name numbers above 0; max_side: 0 or px")
@@ -45,3 +49,9 @@ class UploadPolicy:
             problems.append(f"conflict: {self.conflict!r} is none of skip-identical, rename, error")
         if problems:
             raise ConfigError(problems)
+
+
+def _names(formats: object) -> frozenset[str]:
+    if isinstance(formats, str) or not isinstance(formats, Iterable):
+        raise ConfigError([f"formats: {formats!r} is no list of formats"])
+    return frozenset(formats)

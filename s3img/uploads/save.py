@@ -6,6 +6,7 @@ import hashlib
 import itertools
 import posixpath
 import secrets
+import threading
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -15,7 +16,7 @@ import msgspec
 
 from s3img import imaging
 from s3img.assets import Asset, ImageFacts
-from s3img.errors import BucketError, ImageTooLarge, UnsupportedImage, UploadConflict
+from s3img.errors import BucketError, ConfigError, ImageError, ImageTooLarge, UnsupportedImage, UploadConflict
 from s3img.imaging import SUFFIXES, Rendered, Target
 from s3img.keys import KeyFields, KeyTemplate
 from s3img.ladder import Wish, choose
@@ -36,6 +37,9 @@ if TYPE_CHECKING:
 
 UPLOAD_MARKER = {next(iter(MARKER)): "upload"}
 """Metadata of uploads: only the program that took them knows who needs them, so a clean-up leaves them alone."""
+
+_TURNS = tuple(threading.Lock() for _ in range(64))
+"""Uploads of this process that want one key take turns: stores don't all have a put that never replaces."""
 
 _NAMES = 1000
 """Keys that ``rename`` tries."""
@@ -111,12 +115,17 @@ class Uploader:
         clean = self._cleaned(self._read(source), _shown(filename))
         digest = hashlib.sha256(clean.data).hexdigest()
         name = posixpath.basename(filename.replace("\\", "/"))
-        key = self._key(clean, digest, posixpath.join(folder.strip("/"), name))
-        key, there = self._free(key, clean, digest)
+        wanted = self._key(clean, digest, posixpath.join(_checked_folder(folder), _safe_name(name)))
+        with _TURNS[hash(wanted) % len(_TURNS)]:
+            return self._stored(wanted, clean, digest, name)
+
+    def _stored(self, wanted: str, clean: Rendered, digest: str, name: str) -> Uploaded:
+        key, there = self._free(wanted, clean, digest)
         variants = list(self._variants(key, clean, digest)) if self._policy.variants else []
         with self._all_or_nothing() as put:
             for variant, rendered in variants:
-                put(variant.key, rendered, hashlib.sha256(rendered.data).hexdigest())
+                if there is None or self._bucket.head(variant.key) is None:
+                    put(variant.key, rendered, hashlib.sha256(rendered.data).hexdigest())
             if there is None:
                 put(key, clean, digest)
         return Uploaded(
@@ -137,11 +146,26 @@ class Uploader:
         return self._examined(self._read(source), _shown(filename))
 
     def _read(self, source: bytes | IO[bytes]) -> bytes:
-        data = source if isinstance(source, bytes) else source.read(self._policy.max_bytes + 1)
+        data = bytes(source) if isinstance(source, bytes | bytearray | memoryview) else self._read_stream(source)
         if len(data) > self._policy.max_bytes:
             message = f"The upload has more than {self._policy.max_bytes} bytes."
             raise ImageTooLarge(message, limit="max_bytes", fix="Send a smaller picture.")
         return data
+
+    def _read_stream(self, stream: IO[bytes]) -> bytes:
+        """Read as much as may be, and one byte; sockets and pipes give less at a time than they are asked for."""
+        data = bytearray()
+        while (left := self._policy.max_bytes + 1 - len(data)) > 0:
+            try:
+                chunk = stream.read(left)
+            except OSError as error:
+                raise ImageError(f"The upload ended early: {error}.", fix="Send it again.") from error
+            if not isinstance(chunk, bytes):
+                raise UnsupportedImage("The upload is a stream of text.", fix="Open it in binary mode.")
+            if not chunk:
+                break
+            data += chunk
+        return bytes(data)
 
     def _examined(self, data: bytes, name: str) -> ImageInfo:
         info = imaging.probe(data, limits=self._limits)
@@ -227,6 +251,18 @@ def _numbered(key: str) -> Iterable[str]:
     """Yield a key, then itself with -2, -3 … before its extension."""
     stem, ext = posixpath.splitext(key)
     return itertools.chain((key,), (f"{stem}-{number}{ext}" for number in range(2, _NAMES)))
+
+
+def _checked_folder(folder: str) -> str:
+    """Return a folder that keys may begin with; raise ConfigError for one with steps, because the app chooses it."""
+    if {".", ".."} & {*folder.split("/")}:
+        raise ConfigError([f"folder: {folder!r} has a '.' or '..' segment: name a folder of the bucket"])
+    return folder.strip("/")
+
+
+def _safe_name(name: str) -> str:
+    """Return what the sender calls a file as far as a key may hold it: nothing hidden, no step, never empty."""
+    return name.strip().lstrip(".").strip() or "image"
 
 
 def _shown(filename: str) -> str:

@@ -46,6 +46,8 @@ def make_app(project: Path, store: Store, cache_dir: str) -> Callable[..., Flask
         app = Flask("shop", root_path=str(project), instance_path=str(project / "instance"))
         app.debug = debug
         app.secret_key = "not a secret"
+        if former := settings.pop("secret_key_fallbacks", None):
+            app.config |= {"SECRET_KEY": "a new one", "SECRET_KEY_FALLBACKS": former}
         app.config |= {"S3IMG_BUCKET": store.address, "S3IMG_PUBLIC_URL": store.public_url}
         app.config |= {"S3IMG_CACHE_DIR": cache_dir, "S3IMG_VARIANTS": True, "S3IMG_WIDTHS": [100, 200]}
         for name, value in settings.items():

@@ -88,3 +88,20 @@ def test_options_win_over_app_config(make_app: Maker, tmp_path: Path) -> None:
     code, output = run(make_app(sync=False), "sync", "--bucket", other.as_uri())
     assert code == 0, output
     assert (other / "static").is_dir()
+
+
+def test_gc_keeps_what_the_apps_lock_names(make_app: Maker, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    app = make_app()
+    monkeypatch.chdir(tmp_path)  # no lock here
+    code, output = run(app, "gc", "--json")
+    assert code == 0
+    assert json.loads(output)["live"] > 0
+
+
+def test_upload_follows_the_apps_policy(make_app: Maker, project: Path, store: Store) -> None:
+    app = make_app(sync=False, upload_template="u/{{stem}}.{{ext}}", uploads={"max_side": 100, "conflict": "rename"})
+    for _ in range(2):
+        code, output = run(app, "upload", "--json", str(project / "static/cat.jpg"))
+        assert (code, json.loads(output)["width"]) == (0, 100)
+    assert store.keys() == ["u/cat-2.jpg", "u/cat.jpg"]
+    assert run(app, "upload", "--conflict", "error", str(project / "static/cat.jpg"))[0] == 1

@@ -1,18 +1,31 @@
 from __future__ import annotations
 
+import inspect
 from io import BytesIO
 from typing import TYPE_CHECKING, Any
 
+import msgspec
 import pytest
 from flask import Flask, abort, render_template_string, request
 from flask_s3img import S3Img
+from flask_s3img.functions import s3img_url
+from flask_s3img.options import RewriteOptions
 from sites import photo
 from werkzeug.datastructures import FileStorage
 from werkzeug.middleware.proxy_fix import ProxyFix
 
+from s3img.errors import ConfigError
+from s3img.markup import STYLE_SHEET
+from s3img.middleware import RewriteMiddleware
+from s3img.middleware.app import STYLE_PATH
+
 if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
+
+    from playwright.sync_api import Browser, Route
+
+    from s3img.testing import Store
 
     Maker = Callable[..., Flask]
 
@@ -130,3 +143,176 @@ def test_upload_of_an_embedded_store_is_shown(make_app: Maker) -> None:
     with app.app_context():
         saved = extension.save(FileStorage(BytesIO(photo(60, 40)), "cat.jpg"))
     assert get(app, saved.url).status_code == 200
+
+
+@pytest.mark.parametrize("bad", ["/<x>", "//img", "/bilder/ü", "/img/../x", "/a b", "img"])
+def test_service_needs_a_plain_path(make_app: Maker, bad: str) -> None:
+    with pytest.raises(ConfigError, match="S3IMG_SERVICE"):
+        make_app(sync=False, service=bad)
+
+
+def test_service_without_a_key_says_what_to_set(store: Store, tmp_path: Path) -> None:
+    app = Flask("keyless", root_path=str(tmp_path))
+    with pytest.raises(ConfigError, match=r"S3IMG_SIGNING_KEYS.*SECRET_KEY"):
+        S3Img(app, bucket=store.address, service="/img")
+    assert "s3img" not in app.extensions
+    assert "s3img" not in app.blueprints
+
+
+def test_former_secret_keys_go_on_working(make_app: Maker) -> None:
+    url = url_of(make_app(service="/img"), 's3img_url("cat.jpg", w=40)')
+    app = make_app(service="/img", sync=False, secret_key_fallbacks=["not a secret"])
+    assert get(app, url).status_code == 200
+
+
+@pytest.mark.parametrize("key", ["a%2Fb c.jpg", "a  b/ä+&=.jpg", "x//y.jpg", "100%.jpg", "a?b#c.jpg", "tr:w-1/x.jpg"])
+@pytest.mark.parametrize("prefix", ["", "/shop"])
+def test_service_finds_keys_of_any_kind(make_app: Maker, key: str, prefix: str) -> None:
+    app = make_app(service="/img", sync=False)
+    app.wsgi_app = ProxyFix(app.wsgi_app, x_prefix=1)  # type: ignore[method-assign]
+    asked = app.test_client()
+    app.add_url_rule("/show", "show", lambda: current_url(key))
+    headers = {"X-Forwarded-Prefix": prefix}
+    url = asked.get("/show", headers=headers).text
+    answer = asked.get(url.removeprefix(prefix), headers=headers)
+    assert answer.status_code == 404, answer.text  # not 403: signed and asked for are one key
+
+
+def current_url(key: str) -> str:
+    return s3img_url(key=key, w=40)
+
+
+@pytest.mark.parametrize("path", ["/img/../page", "/img/%2e%2e/page", "/img//cat.jpg", "/img/tr:w-40/../../page"])
+def test_service_refuses_steps(make_app: Maker, path: str) -> None:
+    assert get(make_app(service="/img", sync=False), path).status_code in {400, 403, 404}
+
+
+def test_service_answers_head_and_options(make_app: Maker) -> None:
+    app = make_app(service="/img")
+    url = url_of(app, 's3img_url("cat.jpg", w=40, f="png")')
+    whole, head = get(app, url), app.test_client().head(url, buffered=True)
+    assert (head.status_code, head.data) == (200, b"")
+    assert head.headers["Content-Length"] == whole.headers["Content-Length"]
+    options = app.test_client().options(url, buffered=True)
+    assert options.status_code == 204
+    assert "Content-Type" not in options.headers
+    again = get(app, url, headers={"If-None-Match": whole.headers["ETag"]})
+    assert (again.status_code, again.data) == (304, b"")
+
+
+def test_service_refuses_expired_addresses(make_app: Maker) -> None:
+    app = make_app(service="/img")
+    assert get(app, url_of(app, 's3img_url(key="a.jpg", w=40, expires=1000)')).status_code == 410
+    assert get(app, url_of(app, 's3img_url("cat.jpg", w=40, expires=4000000000)')).status_code == 200
+
+
+def test_objects_without_a_service_are_public(make_app: Maker) -> None:
+    app = make_app(sync=False)
+    assert url_of(app, 's3img_url(key="i/a b.jpg")') == "https://img.test/i/a%20b.jpg"
+    with pytest.raises(ConfigError, match="S3IMG_SERVICE"):
+        url_of(app, 's3img_url(key="i/a.jpg", w=40)')
+
+
+@pytest.mark.parametrize("name", ["cat.jpg", "logo.svg"])
+def test_embedded_store_answers_as_a_file_server(make_app: Maker, name: str) -> None:
+    app = make_app(bucket=None, public_url=None)
+    url = url_of(app, f's3img_url("{name}")')
+    whole = get(app, url)
+    assert whole.mimetype == {"cat.jpg": "image/jpeg", "logo.svg": "image/svg+xml"}[name]
+    part = get(app, url, headers={"Range": "bytes=2-5"})
+    assert (part.status_code, part.data) == (206, whole.data[2:6])
+    assert get(app, url, headers={"If-None-Match": whole.headers["ETag"]}).status_code == 304
+    assert app.test_client().head(url, buffered=True).headers["Content-Length"] == str(len(whole.data))
+
+
+def test_embedded_store_names_types_without_the_systems_tables(
+    make_app: Maker, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("mimetypes.guess_type", lambda *_, **__: (None, None))
+    app = make_app(bucket=None, public_url=None)
+    url = url_of(app, 's3img_srcset("cat.jpg", "avif")').split(" ")[0]
+    assert get(app, url).mimetype == "image/avif"
+
+
+def test_embedded_store_is_not_there_beside_a_bucket(make_app: Maker, store: Store) -> None:
+    app = make_app()
+    assert get(app, f"/_s3img/store/{store.keys()[0]}").status_code == 404
+
+
+def test_rewrite_options_are_read_at_once(make_app: Maker) -> None:
+    with pytest.raises(ConfigError, match=r"S3IMG_REWRITE_OPTIONS.*`cs`"):
+        make_app(sync=False, rewrite_options={"cs": True})
+    with pytest.raises(ConfigError, match=r"S3IMG_REWRITE_OPTIONS.*encodings"):
+        make_app(sync=False, rewrite_options={"encodings": "all"})
+
+
+def test_rewrite_options_are_those_of_the_middleware() -> None:
+    parameters = inspect.signature(RewriteMiddleware).parameters
+    ours = {
+        name: parameter.default for name, parameter in parameters.items() if name in RewriteOptions.__struct_fields__
+    }
+    assert ours == msgspec.structs.asdict(RewriteOptions())
+    assert {*parameters} - {*ours} == {"app", "config_or_images", "lock", "static", "upload_missing"}
+
+
+@pytest.mark.parametrize(
+    "page", ["/_s3img/images?page=/", "//other.test/", "http://other.test/", "javascript:alert(1)"]
+)
+def test_debug_page_shows_pages_of_the_app_only(make_app: Maker, page: str) -> None:
+    app = make_app(sync=False, debug=True)
+    assert "400 BAD REQUEST" in get(app, "/_s3img/images", query_string={"page": page}).text
+
+
+def test_debug_page_escapes_what_pages_say(make_app: Maker) -> None:
+    app = make_app(sync=False, debug=True)
+    app.config["PAGE"] = '<!doctype html><img src="&quot;&gt;<script>x" alt="">'
+    html = get(app, "/_s3img/images", query_string={"page": "/page?<script>"}).text
+    assert "<script>" not in html
+
+
+def test_debug_page_sees_what_the_browser_sees(make_app: Maker) -> None:
+    app = make_app(debug=True)
+    app.before_request(lambda: abort(401) if "login" not in request.cookies else None)
+    app.config["PAGE"] = '<!doctype html><img src="static/cat.jpg">{{ s3img_picture("img/my dog.jpg", alt="") }}'
+    client = app.test_client()
+    client.set_cookie("login", "yes")
+    html = client.get("/_s3img/images?page=/page").text
+    assert "<code>static/cat.jpg</code><br>800 x 600" in html
+    assert "<code>static/img/my dog.jpg</code>" in html
+    assert "s3img_styles()" in html
+
+
+def test_debug_page_has_no_complaint_about_a_styled_page(make_app: Maker) -> None:
+    app = make_app(debug=True)
+    app.config["PAGE"] = '<!doctype html>{{ s3img_styles() }}{{ s3img_picture("cat.jpg", alt="") }}'
+    assert "s3img_styles()" not in get(app, "/_s3img/images?page=/page").text
+
+
+def test_style_sheet_is_the_middlewares(make_app: Maker) -> None:
+    link = url_of(make_app(sync=False), "s3img_styles()")
+    assert link == f'<link rel="stylesheet" href="{STYLE_PATH}">'
+    for rewrite in (False, True):
+        answer = get(make_app(sync=False, rewrite=rewrite), STYLE_PATH)
+        assert (answer.text, answer.mimetype) == (STYLE_SHEET, "text/css")
+        assert "immutable" in answer.headers["Cache-Control"]
+
+
+@pytest.mark.parametrize(("styled", "size"), [("{{ s3img_styles() }}", (300, 225)), ("", (300, 600))])
+def test_style_sheet_keeps_the_shape_of_pictures(
+    make_app: Maker, chromium: Browser, styled: str, size: tuple[int, int]
+) -> None:
+    app = make_app(bucket=None, public_url=None)
+    style = "<style>body{margin:0;width:300px}img{max-width:100%}</style>"
+    app.config["PAGE"] = f'<!doctype html>{style}{styled}{{{{ s3img_picture("cat.jpg", alt="") }}}}'
+    client, page = app.test_client(), chromium.new_page()
+
+    def answer(route: Route) -> None:
+        found = client.get(route.request.url.removeprefix("http://shop.test"), buffered=True)
+        route.fulfill(status=found.status_code, headers=dict(found.headers), body=found.data)
+
+    page.route("**/*", answer)
+    page.goto("http://shop.test/page")
+    box = page.locator("img").bounding_box()
+    page.close()
+    assert box is not None
+    assert (box["width"], box["height"]) == size

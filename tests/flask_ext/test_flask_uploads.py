@@ -8,7 +8,7 @@ from flask import Flask, render_template_string, request
 from flask_s3img import S3Img, image_uploaded
 from flask_s3img.validators import ImageUpload
 from flask_wtf import FlaskForm
-from flask_wtf.file import FileField, FileRequired
+from flask_wtf.file import FileField, FileRequired, MultipleFileField
 from sites import photo
 
 from s3img.errors import S3ImgError
@@ -119,3 +119,25 @@ def test_validator_refuses_by_the_bytes(make_app: Maker, data: bytes, words: str
         assert form.validate_on_submit() == (not words)
         assert words in "".join(form.errors.get("photo", []))
         assert form.photo.data.stream.read() == data
+
+
+class AlbumForm(FlaskForm):  # type: ignore[misc]  # Flask-WTF has no types
+    photos = MultipleFileField(validators=[ImageUpload("No picture.", formats=["jpeg"])])
+
+
+@pytest.mark.parametrize(("last", "valid"), [(photo(60, 40, seed=2), True), (photo(60, 40, format="PNG"), False)])
+def test_validator_looks_at_every_file(make_app: Maker, last: bytes, valid: bool) -> None:  # noqa: FBT001 - a table
+    app = make_app(sync=False)
+    app.config["WTF_CSRF_ENABLED"] = False
+    files = [(BytesIO(photo(60, 40)), "a.jpg"), (BytesIO(last), "b.jpg")]
+    with app.test_request_context("/", method="POST", data={"photos": files}):
+        form = AlbumForm()
+        assert form.validate_on_submit() == valid
+        assert form.errors.get("photos", ["No picture."]) == ["No picture."]
+
+
+def test_validator_passes_an_empty_field(make_app: Maker) -> None:
+    app = make_app(sync=False)
+    app.config["WTF_CSRF_ENABLED"] = False
+    with app.test_request_context("/", method="POST", data={"photos": (BytesIO(b""), "")}):
+        assert AlbumForm().validate_on_submit()

@@ -61,7 +61,7 @@ def test_status_is_that_of_the_error_tree(cls: type[errors.S3ImgError]) -> None:
 @pytest.mark.parametrize("error", [errors.Busy("x", retry_after=7), errors.TooManyRequests("x", retry_after=7)])
 def test_client_is_told_when_to_come_back(error: errors.S3ImgError) -> None:
     answer = respond(error, accept="", request_id="i")
-    assert (answer.status_code, answer.headers["Retry-After"]) == (error.status, "7")
+    assert (answer.status, answer.headers["Retry-After"]) == (error.status, "7")
 
 
 def test_saturated_service_says_so(serve: Callable[..., Served], monkeypatch: pytest.MonkeyPatch) -> None:

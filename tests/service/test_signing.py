@@ -70,6 +70,11 @@ def test_anything_after_the_signature_is_refused(tail: str) -> None:
         SIGNER.verify(SIGNER.sign(TARGET) + tail, now=0)
 
 
+def test_parameter_that_somebody_added_is_named_as_the_reason() -> None:
+    with pytest.raises(SignatureError, match="follows the signature"):
+        SIGNER.verify(SIGNER.sign(TARGET) + "&fbclid=1", now=0)
+
+
 @pytest.mark.parametrize(
     ("one", "other"),
     [

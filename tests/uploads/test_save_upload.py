@@ -1,9 +1,12 @@
 from __future__ import annotations
 
+import hashlib
 import itertools
 import struct
+import threading
 import zlib
-from io import BytesIO
+from concurrent.futures import ThreadPoolExecutor
+from io import BytesIO, StringIO
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -232,3 +235,115 @@ def test_save_into_a_store(seaweedfs_bucket: TestBucket) -> None:
     assert info is not None
     assert info.metadata == {"s3img": "upload", "sha256": saved.sha256}
     assert uploader(seaweedfs_bucket.bucket).save(photo(120, 80), filename="a b#1.jpg").existed
+
+
+class Trickle:
+    """Gives some bytes at a time and can't seek, as a socket does."""
+
+    def __init__(self, data: bytes) -> None:
+        self._data = BytesIO(data)
+
+    def read(self, amount: int) -> bytes:
+        return self._data.read(min(amount, 100))
+
+
+class Broken(Trickle):
+    def read(self, amount: int) -> bytes:
+        raise OSError("the sender has gone")
+
+
+def test_save_reads_streams_that_give_little(bucket: Bucket) -> None:
+    source: Any = Trickle(photo(120, 80))
+    assert uploader(bucket).save(source, filename="a.jpg").width == 120
+
+
+@pytest.mark.parametrize("source", [Broken(b""), StringIO("text")])
+def test_save_explains_streams_that_fail(bucket: Bucket, source: Any) -> None:
+    with pytest.raises(S3ImgError, match=r"ended early|stream of text"):
+        uploader(bucket).save(source)
+    assert keys(bucket) == []
+
+
+@pytest.mark.parametrize("kind", ["JPEG", "PNG", "GIF", "WEBP", "AVIF"])
+def test_what_follows_a_picture_is_cut_off(bucket: Bucket, kind: str) -> None:
+    saved = uploader(bucket).save(photo(60, 40, format=kind) + b"PK\x03\x04<script>EVIL</script>")
+    stored = bucket.get(saved.key)
+    assert b"EVIL" not in stored
+    Image.open(BytesIO(stored)).load()
+
+
+def test_comments_are_taken_out(bucket: Bucket) -> None:
+    source = BytesIO()
+    Image.new("P", (60, 40)).save(source, "GIF", comment=b"<script>EVIL")
+    for data in (source.getvalue(), photo(60, 40, comment=b"<script>EVIL")):
+        assert b"EVIL" not in bucket.get(uploader(bucket, "{{ulid}}.{{ext}}").save(data).key)
+
+
+def test_an_animation_that_ends_early_is_refused(bucket: Bucket) -> None:
+    data = animation(40, 30)
+    for length in range(len(data) // 2, len(data), 7):
+        with pytest.raises(ImageError):
+            uploader(bucket).save(data[:length])
+    assert keys(bucket) == []
+
+
+@pytest.mark.parametrize("mode", ["CMYK", "I;16"])
+def test_unusual_pixels_are_stored_as_they_are(bucket: Bucket, mode: str) -> None:
+    source = BytesIO()
+    image = Image.new(mode, (40, 30), 40_000 if mode == "I;16" else (10, 200, 30, 40))
+    image.save(source, "PNG" if mode == "I;16" else "JPEG")
+    stored = Image.open(BytesIO(bucket.get(uploader(bucket).save(source.getvalue()).key)))
+    assert (stored.mode, stored.tobytes()) == (mode, Image.open(source).tobytes())
+
+
+@pytest.mark.parametrize(
+    ("filename", "key"),
+    [
+        ("../../etc/passwd", "u/passwd"),
+        ("..", "u/image"),
+        (".", "u/image"),
+        ("   ", "u/image"),
+        ("", "u/image"),
+        (".htaccess", "u/htaccess"),
+        ("\\\\server\\share\\x", "u/x"),
+        ("a/b/..", "u/image"),
+        ("a\0b\nc", "u/a-b-c"),
+    ],
+)
+def test_names_of_senders_make_plain_keys(bucket: Bucket, filename: str, key: str) -> None:
+    assert uploader(bucket, "u/{{filename}}").save(photo(20, 20), filename=filename).key == key
+
+
+@pytest.mark.parametrize("folder", ["..", "../x", "a/../../b", "./a"])
+def test_folders_have_no_steps(bucket: Bucket, folder: str) -> None:
+    with pytest.raises(ConfigError, match="folder"):
+        uploader(bucket, "{{dir}}/{{ulid}}.{{ext}}").save(photo(20, 20), folder=folder)
+
+
+@pytest.mark.parametrize(("conflict", "stored"), [("rename", 8), ("error", 1), ("skip-identical", 1)])
+def test_uploads_at_the_same_moment_never_replace_each_other(bucket: Bucket, conflict: Any, stored: int) -> None:
+    start = threading.Barrier(8)
+
+    def save(seed: int) -> tuple[str, str]:
+        start.wait()
+        try:
+            saved = uploader(bucket, conflict=conflict).save(photo(60, 40, seed=seed), filename="a.jpg")
+        except UploadConflict:
+            return "", ""
+        return saved.key, saved.sha256
+
+    with ThreadPoolExecutor(8) as pool:
+        done = {key: digest for key, digest in pool.map(save, range(8)) if key}
+    assert len(done) == stored
+    assert {key: hashlib.sha256(bucket.get(key)).hexdigest() for key in keys(bucket)} == done
+
+
+def test_a_failure_leaves_the_variants_of_the_first_upload(bucket: Bucket) -> None:
+    picture = photo(120, 80)
+    uploader(bucket, variants=True).save(picture, filename="a.jpg")
+    before = keys(bucket)
+    bucket.delete([before[0]])
+    failing: Any = FailingBucket(bucket, 1)
+    with pytest.raises(BucketError):
+        uploader(failing, variants=True).save(picture, filename="a.jpg")
+    assert keys(bucket) == before[1:]

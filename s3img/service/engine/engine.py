@@ -33,7 +33,7 @@ if TYPE_CHECKING:
     from s3img.service.engine.make import Shared
 
 _Kind = TypeVar("_Kind", Lane, Gate)
-_RECIPES: Final = 4096
+_RECIPES: Final = 1024
 """Transforms that are remembered with what follows from them."""
 
 

@@ -26,7 +26,7 @@ Shared: TypeAlias = Callable[[SourceRef, Facts, Recipe], Place | None]
 """Return the place of a result that others may make as well, None where nothing is known of it."""
 
 
-_PLACES: Final = 4096
+_PLACES: Final = 2048
 """Results whose names are remembered, so that a hit does without two digests."""
 
 

@@ -28,6 +28,9 @@ if TYPE_CHECKING:
     from s3img.service.engine.timing import Stopwatch
 
 _REMEMBERED: Final = 20_000
+_MISSING: Final = 4_096
+"""Sources that are not there; whoever asks for them chooses their names, which may be long."""
+
 _RECORD: Final = Words("application/vnd.s3img.source")
 _PASSING: Final = frozenset({BucketError, Unreachable, DeadlineExceeded, Busy})
 """Errors that say nothing about the source itself; a denied access is the owner's word."""
@@ -58,7 +61,7 @@ class Sources:
         self._disk = disk
         self._clock = clock
         self._known: Recent[_Known] = Recent(_REMEMBERED)
-        self._missing: Recent[tuple[float, BucketError]] = Recent(_REMEMBERED)
+        self._missing: Recent[tuple[float, BucketError]] = Recent(_MISSING)
         self._renewing: Recent[bool] = Recent(_REMEMBERED)
         self._flights: Flights[Facts] = Flights()
 
