@@ -34,16 +34,6 @@ class _Group(AppGroup):
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
         return cli.group.get_command(ctx, cmd_name) if cmd_name not in _OWN_PROGRAM else None
 
-    def resolve_command(
-        self, ctx: click.Context, args: list[str]
-    ) -> tuple[str | None, click.Command | None, list[str]]:
-        """Find a command; ``gc`` always keeps what the app's lock names, wherever it is run."""
-        name, command, rest = super().resolve_command(ctx, args)
-        host = ctx.find_object(Host)
-        if name == "gc" and host is not None and host.lock.exists():
-            rest = ["--keep", str(host.lock), *rest]
-        return name, command, rest
-
     def invoke(self, ctx: click.Context) -> Any:
         """Run a command; what it returns is the exit code."""
         try:

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from s3img.cli.folder_options import lock_path
 from s3img.cli.host import load_config
 from s3img.cli.report import print_json
 from s3img.images import Images
@@ -60,7 +61,7 @@ def command(
     images = Images(load_config(options, config_file))
     result = collect(
         images.open_bucket(),
-        kept=_kept(keep),
+        kept=_kept(keep, lock_path(None, config_file)),
         rules=Rules(grace=grace, history=history, force=force),
         apply=apply,
         workers=images.config.workers,
@@ -69,12 +70,12 @@ def command(
     return result.exit_code
 
 
-def _kept(files: tuple[Path, ...]) -> frozenset[str]:
-    """Return the keys of the named locks, and of the one in this folder."""
+def _kept(files: tuple[Path, ...], own: Path) -> frozenset[str]:
+    """Return the keys of the named locks, and of the one that all commands mean, in this folder and where it lies."""
     from s3img.lock import LOCK_NAME, read_lock
 
-    here = read_lock(Path(LOCK_NAME), missing_ok=True).keys()
-    return here.union(*(read_lock(file).keys() for file in files))
+    here = [read_lock(path, missing_ok=True).keys() for path in {own, Path(LOCK_NAME)}]
+    return frozenset().union(*here, *(read_lock(file).keys() for file in files))
 
 
 def _print(result: GcResult) -> None:

@@ -13,6 +13,7 @@ from s3img.buckets import open_bucket
 from s3img.cli import main
 from s3img.gc.marks import read_marks
 from s3img.gc.references import write_reference
+from s3img.lock import Lock, LockEntry, write_lock
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -101,3 +102,13 @@ def test_command_shows_no_secret(
     code, out, err = command(capsys, *arguments, "--json")
     assert code == 4
     assert not [word for word in ("a-mistyped-key", server.access_key, "Signature=") if word in out + err]
+
+
+def test_lock_beside_the_settings_file_is_kept(capsys: pytest.CaptureFixture[str], folder: str, tmp_path: Path) -> None:
+    entry = LockEntry("old.png", "0" * 64, 7, 1, 1, "image/png", "old.png")
+    (tmp_path / "conf").mkdir()
+    (tmp_path / "conf/s3img.toml").write_text(f'bucket = "{folder}"\n')
+    write_lock(tmp_path / "conf/s3img.lock", Lock.of([entry]))
+    code, out, _ = command(capsys, "--config", str(tmp_path / "conf/s3img.toml"))
+    assert code == 0
+    assert out.startswith("Nothing was changed.")
