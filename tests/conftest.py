@@ -36,7 +36,7 @@ def pytest_runtest_makereport(item: pytest.Item) -> Generator[None, pytest.TestR
 def own_environment(monkeypatch: pytest.MonkeyPatch, tmp_path_factory: pytest.TempPathFactory) -> None:
     """Keep the developer's own settings, credentials and cache out of every test."""
     for name in list(os.environ):
-        if name.startswith(("AWS_", "S3IMG_")) or name.lower().endswith("_proxy"):
+        if name == "CI" or name.startswith(("AWS_", "S3IMG_")) or name.lower().endswith("_proxy"):
             monkeypatch.delenv(name)
     empty = tmp_path_factory.mktemp("home")
     monkeypatch.setenv("HOME", str(empty))

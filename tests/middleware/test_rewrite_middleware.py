@@ -274,6 +274,7 @@ def test_part_of_a_page_is_answered_with_all_of_it(wrap: Wrap, header: str) -> N
     app = wrap(conditional)
     whole = send(app)
     answer = send(app, headers={"Range": header, "If-Range": whole.headers["ETag"]})
+    del answer.headers["Date"], whole.headers["Date"]  # may be those of two seconds
     assert (answer.status[:3], answer.body, answer.headers) == ("200", whole.body, whole.headers)
     assert send(app, headers={"Range": header}).body == whole.body
     assert send(wrap(conditional), headers={"Range": header, "If-Range": '"abc"'}).body == whole.body
