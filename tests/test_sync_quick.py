@@ -64,6 +64,13 @@ def test_a_second_sync_answers_at_once(place: Place) -> None:
     assert "0 put (0 bytes), 2 present; s3img.lock unchanged." in text
 
 
+def test_a_lock_named_by_the_command_is_no_hindrance(place: Place) -> None:
+    assert place.sync("--lock", "named.lock", "img")[1] is True
+    assert place.sync("--lock", "named.lock", "img")[1] is False
+    (place.folder / "named.lock").unlink()
+    assert place.sync("--lock", "named.lock", "img")[1] is True
+
+
 def test_the_answer_is_that_of_the_real_one(place: Place) -> None:
     quick = place.sync()
     for memo in (place.folder / "home" / "s3img" / "quick").iterdir():

@@ -72,7 +72,9 @@ def remember(
     """
     try:
         target, places = _memo(arguments), [os.path.abspath(folder) for folder in folders]  # noqa: PTH100
-        _refuse_younger(_settings(arguments), than=_STARTED - YOUNG_NS)
+        own = os.path.abspath(lock)  # noqa: PTH100 - which the run itself may just have written; its bytes are compared
+        others = [path for path in _settings(arguments) if os.path.abspath(path) != own]  # noqa: PTH100
+        _refuse_younger(others, than=_STARTED - YOUNG_NS)
         proof = _proof(arguments, state, lock, places, before=time.time_ns() - YOUNG_NS)
         if text := settled():
             fields = [*map(str, valid), text, os.path.abspath(state), os.path.abspath(lock), "\n".join(places)]  # noqa: PTH100
