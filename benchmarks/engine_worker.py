@@ -59,7 +59,7 @@ def _vips_one(pyvips: ModuleType, data: bytes, o: Task) -> bytes:
 
 def main(name: str) -> None:
     if name == "s3img-pillow":
-        sys.modules["cykooz_resizer"] = None  # type: ignore[assignment]
+        sys.modules["cykooz_resizer"] = None  # type: ignore[assignment]  # as if it were not installed
     run = pyvips_engine() if name == "pyvips" else s3img_engine()
     for line in sys.stdin:
         task = json.loads(line)

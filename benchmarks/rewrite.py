@@ -135,7 +135,7 @@ def by_selectolax(page: bytes) -> bytes:
 
 
 def move_all(elements: object, get: Callable[..., str | None], put: Callable[..., object]) -> None:
-    for element, names in elements:  # type: ignore[attr-defined]
+    for element, names in elements:  # type: ignore[attr-defined]  # lxml has no types
         for name in names:
             value = get(element, name)
             if value:

@@ -170,7 +170,7 @@ class Service:
         total = 0
         for pid in self.processes():
             rollup = Path(f"/proc/{pid}/smaps_rollup").read_text()
-            total += int(re.search(r"Pss:\s+(\d+)", rollup)[1])  # type: ignore[index]
+            total += int(re.search(r"Pss:\s+(\d+)", rollup)[1])  # type: ignore[index]  # the kernel always writes it
         return total // 1024
 
 

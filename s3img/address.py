@@ -1,14 +1,11 @@
-"""Where pictures are stored: ``s3://bucket/prefix``, ``file:///folder``, or nothing for inside the site.
-
-One object of a bucket is ``s3://bucket/key?versionId=…``, a URL: its key is percent-encoded.
-"""
+"""Where pictures are stored: ``s3://bucket/prefix``, ``file:///folder``, or nothing for inside the site."""
 
 from __future__ import annotations
 
 import ipaddress
 import re
 from pathlib import Path
-from typing import TYPE_CHECKING, Self
+from typing import TYPE_CHECKING
 from urllib.parse import quote, unquote, urlsplit
 
 import msgspec
@@ -20,8 +17,6 @@ if TYPE_CHECKING:
     from s3img.providers import Provider
 
 _BUCKET_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{1,61}[A-Za-z0-9]\Z")
-_MAX_KEY = 1024
-"""Bytes of a key (S3's own limit)."""
 
 
 class S3Address(msgspec.Struct, frozen=True):
@@ -44,31 +39,6 @@ class DirectoryAddress(msgspec.Struct, frozen=True):
         return "file://" + quote(self.path.as_posix())
 
 
-class ObjectAddress(msgspec.Struct, frozen=True):
-    """Name one object of a bucket, and one version of it where ``version`` is not empty."""
-
-    bucket: str
-    key: str
-    version: str = ""
-
-    @classmethod
-    def parse(cls, text: str) -> Self:
-        """Read ``s3://bucket/key?versionId=…``; raise ConfigError for any other text, without repeating a secret."""
-        path, _, query = text.strip().partition("?")
-        name, _, key = path.removeprefix("s3://").partition("/")
-        if not path.startswith("s3://") or not _BUCKET_NAME.match(name):
-            raise ConfigError([_OBJECT_FORM])
-        word, _, version = query.partition("=")
-        if query and (word != "versionId" or not version or "&" in version):
-            raise ConfigError([f"{path!r}: nothing but ?versionId=VERSION may follow a key: write %3F for a '?' in it"])
-        return cls(name, _decoded_key(path, key), _decoded(path, version))
-
-    def __str__(self) -> str:
-        version = f"?versionId={quote(self.version, safe='')}" if self.version else ""
-        return f"s3://{self.bucket}/{quote(self.key)}{version}"
-
-
-_OBJECT_FORM = "this is no address of an object: write s3://BUCKET/KEY or s3://BUCKET/KEY?versionId=VERSION"
 _FORMS = "write s3://NAME/PREFIX or file:///FOLDER"
 Address = S3Address | DirectoryAddress
 
@@ -100,25 +70,6 @@ def _parse_directory(text: str) -> DirectoryAddress:
     if not path.startswith("/") or path.startswith("//") or path.strip("/") == "" or "\0" in path:
         raise ConfigError([f"{text!r} is no absolute folder: write file:///FOLDER with three slashes"])
     return DirectoryAddress(Path(path[1:] if re.match(r"/[A-Za-z]:", path) else path))
-
-
-def _decoded_key(path: str, text: str) -> str:
-    key = _decoded(path, text)
-    if any(part in {".", ".."} for part in key.split("/")):
-        raise ConfigError([f"{path!r}: a key has no '.' or '..' segment: remove it"])
-    if not 1 <= len(key.encode()) <= _MAX_KEY:
-        raise ConfigError([f"{path[:80]!r}: a key has 1 to {_MAX_KEY} bytes"])
-    return key
-
-
-def _decoded(path: str, text: str) -> str:
-    """Resolve percent-encoding; what is no UTF-8 could not be written again."""
-    try:
-        decoded = unquote(text, errors="strict")
-        decoded.encode()
-    except UnicodeError as error:
-        raise ConfigError([f"{path!r}: is not UTF-8 once it is percent-decoded: correct it"]) from error
-    return decoded
 
 
 def default_public_url(

@@ -43,7 +43,7 @@ def lock(case: Case) -> Finding:
     """See whether the lock can be read, and written again."""
     path = case.lock
     try:
-        entries = len(read_lock(path, missing_ok=True).keys())
+        entries = len(read_lock(path, missing_ok=True))
     except LockError as error:
         return fail("lock", "lock-unreadable", error.message, error.fix)
     if not _may_write(path.parent):
