@@ -14,8 +14,9 @@ from flask_s3img import debug
 from flask_s3img.options import URL_PREFIX, spell
 from flask_s3img.state import current_state
 from s3img.buckets import IMMUTABLE
-from s3img.errors import ConfigError
+from s3img.errors import ConfigError, LockError
 from s3img.imaging import MEDIA_TYPES, SUFFIXES
+from s3img.lock import read_lock
 from s3img.markup import STYLE_SHEET
 from s3img.middleware import RewriteMiddleware
 from s3img.middleware.app import STYLE_PATH
@@ -29,6 +30,7 @@ if TYPE_CHECKING:
     from werkzeug.wrappers import Response as AnyResponse
 
     from flask_s3img.state import AppState
+    from s3img.lock import Lock
 
 METHODS = ("GET", "HEAD", "OPTIONS", "POST", "PUT", "PATCH", "DELETE")
 """All: the service itself says which it answers."""
@@ -79,7 +81,7 @@ def _store(key: str, s3img_host: str = "") -> Response:  # noqa: ARG001 - of app
 
 def _service(state: AppState) -> TransformService:
     try:
-        return TransformService(state.config)
+        return TransformService(state.config, lock=_lock(state))
     except ConfigError as error:
         problems = [
             f"{spell(name)}: {text}" for name, _, text in (problem.partition(": ") for problem in error.problems)
@@ -89,6 +91,14 @@ def _service(state: AppState) -> TransformService:
                 f"{spell('service')}: set SECRET_KEY before init_app, and addresses are signed with a key of it"
             )
         raise ConfigError(problems) from None
+
+
+def _lock(state: AppState) -> Lock | None:
+    """Return what a sync has put; None for a damaged lock, which must not keep ``flask s3img sync`` from mending it."""
+    try:
+        return read_lock(state.options.lock, missing_ok=True)
+    except LockError:
+        return None
 
 
 def _mount(app: Flask, service: TransformService, path: str, hosts: dict[str, Any]) -> None:

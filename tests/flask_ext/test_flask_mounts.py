@@ -316,3 +316,23 @@ def test_style_sheet_keeps_the_shape_of_pictures(
     page.close()
     assert box is not None
     assert (box["width"], box["height"]) == size
+
+
+def test_service_shows_what_a_sync_has_rendered(make_app: Maker, project: Path, store: Store) -> None:
+    make_app()
+    (project / "s3img.toml").write_text(f'[service]\nresults = "{store.address}"\n')
+    app = make_app(service="/img", sync=False)
+    with app.test_request_context():
+        catalog = app.extensions["s3img"].catalog()
+        rung = catalog.url("static/cat.jpg", "w-100,f-webp,q-82").removeprefix(f"{store.public_url}/")
+        url = catalog.service.url(catalog.entry("static/cat.jpg").key, "w-100,f-webp,q-82")
+    marked = photo(10, 10, format="WEBP")
+    store.bucket.put(rung, marked, media_type="image/webp")
+    assert get(app, url).data == marked
+
+
+def test_a_damaged_lock_does_not_keep_the_commands_away(make_app: Maker, project: Path) -> None:
+    (project / "s3img.lock").write_text("no lock\n")
+    app = make_app(service="/img", sync=False)
+    result = app.test_cli_runner().invoke(args=["s3img", "check"])
+    assert (result.exit_code, "is no lock" in result.output) == (3, True)
