@@ -7,7 +7,7 @@ same in words, with the services' own pages as sources.
 from __future__ import annotations
 
 import re
-from functools import cache
+from functools import cache, lru_cache
 from typing import TYPE_CHECKING, Literal
 from urllib.parse import urlsplit
 
@@ -85,7 +85,8 @@ class Provider(msgspec.Struct, frozen=True, kw_only=True):
 
     def _matches(self, endpoint_url: str) -> Iterator[re.Match[str] | None]:
         host = urlsplit(endpoint_url).hostname or ""
-        return (_pattern(form).fullmatch(host) for form in self.hosts)
+        near = [form for form in self.hosts if host.endswith(form.rpartition("}")[2])]  # the rest is never compiled
+        return (_pattern(form).fullmatch(host) for form in near)
 
     def problems(self, *, account: str, region: str, endpoint_url: str, addressing_style: str) -> list[tuple[str, str]]:
         """List (setting, what is missing or contradicts this service and what to write instead)."""
@@ -289,6 +290,7 @@ def named(name: str) -> Provider:
     raise ConfigError([f"{name!r} is unknown: {hint}"])
 
 
+@lru_cache(maxsize=16)
 def of_endpoint(endpoint_url: str) -> Provider:
     """Return the provider whose address this is ("" is AWS's), or `OTHER`."""
     if not endpoint_url:

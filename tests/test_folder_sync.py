@@ -18,7 +18,7 @@ from sites import SVG, photo
 from s3img import Config, Images, sync
 from s3img.cache import Cache
 from s3img.errors import AssetError, ConfigError, CredentialsError, LockError
-from s3img.folder_sync import run as folder_run
+from s3img.folder_sync import journal
 from s3img.folder_sync.state import SyncState
 from s3img.lock import Lock, LockEntry, read_lock, write_lock
 
@@ -180,7 +180,7 @@ def test_listing_is_believed_for_a_day() -> None:
 
 
 def test_what_is_sent_is_written_down_meanwhile(strict: Project, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(folder_run, "JOURNAL_SECONDS", 0.0)
+    monkeypatch.setattr(journal, "JOURNAL_SECONDS", 0.0)
     known: list[int] = []
 
     def look(stage: str, done: int, total: int) -> None:

@@ -11,6 +11,7 @@ import sys
 import threading
 import time
 from concurrent.futures import ProcessPoolExecutor, ThreadPoolExecutor
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -23,6 +24,7 @@ from stub_store import Answer, stub_store
 from s3img.buckets import AccessKey, S3Options, open_bucket
 from s3img.buckets.directory import DirectoryBucket
 from s3img.buckets.obstore_bucket import GIVE_UP
+from s3img.cache import stat_of
 from s3img.errors import AssetError, BucketError, ConfigError, CredentialsError, Unreachable
 from s3img.sync import SAME_FAILURES, SyncPlan, Upload, plan, run, upload_one
 
@@ -195,6 +197,28 @@ def test_a_file_edited_after_planning_is_not_uploaded(tmp_path: Path, edit: byte
     result = run(plan(uploads, {}), bucket)
     assert (list(result.failed), type(result.failed[uploads[1].key])) == ([uploads[1].key], AssetError)
     assert (set(sizes(bucket)), result.exit_code) == ({uploads[0].key, uploads[2].key}, 1)
+
+
+def held(folder: Path, data: bytes) -> Upload:
+    """Plan to upload a file whose bytes are still in memory."""
+    (folder / "a.png").write_bytes(data)
+    place, digest = folder / "a.png", hashlib.sha256(data).hexdigest()
+    return Upload("a", place, len(data), "image/png", sha256=digest, content=data, stat=stat_of(place))
+
+
+def test_bytes_that_are_held_are_sent_without_reading_the_file_again(tmp_path: Path) -> None:
+    upload = replace(held(tmp_path, b"planned"), content=b"in core")  # other bytes show where they come from
+    assert upload_one(DirectoryBucket(tmp_path / "store"), upload) is None
+    assert (tmp_path / "store/a").read_bytes() == b"in core"
+
+
+@pytest.mark.parametrize(("edit", "is_sent"), [(b"planned", True), (b"another", False)], ids=["touched", "edited"])
+def test_a_file_whose_stat_has_changed_is_read_again(tmp_path: Path, edit: bytes, *, is_sent: bool) -> None:
+    upload = held(tmp_path, b"planned")
+    upload.path.write_bytes(edit)
+    os.utime(upload.path, ns=(1, 1))
+    failure = upload_one(DirectoryBucket(tmp_path / "store"), upload)
+    assert (failure is None, (tmp_path / "store/a").exists()) == (is_sent, is_sent)
 
 
 def test_one_failure_does_not_stop_the_others(tmp_path: Path) -> None:

@@ -6,10 +6,11 @@ boto3 takes 0.3 s to start; a run that sends a few objects is over by then.
 from __future__ import annotations
 
 import importlib.util
-from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit, urlunsplit
+
+import msgspec
 
 from s3img.buckets.s3_options import AccessKey, addressing, is_aws
 
@@ -25,8 +26,7 @@ _MISREAD = ("AWS_SERVER_SIDE_ENCRYPTION", "AWS_SSE_", "AWS_CHECKSUM_ALGORITHM", 
 """Starts of variables that obstore obeys, boto3 does not, and no argument overrules."""
 
 
-@dataclass(frozen=True, slots=True)
-class Place:
+class Place(msgspec.Struct, frozen=True):
     """Name a bucket's own URL (no final slash), the region to sign for, and a file of certificates to trust.
 
     ``key`` signs for ever; None leaves credentials to botocore, or there are none (``anonymous``).

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from s3img.assets import Asset
+from s3img.folder_sync.reading import Reader
 from s3img.folder_sync.result import CheckResult, Finding
 from s3img.folder_sync.survey import survey
 from s3img.keys import KeyTemplate
@@ -32,7 +33,7 @@ def check(
     Raise `LockError` without a lock or with a damaged one.
     """
     lock = read_lock(lock_path)
-    found = survey(scope, lock, known, config)
+    found = survey(scope, lock, Reader(scope.base, scope.files(), known, config.limits), config)
     findings = [*found.findings, *_differences(found, lock), *_stale_ladders(found, lock, config)]
     if not allow_missing:
         fix = "restore it with s3img pull, or drop its line with s3img sync --prune."

@@ -113,7 +113,7 @@ def report(
         lock=lock,
         images=len(job.survey.entries),
         uploaded=len(job.uploads.uploads) if dry_run else len(done.sent.uploaded),
-        present=len(job.uploads.present),
+        present=len(job.survey.keys()) - len(job.uploads.uploads),
         kept=0 if job.prune else len(job.survey.missing),
         rendered=done.rendered,
         bytes=job.uploads.bytes if dry_run else done.sent.bytes,

@@ -17,11 +17,15 @@ if TYPE_CHECKING:
     import os
     from collections.abc import Callable, Iterable, Sequence
 
+    from s3img.assets import FileStat
     from s3img.buckets import Bucket
     from s3img.config import Config
+    from s3img.folder_sync.journal import Progress
     from s3img.folder_sync.options import Options
+    from s3img.folder_sync.reading import Reader
     from s3img.folder_sync.result import CheckResult, FolderPlan, FolderResult, PullResult
-    from s3img.folder_sync.run import FolderSync, Progress
+    from s3img.folder_sync.run import FolderSync
+    from s3img.folder_sync.state import SyncState
 
     Places = Iterable[str | os.PathLike[str]]
 
@@ -43,18 +47,17 @@ class Project:
         """Bring bucket and lock in line with the images on disk."""
         require_bucket(self._config)
         scope = self._scope(where)
-        if not dry_run:
-            done = nothing_to_do(self.state_file.load(), scope, self._lock_path, self._config, options)
-            if done:
-                return done
-        return self._folders(scope, options).run(dry_run=dry_run, progress=progress)
+        state, files = self.state_file.load(), scope.files()
+        done = None if dry_run else nothing_to_do(state, scope, files, self._lock_path, self._config, options)
+        return done or self._folders(scope, options, state, files).run(state, dry_run=dry_run, progress=progress)
 
     def remember(self, arguments: Sequence[str], where: Places, options: Options) -> None:
         """Let the same command line answer at once from now on, if a sync has nothing left to do."""
         scope, listed = self._scope(where), self.state_file.load().listed
 
         def settled() -> str:
-            done = nothing_to_do(self.state_file.load(), scope, self._lock_path, self._config, options)
+            state, files = self.state_file.load(), scope.files()
+            done = nothing_to_do(state, scope, files, self._lock_path, self._config, options)
             return str(done) if done else ""
 
         quick.remember(
@@ -68,12 +71,14 @@ class Project:
 
     def plan(self, where: Places, options: Options) -> FolderPlan:
         """Say what a sync would do."""
-        return self._folders(self._scope(where), options).plan()
+        scope, state = self._scope(where), self.state_file.load()
+        return self._folders(scope, options, state, scope.files()).plan(state)
 
     def apply(self, plan: FolderPlan, options: Options, progress: Progress | None = None) -> FolderResult:
         """Sync what was planned, if it is still the same."""
         scope = self._scope(self._lock_path.parent / path for path in plan.dirs)
-        return self._folders(scope, options).apply(plan, progress)
+        state = self.state_file.load()
+        return self._folders(scope, options, state, scope.files()).apply(plan, state, progress)
 
     def check(self, where: Places, *, allow_missing: bool) -> CheckResult:
         """Compare the lock with the images on disk."""
@@ -103,19 +108,34 @@ class Project:
         own = [address.path] if isinstance(address, DirectoryAddress) else []
         return Scope.of(self._lock_path.parent, where, without=[self._cache.folder, *own])
 
-    def _folders(self, scope: Scope, options: Options) -> FolderSync:
+    def _folders(self, scope: Scope, options: Options, state: SyncState, files: dict[str, FileStat]) -> FolderSync:
+        require_bucket(self._config)
+        reader = self._reader(scope, state, self._listed(files) if options.listed_only else files)
         from s3img.folder_sync.run import FolderSync
 
-        require_bucket(self._config)
         return FolderSync(
             self._config,
             scope,
             self._lock_path,
             cache=self._cache,
+            reader=reader,
             state_file=self.state_file,
             open_bucket=self._open_bucket,
             options=options,
         )
+
+    def _reader(self, scope: Scope, state: SyncState, files: dict[str, FileStat]) -> Reader:
+        """Begin to read images while the rest is loaded; without a lock yet, most of them are going to be sent."""
+        from s3img.folder_sync.reading import Reader
+
+        keep = not self._lock_path.exists()
+        return Reader(scope.base, files, state.files, self._config.limits, keep=keep)
+
+    def _listed(self, files: dict[str, FileStat]) -> dict[str, FileStat]:
+        from s3img.lock import read_lock
+
+        lock = read_lock(self._lock_path, missing_ok=True)
+        return {path: stat for path, stat in files.items() if path in lock}
 
 
 def require_bucket(config: Config) -> None:

@@ -26,32 +26,38 @@ _WHOLE = 4 << 20
 
 _PIECE = 1 << 18  # bytes of a larger file that are read at a time
 
+KEPT = 64 << 20
+"""Bytes of contents that are kept, about."""
+
 
 class Reader:
-    """Find digest and facts of images below a folder; of those whose stat is known nothing is read."""
+    """Find digest and facts of images below a folder; of those whose stat is known nothing is read.
 
-    def __init__(self, base: Path, limits: Limits, known: SiteState) -> None:
+    Threads begin to read at once, while the caller goes on. With ``keep`` the first `KEPT` bytes of what they read stay
+    in ``contents``, by path: what is going to be sent need not be read and hashed again.
+    """
+
+    def __init__(
+        self, base: Path, stats: Mapping[str, FileStat], known: SiteState, limits: Limits, *, keep: bool = False
+    ) -> None:
+        self.stats = stats
+        self.known = known
+        self.contents: dict[str, bytes] = {}
         self._base = base
         self._limits = limits
-        self._known = known
-        self._digests: dict[str, str] = {}
-
-    def read(self, stats: Mapping[str, FileStat]) -> None:
-        """Read whatever is not known; what can't be read or is no image shows when it is asked for."""
-        known, waiting = self._known.digests, []
-        for path, stat in stats.items():
-            if path in known and known[path][0] == stat:
-                self._digests[path] = known[path][1]
-            else:
-                waiting.append((path, stat))
-        threads = [
-            Thread(target=self._work, args=(waiting,), daemon=True)
-            for _ in range(min(os.cpu_count() or 1, len(waiting)))
+        self._room = KEPT if keep else 0
+        self._digests = {p: known.digests[p][1] for p, stat in stats.items() if known.digests.get(p, ("",))[0] == stat}
+        self._waiting = [(path, stat) for path, stat in stats.items() if path not in self._digests]
+        self._threads = [
+            Thread(target=self._work, daemon=True) for _ in range(min(os.cpu_count() or 1, len(self._waiting)))
         ]
-        for thread in threads:
+        for thread in self._threads:
             thread.start()
-        for thread in threads:
-            thread.join()
+
+    def finish(self) -> None:
+        """Wait until everything is read; what can't be read or is no image shows when it is asked for."""
+        while self._threads:
+            self._threads.pop().join()
 
     def digest(self, path: str) -> str:
         """Return the sha256 (hex) of a file that was to be read; raise AssetError when it can't be."""
@@ -62,18 +68,18 @@ class Reader:
 
     def facts(self, path: str, digest: str) -> ImageFacts:
         """Return what a file with this digest is; raise S3ImgError for what is no image that can be used."""
-        return self._known.facts.get(digest) or self._probed(self._base / path, digest)
+        return self.known.facts.get(digest) or self._probed(self._base / path, digest)
 
-    def _work(self, waiting: list[tuple[str, FileStat]]) -> None:
-        while waiting:
+    def _work(self) -> None:
+        while self._waiting:
             with contextlib.suppress(OSError, UnicodeError, IndexError):  # another thread took the last one
-                path, stat = waiting.pop()
+                path, stat = self._waiting.pop()
                 proves = is_settled(stat)  # before it is read, or a change in the same moment would not show
-                self._digests[path] = digest = self._digest(path, stat.size)
+                self._digests[path] = digest = self._digest(path, stat.size, is_kept=proves)
                 if proves:
-                    self._known.digests[path] = stat, digest
+                    self.known.digests[path] = stat, digest
 
-    def _digest(self, path: str, size: int) -> str:
+    def _digest(self, path: str, size: int, *, is_kept: bool = False) -> str:
         """Return the digest of a file, and note what the file is, if it has the size that is expected."""
         file = os.open(f"{self._base}/{path}", os.O_RDONLY | getattr(os, "O_BINARY", 0))
         try:
@@ -81,16 +87,24 @@ class Reader:
             found = hashlib.sha256(data)
             while piece := os.read(file, _PIECE):
                 found.update(piece)
+                data = b""  # a large file, or one that something writes to
         finally:
             os.close(file)
         digest = found.hexdigest()
-        if len(data) == size and digest not in self._known.facts:
+        if data and len(data) == size:
+            self._describe(data, digest)
+            if is_kept and size <= self._room:
+                self._room -= size
+                self.contents[path] = data
+        return digest
+
+    def _describe(self, data: bytes, digest: str) -> None:
+        if digest not in self.known.facts:
             with contextlib.suppress(S3ImgError):  # `facts` says it with the name of the file
                 self._probed(data, digest)
-        return digest
 
     def _probed(self, source: Path | bytes, digest: str) -> ImageFacts:
         info = probe(source, limits=self._limits)
         facts = ImageFacts(info.media_type, info.width, info.height, animated=info.animated, alpha=info.alpha)
-        self._known.facts[digest] = facts
+        self.known.facts[digest] = facts
         return facts

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 from s3img import sync
 from s3img.errors import AssetError, BucketError
 from s3img.folder_sync.job import NOTHING, Done, Job, LadderPlan, describe, report
+from s3img.folder_sync.journal import Journal
 from s3img.folder_sync.settled import settle
 from s3img.folder_sync.survey import survey
 from s3img.gc.build import look, lost
@@ -22,24 +23,20 @@ if TYPE_CHECKING:
     from s3img.buckets import Bucket
     from s3img.cache import Cache
     from s3img.config import Config
-    from s3img.errors import S3ImgError
+    from s3img.folder_sync.journal import Progress
     from s3img.folder_sync.options import Options
+    from s3img.folder_sync.reading import Reader
     from s3img.folder_sync.result import FolderPlan, FolderResult
     from s3img.folder_sync.state import StateFile, SyncState
     from s3img.folder_sync.survey import Survey
     from s3img.folder_sync.tree import Scope
     from s3img.folder_sync.variants import LadderMaker, LadderPlanner
     from s3img.gc.build import Stock
-    from s3img.lock import Lock
+    from s3img.lock import Lock, LockEntry
     from s3img.sync import SyncPlan, SyncResult, Upload
-
-    Progress = Callable[[str, int, int], None]
 
 LISTED_AT_ONCE = 1000
 """Keys that one request lists."""
-
-JOURNAL_SECONDS = 2.0
-"""How often a run under way writes down what it has sent."""
 
 
 class _Looking:
@@ -66,6 +63,7 @@ class FolderSync:
         lock_path: Path,
         *,
         cache: Cache,
+        reader: Reader,
         state_file: StateFile,
         open_bucket: Callable[[], Bucket],
         options: Options,
@@ -74,20 +72,20 @@ class FolderSync:
         self._scope = scope
         self._lock_path = lock_path
         self._cache = cache
+        self._reader = reader
         self._state_file = state_file
         self._open_bucket = open_bucket
         self._options = options
         self._bucket: Bucket | None = None
         self._marked: frozenset[str] = frozenset()
 
-    def plan(self) -> FolderPlan:
+    def plan(self, state: SyncState) -> FolderPlan:
         """Say what there is to do; write nothing."""
-        return self._describe(self._prepare(self._state_file.load()))
+        return self._describe(self._prepare(state))
 
-    def apply(self, plan: FolderPlan, progress: Progress | None = None) -> FolderResult:
+    def apply(self, plan: FolderPlan, state: SyncState, progress: Progress | None = None) -> FolderResult:
         """Sync if the images are still those of the plan; raise AssetError if they are not, or go elsewhere."""
         started = time.monotonic()
-        state = self._state_file.load()
         job = self._prepare(state)
         found = self._describe(job)
         fix = "Make a new plan with s3img plan."
@@ -99,10 +97,9 @@ class FolderSync:
             raise AssetError(f"The {what} have changed since the plan was made{example}.", fix=fix)
         return self._execute(job, state, progress, started)
 
-    def run(self, *, dry_run: bool = False, progress: Progress | None = None) -> FolderResult:
+    def run(self, state: SyncState, *, dry_run: bool = False, progress: Progress | None = None) -> FolderResult:
         """Send what is missing, then write the lock; what concerns single images is in the result."""
         started = time.monotonic()
-        state = self._state_file.load()
         job = self._prepare(state)
         if not dry_run:
             return self._execute(job, state, progress, started)
@@ -144,26 +141,39 @@ class FolderSync:
         return Done(_both(sent, variants), named, maker.rendered, tuple(maker.findings))
 
     def _prepare(self, state: SyncState) -> Job:
-        lock = read_lock(self._lock_path, missing_ok=True)
         early = _Looking(self._opened()) if self._is_stale(state) else None  # while the files are read
-        found = survey(self._scope, lock, state.files, self._config, listed_only=self._options.listed_only)
-        uploads = [
-            sync.Upload(entry.key, self._scope.file(entry.path), entry.size, entry.media_type, sha256=entry.sha256)
-            for entry in found.entries
-        ]
+        lock = read_lock(self._lock_path, missing_ok=True)
+        found = survey(self._scope, lock, self._reader, self._config)
         planner = self._planner(found, lock)
-        wanted = {upload.key for upload in uploads} | (planner.keys if planner else set())
+        wanted = found.keys() | (planner.keys if planner else set())
         must_list = self._must_list(lock, wanted, state)
         if must_list:
             self._list(wanted | lock.keys(), state, early or _Looking(self._opened()))
         return Job(
             found,
             lock,
-            sync.plan(uploads, state.objects),
+            self._uploads(found, state),
             verified="list" if must_list else "cache",
             ladders=planner.plan(state.objects) if planner else LadderPlan(),
             settings=LadderSettings.of(self._config) if planner else None,
             prune=self._options.prune,
+        )
+
+    def _uploads(self, found: Survey, state: SyncState) -> SyncPlan:
+        """Plan what is missing; where a key is claimed twice, all images together show whether that is a mistake."""
+        is_clear = len(found.keys()) == len(found.entries)
+        entries = [e for e in found.entries if not is_clear or state.objects.get(e.key) != e.size]
+        return sync.plan([self._upload(entry, found) for entry in entries], state.objects)
+
+    def _upload(self, entry: LockEntry, found: Survey) -> Upload:
+        return sync.Upload(
+            entry.key,
+            self._scope.file(entry.path),
+            entry.size,
+            entry.media_type,
+            sha256=entry.sha256,
+            content=found.contents.get(entry.path, b""),
+            stat=found.files[entry.path] if entry.path in found.contents else None,
         )
 
     def _must_list(self, lock: Lock, wanted: Set[str], state: SyncState) -> bool:
@@ -205,13 +215,13 @@ class FolderSync:
     def _send(self, uploads: SyncPlan, state: SyncState, progress: Progress | None) -> SyncResult:
         if not uploads.uploads:
             return NOTHING
-        self._state_file.save(state)
-        journal = _Journal(state, self._state_file, len(uploads.uploads), progress)
+        journal = Journal(state, self._state_file, len(uploads.uploads), progress)
         try:
             result = sync.run(uploads, self._opened(), workers=self._config.workers, progress=journal)
             return self._without_lost(result, state)
-        finally:
+        except BaseException:
             self._state_file.save(state)
+            raise
 
     def _without_lost(self, result: SyncResult, state: SyncState) -> SyncResult:
         """Look again at what was put in place of marked objects: a clean-up at the same time may have taken it."""
@@ -244,28 +254,6 @@ class FolderSync:
             seconds=time.monotonic() - started,
             dry_run=dry_run,
         )
-
-
-class _Journal:
-    """Write down what has been sent, every two seconds: a killed run then goes on where it was."""
-
-    def __init__(self, state: SyncState, state_file: StateFile, total: int, progress: Progress | None) -> None:
-        self._state = state
-        self._state_file = state_file
-        self._total = total
-        self._progress = progress
-        self._done = 0
-        self._saved = time.monotonic()
-
-    def __call__(self, upload: Upload, failure: S3ImgError | None) -> None:
-        self._done += 1
-        if failure is None:
-            self._state.objects[upload.key] = upload.size
-        if time.monotonic() - self._saved >= JOURNAL_SECONDS:
-            self._state_file.save(self._state)
-            self._saved = time.monotonic()
-        if self._progress:
-            self._progress("uploading", self._done, self._total)
 
 
 def _both(first: SyncResult, second: SyncResult) -> SyncResult:

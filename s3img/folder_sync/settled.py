@@ -23,14 +23,13 @@ if TYPE_CHECKING:
 
 
 def nothing_to_do(
-    state: SyncState, scope: Scope, lock_path: Path, config: Config, options: Options
+    state: SyncState, scope: Scope, files: Mapping[str, FileStat], lock_path: Path, config: Config, options: Options
 ) -> FolderResult | None:
     """Return the result of a sync that has nothing to do, None if it may have."""
     started = time.monotonic()
     known = state.settled.get(_name(scope))
     if known is None or options.verify or not state.is_fresh(time.time()):
         return None
-    files = scope.files()
     if known[0] != _fingerprint(files, lock_path, config, options):
         return None
     return FolderResult(

@@ -7,7 +7,6 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from s3img.errors import S3ImgError
-from s3img.folder_sync.reading import Reader
 from s3img.folder_sync.result import Finding
 from s3img.keys import KeyFields, KeyTemplate
 from s3img.lock import LockEntry
@@ -16,8 +15,8 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from s3img.assets import FileStat, ImageFacts
-    from s3img.cache import SiteState
     from s3img.config import Config
+    from s3img.folder_sync.reading import Reader
     from s3img.folder_sync.tree import Scope
     from s3img.lock import Lock
 
@@ -27,7 +26,8 @@ class Survey:
     """Hold the images on disk: the stat of all by path, the line of each usable one, a finding for each other one.
 
     A line keeps what the lock says of renderings of the same content. ``missing`` are paths of the lock that are in
-    scope and not on disk; ``facts`` (by digest) say more of the images than their lines.
+    scope and not on disk; ``facts`` (by digest) say more of the images than their lines; ``contents`` are the bytes of
+    some, by path.
     """
 
     files: Mapping[str, FileStat]
@@ -35,6 +35,11 @@ class Survey:
     missing: tuple[str, ...]
     findings: tuple[Finding, ...]
     facts: Mapping[str, ImageFacts]
+    contents: Mapping[str, bytes]
+
+    def keys(self) -> frozenset[str]:
+        """Return the keys of the images."""
+        return frozenset([entry.key for entry in self.entries])
 
     def tree(self, settings: str = "") -> str:
         """Return the sha256 (hex) of everything that decides about a sync but the bucket."""
@@ -42,16 +47,13 @@ class Survey:
         return hashlib.sha256(lines.encode("utf-8", "surrogateescape")).hexdigest()
 
 
-def survey(scope: Scope, lock: Lock, known: SiteState, config: Config, *, listed_only: bool = False) -> Survey:
-    """Read all images in scope, of unchanged ones only their stat; with ``listed_only``, those that the lock names."""
-    found = scope.files()
-    if listed_only:
-        found = {path: stat for path, stat in found.items() if path in lock}
-    reader = Reader(scope.base, config.limits, known)
-    reader.read(found)
+def survey(scope: Scope, lock: Lock, reader: Reader, config: Config) -> Survey:
+    """Wait for the reader of a scope's images, and say what it found."""
+    reader.finish()
+    found = reader.stats
     entries, findings = _read(found, _Lines(reader, lock, config.key_template))
     missing = tuple(path for path in lock.entries if path not in found and scope.covers(path))
-    return Survey(found, entries, missing, findings, known.facts)
+    return Survey(found, entries, missing, findings, reader.known.facts, reader.contents)
 
 
 class _Lines:

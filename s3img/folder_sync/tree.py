@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import os
-from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Self
+
+import msgspec
 
 from s3img.assets import OWN_FOLDER, AssetRoot, FileStat
 from s3img.cache import stat_of
@@ -17,8 +18,7 @@ if TYPE_CHECKING:
 SUFFIXES = frozenset({"apng", "avif", "bmp", "gif", "ico", "jfif", "jpeg", "jpg", "png", "svg", "tif", "tiff", "webp"})
 
 
-@dataclass(frozen=True, slots=True)
-class Scope:
+class Scope(msgspec.Struct, frozen=True):
     """Name files and folders below a base folder; ``paths`` are relative to it, "" is the base itself.
 
     ``without`` are folders that are left out: those that s3img itself fills.

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import time
 from concurrent.futures import BrokenExecutor, Future, wait
 from itertools import islice
@@ -15,8 +16,9 @@ from s3img.sync.uploads import SyncResult
 from s3img.sync.workers import Workers
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator, Mapping
+    from collections.abc import Callable, Iterable, Iterator
     from concurrent.futures import Executor
+    from pathlib import Path
 
     from s3img.buckets import Bucket
     from s3img.sync.uploads import SyncPlan, Upload
@@ -25,6 +27,9 @@ if TYPE_CHECKING:
 
 PATIENCE = 600.0
 """Seconds after which an upload is given up: more than all attempts of a request take until each has timed out."""
+
+_GLANCE = 1.0
+"""Seconds without an upload that ends, after which the limits are looked at."""
 
 _SLOWEST = 32_000
 """Bytes a second that an upload may be as slow as, beyond `PATIENCE`."""
@@ -36,27 +41,31 @@ def upload_one(bucket: Bucket, upload: Upload) -> S3ImgError | None:
     The job of an executor: it and its arguments can be pickled, and a bucket is opened once in each process.
     """
     try:
-        _check_size(upload)
+        source = _source(upload)
         bucket.put(
             upload.key,
-            upload.path,
+            source,
             media_type=upload.media_type,
             cache_control=upload.cache_control,
             metadata=upload.metadata,
-            sha256=upload.sha256,
+            sha256="" if source is upload.content else upload.sha256,
         )
     except S3ImgError as error:
         return error
     return None
 
 
-def _check_size(upload: Upload) -> None:
+def _source(upload: Upload) -> Path | bytes:
+    """Return the bytes that were planned, or the file where it has to be read again to know that it has them."""
     try:
-        size = upload.path.stat().st_size
+        found = os.stat(upload.path)  # noqa: PTH116 - a Path's own takes three times as long
     except OSError as error:
         raise unreadable(str(upload.path), error) from error
-    if size != upload.size:
+    if found.st_size != upload.size:
         raise changed(str(upload.path))
+    proof = upload.stat
+    is_same = proof is not None and (proof.mtime, proof.ctime) == (found.st_mtime_ns, found.st_ctime_ns)
+    return upload.content if is_same and upload.content else upload.path
 
 
 def run(
@@ -78,14 +87,14 @@ def run(
     """
     started = time.monotonic()
     brake = Brake(bucket.name, float("inf") if deadline is None else started + deadline)
-    outcomes: dict[Upload, S3ImgError | None] = {}
+    outcomes: list[tuple[Upload, S3ImgError | None]] = []
     workers = max(1, min(workers, len(plan.uploads)))
     pool = executor or Workers(workers)
     # A queue as long as the pool is wide: without one, workers wait until this thread gets the interpreter lock.
     begun = _Begun(pool, bucket, room=2 * workers, patience=patience)
     try:
         for upload, failure in _outcomes(plan.uploads, begun, brake):
-            outcomes[upload] = failure
+            outcomes.append((upload, failure))
             if progress:
                 progress(upload, failure)
     finally:
@@ -146,14 +155,19 @@ class _Begun:
     def next_ended(self) -> tuple[Upload, _Outcome]:
         """Wait for the next one to end, or to be over its limit: the future that is returned then has failed."""
         while True:
-            slowest = min(self._limits, key=lambda future: self._limits[future][1])
             try:
-                future = self._ended.get(timeout=max(0.0, self._limits[slowest][1] - time.monotonic()))
+                future = self._ended.get(timeout=min(self._patience, _GLANCE))
             except Empty:
-                upload, _ = self._limits.pop(slowest)
-                return upload, _given_up(self._bucket.name, upload)
+                if late := self._overdue():
+                    upload, _ = self._limits.pop(late)
+                    return upload, _given_up(self._bucket.name, upload)
+                continue
             if future in self._limits:  # not one that was given up before
                 return self._limits.pop(future)[0], future
+
+    def _overdue(self) -> _Outcome | None:
+        now = time.monotonic()
+        return next((future for future, (_, limit) in self._limits.items() if limit <= now), None)
 
     def cancel(self) -> None:
         """Take back those that no worker has taken yet."""
@@ -183,11 +197,11 @@ def _failure(future: _Outcome) -> S3ImgError | None:
     return future.result()
 
 
-def _result(outcomes: Mapping[Upload, S3ImgError | None], seconds: float) -> SyncResult:
-    uploaded = [upload for upload, failure in outcomes.items() if failure is None]
+def _result(outcomes: Iterable[tuple[Upload, S3ImgError | None]], seconds: float) -> SyncResult:
+    uploaded = [upload for upload, failure in outcomes if failure is None]
     return SyncResult(
         uploaded=tuple(sorted(upload.key for upload in uploaded)),
-        failed=dict(sorted((upload.key, failure) for upload, failure in outcomes.items() if failure)),
+        failed=dict(sorted((upload.key, failure) for upload, failure in outcomes if failure)),
         bytes=sum(upload.size for upload in uploaded),
         seconds=seconds,
     )

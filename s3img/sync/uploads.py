@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
     from pathlib import Path
 
+    from s3img.assets import FileStat
     from s3img.errors import S3ImgError
 
 MARKER = {"s3img": "1"}
@@ -20,7 +21,11 @@ MARKER = {"s3img": "1"}
 
 @dataclass(frozen=True, slots=True)
 class Upload:
-    """Plan one object: ``size`` in bytes and ``sha256`` (hex, "" if unknown) of the file as it was planned."""
+    """Plan one object: ``size`` in bytes and ``sha256`` (hex, "" if unknown) of the file as it was planned.
+
+    ``content`` may hold the bytes that were planned, and ``stat`` what proves that the file has them still; otherwise
+    it is read again.
+    """
 
     key: str
     path: Path
@@ -29,6 +34,8 @@ class Upload:
     cache_control: str = IMMUTABLE
     sha256: str = ""
     metadata: Mapping[str, str] = field(default_factory=lambda: MARKER, compare=False)
+    content: bytes = field(default=b"", compare=False, repr=False)
+    stat: FileStat | None = field(default=None, compare=False, repr=False)
 
 
 @dataclass(frozen=True, slots=True)
