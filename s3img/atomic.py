@@ -5,12 +5,15 @@ from __future__ import annotations
 import contextlib
 import os
 import stat
+import time
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
     from pathlib import Path
 
 TEMPORARY_PREFIX = ".s3img-"
+_STALE = 3600  # seconds after which a temporary file belongs to no run that is still at work
 
 
 def write_atomically(path: Path, data: bytes) -> None:
@@ -32,3 +35,11 @@ def write_atomically(path: Path, data: bytes) -> None:
 def temporary_beside(path: Path) -> Path:
     """Return a new name in the folder of ``path``, on the same file system, so that a rename replaces it."""
     return path.parent / f"{TEMPORARY_PREFIX}{os.urandom(8).hex()}.tmp"
+
+
+def remove_stale(temporaries: Iterable[Path]) -> None:
+    """Delete temporary files that killed runs have left behind."""
+    for temporary in temporaries:
+        with contextlib.suppress(OSError):
+            if time.time() - temporary.stat().st_mtime > _STALE:
+                temporary.unlink()

@@ -63,8 +63,11 @@ class Cache:
         return state if state.schema == SiteState().schema else SiteState()
 
     def save_state(self, root: Path, state: SiteState) -> None:
-        """Write what is known of a site; a cache that can't be written is none, and no reason to fail."""
-        with contextlib.suppress(OSError):
+        """Write what is known of a site; a cache that can't be written is none, and no reason to fail.
+
+        Nor can one that would name a file whose name is no UTF-8.
+        """
+        with contextlib.suppress(OSError, UnicodeEncodeError):
             write_atomically(self.state_path(root), msgspec.json.encode(state))
 
     def state_path(self, root: Path) -> Path:

@@ -6,7 +6,7 @@ import os
 import re
 from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, get_args, get_origin
 
 import msgspec
 
@@ -179,7 +179,14 @@ def _convert(name: str, value: Any, *, lax: bool) -> Any:  # noqa: ANN401 - sett
     try:
         return msgspec.convert(value, _TYPES[name], strict=not lax)
     except msgspec.ValidationError as error:
-        raise ValueError(str(error)) from error
+        raise ValueError(f"{error}{_choices(_TYPES[name])}") from error
+
+
+def _choices(wanted: Any) -> str:  # noqa: ANN401 - the type is data here
+    """List what may be written where that is one of a few words."""
+    inner = get_args(wanted)[0] if get_origin(wanted) is tuple else wanted
+    words = [word for word in get_args(inner) if isinstance(word, str)]
+    return f": write one of {', '.join(words)}" if words else ""
 
 
 def _from_text(value: str, wanted: Any) -> Any:  # noqa: ANN401 - the type is data here

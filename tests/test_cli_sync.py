@@ -103,14 +103,16 @@ def test_check_prints_findings_and_fails(run: Any, app: Path) -> None:
     run("sync", "static")
     assert run("check", "static") == (0, "", "2 images checked against s3img.lock, 0 findings.\n")
     (app / "static/new.jpg").write_bytes(photo(40, 30, seed=99))
-    code, out, _ = run("check")
+    code, out, err = run("check")
     assert (code, out) == (1, "static/new.jpg: is not in the lock: run s3img sync and commit the lock.\n")
+    assert err == "3 images checked against s3img.lock, 1 finding.\n"
     findings = json.loads(run("check", "--json")[1])["findings"]
     assert [(finding["path"], finding["code"]) for finding in findings] == [("static/new.jpg", "not-in-lock")]
 
 
-def test_check_without_a_lock_says_what_to_do(run: Any) -> None:
-    code, out, err = run("check")
+@pytest.mark.parametrize("command", ["check", "pull", "push"])
+def test_command_on_a_lock_that_is_not_there_says_what_to_do(run: Any, command: str) -> None:
+    code, out, err = run(command)
     assert (code, out, err) == (3, "", "Error: s3img.lock: does not exist. Write it with s3img sync.\n")
 
 
@@ -142,6 +144,15 @@ def test_ls_prints_keys_and_bytes(run: Any, app: Path) -> None:
     code, out, _ = run("ls", "static/c")
     assert (code, re.fullmatch(rf" *{size} static/cat\.[0-9a-f]{{8}}\.jpg\n", out) is not None) == (0, True)
     assert len(json.loads(run("ls", "--json")[1])["objects"]) == 2
+
+
+def test_a_name_keeps_to_its_line(run: Any, app: Path) -> None:
+    (app / "static/new\n::error::\x1b[2J\u202egpj.jpg").write_bytes(photo(40, 30, seed=5))
+    run("add", "static/cat.jpg", "static/dog.jpg")
+    shown = r"static/new\n::error::\x1b[2J\u202egpj.jpg: is not in the lock"
+    assert run("check")[1].startswith(f"{shown}: ")
+    (app.parent / "store/a\nb.png").write_bytes(b"1")
+    assert run("ls", "a")[1] == rf"{1:>12} a\nb.png" + "\n"
 
 
 def test_missing_bucket_is_an_error_of_the_settings(run: Any, app: Path) -> None:

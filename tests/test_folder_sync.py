@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import random
+import re
 import signal
 import subprocess
 import sys
@@ -17,7 +18,7 @@ from sites import SVG, photo
 
 from s3img import Config, Images, sync
 from s3img.cache import Cache
-from s3img.errors import AssetError, ConfigError, CredentialsError, LockError
+from s3img.errors import AssetError, BucketError, ConfigError, CredentialsError, LockError
 from s3img.folder_sync import journal
 from s3img.folder_sync.state import SyncState
 from s3img.lock import Lock, LockEntry, read_lock, write_lock
@@ -533,3 +534,79 @@ def test_name_that_is_no_utf8_is_a_finding(strict: Project) -> None:
     (strict.root / "static" / os.fsdecode(b"caf\xe9.jpg")).write_bytes(picture(1))
     result = strict.sync()
     assert (result.exit_code, result.uploaded, [p.code for p in result.problems]) == (1, 3, ["bad-name"])
+
+
+def test_name_that_is_no_utf8_does_not_stop_later_syncs(strict: Project) -> None:
+    strict.sync()
+    file = strict.root / "static" / os.fsdecode(b"caf\xe9.jpg")
+    file.write_bytes(picture(1))
+    _settle()
+    for _ in range(2):
+        result = strict.sync()
+        assert (result.exit_code, result.present, [p.code for p in result.problems]) == (1, 3, ["bad-name"])
+    file.unlink()
+    assert strict.sync().exit_code == 0
+
+
+def test_finding_names_its_file_once(strict: Project) -> None:
+    strict.add("static/bad.jpg", b"x")
+    (finding,) = strict.sync().problems
+    assert str(finding).startswith("static/bad.jpg: is left out: The file is ")
+    assert str(strict.root) not in str(finding)
+
+
+def test_apply_names_an_edited_image(strict: Project) -> None:
+    plan = strict.images.plan(strict.root / "static", lock=strict.lock_path)
+    strict.add("static/img/a cät.jpg", picture(3))
+    with pytest.raises(AssetError, match=r"'static/img/a cät\.jpg' for one"):
+        strict.images.apply(plan, lock=strict.lock_path)
+
+
+@pytest.mark.parametrize("command", ["sync", "pull"])
+def test_place_that_does_not_exist_is_an_error(strict: Project, command: str) -> None:
+    strict.sync()
+    with pytest.raises(AssetError, match=r"nothing.*Check the name"):
+        getattr(strict.images, command)(strict.root / "nothing", lock=strict.lock_path)
+
+
+def test_pull_goes_on_where_one_image_is_in_the_way(strict: Project) -> None:
+    strict.sync()
+    for path in strict.lock.entries:
+        (strict.root / path).unlink()
+    (strict.root / "static/logo.svg").mkdir()
+    result = strict.pull()
+    assert (result.exit_code, len(result.restored)) == (1, 2)
+    assert [str(finding) for finding in result.findings] == ["static/logo.svg: can't be read: Is a directory."]
+
+
+def test_lock_as_a_merge_leaves_it_is_put_in_order(strict: Project) -> None:
+    strict.sync()
+    text = strict.lock_path.read_text()
+    head, *lines = text.splitlines(keepends=True)
+    strict.lock_path.write_text("".join([head, *reversed(lines), lines[0]]))
+    result = strict.sync()
+    assert (result.exit_code, result.uploaded, result.lock_changed, strict.lock_path.read_text()) == (0, 0, True, text)
+    assert not strict.sync().lock_changed
+
+
+def test_pull_removes_what_killed_ones_left_behind(strict: Project) -> None:
+    strict.sync()
+    (strict.root / "static/logo.svg").unlink()
+    old, young = (strict.add(f"static/.s3img-{name}.tmp", b"half") for name in ("old", "young"))
+    os.utime(old, (time.time() - 4000,) * 2)
+    strict.pull()
+    assert (old.exists(), young.exists()) == (False, True)
+
+
+def test_failures_of_one_cause_are_one_finding(strict: Project, monkeypatch: pytest.MonkeyPatch) -> None:
+    from s3img.buckets.s3 import S3Bucket
+
+    def failing(self: Any, key: str, *arguments: Any, **options: Any) -> Any:
+        raise BucketError(f"no place for {key!r}: " + ("too odd." if key.endswith("svg") else "the store is down."))
+
+    monkeypatch.setattr(S3Bucket, "put", failing)
+    project = Project(strict.store, strict.root, strict.config.cache_dir, transport="boto3")
+    result = project.sync()
+    found = [re.sub(r"'.*'", "KEY", str(finding)) for finding in result.problems]
+    down, odd = "no place for KEY: the store is down. The same goes for 1 more.", "no place for KEY: too odd."
+    assert (len(result.failed), found) == (3, [down, odd])

@@ -207,6 +207,14 @@ def test_union_merge_of_the_same_line_is_no_conflict() -> None:
     assert Lock.parse(LINES + str(DOG) + "\n") == Lock.of([CAT, DOG])
 
 
+@pytest.mark.parametrize(
+    ("entries", "is_tidy"), [([], True), ([CAT, DOG], True), ([DOG, CAT], False), ([CAT, DOG, DOG], False)]
+)
+def test_lines_as_merges_leave_them_are_told(entries: list[LockEntry], *, is_tidy: bool) -> None:
+    lock = Lock.parse("\n".join([HEADER, *map(str, entries)]))
+    assert (lock.is_tidy, list(lock), lock.updated([]).is_tidy) == (is_tidy, list(Lock.of(entries)), True)
+
+
 def test_update_adds_replaces_and_drops() -> None:
     cow = LockEntry("img/cow.gif", "c" * 64, 5, 1, 1, "image/gif", "img/cow.cccccccc.gif")
     assert list(Lock.of([CAT, DOG]).updated([cow], without=["img/cat.jpg"])) == [cow, DOG]

@@ -55,6 +55,19 @@ def test_all_problems_are_reported_in_their_own_words(tmp_path: Path) -> None:
         assert words in text
 
 
+@pytest.mark.parametrize(
+    ("name", "value", "words"),
+    [
+        ("TRANSPORT", "curl", "Invalid enum value 'curl': write one of auto, boto3, obstore"),
+        ("FORMATS", "avif,gif", "Invalid enum value 'gif' - at `$[1]`: write one of avif, webp, jpeg, png"),
+    ],
+)
+def test_what_may_be_written_is_listed(tmp_path: Path, name: str, value: str, words: str) -> None:
+    with pytest.raises(ConfigError) as caught:
+        load(environ={f"S3IMG_{name}": value}, folder=tmp_path)
+    assert caught.value.problems == (f"S3IMG_{name}: {words}",)
+
+
 @pytest.mark.parametrize("name", ["access_key", "secret_key", "aws_secret_access_key", "session_token", "accessKey"])
 def test_credentials_in_a_file_are_refused_without_repeating_them(tmp_path: Path, name: str) -> None:
     (tmp_path / "s3img.toml").write_text(f'{name} = "hunter2hunter2"')

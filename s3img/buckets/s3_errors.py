@@ -7,7 +7,6 @@ quoted, without anything that looks like a key or a signature.
 from __future__ import annotations
 
 import base64
-import html
 import re
 from typing import TYPE_CHECKING, NamedTuple
 from urllib.parse import quote
@@ -77,6 +76,8 @@ def explain(error: Exception, call: Call, secrets: Iterable[str] = ()) -> Bucket
 
 def scrub(text: str, *secrets: str) -> str:
     """Replace everything that looks like an access key, a token or a signature, and ``secrets`` in any spelling."""
+    import html  # its table of entities takes 2 ms to load, and most runs have no failure
+
     for secret in filter(None, secrets):
         encoded = base64.b64encode(secret.encode(errors="replace")).decode()
         for form in (secret, quote(secret, safe=""), quote(secret), html.escape(secret), encoded, encoded.rstrip("=")):

@@ -7,7 +7,8 @@ from pathlib import Path
 import click
 
 from s3img.cli import folder_options
-from s3img.cli.report import print_json
+from s3img.cli.report import one_line, print_json
+from s3img.publish.result import count
 
 
 @click.command("check")
@@ -33,6 +34,7 @@ def command(
         print_json(result)
     else:
         for finding in result.findings:
-            click.echo(str(finding))
-        click.echo(f"{result.images} images checked against {result.lock}, {len(result.findings)} findings.", err=True)
+            click.echo(one_line(str(finding)))
+        checked, findings = count(result.images, "image"), count(len(result.findings), "finding")
+        click.echo(f"{checked} checked against {result.lock}, {findings}.", err=True)
     return result.exit_code

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import click
 
 from s3img.cli.host import host, load_config
-from s3img.cli.report import print_json
+from s3img.cli.report import one_line, print_json
 from s3img.config import LOCK_NAME
 from s3img.images import Images
 
@@ -82,7 +82,7 @@ def lock_path(lock_file: Path | None, config_file: Path | None) -> Path:
 def print_findings(findings: Iterable[Finding]) -> None:
     """Print findings to stderr, a line each."""
     for finding in findings:
-        click.echo(f"{finding.severity}: {finding}", err=True)
+        click.echo(one_line(f"{finding.severity}: {finding}"), err=True)
 
 
 def print_result(result: FolderResult, *, as_json: bool) -> int:

@@ -11,8 +11,9 @@ import click
 
 from s3img.cli.folder_options import lock_path
 from s3img.cli.host import load_config
-from s3img.cli.report import print_json
+from s3img.cli.report import one_line, print_json
 from s3img.images import Images
+from s3img.publish.result import count
 
 if TYPE_CHECKING:
     from s3img.gc.result import GcResult
@@ -81,9 +82,10 @@ def _kept(files: tuple[Path, ...], own: Path) -> frozenset[str]:
 def _print(result: GcResult) -> None:
     for verb, keys in (("mark", result.marked), ("wait", result.waiting), ("delete", result.deleted)):
         for key in keys:
-            click.echo(f"{verb:7}{key}")
+            click.echo(one_line(f"{verb:7}{key}"))
     click.echo(str(result))
     if result.unnamed:
-        click.echo(f"note: {result.unnamed} references are of sites without site_url and never expire.", err=True)
+        references = count(result.unnamed, "reference")
+        click.echo(f"note: {references} will never expire, being of sites without site_url.", err=True)
     for problem in filter(None, (result.refused and f"Refused: {result.refused}", result.failed)):
         click.echo(f"error: {problem}", err=True)

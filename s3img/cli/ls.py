@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from s3img.cli import folder_options
+from s3img.cli.report import one_line
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -32,5 +33,5 @@ def command(
         click.echo(json.dumps({"schema": "s3img.ls/1", "target": images.config.bucket, "objects": objects}, indent=2))
     else:
         for key, size in found:
-            click.echo(f"{size:>12} {key}")
+            click.echo(one_line(f"{size:>12} {key}"))
     return 0

@@ -8,6 +8,7 @@ import click
 
 from s3img.cli import folder_options
 from s3img.cli.report import RunProgress
+from s3img.lock import read_lock
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -33,6 +34,7 @@ def command(
     """Put the images that s3img.lock names, as they are now, and no others."""
     images = folder_options.open_images(config_file, options)
     lock = folder_options.lock_path(lock_file, config_file)
+    read_lock(lock)  # without one there is nothing to put, which nobody asks for
     with RunProgress() as progress:
         result = images.sync(*dirs, lock=lock, verify=verify, listed_only=True, dry_run=dry_run, progress=progress)
     return folder_options.print_result(result, as_json=as_json)

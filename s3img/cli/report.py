@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import re
 import sys
-from typing import TYPE_CHECKING, Self
+from typing import TYPE_CHECKING, Final, Self
 
 import click
 import msgspec
@@ -14,6 +15,8 @@ if TYPE_CHECKING:
     from types import TracebackType
 
     from rich.progress import Progress, TaskID
+
+_UNSHOWN: Final = r"[\x00-\x1f\x7f-\x9f\u2028-\u202e\u2066-\u2069\ud800-\udfff]"
 
 
 class RunProgress:
@@ -53,8 +56,13 @@ def _bars() -> Progress:
 
 
 def json_text(result: msgspec.Struct) -> str:
-    """Return the result as one JSON object."""
-    return msgspec.json.format(msgspec.json.encode(result), indent=2).decode()
+    """Return the result as one JSON object; a byte of a name that is no UTF-8 is escaped as a lone surrogate."""
+    try:
+        return msgspec.json.format(msgspec.json.encode(result), indent=2).decode()
+    except UnicodeEncodeError:
+        import json  # such names are rare
+
+        return json.dumps(msgspec.to_builtins(result), indent=2)
 
 
 def print_json(result: msgspec.Struct) -> None:
@@ -63,10 +71,15 @@ def print_json(result: msgspec.Struct) -> None:
     sys.stdout.buffer.flush()
 
 
+def one_line(text: str) -> str:
+    """Escape what a name may hold and a line can't: its end, controls of a terminal, marks that turn text round."""
+    return re.sub(_UNSHOWN, lambda match: ascii(match[0])[1:-1], text)
+
+
 def print_report(result: PublishResult) -> None:
     """Print problems to stderr, then the sums and a table of formats to stdout."""
     for problem in result.problems:
-        click.echo(f"{problem.severity}: {problem}", err=True)
+        click.echo(one_line(f"{problem.severity}: {problem}"), err=True)
     click.echo(str(result))
     if result.formats and not result.dry_run:
         click.echo(f"{'format':8}{'variants':>9}{'bytes':>11}{'dropped':>9}")

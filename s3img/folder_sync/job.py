@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
 
     from s3img.config import Config
+    from s3img.errors import S3ImgError
     from s3img.folder_sync.survey import Survey
     from s3img.folder_sync.tree import Scope
     from s3img.ladder import Ladder, Variant
@@ -129,5 +130,12 @@ def report(
 
 
 def _failures(result: SyncResult) -> tuple[Finding, ...]:
-    """Name each cause once."""
-    return tuple(Finding("", "upload", text) for text in sorted({*map(str, result.failed.values())}))
+    """Name each cause once, by the first object that met it."""
+    causes: dict[str, list[S3ImgError]] = {}
+    for key, error in result.failed.items():
+        causes.setdefault(str(error).replace(repr(key), ""), []).append(error)
+    return tuple(Finding("", "upload", f"{errors[0]}{_more(len(errors) - 1)}") for errors in causes.values())
+
+
+def _more(number: int) -> str:
+    return f" The same goes for {number:,} more." if number else ""

@@ -6,7 +6,7 @@ import hashlib
 from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING
 
-from s3img.atomic import write_atomically
+from s3img.atomic import TEMPORARY_PREFIX, remove_stale, write_atomically
 from s3img.errors import AssetError, BucketError, S3ImgError
 from s3img.folder_sync.result import Finding, PullResult
 from s3img.folder_sync.tree import Scope, is_inside
@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from s3img.buckets import Bucket
+    from s3img.lock import Lock
 
 
 def pull(
@@ -24,15 +25,20 @@ def pull(
 ) -> PullResult:
     """Restore the images of the scope that are not on disk; with ``overwrite`` also those that differ.
 
-    Raise `LockError` without a lock or with a damaged one; what concerns single images is in the result.
+    Raise `LockError` without a lock or with a damaged one, `AssetError` for a place that no line lies in; what concerns
+    single images is in the result.
     """
     sorter = _Sorter(scope.base, overwrite=overwrite)
-    for entry in read_lock(lock_path):
-        if scope.covers(entry.path):
-            sorter.take(entry)
+    for entry in _lines(read_lock(lock_path), scope, lock_path.name):
+        sorter.take(entry)
     bucket = open_bucket() if sorter.wanted else None
     failures = _restore(bucket, sorter.wanted, scope.base, workers) if bucket else {}
-    findings = [*sorter.findings, *(Finding(path, "failed", str(error)) for path, error in failures.items())]
+    for folder in {(scope.base / entry.path).parent for entry in sorter.wanted}:
+        remove_stale(folder.glob(f"{TEMPORARY_PREFIX}*.tmp"))
+    findings = [
+        *sorter.findings,
+        *(Finding(path, "failed", str(error).removeprefix(f"{path}: ")) for path, error in failures.items()),
+    ]
     codes = {error.exit_code for error in failures.values()}
     return PullResult(
         target=target,
@@ -42,6 +48,14 @@ def pull(
         requests=dict(bucket.requests) if bucket else {},
         exit_code=next((code for code in (4, 5) if code in codes), int(bool(findings))),
     )
+
+
+def _lines(lock: Lock, scope: Scope, name: str) -> list[LockEntry]:
+    """Return the lines of a scope."""
+    for path in filter(None, scope.paths):
+        if not any(Scope(scope.base, (path,)).covers(line) for line in lock.entries):
+            raise AssetError(f"{path}: {name} has no line for it.", path=path, fix="Check the name.")
+    return [entry for entry in lock if scope.covers(entry.path)]
 
 
 class _Sorter:
@@ -62,7 +76,11 @@ class _Sorter:
             )
             self.findings.append(Finding(ascii(entry.path), "bad-path", message))
             return
-        have = _digest(self._base / entry.path)
+        try:
+            have = _digest(self._base / entry.path)
+        except OSError as error:
+            self.findings.append(Finding(entry.path, "failed", f"can't be read: {error.strerror}."))
+            return
         if have == entry.sha256:
             self.present += 1
         elif have and not self._overwrite:
@@ -73,14 +91,12 @@ class _Sorter:
 
 
 def _digest(path: Path) -> str:
-    """Return the sha256 (hex) of a file, "" without one."""
+    """Return the sha256 (hex) of a file, "" without one; raise OSError."""
     try:
         with path.open("rb") as file:
             return hashlib.file_digest(file, "sha256").hexdigest()
     except FileNotFoundError:
         return ""
-    except OSError as error:
-        raise AssetError(f"{path}: can't be read: {error.strerror}.", path=str(path)) from error
 
 
 def _restore(bucket: Bucket, wanted: list[LockEntry], base: Path, workers: int) -> dict[str, S3ImgError]:

@@ -74,6 +74,7 @@ class Reader:
         while self._waiting:
             with contextlib.suppress(OSError, UnicodeError, IndexError):  # another thread took the last one
                 path, stat = self._waiting.pop()
+                path.encode()  # a state can't name what is no UTF-8
                 proves = is_settled(stat)  # before it is read, or a change in the same moment would not show
                 self._digests[path] = digest = self._digest(path, stat.size, is_kept=proves)
                 if proves:

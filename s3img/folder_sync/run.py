@@ -110,24 +110,25 @@ class FolderSync:
     def _execute(self, job: Job, state: SyncState, progress: Progress | None, started: float) -> FolderResult:
         done = self._put(job, state, progress)
         old = read_lock(self._lock_path, missing_ok=True)  # again: another sync may have written it meanwhile
-        new = job.new_lock(old, done.lines)
-        if new != old:
-            old, new = self._write_lock(job, done)
+        new, is_new = job.new_lock(old, done.lines), False
+        if new != old or not old.is_tidy:
+            new, is_new = self._write_lock(job, done)
         state.forget(lambda path: path not in job.survey.files and self._scope.covers(path), new.keys())
-        result = self._report(job, done, started, lock_changed=new != old)
+        result = self._report(job, done, started, lock_changed=is_new)
         if result.exit_code == 0:
             settle(state, self._scope, job.survey.files, self._lock_path, self._config, self._options, result.kept)
         self._state_file.save(state)
         return result
 
-    def _write_lock(self, job: Job, done: Done) -> tuple[Lock, Lock]:
-        """Bring the lock up to date as it is by then; return what it was and what it is."""
+    def _write_lock(self, job: Job, done: Done) -> tuple[Lock, bool]:
+        """Bring the lock up to date as it is by then; return it, and whether it was written."""
         with self._state_file.guard():
             old = read_lock(self._lock_path, missing_ok=True)
             new = job.new_lock(old, done.lines)
-            if new != old:
+            is_new = new != old or not old.is_tidy
+            if is_new:
                 write_lock(self._lock_path, new)
-        return old, new
+        return new, is_new
 
     def _put(self, job: Job, state: SyncState, progress: Progress | None) -> Done:
         """Put originals, then variants; a line names only what is there, and of a failed original there is none."""
@@ -272,5 +273,5 @@ def _taken(bucket: Bucket, key: str) -> BucketError:
 
 def _example(plan: FolderPlan, found: FolderPlan) -> str:
     was, now = ({*p.lock_added, *p.lock_changed, *p.lock_removed} for p in (plan, found))
-    differing = sorted({upload.path for upload in found.uploads} ^ {upload.path for upload in plan.uploads} | was ^ now)
+    differing = sorted({upload.path for upload in {*found.uploads} ^ {*plan.uploads}} | was ^ now)
     return f", {differing[0]!r} for one" if differing else ""

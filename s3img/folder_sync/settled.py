@@ -63,12 +63,13 @@ def _name(scope: Scope) -> str:
 
 
 def _fingerprint(files: Mapping[str, FileStat], lock_path: Path, config: Config, options: Options) -> str | None:
-    """Hash everything that decides what there is to do: stats, lock, settings; None without a lock."""
+    """Hash everything that decides what there is to do: stats, lock, settings; None where that can't be done."""
     try:
         lock = lock_path.read_bytes()
-    except OSError:
+        stats = msgspec.json.encode(sorted(files.items()))
+    except (OSError, UnicodeEncodeError):  # no lock, or a name that is no UTF-8
         return None
     settings = [config.key_template, config.limits, options.prune, options.listed_only]
     if config.variants:
         settings += [config.widths, config.formats, config.quality, RENDER_VERSION]
-    return hashlib.sha256(msgspec.json.encode((settings, sorted(files.items()))) + lock).hexdigest()
+    return hashlib.sha256(msgspec.json.encode(settings) + stats + lock).hexdigest()

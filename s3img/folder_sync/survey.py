@@ -13,6 +13,7 @@ from s3img.lock import LockEntry
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
+    from pathlib import Path
 
     from s3img.assets import FileStat, ImageFacts
     from s3img.config import Config
@@ -51,7 +52,7 @@ def survey(scope: Scope, lock: Lock, reader: Reader, config: Config) -> Survey:
     """Wait for the reader of a scope's images, and say what it found."""
     reader.finish()
     found = reader.stats
-    entries, findings = _read(found, _Lines(reader, lock, config.key_template))
+    entries, findings = _read(found, _Lines(reader, lock, config.key_template), scope.base)
     missing = tuple(path for path in lock.entries if path not in found and scope.covers(path))
     return Survey(found, entries, missing, findings, reader.known.facts, reader.contents)
 
@@ -78,7 +79,9 @@ class _Lines:
         return old if is_same else LockEntry(path, *fields, old.placeholder, old.ladder)
 
 
-def _read(found: Mapping[str, FileStat], lines: _Lines) -> tuple[tuple[LockEntry, ...], tuple[Finding, ...]]:
+def _read(
+    found: Mapping[str, FileStat], lines: _Lines, base: Path
+) -> tuple[tuple[LockEntry, ...], tuple[Finding, ...]]:
     entries, findings = [], []
     for path in sorted(found):
         try:
@@ -87,5 +90,6 @@ def _read(found: Mapping[str, FileStat], lines: _Lines) -> tuple[tuple[LockEntry
         except UnicodeEncodeError:
             findings.append(Finding(ascii(path), "bad-name", "is left out: its name is no UTF-8. Rename it."))
         except S3ImgError as error:
-            findings.append(Finding(path, "bad-image", f"is left out: {error}"))
+            text = str(error).removeprefix(f"{base}/").removeprefix(f"{path}: ")
+            findings.append(Finding(path, "bad-image", f"is left out: {text}"))
     return tuple(entries), tuple(findings)

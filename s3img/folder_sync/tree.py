@@ -88,7 +88,7 @@ def _relative(place: str | os.PathLike[str], base: Path) -> str:
 
 
 def _file(place: Path, path: str) -> FileStat:
-    if not is_image_path(path):
+    if os.path.lexists(place) and not is_image_path(path):
         fix = f"Known suffixes are {', '.join(sorted(SUFFIXES))}; hidden files are left out."
         raise AssetError(f"{place}: is no folder and not named like an image.", path=path, fix=fix)
     try:

@@ -36,4 +36,4 @@ class GcResult(msgspec.Struct, frozen=True, kw_only=True):
         sums = f"{self.objects} objects, {self.live} referenced, {self.foreign} not ours"
         marked, deleted = ("marked", "deleted") if self.applied else ("would be marked", "would be deleted")
         done = f"{len(self.marked)} {marked}, {len(self.waiting)} waiting, {len(self.deleted)} {deleted}"
-        return f"{head}{self.target}: {sums}; {done} ({self.bytes} bytes), {len(self.revived)} in use again."
+        return f"{head}{self.target}: {sums}; {done} ({self.bytes:,} bytes), {len(self.revived)} in use again."

@@ -73,7 +73,7 @@ class _Collector:
 
     def _look(self) -> _Findings:
         """Read everything, the references last: those of a build that has only just begun count too."""
-        objects = {info.key: info for info in self._bucket.list() if not info.key.startswith(OWN)}
+        objects = _own_part(self._bucket.list())
         marks = read_marks(self._bucket)
         live = self._live.read()
         decision = plan(objects, live, marks, now=self._now, grace=self._rules.grace)
@@ -122,3 +122,14 @@ class _Collector:
             failed=str(failure or ""),
             exit_code=failure.exit_code if failure else int(bool(refused)),
         )
+
+
+def _own_part(infos: Iterable[ObjectInfo]) -> dict[str, ObjectInfo]:
+    """Leave out our records, and each folder that has records of its own.
+
+    That is the prefix of another project: what it uses only the references there tell, and a clean-up of that prefix
+    reads them.
+    """
+    listed = [*infos]
+    others = {info.key.partition(f"/{OWN}")[0] + "/" for info in listed if f"/{OWN}" in info.key}
+    return {info.key: info for info in listed if not info.key.startswith((OWN, *others))}

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import lru_cache
-from operator import attrgetter
+from operator import attrgetter, lt
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Self, TypeVar
 
@@ -32,10 +32,14 @@ _CONFLICT = ("<<<<<<<", "|||||||", "=======", ">>>>>>>")
 
 @dataclass(frozen=True, slots=True)
 class Lock:
-    """Hold the lines of a lock by path, in the order of paths, and the settings of their ladders."""
+    """Hold the lines of a lock by path, in the order of paths, and the settings of their ladders.
+
+    ``is_tidy`` is false for one that was read with lines twice or out of order, as merges leave them.
+    """
 
     entries: Mapping[str, LockEntry] = field(default_factory=lambda: MappingProxyType({}))
     settings: LadderSettings = USUAL
+    is_tidy: bool = field(default=True, compare=False)
 
     @classmethod
     def of(cls, entries: Iterable[LockEntry], *, settings: LadderSettings = USUAL) -> Self:
@@ -49,6 +53,7 @@ class Lock:
         """Read the text form; raise `LockError` with ``name`` and the line of what is damaged or in conflict."""
         found: dict[str, LockEntry] = {}
         settings: dict[str, LadderSettings] = {}
+        paths: list[str] = []
         lines = [line.removesuffix("\r") for line in text.removeprefix("\ufeff").split("\n")]
         for number, line in enumerate(lines, 1):
             if number == 1:
@@ -59,9 +64,11 @@ class Lock:
                     raise _twice(SETTINGS_MARK, name, number)
             elif line and not line.startswith("#"):
                 entry = _read(LockEntry.parse, line, name, number)
+                paths.append(entry.path)
                 if found.setdefault(entry.path, entry) != entry:
                     raise _twice(entry.path, name, number)
-        return cls.of(found.values(), settings=settings.get(SETTINGS_MARK, USUAL))
+        lock = cls.of(found.values(), settings=settings.get(SETTINGS_MARK, USUAL))
+        return replace(lock, is_tidy=all(map(lt, paths, paths[1:])))
 
     def __str__(self) -> str:
         settings = [] if self.settings == USUAL else [self.settings]
@@ -119,7 +126,8 @@ def read_lock(path: Path, *, missing_ok: bool = False) -> Lock:
             return Lock()
         raise LockError(f"{path}: does not exist.", path=str(path), fix="Write it with s3img sync.") from error
     except OSError as error:
-        raise LockError(f"{path}: can't be read: {error.strerror}.", path=str(path), fix="Check it.") from error
+        fix = "Check the path and its permissions."
+        raise LockError(f"{path}: can't be read: {error.strerror}.", path=str(path), fix=fix) from error
     except UnicodeDecodeError as error:
         raise LockError(f"{path}: is no UTF-8.", path=str(path)) from error
 
@@ -135,7 +143,7 @@ def write_lock(path: Path, lock: Lock) -> None:
     try:
         write_atomically(path, str(lock).encode("utf-8"))
     except OSError as error:
-        fix = "Let the user who runs s3img write to this folder."
+        fix = "Free space, or let the user who runs s3img write to this folder."
         raise LockError(f"{path}: can't be written: {error.strerror}.", path=str(path), fix=fix) from error
 
 

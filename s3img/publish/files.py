@@ -11,7 +11,7 @@ from functools import cached_property
 from typing import TYPE_CHECKING
 
 from s3img.assets import OWN_FOLDER, AssetRoot
-from s3img.atomic import write_atomically
+from s3img.atomic import remove_stale, write_atomically
 from s3img.cache import SETTLED_NS, Cache, file_digests, is_settled, stat_of
 from s3img.errors import AssetError
 from s3img.publish import manifest
@@ -34,7 +34,6 @@ _MEDIA_TYPES = {
     ".atom": "application/atom+xml",
     ".webmanifest": "application/manifest+json",
 }
-_STALE = 3600  # seconds after which a temporary file belongs to no running build
 
 
 def media_type_of(path: str) -> str | None:
@@ -102,10 +101,7 @@ class SiteFiles:
         self.state.settled = self._stats(settled)
         self.state.digests = {path: known for path, known in self.state.digests.items() if path in self.root.files}
         self._cache.save_state(self.root.root, self.state)
-        for leftover in self.root.leftovers:
-            with contextlib.suppress(OSError):
-                if time.time() - leftover.stat().st_mtime > _STALE:
-                    leftover.unlink()
+        remove_stale(self.root.leftovers)
 
     def _stats(self, paths: Iterable[str]) -> dict[str, FileStat]:
         """Return stats that prove what a page holds; for pages written a moment ago that takes a moment's wait."""

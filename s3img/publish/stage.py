@@ -6,7 +6,8 @@ import hashlib
 import os
 import tempfile
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from concurrent.futures import FIRST_COMPLETED, Executor, Future, ThreadPoolExecutor, wait
+from concurrent.futures import FIRST_COMPLETED, BrokenExecutor, Executor, Future, ThreadPoolExecutor, wait
+from contextlib import nullcontext
 from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -21,6 +22,8 @@ from s3img.sync import SyncPlan, SyncResult, Upload
 from s3img.transform import Transform
 
 if TYPE_CHECKING:
+    from contextlib import AbstractContextManager
+
     from s3img.buckets import Bucket
     from s3img.cache import Cache
     from s3img.gc.build import Stock
@@ -35,12 +38,18 @@ RenderFault = Callable[[Asset, str], None]
 Plain = tuple[str, int, int, str, int, str]
 """A variant as values that any process understands: transform, width, height, format, quality, path."""
 
+Job = tuple[str, str, tuple[Plain, ...], "Limits"]
+"""What `render_group` takes."""
+
 Outcome = list[tuple[int, str]]
 """Of each variant of a job: bytes, and the error that took their place."""
 
 
 class Renderer:
-    """Render variants into the cache, one job an image, all cores at work; any executor will do."""
+    """Render variants into the cache, one job an image, all cores at work.
+
+    ``executor`` (of processes or machines that share the cache, too) is left open; by default threads do the work.
+    """
 
     def __init__(
         self, source: Callable[[Asset], Path], cache: Cache, limits: Limits, *, executor: Executor | None = None
@@ -75,23 +84,30 @@ class Renderer:
                     self._shelve(group, outcome, shelf, fault)
                     progress("rendering", done, len(jobs))
 
-    def _pool(self) -> Executor:
-        return self._executor or ThreadPoolExecutor(os.cpu_count(), thread_name_prefix="s3img-render")
+    def _pool(self) -> AbstractContextManager[Executor]:
+        if self._executor:
+            return nullcontext(self._executor)
+        return ThreadPoolExecutor(os.cpu_count(), thread_name_prefix="s3img-render")
 
     def _outcomes(self, executor: Executor, groups: list[list[Variant]]) -> Iterator[tuple[list[Variant], Outcome]]:
         """Keep a few jobs waiting, not all of them, so that an interrupt ends the run soon."""
         waiting = iter(groups)
         running: dict[Future[Outcome], list[Variant]] = {}
         window = 2 * (os.cpu_count() or 1)
-        while True:
-            for group in islice(waiting, window - len(running)):
-                running[executor.submit(render_group, *self._job(group))] = group
-            if not running:
-                return
-            for future in wait(running, return_when=FIRST_COMPLETED).done:
-                yield running.pop(future), future.result()
+        try:
+            while True:
+                for group in islice(waiting, window - len(running)):
+                    running[_begun(executor, self._job(group))] = group
+                if not running:
+                    return
+                for future in wait(running, return_when=FIRST_COMPLETED).done:
+                    group = running.pop(future)
+                    yield group, _outcome(future, len(group))
+        finally:
+            for future in running:
+                future.cancel()
 
-    def _job(self, group: list[Variant]) -> tuple[str, str, tuple[Plain, ...], Limits]:
+    def _job(self, group: list[Variant]) -> Job:
         asset = group[0].asset
         return str(self._source(asset)), asset.digest, tuple(self._plain(variant) for variant in group), self._limits
 
@@ -116,6 +132,22 @@ class Renderer:
             if not error:
                 shelf.sizes[variant.identity] = size
                 self.rendered += 1
+
+
+def _begun(executor: Executor, job: Job) -> Future[Outcome]:
+    try:
+        return executor.submit(render_group, *job)
+    except BrokenExecutor as error:
+        broken: Future[Outcome] = Future()
+        broken.set_exception(error)
+        return broken
+
+
+def _outcome(future: Future[Outcome], variants: int) -> Outcome:
+    error = future.exception()
+    if isinstance(error, BrokenExecutor):
+        return [(0, f"A worker died: {error} Look for what ended it: memory?")] * variants
+    return future.result()
 
 
 def render_group(source: str, digest: str, variants: tuple[Plain, ...], limits: Limits) -> Outcome:

@@ -91,6 +91,14 @@ def test_command_refuses_without_references(capsys: pytest.CaptureFixture[str], 
     assert (code, err.startswith("error: Refused: nothing refers to this bucket.")) == (1, True)
 
 
+def test_command_counts_references_that_never_expire(
+    capsys: pytest.CaptureFixture[str], folder: str, tmp_path: Path
+) -> None:
+    write_reference(open_bucket(folder), ["a.png"])
+    _, _, err = command(capsys, "--bucket", folder)
+    assert err == "note: 1 reference will never expire, being of sites without site_url.\n"
+
+
 def test_command_shows_no_secret(
     capsys: pytest.CaptureFixture[str], seaweedfs_bucket: TestBucket, monkeypatch: pytest.MonkeyPatch
 ) -> None:

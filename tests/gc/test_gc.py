@@ -158,6 +158,16 @@ def test_a_neighbour_whose_prefix_begins_alike_is_not_touched(store: TestBucket)
     assert keys(docs2) == {"a.png", "b.png", "old.png", "x.png"}
 
 
+def test_the_prefix_of_another_project_inside_is_left_alone(store: TestBucket) -> None:
+    docs, preview = (open_bucket(f"{store.address}/{name}", store.options) for name in ("docs", "docs/pr/7"))
+    superseded(stocked(docs))
+    superseded(stocked(preview))
+    gc(docs, 8, rules=Rules(force=True))
+    assert gc(docs, 80, rules=Rules(force=True)).deleted == ("old.png",)
+    assert keys(preview) == {"a.png", "b.png", "old.png"}
+    assert (gc(preview, 8).marked, gc(preview, 16).deleted) == (("old.png",), ("old.png",))
+
+
 def test_a_build_puts_marked_objects_again_and_they_stay(store: TestBucket) -> None:
     bucket = stocked(open_bucket(f"{store.address}/docs", store.options))
     superseded(bucket)
