@@ -1,4 +1,4 @@
-"""An S3 bucket whose small objects and listings go through obstore (Rust), at a sixth of boto3's CPU time.
+"""An S3 bucket whose small objects and listings go through obstore (Rust), at about half of boto3's CPU time.
 
 obstore tries each request once. Whatever it can't do or prove goes to boto3, which does all the rest: its retries and
 its errors are the only ones, so both transports behave alike.

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import hashlib
 import itertools
 import logging
 import re
@@ -32,6 +33,7 @@ if TYPE_CHECKING:
     from s3img.address import S3Address
     from s3img.buckets.bucket import ObjectInfo
     from s3img.buckets.s3_options import S3Options
+    from s3img.buckets.s3_small_puts import Answer, SmallPuts
 
 _SINGLE = 16 << 20
 """Bytes up to which an object is one PUT, held in memory; above, it is sent in parts, one after the other."""
@@ -68,6 +70,7 @@ class S3Bucket:
         self._lock = threading.RLock()
         self._session: Session | None = None
         self._client: S3Client | None = None
+        self._puts: SmallPuts  # made with the client
         self._secrets: tuple[str, ...] = ()
         self._is_moved = False
         self._deletes_many = providers.of_endpoint(options.endpoint_url).deletes_many
@@ -133,8 +136,9 @@ class S3Bucket:
                     _botocore().send_in_parts(client, content, place, headers)
                 else:
                     data = content.read()
-                    sums: dict[str, Any] = answers.checksum(data, client.meta.endpoint_url)
-                    answers.require_etag(client.put_object(**place, Body=data, **headers, **sums))
+                    digest = sha256 or hashlib.sha256(data).hexdigest()
+                    sums: dict[str, Any] = answers.checksum(data, digest, client.meta.endpoint_url)
+                    answers.require_etag(self._puts.put({**place, "Body": data, **headers, **sums}, digest))
 
         self._send("put", key, send)
 
@@ -256,7 +260,9 @@ class S3Bucket:
         with self._lock:
             if self._client is None:
                 self._client = _botocore().open_client(self._connected_session(), self._options, self._address.bucket)
-                self._client.meta.events.register_first("before-send.s3", self._sent)
+                sent: Any = self._sent  # the stubs forget that handlers may answer
+                self._client.meta.events.register_first("before-send.s3", sent)
+                self._puts = _botocore().open_small_puts(self._connected_session(), self._client)
             return self._client
 
     def _connected_session(self) -> Session:
@@ -265,14 +271,17 @@ class S3Bucket:
                 self._session = _botocore().open_session(self._options)
             return self._session
 
-    def _sent(self, request: AWSPreparedRequest, event_name: str, **_: object) -> None:
+    def _sent(self, request: AWSPreparedRequest, event_name: str, **_: object) -> Answer | None:
         """Count each HTTP request, and learn which access key and token its errors must not repeat."""
+        if outcome := self._puts.before_send(request.url, request.headers.items()):
+            return outcome  # of a request that was counted when it was sent
         if action := _OPERATIONS.get(event_name.rpartition(".")[2]):
             self._counter.add(action)
         sent = {name: request.headers.get(name, "") for name in ("Authorization", "X-Amz-Security-Token")}
         signature, token = (value.decode() if isinstance(value, bytes) else value for value in sent.values())
         if signed_by := _SIGNED_BY.search(signature):
             self._secrets = (signed_by[1], token)
+        return None
 
 
 def _botocore() -> ModuleType:

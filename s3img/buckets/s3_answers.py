@@ -29,10 +29,10 @@ def require_etag(answer: Mapping[str, Any]) -> None:
         raise NoETagError
 
 
-def checksum(data: bytes, endpoint_url: str) -> dict[str, str]:
-    """Send one checksum beside the signed SHA-256, of the kind that is understood: R2 refuses two."""
+def checksum(data: bytes, sha256: str, endpoint_url: str) -> dict[str, str]:
+    """Send one checksum beside the signed SHA-256 (hex), of the kind that is understood: R2 refuses two."""
     if providers.of_endpoint(endpoint_url).checksum == "sha256":
-        return {"ChecksumSHA256": base64.b64encode(hashlib.sha256(data).digest()).decode()}
+        return {"ChecksumSHA256": base64.b64encode(bytes.fromhex(sha256)).decode()}
     return {"ContentMD5": base64.b64encode(hashlib.md5(data, usedforsecurity=False).digest()).decode()}
 
 

@@ -111,6 +111,20 @@ def test_a_store_that_repeats_what_was_sent_is_not_quoted(
 
 @SLOW
 @given(key=KEYS)
+def test_a_later_put_that_is_repeated_to_us_is_not_quoted(records: Records, key: AccessKey) -> None:
+    with stub_store() as store:
+        bucket = open_bucket("s3://pics", store.options(access_key=key))
+        ACTIONS["put"](bucket)
+        store.answer_by = echo
+        with pytest.raises(S3ImgError) as caught:
+            ACTIONS["put"](bucket)
+        signature = store.requests[1].headers["authorization"].rpartition("Signature=")[2]
+    assert_hidden(everything_of(caught.value), key, signature)
+    assert_hidden("\n".join(records.texts), key, signature)
+
+
+@SLOW
+@given(key=KEYS)
 def test_a_code_and_a_region_that_repeat_a_key_are_not_quoted(key: AccessKey) -> None:
     region = key.key_id.lower()
     with stub_store(Answer.error(400, key.key_id, f"expecting '{region}'", x_amz_bucket_region=region)) as store:
