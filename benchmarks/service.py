@@ -1,13 +1,13 @@
-"""The transform service under gunicorn against ipx and thumbor, paired in one run, from one SeaweedFS.
+"""The transform service under gunicorn and granian against ipx and thumbor, paired in one run, from one SeaweedFS.
 
-    python -m pip install -e . --group test 'gunicorn[fast]'        (Debian: apt-get install wrk nodejs npm)
+    python -m pip install -e . --group test        (Debian: apt-get install wrk nodejs npm)
     python benchmarks/service.py WORK_FOLDER --rounds 5 --seconds 10 --requests 100000
 
 ipx (npm) and thumbor (PyPI, an environment of its own) are installed into the folder once. Every service is up all the
 time; wrk asks one after the other, in rotating order, over four connections. A ratio is the median over the rounds of
 s3img / other in the same round. ``cpu`` is the CPU time per request of the service's processes, without the store's.
-An empty WSGI application shows gunicorn's own part of a 304. Cold rows ask for every URL once; those for one core keep
-the service on the first and everything else on the second.
+Empty applications show the servers' own part of a 304. Cold rows ask for every URL once; those for one core keep the
+service on the first and everything else on the second. The memory row mixes hot, current, cold and wrong requests.
 Prints the table of ``docs/benchmarks.md``.
 """
 
@@ -46,23 +46,29 @@ SOURCES = 8
 CONNECTIONS = 4
 _TICKS = os.sysconf("SC_CLK_TCK")
 _WRK = """
-local urls, header = {}, os.getenv("BENCH_HEADER")
-for line in io.lines(os.getenv("BENCH_URLS")) do urls[#urls + 1] = line end
-local headers = header and {["If-None-Match"] = header} or {}
-local number = 0
+local requests, number = {}, 0
+init = function()
+  for line in io.lines(os.getenv("BENCH_URLS")) do
+    local url, tag = line:match("(%S+) ?(%S*)")
+    wrk.headers["If-None-Match"] = tag ~= "" and tag or nil
+    requests[#requests + 1] = wrk.format("GET", url)
+  end
+end
 request = function()
   number = number + 1
-  return wrk.format("GET", urls[(number - 1) % #urls + 1], headers)
+  return requests[(number - 1) % #requests + 1]
 end
 done = function(summary, latency)
-  local wrong = summary.errors.status + summary.errors.connect + summary.errors.read + summary.errors.timeout
-  print("RESULT " .. summary.requests .. " " .. summary.duration / 1e6 .. " " .. wrong .. " " .. latency.max / 1e3)
+  local wrong = summary.errors.connect + summary.errors.read + summary.errors.timeout
+  local text = "RESULT %d %f %d %d %f"
+  print(text:format(summary.requests, summary.duration / 1e6, wrong, summary.errors.status, latency.max / 1e3))
 end
 """
 _APP = """
 import os
 from s3img import Config
 from s3img.service import TransformService
+from s3img.service.asgi import AsgiService
 from s3img.service_settings import ServiceSettings
 
 application = TransformService(
@@ -76,6 +82,7 @@ application = TransformService(
         service=ServiceSettings(results=os.environ["BENCH_RESULTS"], fresh=3600.0),
     )
 )
+asgi = AsgiService(application)
 """
 _EMPTY = """
 HEADERS = {
@@ -89,6 +96,12 @@ HEADERS = {
 def application(environ, start_response):
     start_response("304 Not Modified", list(HEADERS.items()))
     return []
+
+
+async def asgi(scope, receive, send):
+    headers = [(name.lower().encode(), value.encode()) for name, value in HEADERS.items()]
+    await send({"type": "http.response.start", "status": 304, "headers": headers})
+    await send({"type": "http.response.body", "body": b""})
 """
 _IPX = """
 import { createServer } from "node:http";
@@ -279,25 +292,25 @@ class Bench:
 
     def hot(self) -> None:
         """One core, one URL: s3img answers from its disk cache, ipx has none."""
-        paths: dict[str, list[str]] = {}
-        found: dict[str, list[Figures]] = {}
-        current: dict[str, list[Figures]] = {"s3img": [], "an empty application": []}
+        ours, fast = self.s3img(workers=1), self.s3img(workers=1, server="granian")
+        services = [ours, fast, self.ipx()]
+        empty = [self.empty(), self.empty("granian")]
+        hot: dict[str, list[Figures]] = {service.name: [] for service in services}
+        current: dict[str, list[Figures]] = {service.name: [] for service in (ours, fast, *empty)}
         with ExitStack() as stack:
-            empty = self.empty()
-            stack.enter_context(empty.running(self.folder / "run" / "log", core=0))
-            services = [self.s3img(workers=1), self.ipx()]
-            for service in services:
+            for service in (*services, *empty):
                 stack.enter_context(service.running(self.folder / "run" / "log", core=0))
-                paths[service.name] = [service.path(key("12 MP jpeg", n), 300, 300, 80) for n in range(SOURCES)]
-                service.ask(paths[service.name])
-            tag = services[0].ask(paths["s3img"][:1])["ETag"]
+            paths = {
+                one.name: [one.path(key("12 MP jpeg", n), 300, 300, 80) for n in range(SOURCES)] for one in services
+            }
+            tags = [service.ask(paths[service.name])["ETag"] for service in services]
             for _ in range(self.options.rounds):
                 for service in services:
-                    figures = self.wrk(service, paths[service.name], core=1)
-                    found.setdefault(service.name, []).append(figures)
-                for service in (services[0], empty):
-                    current[service.name].append(self.wrk(service, paths["s3img"][:1], core=1, header=tag))
-        self.table("hot, one core (s3img: disk cache)", found)
+                    hot[service.name].append(self.wrk(service, paths[service.name], core=1))
+                for service in (ours, fast, *empty):
+                    conditional = f"{paths[ours.name][-1]} {tags[0]}"
+                    current[service.name].append(self.wrk(service, [conditional], core=1))
+        self.table("hot, one core (s3img: disk cache)", hot)
         self.table("304, one core", current)
 
     def same(self) -> None:
@@ -317,17 +330,20 @@ class Bench:
     def memory(self) -> None:
         if not self.options.requests:
             return
-        service = self.s3img(workers=2)
-        with service.running(self.folder / "run" / "log"):
-            urls = [*cold_paths(service, "small jpeg", 0)[:500]] * 20 + [*cold_paths(service, "small jpeg", 1)[:500]]
-            done, sizes = 0, []
-            while done < self.options.requests:
-                figures = self.wrk(service, urls, 5)
-                done += round(figures.rate * 5)
-                sizes.append((done, service.memory()))
-        shown = sizes[:: max(1, len(sizes) // 8)]
-        text = ", ".join(f"{done:,}: {size} MiB" for done, size in [*shown, sizes[-1]])
-        print(f"| memory of all processes after requests | s3img | {text} | | | | |", flush=True)
+        for server in ("gunicorn", "granian"):
+            service = self.s3img(workers=2, server=server)
+            with service.running(self.folder / "run" / "log"):
+                cold = iter(cold_paths(service, "small jpeg", 0))
+                hot = list(itertools.islice(cold, 200))
+                tags = {path: service.ask([path])["ETag"] for path in hot}
+                done, sizes = 0, []
+                while done < self.options.requests:
+                    figures = self.wrk(service, mixed(tags, itertools.islice(cold, 100)), 5, wrong=True)
+                    done += round(figures.rate * 5)
+                    sizes.append((done, service.memory()))
+            shown = sizes[:: max(1, len(sizes) // 8)]
+            text = ", ".join(f"{done:,}: {size} MiB" for done, size in [*shown, sizes[-1]])
+            print(f"| memory of all processes after requests | {service.name} | {text} | | | | |", flush=True)
 
     def table(self, title: str, found: dict[str, list[Figures]]) -> None:
         ours = found["s3img"]
@@ -347,23 +363,23 @@ class Bench:
         seconds: int = 0,
         *,
         core: int | None = None,
-        header: str = "",
+        wrong: bool = False,
     ) -> Figures:
+        """Ask for ``paths``, each alone or with the tag of a copy; unless ``wrong``, no answer may be an error."""
         (self.folder / "run" / "urls").write_text("\n".join(paths) + "\n")
         environ = {**os.environ, "BENCH_URLS": str(self.folder / "run" / "urls")}
-        environ |= {"BENCH_HEADER": header} if header else {}
         pinned = [] if core is None else ["taskset", "-c", str(core)]
         command = [*pinned, "wrk", "-t1", f"-c{CONNECTIONS}", f"-d{seconds or self.options.seconds}", "--timeout=30s"]
         command += ["-s", str(self.folder / "wrk.lua"), f"http://127.0.0.1:{service.port}"]
         before = service.cpu()
         output = subprocess.run(command, env=environ, capture_output=True, text=True, check=True, timeout=120).stdout
         used = service.cpu() - before
-        count, duration, wrong, slowest = (float(word) for word in output.split("RESULT ")[1].split())
-        if wrong or not count:
-            raise SystemExit(f"{service.name}: {wrong:.0f} of {count:.0f} answers are wrong; see {self.folder}/run/log")
+        count, duration, lost, errors, slowest = (float(word) for word in output.split("RESULT ")[1].split())
+        if lost or not count or bool(errors) != wrong:
+            raise SystemExit(f"{service.name}: {lost + errors:.0f} of {count:.0f} failed; see {self.folder}/run/log")
         return Figures(count / duration, 1000 * used / count, slowest)
 
-    def s3img(self, *, workers: int, results: str = "none", endpoint: str = "") -> Service:
+    def s3img(self, *, workers: int, results: str = "none", endpoint: str = "", server: str = "gunicorn") -> Service:
         (port,) = free_ports(1)
         cache = self.folder / "run" / f"cache-{port}"
         environ = {
@@ -376,13 +392,15 @@ class Bench:
             "MALLOC_ARENA_MAX": "2",
         }
         path = lambda name, w, h, q: f"/tr:w-{w},h-{h},f-webp,q-{q}/{name}"  # noqa: E731 - one of three alike
-        return Service("s3img", port, path, gunicorn(port, workers, "bench_app"), environ, self.folder)
+        name = "s3img" if server == "gunicorn" else f"s3img, {server}"
+        return Service(name, port, path, SERVERS[server](port, workers, "bench_app"), environ, self.folder)
 
-    def empty(self) -> Service:
-        """Return what gunicorn itself costs."""
+    def empty(self, server: str = "gunicorn") -> Service:
+        """Return what a server itself costs."""
         (port,) = free_ports(1)
         path = lambda name, w, h, q: f"/{name}-{w}-{h}-{q}"  # noqa: E731 - one of four alike
-        return Service("an empty application", port, path, gunicorn(port, 1, "bench_empty"), {}, self.folder)
+        name = f"an empty application, {server}"
+        return Service(name, port, path, SERVERS[server](port, 1, "bench_empty"), {}, self.folder)
 
     def ipx(self, proxy: FaultProxy | None = None) -> Service:
         (port,) = free_ports(1)
@@ -406,6 +424,27 @@ class Bench:
 def gunicorn(port: int, workers: int, app: str) -> list[str]:
     command = [sys.executable, "-m", "gunicorn", "-w", str(workers), "-k", "gthread", "--threads", "4"]
     return [*command, "-b", f"127.0.0.1:{port}", "--log-level", "error", app]
+
+
+def granian(port: int, workers: int, app: str) -> list[str]:
+    command = [sys.executable, "-m", "granian", "--interface", "asgi", "--no-ws", "--workers", str(workers)]
+    return [*command, "--port", str(port), "--log-level", "error", f"{app}:asgi"]
+
+
+SERVERS = {"gunicorn": gunicorn, "granian": granian}
+
+
+def mixed(tags: dict[str, str], cold: Iterable[str]) -> list[str]:
+    """Return hot and conditional requests, one in fifty of them followed by a cold one and three wrong ones."""
+    lines = [line for path, tag in tags.items() for line in (path, f"{path} {tag}")] * 12
+    for number, path in enumerate(cold):
+        lines[number * 50 : number * 50] = [
+            path,
+            f"/tr:w-9/missing{path}",
+            f"/tr:w-{number}x/cat.jpg",
+            f"{path}?tr=w-1",
+        ]
+    return lines
 
 
 class Counting:

@@ -61,7 +61,8 @@ class ServiceSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_
     """Bound what the service takes and say how it answers; times in seconds, sizes in bytes.
 
     ``max_age`` is how long a cache may keep an answer whose source may change; ``results`` is where renderings are
-    stored (empty: beside the sources of an ``s3://`` bucket, ``none``: nowhere). ``fetches`` and ``renders`` (0: one
+    stored (empty: beside the sources of an ``s3://`` bucket, ``none``: nowhere). ``fetches``, ``renders`` (decoding
+    and all up to encoding; 0: one for each processor) and ``encodes`` (to AVIF, and as many to other formats; 0: one
     for each processor) are places in each process, ``queue`` is how many may wait for each; ``per_client`` bounds
     what one address asks for at a time (0: nothing does). A source is asked about again after ``fresh``, a missing
     one after ``missing``; ``stale_if_error`` is how long results are shown of one that can't be asked; ``seconds`` is
@@ -81,6 +82,7 @@ class ServiceSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_
     memory_bytes: int = 0
     fetches: int = 16
     renders: int = 0
+    encodes: int = 0
     queue: int = 64
     per_client: int = 0
     fresh: float = 60.0

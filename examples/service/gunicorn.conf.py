@@ -11,6 +11,7 @@ threads = 16  # waiting for origins and clients takes none
 keepalive = 75  # longer than the proxy keeps connections open
 graceful_timeout = 40  # longer than service.seconds: requests under way are finished
 timeout = 60
+control_socket_disable = True  # newer versions want a folder for it, which neither the unit nor the container has
 max_requests = 50_000  # memory that codecs have scattered comes back
 max_requests_jitter = 5_000
 

@@ -18,13 +18,14 @@ if TYPE_CHECKING:
     from s3img.imaging.encode import DEFAULT_QUALITY, encoders
     from s3img.imaging.ladder import RenderedFile, render_job, render_ladder
     from s3img.imaging.palette import average_color
-    from s3img.imaging.pipeline import render
+    from s3img.imaging.pipeline import Drawn, draw, render
 
 __all__ = [
     "DEFAULT_QUALITY",
     "MEDIA_TYPES",
     "RENDER_VERSION",
     "SUFFIXES",
+    "Drawn",
     "ImageInfo",
     "Rendered",
     "RenderedFile",
@@ -33,6 +34,7 @@ __all__ = [
     "average_color",
     "cleaned",
     "describe",
+    "draw",
     "encoders",
     "probe",
     "render",
@@ -46,6 +48,8 @@ _LAZY: Final = {
     "describe": "description",
     "average_color": "palette",
     "cleaned": "clean",
+    "Drawn": "pipeline",
+    "draw": "pipeline",
     "encoders": "encode",
     "render": "pipeline",
     "render_job": "ladder",

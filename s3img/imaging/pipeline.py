@@ -1,8 +1,10 @@
-"""Render one source under one transform: probe, refuse, decode, run the steps, encode."""
+"""Render one source under one transform: probe, refuse, decode, run the steps; then encode."""
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import TYPE_CHECKING, Final
 
 from s3img.errors import UnsupportedImage
@@ -21,7 +23,7 @@ from s3img.imaging.strip import stripped
 from s3img.limits import Limits
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Mapping
+    from collections.abc import Callable, Collection, Mapping
     from typing import BinaryIO
 
     from s3img.imaging.encode import Profile
@@ -53,18 +55,61 @@ def render(
     Raises what ``probe`` raises, ``TransformError`` where the transform does not fit this picture, ``ImageTooLarge``
     for a result above a limit, before a pixel is allocated, ``ImageError`` for truncated or corrupt pixels.
     """
+    drawn = draw(source, transform, profile=profile, accept=accept, limits=limits, quality=quality, hints=hints)
+    with located(source):
+        return drawn.encode()
+
+
+def draw(
+    source: Source,
+    transform: Transform,
+    *,
+    profile: Profile = "build",
+    accept: Collection[str] | None = None,
+    limits: Limits | None = None,
+    quality: Mapping[str, int] | None = None,
+    hints: Hints | None = None,
+) -> Drawn:
+    """Do all that ``render`` does but encode, for callers that bound the two apart; raise the same."""
     limits = limits or Limits()
     info = probe(source, limits=limits)
     with opened(source) as fp, located(source):
         if transform.output.original:
             fp.seek(0)
-            return Rendered(fp.read(), info.media_type, info.width, info.height)
+            return Drawn(info.format, (info.width, info.height), partial(bytes, fp.read()))
         if not info.renderable:
             raise UnsupportedImage(f"{info.format.upper()} is published as it is and never rendered.")
         if len(transform.steps) > limits.steps:
             raise too_large("steps", f"The transform has {len(transform.steps)} steps", limits.steps)
         work = _Work(info, transform, profile, accept, limits, quality or {}, hints or Hints())
         return work.run(fp)
+
+
+@dataclass(frozen=True, slots=True)
+class Drawn:
+    """Hold a picture of ``size`` px that is still to be written in ``format``, which happens when it is encoded.
+
+    ``pixels`` counts those of all frames. ``source`` is what the result must not be larger than, where that matters.
+    """
+
+    format: str
+    size: tuple[int, int]
+    write: Callable[[], bytes]
+    pixels: int = 0
+    source: bytes = b""
+
+    @property
+    def memory(self) -> int:
+        """Return the bytes that it takes until it is encoded: Pillow has four for a px."""
+        return 4 * self.pixels + len(self.source)
+
+    def encode(self) -> Rendered:
+        """Return the result; raise ``ImageError`` where the encoder fails."""
+        data = self.write()
+        if self.source:
+            source = stripped(self.source, self.format)
+            data = source if source and len(source) < len(data) else data
+        return Rendered(data, MEDIA_TYPES[self.format], *self.size)
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,8 +124,8 @@ class _Work:
     quality: Mapping[str, int]
     hints: Hints
 
-    def run(self, fp: BinaryIO) -> Rendered:
-        """Refuse what is above a limit, then render."""
+    def run(self, fp: BinaryIO) -> Drawn:
+        """Refuse what is above a limit, then decode and run the steps."""
         size = self.info.width, self.info.height
         steps = self.transform.steps
         planned = plans(size, steps, hints=self.hints, limits=self.limits)
@@ -88,16 +133,16 @@ class _Work:
         moving = keeps_animation(self.info, self._format(alpha=self.info.alpha))
         keep = (self.transform.output.color_profile or self.transform.output.metadata) and not moving
         chain = Chain(steps, size, self.hints, self.limits, deadline, keep)
-        rendered = self._moving(fp, chain) if moving else self._still(fp, chain)
+        drawn = self._moving(fp, chain) if moving else self._still(fp, chain)
         pairs = zip(steps, planned, strict=True)
         if any(changes(step, result, alpha=self.info.alpha) for step, result in pairs):
-            return rendered
-        return self._smaller(fp, rendered)
+            return drawn
+        return self._no_larger(fp, drawn)
 
     def _format(self, *, alpha: bool) -> str:
         return choose_format(self.transform.output.format, self.info, self.accept, alpha=alpha)
 
-    def _still(self, fp: BinaryIO, chain: Chain) -> Rendered:
+    def _still(self, fp: BinaryIO, chain: Chain) -> Drawn:
         decoded = decode(fp, self.info, chain.decoded_size(_OVERSAMPLING[self.profile]))
         chain.deadline.check()
         with pillow_errors(f"The {self.info.format.upper()} can't be transformed"):
@@ -106,13 +151,13 @@ class _Work:
         icc = decoded.profile if chain.keeps(decoded) and picture.mode in {"RGB", "RGBA"} else None
         exif = kept_exif(decoded.exif) if self.transform.output.metadata else b""
         encoding = self._encoding(self._format(alpha=has_alpha(picture)), icc=icc or b"", exif=exif)
-        return Rendered(encode(picture, encoding), MEDIA_TYPES[encoding.format], *picture.size)
+        return Drawn(encoding.format, picture.size, partial(encode, picture, encoding), math.prod(picture.size))
 
-    def _moving(self, fp: BinaryIO, chain: Chain) -> Rendered:
+    def _moving(self, fp: BinaryIO, chain: Chain) -> Drawn:
         encoding = self._encoding(self._format(alpha=self.info.alpha))
         animation = load_animation(fp, self.info, chain.run, limits=self.limits, deadline=chain.deadline)
-        data = encode_animation(animation, encoding)
-        return Rendered(data, MEDIA_TYPES[encoding.format], *animation.size)
+        pixels = math.prod(animation.size) * len(animation.frames)
+        return Drawn(encoding.format, animation.size, partial(encode_animation, animation, encoding), pixels)
 
     def _encoding(self, name: str, *, icc: bytes = b"", exif: bytes = b"") -> Encoding:
         check_encoder(name)
@@ -128,12 +173,10 @@ class _Work:
             dpi=output.density or 0,
         )
 
-    def _smaller(self, fp: BinaryIO, rendered: Rendered) -> Rendered:
-        """Return the source without its metadata where format and size are the same and it is no larger."""
-        size = rendered.width, rendered.height
-        same = rendered.media_type == self.info.media_type and size == self.info.stored_size
+    def _no_larger(self, fp: BinaryIO, drawn: Drawn) -> Drawn:
+        """Have the source without its metadata taken where format and size are the same and it is smaller."""
+        same = drawn.format == self.info.format and drawn.size == self.info.stored_size
         if not same or self.info.orientation != 1 or self.transform.output.metadata:
-            return rendered
+            return drawn
         fp.seek(0)
-        data = stripped(fp.read(), self.info.format)
-        return replace(rendered, data=data) if data and len(data) < len(rendered.data) else rendered
+        return replace(drawn, source=fp.read())

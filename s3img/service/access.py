@@ -52,13 +52,8 @@ class Policy:
         self._presets = presets
         self._allowed = {Transform.parse(text, presets=presets, limits=limits) for text in config.allowed}
 
-    def grant(self, asked: Asked, transform: Transform | None, route: Route, signed: Grant | None) -> Grant:
-        """Return the reason to serve a request; raise SignatureError where there is none.
-
-        ``signed`` is what a valid signature gave.
-        """
-        if signed:
-            return signed
+    def grant(self, asked: Asked, transform: Transform | None, route: Route) -> Grant:
+        """Return the reason to serve a request without a signature; raise SignatureError where there is none."""
         if route.access == "signed":
             raise SignatureError("The address is not signed.", fix=_FIX)
         grant = Grant(named=self._is_named(asked.steps))

@@ -30,6 +30,9 @@ if TYPE_CHECKING:
     from s3img.service.engine.model import EngineProtocol
     from s3img.service.exchange import Exchange
 
+ARRIVED: Final = "s3img.arrived"
+"""Key of the time (``time.monotonic()``) when a request came, for servers that let it wait for a thread."""
+
 _METHODS: Final = "GET, HEAD, OPTIONS"
 
 
@@ -63,7 +66,7 @@ class TransformService:
 
     def __call__(self, environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
         """Answer one request."""
-        started = time.monotonic()
+        started = environ.setdefault(ARRIVED, time.monotonic())
         identity = request_id(environ.get("HTTP_X_REQUEST_ID", ""))
         answer = self._respond(environ, identity)
         answer.headers["X-Request-ID"] = identity
@@ -71,6 +74,12 @@ class TransformService:
         self._cors.apply(answer.headers, environ.get("HTTP_ORIGIN", ""))
         log_request(environ, answer, identity=identity, started=started)
         return answer.send(environ["REQUEST_METHOD"], start_response)
+
+    @property
+    def clients(self) -> int:
+        """Return how many requests find a place or may wait for one; the next ones are told to come back."""
+        said = self._config.service
+        return said.fetches + (said.renders or os.cpu_count() or 1) + said.queue
 
     def close(self) -> None:
         """Finish what is under way and stop the threads."""
@@ -92,7 +101,7 @@ class TransformService:
             raise MethodNotAllowed(
                 "Pictures can be read with GET and HEAD, and nothing else.", allowed=_METHODS.split(", ")
             )
-        budget = Budget.of(self._config.service.seconds, gone_check(environ))
+        budget = Budget(environ[ARRIVED] + self._config.service.seconds, gone_check(environ))
         if admin := self._admin.get(target.path):
             return admin(budget)
         with self._places.one(environ.get("REMOTE_ADDR", "")):

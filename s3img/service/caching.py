@@ -30,11 +30,6 @@ def is_current(headers: Headers, etag: str, facts: Facts) -> bool:
     return since is not None and facts.modified.replace(microsecond=0) <= since
 
 
-@lru_cache(maxsize=256)  # a bucket's objects have a few values
-def _parsed(text: str) -> ResponseCacheControl:
-    return parse_cache_control_header(text, cls=ResponseCacheControl)
-
-
 def cache_control(
     settings: ServiceSettings, facts: Facts, grant: Grant, *, pinned: bool, fallback: bool, now: float
 ) -> str:
@@ -44,16 +39,31 @@ def cache_control(
     longer than the source's own header says, than a signature holds, or than a minute for a ``fallback``. Private
     pictures stay out of shared caches.
     """
-    said = _parsed(facts.cache_control)
+    return _said(
+        facts.cache_control,
+        settings.max_age,
+        settings.stale_while_revalidate,
+        int(grant.expires - now) if grant.expires else None,
+        is_private=is_private(facts),
+        is_pinned=pinned,
+        is_fallback=fallback,
+    )
+
+
+@lru_cache(maxsize=1024)  # a bucket's objects have a few values
+def _said(
+    text: str, max_age: int, stale: int, left: int | None, *, is_private: bool, is_pinned: bool, is_fallback: bool
+) -> str:
+    said = parse_cache_control_header(text, cls=ResponseCacheControl)
     if said.no_store:
         return NO_STORE
-    usual = _YEAR if pinned or said.immutable else settings.max_age
-    left = int(grant.expires - now) if grant.expires else None
-    bounds = (usual, said.max_age, left, _FALLBACK_SECONDS if fallback else None, 0 if said.no_cache else None)
+    is_fixed = is_pinned or said.immutable
+    usual = _YEAR if is_fixed else max_age
+    bounds = (usual, said.max_age, left, _FALLBACK_SECONDS if is_fallback else None, 0 if said.no_cache else None)
     age = max(0, min(bound for bound in bounds if bound is not None))
-    parts = ["private" if is_private(facts) or said.private else "public", f"max-age={age}"]
-    if age == _YEAR and (pinned or said.immutable):
+    parts = ["private" if is_private or said.private else "public", f"max-age={age}"]
+    if age == _YEAR and is_fixed:
         parts.append("immutable")
-    elif settings.stale_while_revalidate and age == usual:
-        parts.append(f"stale-while-revalidate={settings.stale_while_revalidate}")
+    elif stale and age == usual:
+        parts.append(f"stale-while-revalidate={stale}")
     return ", ".join(parts)

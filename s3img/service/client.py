@@ -3,21 +3,31 @@
 from __future__ import annotations
 
 import socket
+from functools import partial
 from typing import TYPE_CHECKING, Final
 
 if TYPE_CHECKING:
     from collections.abc import Callable
     from wsgiref.types import WSGIEnvironment
 
+DISCONNECTED: Final = "s3img.client_disconnected"
+"""Key of a function that tells whether the client has left, for servers without a name of their own for it."""
+
+_ASKED: Final = ("waitress.client_disconnected", DISCONNECTED)
 _SOCKETS: Final = ("gunicorn.socket", "werkzeug.socket")
 
 
 def gone_check(environ: WSGIEnvironment) -> Callable[[], bool]:
     """Return a function that tells whether the client has closed its connection, where the server lets us know."""
-    if callable(asked := environ.get("waitress.client_disconnected")):
-        return lambda: bool(asked())
-    found = next((environ[name] for name in _SOCKETS if isinstance(environ.get(name), socket.socket)), None)
-    return (lambda: False) if found is None else (lambda: _is_closed(found))
+    return partial(_is_gone, environ)
+
+
+def _is_gone(environ: WSGIEnvironment) -> bool:
+    for name in _ASKED:
+        if callable(asked := environ.get(name)):
+            return bool(asked())
+    found = (environ.get(name) for name in _SOCKETS)
+    return any(_is_closed(one) for one in found if isinstance(one, socket.socket))
 
 
 def _is_closed(connection: socket.socket) -> bool:

@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import threading
 from collections import Counter
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from typing import TYPE_CHECKING
 
 from s3img.errors import TooManyRequests
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+
+_FREE = nullcontext()
 
 
 class Places:
@@ -21,12 +23,12 @@ class Places:
         self._taken: Counter[str] = Counter()
         self._lock = threading.Lock()
 
-    @contextmanager
-    def one(self, client: str) -> Iterator[None]:
+    def one(self, client: str) -> AbstractContextManager[None]:
         """Hold a place; raise TooManyRequests when the client has all of its own."""
-        if not self._each:
-            yield
-            return
+        return self._held(client) if self._each else _FREE
+
+    @contextmanager
+    def _held(self, client: str) -> Iterator[None]:
         with self._lock:
             if self._taken[client] >= self._each:
                 raise TooManyRequests("This client has too many requests under way.", fix="Wait for their answers.")

@@ -4,30 +4,29 @@ from __future__ import annotations
 
 import re
 import unicodedata
-from dataclasses import dataclass
 from functools import lru_cache
 from typing import TYPE_CHECKING, Final
 from urllib.parse import quote
+from wsgiref.types import WSGIEnvironment
 
+import msgspec
+from werkzeug.datastructures import Headers
 from werkzeug.http import dump_options_header, http_date
 
+from s3img.config import Config
 from s3img.errors import NotServed
 from s3img.imaging import MEDIA_TYPES, SUFFIXES
+from s3img.service.access import Grant
 from s3img.service.answer import Answer
 from s3img.service.caching import cache_control
+from s3img.service.engine.model import Budget
+from s3img.service.request import Asked
+from s3img.service.routing import Route
+from s3img.transform import Transform
 from s3img.urls import object_url
 
 if TYPE_CHECKING:
-    from wsgiref.types import WSGIEnvironment
-
-    from werkzeug.datastructures import Headers
-
-    from s3img.config import Config
-    from s3img.service.access import Grant
-    from s3img.service.engine.model import Budget, Facts, SourceRef, Timings
-    from s3img.service.request import Asked
-    from s3img.service.routing import Route
-    from s3img.transform import Transform
+    from s3img.service.engine.model import Facts, SourceRef, Timings
 
 _UNSAFE: Final = re.compile(r"[\x00-\x1f\x7f-\x9f/\\]")
 _MEDIA_TYPE: Final = re.compile(r"[\w.+-]+/[\w.+-]+(; ?[\w-]+=[\w.-]+)*", re.ASCII)
@@ -39,8 +38,7 @@ _SUFFIX_OF: Final = {media_type: SUFFIXES.get(name, name) for name, media_type i
 _date = lru_cache(maxsize=1024)(http_date)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Exchange:
+class Exchange(msgspec.Struct, frozen=True, kw_only=True):
     """Hold one request that may be served; ``transform`` is None for an original, ``now`` in Unix seconds."""
 
     environ: WSGIEnvironment
@@ -94,8 +92,8 @@ class Exchange:
             headers["Content-Disposition"] = attachment(self.asked.attachment or _name(source.key, media_type))
 
     def time(self, headers: dict[str, str], timings: Timings) -> None:
-        """Tell how long each step took, where the settings want that."""
-        if self.config.service.server_timing:
+        """Tell how long each step took, where the settings want that and there was any."""
+        if self.config.service.server_timing and timings:
             headers["Server-Timing"] = ", ".join(f"{step};dur={seconds * 1000:.1f}" for step, seconds in timings)
 
 

@@ -1,4 +1,4 @@
-"""The service as WSGI servers start it: ``gunicorn 's3img.service:create_app()'``."""
+"""The service as servers start it: ``gunicorn 's3img.service:create_app()'``, and under ASGI."""
 
 from __future__ import annotations
 
@@ -18,12 +18,13 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from s3img.config import Config
+    from s3img.service.asgi import AsgiService
 
 INSECURE = "S3IMG_INSECURE"
 
 
 def create_app(environ: Mapping[str, str] | None = None) -> TransformService:
-    """Make the service that ``S3IMG_*`` variables, and the settings file they may name, describe.
+    """Make the WSGI application that ``S3IMG_*`` variables, and the settings file they may name, describe.
 
     A lock beside the settings file tells which renderings are in the bucket. Requests are logged to stderr unless
     logging is set up already. Raise ConfigError for settings that can't be used, and for ``access = "open"`` without
@@ -36,6 +37,13 @@ def create_app(environ: Mapping[str, str] | None = None) -> TransformService:
     named = environ.get("S3IMG_CONFIG")
     folder = Path(named).parent if named else Path()
     return TransformService(config, lock=read_lock(folder / LOCK_NAME, missing_ok=True), environ=environ)
+
+
+def create_asgi_app(environ: Mapping[str, str] | None = None) -> AsgiService:
+    """Make the same as an ASGI application (``granian --interface asgi --factory s3img.service:create_asgi_app``)."""
+    from s3img.service.asgi import AsgiService  # with asyncio, which WSGI servers do without
+
+    return AsgiService(create_app(environ))
 
 
 def refuse_open(config: Config, *, insecure: bool) -> None:

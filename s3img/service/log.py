@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import logging
 import re
-import secrets
 import time
+from random import getrandbits
 from typing import TYPE_CHECKING, Final
 
 import msgspec
@@ -25,7 +25,7 @@ _LONGEST: Final = 500
 
 def request_id(given: str) -> str:
     """Return the id that a proxy gave the request, a new one where there is none or it is something else."""
-    return given if _ID.fullmatch(given) else secrets.token_hex(8)
+    return given if given and _ID.fullmatch(given) else f"{getrandbits(64):016x}"
 
 
 def log_request(environ: WSGIEnvironment, answer: Answer, *, identity: str, started: float) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from werkzeug.datastructures import EnvironHeaders
 
@@ -21,9 +21,10 @@ if TYPE_CHECKING:
     from s3img.config import Config
     from s3img.service.engine.model import Budget
     from s3img.service.request import Asked
-    from s3img.service.routing import Route
     from s3img.service.target import Target
     from s3img.signing import Verified
+
+_SIGNED: Final = f"{PARAMETER}="
 
 
 class Reception:
@@ -33,16 +34,16 @@ class Reception:
         self._config = config
         self._routes = Routes(config)
         self._policy = Policy(config)
+        self._named = {route.name: route for route in self._routes}
         self._signers = _signers(config, self._routes)
-        self._unsigned = remember_short(_unsigned)
+        self._unsigned = remember_short(self._read_unsigned)
         self._signed = remember_short(self._read_signed)
-        self._transform = remember_short(self._read_transform)
+        self._parsed = remember_short(self._read_transform)
 
     def receive(self, environ: WSGIEnvironment, target: Target, budget: Budget, *, now: float) -> Exchange:
         """Return what the request asks for, if it may; raise SignatureError, RequestError and TransformError."""
         route, below = self._routes.find(environ, target)
-        asked, signed = self._read(route, below, now)
-        transform = None if asked.steps is None else self._transform(asked.steps)
+        asked, transform, grant = self._read(route.name, below, now)
         return Exchange(
             environ=environ,
             headers=EnvironHeaders(environ),
@@ -50,32 +51,36 @@ class Reception:
             route=route,
             asked=asked,
             transform=transform,
-            grant=self._policy.grant(asked, transform, route, signed),
+            grant=grant,
             budget=budget,
             now=now,
         )
 
-    def _read(self, route: Route, target: Target, now: float) -> tuple[Asked, Grant | None]:
-        """Return what is asked for, and what a signature grants; a wrong one is refused in every mode."""
-        if route.name not in self._signers or f"{PARAMETER}=" not in target.query:
-            return self._unsigned(str(target)), None
-        asked, verified = self._signed(route.name, str(target))
+    def _read(self, endpoint: str, target: Target, now: float) -> tuple[Asked, Transform | None, Grant]:
+        """Return what is asked for, and the reason to serve it; a wrong signature is refused in every mode."""
+        if endpoint not in self._signers or _SIGNED not in target.query:
+            return self._unsigned(endpoint, str(target))
+        asked, verified = self._signed(endpoint, str(target))
         verified.check(now)
-        return asked, Grant(signed=True, expires=verified.expires)
+        return asked, self._transform(asked.steps), Grant(signed=True, expires=verified.expires)
+
+    def _read_unsigned(self, endpoint: str, target: str) -> tuple[Asked, Transform | None, Grant]:
+        asked = parse(canonical(target))
+        transform = self._transform(asked.steps)
+        return asked, transform, self._policy.grant(asked, transform, self._named[endpoint])
 
     def _read_signed(self, endpoint: str, target: str) -> tuple[Asked, Verified]:
         verified = self._signers[endpoint].read(target)
         return parse(verified.target), verified
+
+    def _transform(self, steps: str | None) -> Transform | None:
+        return None if steps is None else self._parsed(steps)
 
     def _read_transform(self, steps: str) -> Transform:
         transform = Transform.parse(steps, presets=self._config.presets, limits=self._config.limits)
         if transform.output.default_image:
             checked_key(transform.output.default_image)
         return transform
-
-
-def _unsigned(target: str) -> Asked:
-    return parse(canonical(target))
 
 
 def _signers(config: Config, routes: Routes) -> dict[str, Signer]:

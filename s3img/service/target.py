@@ -18,8 +18,6 @@ _SENDABLE: Final = "%/?:@!$&'()*+,;=[]-._~"
 MAX_TARGET: Final = 8_192
 """Characters of an address that anything is done with."""
 
-_NAMES: Final = ("RAW_URI", "REQUEST_URI", "SCRIPT_NAME", "PATH_INFO", "QUERY_STRING")
-
 
 @dataclass(frozen=True, slots=True)
 class Target:
@@ -38,7 +36,14 @@ class Target:
         The raw address is taken where the server tells it and it says the same as PEP 3333's variables, so that
         middleware which moves or rewrites the path is heeded; else the decoded path is encoded again.
         """
-        return _read(*(environ.get(name, "") for name in _NAMES))
+        said = environ.get
+        return _read(
+            said("RAW_URI", ""),
+            said("REQUEST_URI", ""),
+            said("SCRIPT_NAME", ""),
+            said("PATH_INFO", ""),
+            said("QUERY_STRING", ""),
+        )
 
 
 @remember_short

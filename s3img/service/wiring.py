@@ -58,7 +58,7 @@ def _options(config: Config) -> EngineOptions:
         stale_while_revalidate=said.stale_while_revalidate,
         stale_if_error=said.stale_if_error,
     )
-    return replace(options, renders=said.renders) if said.renders else options
+    return replace(options, renders=said.renders or options.renders, encodes=said.encodes or options.encodes)
 
 
 def _cache_folder(config: Config) -> Path:

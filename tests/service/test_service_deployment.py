@@ -1,4 +1,4 @@
-"""The service as it is deployed: gunicorn with four workers, a store, and nginx as a cache in front; all real."""
+"""The service as it is deployed: gunicorn or granian with four workers, a store, nginx as a cache in front; all real."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ import signal
 import subprocess
 import threading
 import time
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -18,7 +19,7 @@ from urllib.parse import quote
 import pytest
 from PIL import Image
 from s3_servers import S3Server, free_ports, new_bucket
-from wsgi_servers import Answer, running_gunicorn, send
+from wsgi_servers import Answer, running_granian, running_gunicorn, send
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -63,16 +64,33 @@ def settings(seaweedfs: S3Server, picture_bytes: bytes, tmp_path_factory: pytest
         "S3IMG_ACCESS": "open",
         "S3IMG_INSECURE": "1",
         "S3IMG_CACHE_DIR": str(tmp_path_factory.mktemp("cache")),
-        "WEB_CONCURRENCY": "4",
     }
 
 
-@pytest.fixture(scope="module")
-def service(settings: dict[str, str], tmp_path_factory: pytest.TempPathFactory) -> Iterator[Deployed]:
-    log = tmp_path_factory.mktemp("log") / "gunicorn.log"
-    options = ("-c", str(EXAMPLES / "gunicorn.conf.py"))
-    with running_gunicorn(settings, *options, log=log) as (port, process):
-        yield Deployed(port, log, process)
+@contextmanager
+def example(
+    server: str, settings: dict[str, str], *, workers: int, log: Path | None = None
+) -> Iterator[tuple[int, subprocess.Popen[bytes]]]:
+    """Run a server with the settings of its example."""
+    if server == "gunicorn":
+        options = ("-c", str(EXAMPLES / "gunicorn.conf.py"))
+        with running_gunicorn({**settings, "WEB_CONCURRENCY": str(workers)}, *options, log=log) as found:
+            yield found
+    else:
+        lines = (EXAMPLES / "granian.env").read_text().splitlines()
+        said = dict(line.split("=", 1) for line in lines if not line.startswith("#"))
+        with running_granian({**settings, **said, "GRANIAN_WORKERS": str(workers)}, log=log) as found:
+            yield found
+
+
+@pytest.fixture(scope="module", params=["gunicorn", "granian"])
+def service(
+    request: pytest.FixtureRequest, settings: dict[str, str], tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[Deployed]:
+    folder = tmp_path_factory.mktemp("service")
+    own = {**settings, "S3IMG_CACHE_DIR": str(folder / "cache")}
+    with example(request.param, own, workers=4, log=folder / "log") as (port, process):
+        yield Deployed(port, folder / "log", process)
 
 
 @pytest.fixture(scope="module")
@@ -179,11 +197,11 @@ def test_failures_are_not_cached(cached: Deployed) -> None:
     assert [cached.ask("/missing.jpg").headers.get("X-Cache-Status") for _ in range(2)] == ["MISS", "MISS"]
 
 
-def test_requests_under_way_are_finished_on_sigterm(settings: dict[str, str]) -> None:
+@pytest.mark.parametrize(("server", "width"), [("gunicorn", 1500), ("granian", 1501)])
+def test_requests_under_way_are_finished_on_sigterm(settings: dict[str, str], server: str, width: int) -> None:
     answers: list[Answer] = []
-    options = ("-c", str(EXAMPLES / "gunicorn.conf.py"))
-    with running_gunicorn({**settings, "WEB_CONCURRENCY": "1"}, *options) as (port, process):
-        thread = threading.Thread(target=lambda: answers.append(send(port, "/tr:w-1500,f-avif/noise.jpg")))
+    with example(server, settings, workers=1) as (port, process):
+        thread = threading.Thread(target=lambda: answers.append(send(port, f"/tr:w-{width},f-avif/noise.jpg")))
         thread.start()
         time.sleep(0.3)
         process.send_signal(signal.SIGTERM)

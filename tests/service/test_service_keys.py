@@ -90,19 +90,24 @@ def app(settings: dict[str, str]) -> Iterator[TransformService]:
     service.close()
 
 
-@pytest.fixture(scope="module", params=SERVERS)
-def port(request: pytest.FixtureRequest, app: TransformService, settings: dict[str, str]) -> Iterator[int]:
-    with running(request.param, app, settings) as found:
-        yield found
+@pytest.fixture(scope="module", params=[*SERVERS, "granian"])
+def server(
+    request: pytest.FixtureRequest, app: TransformService, settings: dict[str, str]
+) -> Iterator[tuple[str, int]]:
+    with running(request.param, app, settings) as port:
+        yield request.param, port
 
 
 @pytest.mark.parametrize("name", NAMES, ids=ascii)
-def test_every_spelling_of_a_key_is_understood_and_signed(port: int, name: str) -> None:
+def test_every_spelling_of_a_key_is_understood_and_signed(server: tuple[str, int], name: str) -> None:
     for way, spelling in as_sent(name).items():
         signed = SIGNER.sign("/tr:orig-true,q-80/" + quote(name, safe="/")).partition("?")[2]
         if way == "slashes" and "/" in name:  # another address by design: it is signed as it is sent
             continue
-        answer = send(port, b"/tr:orig-true%2Cq-80/" + spelling + b"?" + signed.encode())
+        answer = send(server[1], b"/tr:orig-true%2Cq-80/" + spelling + b"?" + signed.encode())
+        if server[0] == "granian" and b"<" in spelling:  # which no address may hold
+            assert answer.status == 400
+            continue
         assert (way, answer.status, answer.body) == (way, 200, name.encode())
 
 

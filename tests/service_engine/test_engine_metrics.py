@@ -57,6 +57,7 @@ engine = Bench(folder, source, source).engine()
 engine.measure()
 ask(engine)
 print(engine.metrics()[0].decode())
+engine.close()
 """
 
 
@@ -71,6 +72,10 @@ def test_counts_of_several_processes_are_added_up(bench: Bench) -> None:
     ]
     assert 's3img_results_total{origin="render"} 1.0' in texts[1]
     assert 's3img_results_total{origin="disk"} 1.0' in texts[1]
+    assert {path.name.partition("_")[0] for path in shared.iterdir()} == {
+        "counter",
+        "histogram",
+    }  # the gauges have gone
 
 
 def test_cold_result_tells_how_long_its_steps_took(bench: Bench) -> None:

@@ -21,6 +21,7 @@ import gunicorn.config
 import waitress.server
 import werkzeug.serving
 from s3_servers import free_ports
+from werkzeug.datastructures import Headers
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
@@ -34,7 +35,7 @@ SERVERS = ("gunicorn", "waitress", "werkzeug", "wsgiref")
 @dataclass(frozen=True)
 class Answer:
     status: int
-    headers: Mapping[str, str]
+    headers: Headers
     body: bytes
 
 
@@ -53,14 +54,14 @@ def _read(connection: socket.socket, method: str) -> Answer:
     response.begin()
     with response:
         body = response.read()
-    return Answer(response.status, dict(response.headers.items()), body)
+    return Answer(response.status, Headers(response.headers.items()), body)
 
 
 @contextmanager
 def running(name: str, app: Callable[..., Any], environ: Mapping[str, str]) -> Iterator[int]:
-    """Run a service under a server and lend its port; gunicorn makes its own from ``environ``."""
-    if name == "gunicorn":
-        with running_gunicorn(environ) as (port, _):
+    """Run a service under a server and lend its port; gunicorn and granian make their own from ``environ``."""
+    if own := {"gunicorn": running_gunicorn, "granian": running_granian}.get(name):
+        with own(environ) as (port, _):
             yield port
         return
     with {"waitress": _waitress, "werkzeug": _werkzeug, "wsgiref": _wsgiref}[name](app) as port:
@@ -74,12 +75,32 @@ def running_gunicorn(
     """Run gunicorn on a free port, and stop it gently."""
     (port,) = free_ports(1)
     command = [sys.executable, "-m", "gunicorn", f"--bind=127.0.0.1:{port}", *_QUIET, *options, app]
+    with _process(command, environ, port, log) as process:
+        yield port, process
+
+
+@contextmanager
+def running_granian(
+    environ: Mapping[str, str], *options: str, log: Path | None = None
+) -> Iterator[tuple[int, subprocess.Popen[bytes]]]:
+    """Run granian on a free port, and stop it gently."""
+    (port,) = free_ports(1)
+    command = [sys.executable, "-m", "granian", "--interface=asgi", "--factory", *options]
+    command += ["--host=127.0.0.1", f"--port={port}", "s3img.service:create_asgi_app"]
+    with _process(command, environ, port, log) as process:
+        yield port, process
+
+
+@contextmanager
+def _process(
+    command: list[str], environ: Mapping[str, str], port: int, log: Path | None
+) -> Iterator[subprocess.Popen[bytes]]:
     kept = {name: os.environ[name] for name in ("PATH", "HOME", "PYTHONPATH") if name in os.environ}
     with (log or Path(os.devnull)).open("wb") as output:
         process = subprocess.Popen(command, env={**kept, **environ}, stdout=output, stderr=output)
         try:
             _wait(port, process)
-            yield port, process
+            yield process
         finally:
             process.send_signal(signal.SIGTERM)
             process.wait(40)
@@ -93,7 +114,7 @@ def _wait(port: int, process: subprocess.Popen[bytes], seconds: float = 40) -> N
                 return
         except OSError:
             time.sleep(0.05)
-    raise AssertionError("gunicorn does not start")
+    raise AssertionError("the server does not start")
 
 
 @contextmanager

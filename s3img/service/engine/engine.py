@@ -10,17 +10,18 @@ from typing import TYPE_CHECKING, Final, TypeVar
 from s3img.errors import S3ImgError
 from s3img.limits import Limits
 from s3img.service.engine.disk import DiskCache
+from s3img.service.engine.encoders import Encoders
 from s3img.service.engine.entry import Entry, Words
 from s3img.service.engine.flights import Flights, ProcessLocks
 from s3img.service.engine.identity import Recipe, entity_tag, source_name
-from s3img.service.engine.lanes import Gate, Lane
+from s3img.service.engine.lanes import Gate, Lane, Room
 from s3img.service.engine.make import Outcome, Task, Workshop
 from s3img.service.engine.memory import MemoryCache
 from s3img.service.engine.metrics import Meter, NoMeter, PrometheusMeter
 from s3img.service.engine.model import Budget, Facts, Inspect, Job, Original, Result, SourceRef
 from s3img.service.engine.options import EngineOptions
 from s3img.service.engine.originals import Originals
-from s3img.service.engine.render import render
+from s3img.service.engine.render import draw
 from s3img.service.engine.sources import Sources
 from s3img.service.engine.stores import Place, Stores
 from s3img.service.engine.target import ResultBucket
@@ -30,6 +31,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
     from s3img.buckets import Bucket
+    from s3img.imaging import Drawn
     from s3img.service.engine.make import Shared
 
 _Kind = TypeVar("_Kind", Lane, Gate)
@@ -59,10 +61,15 @@ class Engine:
         limits = limits or Limits()
         quality = dict(quality or {})
         disk = DiskCache(options.cache_folder, limit=options.cache_bytes) if options.cache_folder else None
-        self._render = partial(render, limits=limits, quality=quality)
+        self._draw = partial(draw, limits=limits, quality=quality)
         self._recipe = lru_cache(maxsize=_RECIPES)(partial(Recipe.of, quality=quality))
         self._fetching = _places(Lane, "fetch", options.fetches, options)
         self._rendering = _places(Lane, "render", options.renders, options)
+        self._encoders = Encoders(
+            _places(Lane, "encode", options.encodes, options),
+            _places(Lane, "encode-avif", options.encodes, options),
+            Room(options.drawn_bytes),
+        )
         self._storing = _places(Lane, "target", options.stores, options)
         results = ResultBucket(target, limits) if target else None
         self._stores = Stores(MemoryCache(options.memory_bytes), disk, results, self._storing)
@@ -76,6 +83,7 @@ class Engine:
             stores=self._stores,
             fetching=self._fetching,
             rendering=self._rendering,
+            encoders=self._encoders,
             holding=_places(Gate, "hold the source", options.fetches + options.renders, options),
             locks=ProcessLocks(disk.folder / "locks" if disk else None, seconds=options.lock_seconds),
             input_bytes=limits.input_bytes,
@@ -89,7 +97,7 @@ class Engine:
     def result(self, job: Job, budget: Budget, *, inspect: Inspect | None = None) -> Result:
         """Return a rendering, from a store or made now."""
         recipe = self._recipe(job.transform, job.accept, job.hints)
-        return self._answer(Task(job.source, recipe, partial(self._rendered, recipe)), budget, inspect)
+        return self._answer(Task(job.source, recipe, partial(self._drawn, recipe)), budget, inspect)
 
     def derived(
         self,
@@ -115,8 +123,7 @@ class Engine:
 
     def measure(self) -> None:
         """Count from now on; raise `ConfigError` without the extra."""
-        lanes = (self._fetching, self._rendering, self._storing)
-        self._meter = PrometheusMeter({lane.step: lane.count for lane in lanes})
+        self._meter = PrometheusMeter({lane.step: lane.count for lane in self._lanes})
 
     def metrics(self) -> tuple[bytes, str]:
         """Return Prometheus's text and its media type; raise `ConfigError` before `measure`."""
@@ -124,11 +131,17 @@ class Engine:
 
     def close(self) -> None:
         """Finish what is under way, results that are still to be stored included; stop the threads."""
-        for lane in (self._fetching, self._rendering, self._storing):
+        for lane in self._lanes:
             lane.close()
+        self._meter.close()
 
-    def _rendered(self, recipe: Recipe, data: bytes, budget: Budget) -> Entry:
-        return self._render(data, recipe, budget=budget)
+    @property
+    def _lanes(self) -> tuple[Lane, ...]:
+        """Return all lanes, each before those that its work goes on in."""
+        return (self._fetching, self._rendering, *self._encoders.lanes, self._storing)
+
+    def _drawn(self, recipe: Recipe, data: bytes, budget: Budget) -> Entry | Drawn:
+        return self._draw(data, recipe, budget=budget)
 
     def _answer(self, task: Task, budget: Budget, inspect: Inspect | None) -> Result:
         watch = Stopwatch()

@@ -5,9 +5,10 @@ from __future__ import annotations
 import contextlib
 import threading
 from concurrent.futures import Future, wait
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Final, Generic, TypeVar
 
+import msgspec
 from filelock import FileLock, Timeout
 
 from s3img.errors import ClientGone, DeadlineExceeded
@@ -67,7 +68,7 @@ class Flights(Generic[T]):
             return flight, True
 
     def _led(self, name: str, flight: _Flight[T], work: Callable[[Budget], T], budget: Budget) -> T:
-        shared = replace(budget, is_gone=lambda: not flight.followers and budget.is_gone())
+        shared = msgspec.structs.replace(budget, is_gone=lambda: not flight.followers and budget.is_gone())
         try:
             result = work(shared)
         except BaseException as error:

@@ -41,6 +41,10 @@ class Lane:
 
         Raise `Busy`, `DeadlineExceeded`, `ClientGone` and what the work raises.
         """
+        return self.finish(self.start(work, budget, watch), budget)
+
+    def start(self, work: Callable[[], T], budget: Budget, watch: Stopwatch) -> Future[T]:
+        """Begin work for a request, which has to call ``finish``; raise `Busy`, `DeadlineExceeded`, `ClientGone`."""
         budget.check(self.step)
         asked = time.perf_counter()
 
@@ -52,7 +56,10 @@ class Lane:
             finally:
                 watch.add(self.step, time.perf_counter() - started)
 
-        future = self._submit(timed)
+        return self._submit(timed)
+
+    def finish(self, future: Future[T], budget: Budget) -> T:
+        """Wait for what was begun; raise `DeadlineExceeded` and what the work raises."""
         try:
             wait([future], timeout=max(0.0, budget.left))
             if not future.done():
@@ -106,6 +113,26 @@ class Lane:
     def close(self) -> None:
         """Finish what was begun."""
         self._pool.shutdown(wait=True)
+
+
+class Room:
+    """Bound the bytes of what waits between two steps."""
+
+    def __init__(self, size: int) -> None:
+        self._left = size
+        self._lock = threading.Lock()
+
+    def take(self, size: int) -> bool:
+        """Take so many bytes; return False where they are not there."""
+        with self._lock:
+            is_there = size <= self._left
+            self._left -= size if is_there else 0
+            return is_there
+
+    def give(self, size: int) -> None:
+        """Give back what was taken."""
+        with self._lock:
+            self._left += size
 
 
 class Gate:

@@ -7,7 +7,10 @@ from dataclasses import dataclass, field
 from functools import partial
 from typing import TYPE_CHECKING, Final, TypeAlias
 
+import msgspec
+
 from s3img.errors import AccessDenied, ObjectNotFound, S3ImgError
+from s3img.service.engine.entry import Entry
 from s3img.service.engine.fetch import fetch
 from s3img.service.engine.identity import Recipe, entity_tag
 from s3img.service.engine.memory import Recent
@@ -15,12 +18,18 @@ from s3img.service.engine.model import Budget, Facts, Inspect, SourceRef
 from s3img.service.engine.stores import Place, Stores
 
 if TYPE_CHECKING:
+    from concurrent.futures import Future
+
     from s3img.buckets import Bucket
-    from s3img.service.engine.entry import Entry
+    from s3img.imaging import Drawn
+    from s3img.service.engine.encoders import Encoders
     from s3img.service.engine.flights import ProcessLocks
     from s3img.service.engine.lanes import Gate, Lane
     from s3img.service.engine.sources import Sources
     from s3img.service.engine.timing import Stopwatch
+
+Made: TypeAlias = "Entry | Drawn"
+"""What comes of a source: a result, or a picture that is still to be encoded."""
 
 Shared: TypeAlias = Callable[[SourceRef, Facts, Recipe], Place | None]
 """Return the place of a result that others may make as well, None where nothing is known of it."""
@@ -30,13 +39,15 @@ _PLACES: Final = 2048
 """Results whose names are remembered, so that a hit does without two digests."""
 
 
-@dataclass(frozen=True, slots=True)
-class Task:
-    """Hold what to do: ``make`` turns a source's bytes into the entry; ``media_type`` is of what is no image."""
+class Task(msgspec.Struct, frozen=True):
+    """Hold what to do: ``make`` turns a source's bytes into the entry, or into a picture that is still to be encoded.
+
+    ``media_type`` is of what is no image.
+    """
 
     source: SourceRef
     recipe: Recipe
-    make: Callable[[bytes, Budget], Entry]
+    make: Callable[[bytes, Budget], Made]
     media_type: str = ""
 
 
@@ -59,6 +70,7 @@ class Workshop:
     stores: Stores
     fetching: Lane
     rendering: Lane
+    encoders: Encoders
     holding: Gate
     locks: ProcessLocks
     input_bytes: int
@@ -99,13 +111,20 @@ class _Making:
         facts = self._shop.sources.usable(self._task.source)
         if facts is not None and self._is_kept(facts):
             return self._outcome(facts)
-        with self._shop.holding.held(self._budget):
-            facts, data = self._fetched()
-            made = None if data is None else self._made(data)
-        if made is not None:
+        facts, begun = self._begun()
+        if begun is not None:
+            made = self._shop.encoders.finish(begun, self._budget)
             self._found = made, "render"
             self._shop.stores.keep(self._shop.place(self._task, facts), made)
         return self._outcome(facts)
+
+    def _begun(self) -> tuple[Facts, Entry | Future[Entry] | None]:
+        """Do what the source is needed for; nothing holds its bytes any more after that."""
+        with self._shop.holding.held(self._budget):
+            facts, data = self._fetched()
+            if data is None:
+                return facts, None
+            return facts, self._shop.rendering.run(partial(self._drawn, data), self._budget, self._watch)
 
     def _outcome(self, facts: Facts) -> Outcome:
         place = self._shop.place(self._task, facts)
@@ -158,5 +177,6 @@ class _Making:
             self._found = self._shop.stores.find_far(place, self._task.media_type, self._budget, self._watch)
         return self._found is not None
 
-    def _made(self, data: bytes) -> Entry:
-        return self._shop.rendering.run(partial(self._task.make, data, self._budget), self._budget, self._watch)
+    def _drawn(self, data: bytes) -> Entry | Future[Entry]:
+        made = self._task.make(data, self._budget)
+        return made if isinstance(made, Entry) else self._shop.encoders.begin(made, self._budget, self._watch)

@@ -17,6 +17,8 @@ if TYPE_CHECKING:
 
 _SECONDS: Final = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0)
 
+_FOLDER: Final = "PROMETHEUS_MULTIPROC_DIR"
+
 
 class Meter(Protocol):
     """Take note of what the engine does."""
@@ -29,6 +31,9 @@ class Meter(Protocol):
 
     def text(self) -> tuple[bytes, str]:
         """Return Prometheus's text and its media type."""
+
+    def close(self) -> None:
+        """Take this process out of what is under way."""
 
 
 class NoMeter:
@@ -43,6 +48,9 @@ class NoMeter:
     def text(self) -> tuple[bytes, str]:
         """Raise `ConfigError`: there is nothing to tell."""
         raise ConfigError(["metrics: are off"])
+
+    def close(self) -> None:
+        """Do nothing."""
 
 
 class PrometheusMeter:
@@ -86,7 +94,14 @@ class PrometheusMeter:
         for gauge, count in self._places.items():
             gauge.set(count())
         registry = self._registry
-        if "PROMETHEUS_MULTIPROC_DIR" in os.environ:
+        if _FOLDER in os.environ:
             registry = CollectorRegistry()
             multiprocess.MultiProcessCollector(registry)  # type: ignore[no-untyped-call] # theirs has no types
         return generate_latest(registry), CONTENT_TYPE_LATEST
+
+    def close(self) -> None:
+        """Take the gauges of this process out of the sums; its counts stay."""
+        from prometheus_client import multiprocess
+
+        if _FOLDER in os.environ:
+            multiprocess.mark_process_dead(os.getpid())  # type: ignore[no-untyped-call] # theirs has no types

@@ -13,19 +13,17 @@ import msgspec
 from s3img.errors import ClientGone
 from s3img.geometry import NO_HINTS, Hints
 from s3img.service.engine.errors import late
+from s3img.transform import Transform
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
-
-    from s3img.transform import Transform
 
 
 def _never() -> bool:
     return False
 
 
-@dataclass(frozen=True, slots=True)
-class SourceRef:
+class SourceRef(msgspec.Struct, frozen=True):
     """Name a source: an origin's name, a key as its bucket knows it, and one version of it where several are kept."""
 
     origin: str
@@ -58,8 +56,7 @@ Timings: TypeAlias = tuple[tuple[str, float], ...]
 """Pairs of a step's name and the seconds it took, in the order of the steps."""
 
 
-@dataclass(frozen=True, slots=True)
-class Budget:
+class Budget(msgspec.Struct, frozen=True):
     """Bound one request: by a time (``time.monotonic()``), and by its client, who may have left."""
 
     deadline: float
@@ -83,8 +80,7 @@ class Budget:
             raise ClientGone("The client has closed its connection.")
 
 
-@dataclass(frozen=True, slots=True)
-class Job:
+class Job(msgspec.Struct, frozen=True):
     """Ask for one rendering.
 
     ``accept`` holds the media types that the client takes, for a transform without a format; None leaves it out.
@@ -97,8 +93,7 @@ class Job:
     hints: Hints = NO_HINTS
 
 
-@dataclass(frozen=True, slots=True)
-class Result:
+class Result(msgspec.Struct, frozen=True):
     """Hold a result of ``size`` bytes; ``body`` is all of them, or a file open at its first byte, to be closed.
 
     ``etag`` (no quotes) is strong. ``unchanged`` says that the client's copy is current: there is no body then.

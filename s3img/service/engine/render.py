@@ -1,4 +1,4 @@
-"""The work itself: bytes of a source in, an entry out, within what is left of the request's time."""
+"""The work itself: bytes of a source in, a picture out that is still to be encoded, within a request's time."""
 
 from __future__ import annotations
 
@@ -12,6 +12,7 @@ from s3img.service.engine.entry import Entry, Words
 from s3img.service.engine.errors import late
 
 if TYPE_CHECKING:
+    from s3img.imaging import Drawn
     from s3img.limits import Limits
     from s3img.service.engine.identity import Recipe
     from s3img.service.engine.model import Budget
@@ -19,10 +20,10 @@ if TYPE_CHECKING:
 STEP: Final = "render"
 
 
-def render(data: bytes, recipe: Recipe, *, limits: Limits, quality: dict[str, int], budget: Budget) -> Entry:
-    """Render with the profile for requests; what is never rendered (SVG, ICO) is passed through if it may be.
+def draw(data: bytes, recipe: Recipe, *, limits: Limits, quality: dict[str, int], budget: Budget) -> Entry | Drawn:
+    """Draw with the profile for requests; what is never rendered (SVG, ICO) is passed through if it may be.
 
-    Raise what `imaging.render` raises, and `DeadlineExceeded` for a render that the budget ended.
+    Raise what `imaging.draw` raises, and `DeadlineExceeded` for work that the budget ended.
     """
     budget.check(STEP)
     transform = recipe.transform
@@ -33,7 +34,7 @@ def render(data: bytes, recipe: Recipe, *, limits: Limits, quality: dict[str, in
         fix = "Leave out f-, and it is passed on as it is."
         raise UnsupportedImage(f"{info.format.upper()} is published as it is and never rendered.", fix=fix)
     try:
-        rendered = imaging.render(
+        return imaging.draw(
             data,
             transform,
             profile="request",
@@ -46,4 +47,3 @@ def render(data: bytes, recipe: Recipe, *, limits: Limits, quality: dict[str, in
         if error.limit == "seconds" and budget.left <= 0:
             raise late(STEP) from error
         raise
-    return Entry(Words(rendered.media_type, rendered.width, rendered.height), rendered.data, len(rendered.data))

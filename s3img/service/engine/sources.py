@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import time
-from dataclasses import replace
 from functools import partial
 from typing import TYPE_CHECKING, Final
 
@@ -137,7 +136,7 @@ class Sources:
 
     def _renewed(self, source: SourceRef, watch: Stopwatch, budget: Budget) -> Facts:
         known = self._latest(source, self._clock())
-        patience = replace(budget, deadline=budget.deadline - budget.left / 2) if known else budget
+        patience = msgspec.structs.replace(budget, deadline=budget.deadline - budget.left / 2) if known else budget
         try:
             facts = self._lane.run(partial(self._head, source), patience, watch)
         except (ObjectNotFound, AccessDenied) as error:

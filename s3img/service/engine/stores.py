@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING, Final
+
+import msgspec
 
 from s3img.errors import Busy, DeadlineExceeded
 from s3img.service.engine.target import PREFIX
@@ -63,7 +65,9 @@ class Stores:
         """
         if self.target is None or self.target.rests("read"):
             return None
-        patience = replace(budget, deadline=budget.deadline - budget.left + min(_PATIENCE, budget.left / 2))
+        patience = msgspec.structs.replace(
+            budget, deadline=budget.deadline - budget.left + min(_PATIENCE, budget.left / 2)
+        )
         try:
             entry = self.lane.run(partial(self.target.get, place.key, media_type), patience, watch)
         except (Busy, DeadlineExceeded) as error:
