@@ -92,7 +92,7 @@ def far_away(server: S3Server) -> Iterator[Network]:
 def measure(command: list[str], environment: dict[str, str], network: Network) -> Cost:
     network.count()
     before, started = resource.getrusage(resource.RUSAGE_CHILDREN), time.perf_counter()
-    subprocess.run(command, env=environment, check=True, timeout=300, stdout=subprocess.DEVNULL)
+    subprocess.run(command, env=environment, check=True, stdout=subprocess.DEVNULL)  # a time-out would look every 50 ms
     wall, after = time.perf_counter() - started, resource.getrusage(resource.RUSAGE_CHILDREN)
     return Cost(wall, after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime, network.count())
 

@@ -52,9 +52,7 @@ class Tool:
 
 def s3img(job: Job) -> list[str]:
     return [
-        sys.executable,
-        "-m",
-        "s3img",
+        str(Path(sys.executable).with_name("s3img")),
         "sync",
         "--lock",
         str(job.folder.parent / f"{job.prefix}.lock"),

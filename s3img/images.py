@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import os
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeAlias
@@ -90,9 +91,9 @@ class Images:
         """Let the same command line of `s3img publish` answer at once for as long as nothing changes."""
         root, cache = Path(site), Cache.at(self.config.cache_dir)
 
-        def settled() -> str:
+        def settled(_: object) -> tuple[str, float, float]:
             files = SiteFiles(root, self.config, cache)
-            return text(self._nothing_to_do(files, dry_run=False)) if files.is_known else ""
+            return text(self._nothing_to_do(files, dry_run=False)) if files.is_known else "", 0, math.inf
 
         quick.remember(arguments, settled, state=str(cache.state_path(root)), lock=str(lock), folders=[str(root)])
 

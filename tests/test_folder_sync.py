@@ -21,6 +21,7 @@ from s3img.cache import Cache
 from s3img.errors import AssetError, BucketError, ConfigError, CredentialsError, LockError
 from s3img.folder_sync import journal
 from s3img.folder_sync.state import SyncState
+from s3img.folder_sync.tree import Scope
 from s3img.lock import Lock, LockEntry, read_lock, write_lock
 
 if TYPE_CHECKING:
@@ -610,3 +611,13 @@ def test_failures_of_one_cause_are_one_finding(strict: Project, monkeypatch: pyt
     found = [re.sub(r"'.*'", "KEY", str(finding)) for finding in result.problems]
     down, odd = "no place for KEY: the store is down. The same goes for 1 more.", "no place for KEY: too odd."
     assert (len(result.failed), found) == (3, [down, odd])
+
+
+@pytest.mark.parametrize("where", [(), ("static",), ("static/img", "docs"), (".hidden/img",)])
+def test_images_among_all_files_are_those_that_are_found(tmp_path: Path, where: tuple[str, ...]) -> None:
+    for name in ("static/img/a.png", "static/b.txt", "docs/.c.png", ".hidden/img/d.png", "e.png", "store/f.png"):
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / name).write_bytes(b"x")
+    scope = Scope.of(tmp_path, [tmp_path / place for place in where], without=[tmp_path / "store"])
+    every = {str(path): path.stat() for path in tmp_path.rglob("*") if path.is_file()}
+    assert scope.among(every) == scope.files() != {}

@@ -15,7 +15,7 @@ from s3img.folder_sync.tree import Scope
 
 if TYPE_CHECKING:
     import os
-    from collections.abc import Callable, Iterable, Sequence
+    from collections.abc import Callable, Iterable, Mapping, Sequence
 
     from s3img.assets import FileStat
     from s3img.buckets import Bucket
@@ -53,12 +53,12 @@ class Project:
 
     def remember(self, arguments: Sequence[str], where: Places, options: Options) -> None:
         """Let the same command line answer at once from now on, if a sync has nothing left to do."""
-        scope, listed = self._scope(where), self.state_file.load().listed
+        scope = self._scope(where)
 
-        def settled() -> str:
-            state, files = self.state_file.load(), scope.files()
-            done = nothing_to_do(state, scope, files, self._lock_path, self._config, options)
-            return str(done) if done else ""
+        def settled(found: Mapping[str, os.stat_result]) -> tuple[str, float, float]:
+            state = self.state_file.load()
+            done = nothing_to_do(state, scope, scope.among(found), self._lock_path, self._config, options)
+            return str(done or ""), state.listed, state.listed + FRESH_SECONDS
 
         quick.remember(
             arguments,
@@ -66,7 +66,6 @@ class Project:
             state=str(self.state_file.path),
             lock=str(self._lock_path),
             folders=[str(scope.base / path) for path in scope.paths],
-            valid=(listed, listed + FRESH_SECONDS),
         )
 
     def plan(self, where: Places, options: Options) -> FolderPlan:

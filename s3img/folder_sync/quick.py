@@ -20,7 +20,7 @@ from s3img.render_version import RENDER_VERSION
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator, Sequence
+    from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 
 YOUNG_NS = 50_000_000
 """A file changed less than this many ns ago may change again within one tick of its file system's clock."""
@@ -58,25 +58,26 @@ def answer(arguments: Sequence[str]) -> str:
 
 def remember(
     arguments: Sequence[str],
-    settled: Callable[[], str],
+    settled: Callable[[Mapping[str, os.stat_result]], tuple[str, float, float]],
     *,
     state: str,
     lock: str,
     folders: Iterable[str],
-    valid: tuple[float, float] = (0, float("inf")),
 ) -> None:
-    """Keep the answer for the time ``valid`` (s since 1970); not if anything is too young or unusual.
+    """Keep an answer, with the times (s since 1970) from and until when it holds; not if a file is young or unusual.
 
-    ``settled`` gives the answer, "" if something is left to do. It is asked after the proof was taken, so that it
-    has seen whatever changed before.
+    ``settled`` gives all three; the answer is "" if something is left to do. It is asked after the proof was taken, so
+    that it has seen whatever changed before, and given the stat of each file in the folders, by absolute path.
     """
     try:
         target, places = _memo(arguments), [os.path.abspath(folder) for folder in folders]  # noqa: PTH100
         own = os.path.abspath(lock)  # noqa: PTH100 - which the run itself may just have written; its bytes are compared
         others = [path for path in _settings(arguments) if os.path.abspath(path) != own]  # noqa: PTH100
         _refuse_younger(others, than=_STARTED - YOUNG_NS)
-        proof = _proof(arguments, state, lock, places, before=time.time_ns() - YOUNG_NS)
-        if text := settled():
+        found: dict[str, os.stat_result] = {}
+        proof = _proof(arguments, state, lock, places, before=time.time_ns() - YOUNG_NS, found=found)
+        text, *valid = settled(found)
+        if text:
             fields = [*map(str, valid), text, os.path.abspath(state), os.path.abspath(lock), "\n".join(places)]  # noqa: PTH100
             _write(target, b"\0".join([*map(os.fsencode, fields), proof]))
     except (OSError, ValueError, _UnprovableError):
@@ -130,11 +131,17 @@ def _refuse_younger(paths: Iterable[str], *, than: int) -> None:
 
 
 def _proof(
-    arguments: Sequence[str], state: str, lock: str, folders: Iterable[str], *, before: int = sys.maxsize
+    arguments: Sequence[str],
+    state: str,
+    lock: str,
+    folders: Iterable[str],
+    *,
+    before: int = sys.maxsize,
+    found: dict[str, os.stat_result] | None = None,
 ) -> bytes:
     lines = [_told(), *(f"{_stat(path)} {path}" for path in (state, *_settings(arguments)))]
     for folder in folders:
-        lines += _walk(folder, before)
+        lines += _walk(folder, before, {} if found is None else found)
         if len(lines) > _MOST:
             raise _UnprovableError
     return "\n".join(lines).encode("utf-8", "surrogateescape") + b"\0" + _content(lock)
@@ -156,7 +163,8 @@ def _stat(path: str) -> str:
     return f"{found.st_size} {found.st_mtime_ns} {found.st_ctime_ns} {found.st_ino}"
 
 
-def _walk(folder: str, before: int) -> Iterator[str]:
+def _walk(folder: str, before: int, stats: dict[str, os.stat_result]) -> Iterator[str]:
+    """Yield a line for each file below a folder, and note its stat."""
     pending = [folder]
     while pending:
         with os.scandir(pending.pop()) as entries:
@@ -167,4 +175,5 @@ def _walk(folder: str, before: int) -> Iterator[str]:
                 found = entry.stat(follow_symlinks=False)
                 if entry.is_symlink() or max(found.st_mtime_ns, found.st_ctime_ns) >= before:
                     raise _UnprovableError
+                stats[entry.path] = found
                 yield f"{entry.path} {found.st_size} {found.st_mtime_ns} {found.st_ctime_ns} {found.st_ino}"

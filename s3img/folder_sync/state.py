@@ -5,6 +5,8 @@ from __future__ import annotations
 import contextlib
 import hashlib
 import os
+from importlib import import_module
+from threading import Thread
 from typing import TYPE_CHECKING
 
 import msgspec
@@ -60,6 +62,11 @@ class StateFile:
             cache.folder / "sync" / f"{hashlib.sha256(os.fsencode(os.path.realpath(base))).hexdigest()[:24]}.guard"
         )
         self._written = b""
+
+    @staticmethod
+    def load_guard() -> None:
+        """Begin to load what `guard` needs, which takes 10 ms: it can be done while the store is waited for."""
+        Thread(target=import_module, args=("filelock",), daemon=True).start()
 
     @contextlib.contextmanager
     def guard(self) -> Iterator[None]:

@@ -13,7 +13,7 @@ from s3img.cache import stat_of
 from s3img.errors import AssetError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Mapping
 
 SUFFIXES = frozenset({"apng", "avif", "bmp", "gif", "ico", "jfif", "jpeg", "jpg", "png", "svg", "tif", "tiff", "webp"})
 
@@ -53,6 +53,20 @@ class Scope(msgspec.Struct, frozen=True):
                 found |= {front + path: stat for path, stat in AssetRoot(place).files.items() if is_image_path(path)}
             else:
                 found[scope] = _file(place, scope)
+        return self._without_own(found)
+
+    def among(self, found: Mapping[str, os.stat_result]) -> dict[str, FileStat]:
+        """Pick the images in scope from all files below its folders, by their absolute paths."""
+        images: dict[str, FileStat] = {}
+        for scope in self.paths:
+            place, front = f"{self.base / scope}{os.sep}", f"{scope}/" if scope else ""
+            for path, stat in found.items():
+                inner = path.removeprefix(place).replace(os.sep, "/")
+                if path.startswith(place) and is_image_path(inner):
+                    images[front + inner] = FileStat(stat.st_size, stat.st_mtime_ns, stat.st_ctime_ns)
+        return self._without_own(images)
+
+    def _without_own(self, found: dict[str, FileStat]) -> dict[str, FileStat]:
         own = tuple(f"{_relative(folder, self.base)}/" for folder in self.without)
         return {path: stat for path, stat in found.items() if not path.startswith(own)}
 
