@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import re
+from dataclasses import dataclass
 from functools import lru_cache
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Self
 from urllib.parse import unquote_to_bytes
-
-import msgspec
 
 from s3img.keys import KeyFields, variant_digest
 from s3img.lock.ladder import LockedLadder
@@ -36,7 +35,8 @@ _EXTENSIONS = {"jpeg": "jpg"}
 _NO_KEYS: Mapping[tuple[str, int], str] = MappingProxyType({})
 
 
-class LockEntry(msgspec.Struct, frozen=True):
+@dataclass(frozen=True, slots=True)
+class LockEntry:
     """Hold one line: a path below the lock's folder, its content (sha256, hex), bytes, upright px, and its key.
 
     ``placeholder`` is a colour (``#rrggbb``) to show while the image loads, "" where none is known; ``ladder`` names

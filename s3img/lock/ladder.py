@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from dataclasses import dataclass
 from typing import Self
 
 import msgspec
@@ -31,7 +32,8 @@ def recipe(config: Config) -> str:
     return "".join(f"{getattr(config.quality, name):02x}" for name in _LOSSY) + f"{RENDER_VERSION:02x}"
 
 
-class LockedLadder(msgspec.Struct, frozen=True):
+@dataclass(frozen=True, slots=True)
+class LockedLadder:
     """Name the renderings of an image that are in the bucket: widths in px by format, as browsers are offered them.
 
     ``recipe`` says how they were made; renderings of another `recipe` are not what the settings ask for. The text form
@@ -69,7 +71,8 @@ class LockedLadder(msgspec.Struct, frozen=True):
         return int(self.recipe[6:], 16)
 
 
-class LadderSettings(msgspec.Struct, frozen=True):
+@dataclass(frozen=True, slots=True)
+class LadderSettings:
     """Hold the settings that the ladders of a lock were chosen and named under; written where they are not the usual.
 
     The text form is ``widths=320,640 formats=avif,webp key={{dir}}/{{stem}}.{{hash:8}}.{{ext}}``.

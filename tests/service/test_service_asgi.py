@@ -10,7 +10,7 @@ import os
 import socket
 import threading
 import time
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 import pytest
 from fault_proxy import fault_proxy
@@ -49,6 +49,16 @@ def exchange(app: AsgiService, said: Message, *, leaves: Awaitable[object] | Non
 
     asyncio.run(app(said, receive, take))
     return sent
+
+
+def answering(chunks: Iterator[bytes]) -> AsgiService:
+    """Answer one request with these bytes, in the service's place."""
+
+    def service(_: object, start: Callable[..., object]) -> Iterator[bytes]:
+        start("200 OK", [])
+        return chunks
+
+    return AsgiService(cast("Any", service), threads=2)
 
 
 def body(sent: list[Message]) -> bytes:
@@ -147,16 +157,16 @@ def endless(closed: threading.Event) -> Iterator[bytes]:
         closed.set()
 
 
-def test_client_that_leaves_ends_an_original(serve: Callable[..., Served]) -> None:
+def test_client_that_leaves_ends_an_original() -> None:
     closed = threading.Event()
-    app = AsgiService(lambda _, start: start("200 OK", []) and endless(closed), threads=2)  # type: ignore[arg-type,return-value]
+    app = answering(endless(closed))
     exchange(app, scope(), leaves=asyncio.sleep(0.05))
     assert closed.wait(20)
 
 
 def test_server_that_cancels_a_request_closes_its_source() -> None:
     closed = threading.Event()
-    app = AsgiService(lambda _, start: start("200 OK", []) and endless(closed), threads=2)  # type: ignore[arg-type,return-value]
+    app = answering(endless(closed))
 
     async def run() -> None:
         begun = asyncio.Event()
@@ -179,7 +189,7 @@ def test_source_that_ends_early_is_no_complete_answer() -> None:
         yield b"01234"
         raise Unreachable("it ended early")
 
-    app = AsgiService(lambda _, start: start("200 OK", []) and broken(), threads=2)  # type: ignore[arg-type,return-value]
+    app = answering(broken())
     with pytest.raises(Unreachable):
         exchange(app, scope())
 
