@@ -10,6 +10,7 @@ import os
 import socket
 import threading
 import time
+from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING, Any, cast
 
 import pytest
@@ -21,7 +22,7 @@ from s3img.errors import Unreachable
 from s3img.service.asgi import AsgiService, environ_of
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable, Iterator
+    from collections.abc import Awaitable, Callable, Coroutine, Iterator
     from pathlib import Path
 
     from s3_servers import TestBucket
@@ -36,6 +37,12 @@ def scope(path: str = "/", **more: Any) -> Message:
     return {**usual, **more}
 
 
+def run(main: Coroutine[Any, Any, None]) -> None:
+    """Run in a thread of its own: in this one may be the loop of a browser that other tests drive."""
+    with ThreadPoolExecutor(1) as pool:
+        pool.submit(asyncio.run, main).result()
+
+
 def exchange(app: AsgiService, said: Message, *, leaves: Awaitable[object] | None = None) -> list[Message]:
     """Send one request; return all that is sent back. The client leaves when ``leaves`` is over."""
     sent: list[Message] = []
@@ -47,7 +54,7 @@ def exchange(app: AsgiService, said: Message, *, leaves: Awaitable[object] | Non
     async def take(message: Message) -> None:
         sent.append(message)
 
-    asyncio.run(app(said, receive, take))
+    run(app(said, receive, take))
     return sent
 
 
@@ -168,7 +175,7 @@ def test_server_that_cancels_a_request_closes_its_source() -> None:
     closed = threading.Event()
     app = answering(endless(closed))
 
-    async def run() -> None:
+    async def cancelled() -> None:
         begun = asyncio.Event()
 
         async def take(message: Message) -> None:
@@ -180,7 +187,7 @@ def test_server_that_cancels_a_request_closes_its_source() -> None:
         with pytest.raises(asyncio.CancelledError):
             await task
 
-    asyncio.run(run())
+    run(cancelled())
     assert closed.wait(20)
 
 
@@ -207,7 +214,7 @@ def test_lifespan_ends_with_the_service(serve: Callable[..., Served], monkeypatc
     async def take(message: Message) -> None:
         sent.append(message["type"])
 
-    asyncio.run(AsgiService(served.app)({"type": "lifespan"}, receive, take))
+    run(AsgiService(served.app)({"type": "lifespan"}, receive, take))
     assert (sent, closed) == (["lifespan.startup.complete", "lifespan.shutdown.complete"], [True])
 
 
