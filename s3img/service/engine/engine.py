@@ -65,11 +65,7 @@ class Engine:
         self._recipe = lru_cache(maxsize=_RECIPES)(partial(Recipe.of, quality=quality))
         self._fetching = _places(Lane, "fetch", options.fetches, options)
         self._rendering = _places(Lane, "render", options.renders, options)
-        self._encoders = Encoders(
-            _places(Lane, "encode", options.encodes, options),
-            _places(Lane, "encode-avif", options.encodes, options),
-            Room(options.drawn_bytes),
-        )
+        self._encoders = _encoders(options)
         self._storing = _places(Lane, "target", options.stores, options)
         results = ResultBucket(target, limits) if target else None
         self._stores = Stores(MemoryCache(options.memory_bytes), disk, results, self._storing)
@@ -180,6 +176,11 @@ class Engine:
     def _made(self, task: Task, inspect: Inspect | None, budget: Budget, watch: Stopwatch) -> Outcome:
         name = hashlib.sha256(f"{source_name(task.source)}\n{task.recipe.text}".encode()).hexdigest()
         return self._flights.run(name, partial(self._shop.make, task, name, inspect, watch), budget)
+
+
+def _encoders(options: EngineOptions) -> Encoders:
+    quick, slow = (_places(Lane, step, options.encodes, options) for step in ("encode", "encode-avif"))
+    return Encoders(quick, slow, Room(options.drawn_bytes))
 
 
 def _places(kind: type[_Kind], step: str, places: int, options: EngineOptions) -> _Kind:
