@@ -34,9 +34,9 @@ from typing import TYPE_CHECKING
 sys.path[:0] = [str(Path(__file__).parent), str(Path(__file__).parent.parent / "tests" / "support")]
 
 from engine_inputs import prepare  # noqa: E402 - found by the line above, like the next ones
-from fault_proxy import FaultProxy, fault_proxy  # noqa: E402
-from PIL import Image  # noqa: E402
-from s3_servers import S3Server, TestBucket, free_ports, new_bucket, running_seaweedfs  # noqa: E402
+from fault_proxy import FaultProxy, fault_proxy  # noqa: E402 - as above
+from PIL import Image  # noqa: E402 - as above
+from s3_servers import S3Server, TestBucket, free_ports, new_bucket, running_seaweedfs  # noqa: E402 - as above
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
@@ -412,7 +412,7 @@ class Bench:
     def thumbor(self, proxy: FaultProxy | None = None) -> Service:
         (port,) = free_ports(1)
         base = self._public(proxy)
-        path = lambda name, w, h, q: f"/unsafe/{w}x{h}/filters:format(webp):quality({q})/{base}/{name}"  # noqa: E731
+        path = lambda name, w, h, q: f"/unsafe/{w}x{h}/filters:format(webp):quality({q})/{base}/{name}"  # noqa: E731 - alike
         command = ["thumbor/bin/thumbor", "-p", str(port), "-i", "127.0.0.1", "-c", "thumbor.conf", "-l", "error"]
         command += ["--processes", str(self.options.thumbor_processes)]
         return Service("thumbor", port, path, command, folder=self.folder)

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 try:
     import pytest
 except ImportError:  # the functions need no pytest
-    pytest = None  # type: ignore[assignment]
+    pytest = None  # type: ignore[assignment] # as where it is not installed
 
 PUBLIC_URL = "https://img.test"
 

@@ -86,7 +86,7 @@ class S3Img:
         """
         uploader = current_state().uploader(template, policy)
         uploaded = uploader.save(file.stream, filename=file.filename or "", folder=folder)
-        image_uploaded.send(current_app._get_current_object(), uploaded=uploaded)  # type: ignore[attr-defined]
+        image_uploaded.send(current_app._get_current_object(), uploaded=uploaded)  # type: ignore[attr-defined] # a proxy
         return uploaded
 
     def check(self, file: FileStorage, **policy: Any) -> None:

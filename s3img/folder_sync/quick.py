@@ -45,10 +45,10 @@ class _UnprovableError(Exception):
 def answer(arguments: Sequence[str]) -> str:
     """Return what a command with these arguments would print, "" where only the command itself can tell."""
     try:
-        with open(_memo(arguments), "rb") as file:  # noqa: PTH123 - pathlib is not loaded
+        with open(_memo(arguments), "rb") as file:
             begin, end, text, state, lock, folders, proof = file.read().split(b"\0", 6)
         if float(begin) <= time.time() < float(end):
-            os.stat(state)  # noqa: PTH116 - without one there is no need to look at every file
+            os.stat(state)  # without one there is no need to look at every file
             found = _proof(arguments, os.fsdecode(state), os.fsdecode(lock), os.fsdecode(folders).split("\n"))
             return text.decode() if found == proof else ""
     except (OSError, ValueError, _UnprovableError):
@@ -70,15 +70,15 @@ def remember(
     that it has seen whatever changed before, and given the stat of each file in the folders, by absolute path.
     """
     try:
-        target, places = _memo(arguments), [os.path.abspath(folder) for folder in folders]  # noqa: PTH100
-        own = os.path.abspath(lock)  # noqa: PTH100 - which the run itself may just have written; its bytes are compared
-        others = [path for path in _settings(arguments) if os.path.abspath(path) != own]  # noqa: PTH100
+        target, places = _memo(arguments), [os.path.abspath(folder) for folder in folders]
+        own = os.path.abspath(lock)  # which the run itself may just have written; its bytes are compared
+        others = [path for path in _settings(arguments) if os.path.abspath(path) != own]
         _refuse_younger(others, than=_STARTED - YOUNG_NS)
         found: dict[str, os.stat_result] = {}
         proof = _proof(arguments, state, lock, places, before=time.time_ns() - YOUNG_NS, found=found)
         text, *valid = settled(found)
         if text:
-            fields = [*map(str, valid), text, os.path.abspath(state), os.path.abspath(lock), "\n".join(places)]  # noqa: PTH100
+            fields = [*map(str, valid), text, os.path.abspath(state), os.path.abspath(lock), "\n".join(places)]
             _write(target, b"\0".join([*map(os.fsencode, fields), proof]))
     except (OSError, ValueError, _UnprovableError):
         return
@@ -86,24 +86,24 @@ def remember(
 
 def _write(target: str, data: bytes) -> None:
     """Replace a memo, and clear those that nobody has renewed for long."""
-    folder = os.path.dirname(target)  # noqa: PTH120
-    os.makedirs(folder, exist_ok=True)  # noqa: PTH103
+    folder = os.path.dirname(target)
+    os.makedirs(folder, exist_ok=True)
     temporary = f"{target}.{os.getpid()}"
-    with open(temporary, "wb") as file:  # noqa: PTH123
+    with open(temporary, "wb") as file:
         file.write(data)
-    os.replace(temporary, target)  # noqa: PTH105
+    os.replace(temporary, target)
     with os.scandir(folder) as memos:
         for memo in memos:
             if memo.stat().st_mtime < time.time() - _KEPT:
-                os.unlink(memo.path)  # noqa: PTH108
+                os.unlink(memo.path)
 
 
 def _memo(arguments: Sequence[str]) -> str:
     """Name the file for a command in this folder."""
     if sys.platform in {"win32", "darwin"}:
         raise _UnprovableError
-    home = os.environ.get("XDG_CACHE_HOME") or os.path.expanduser("~/.cache")  # noqa: PTH111
-    return f"{home}/s3img/quick/{_sum([os.getcwd(), *arguments])}"  # noqa: PTH109
+    home = os.environ.get("XDG_CACHE_HOME") or os.path.expanduser("~/.cache")
+    return f"{home}/s3img/quick/{_sum([os.getcwd(), *arguments])}"
 
 
 def _sum(texts: Iterable[str]) -> str:
@@ -125,7 +125,7 @@ def _settings(arguments: Sequence[str]) -> list[str]:
 
 def _refuse_younger(paths: Iterable[str], *, than: int) -> None:
     for path in filter(os.path.isfile, paths):
-        found = os.stat(path)  # noqa: PTH116
+        found = os.stat(path)
         if max(found.st_mtime_ns, found.st_ctime_ns) >= than:
             raise _UnprovableError
 
@@ -149,7 +149,7 @@ def _proof(
 
 def _content(path: str) -> bytes:
     try:
-        with open(path, "rb") as file:  # noqa: PTH123
+        with open(path, "rb") as file:
             return b"+" + file.read()
     except FileNotFoundError:
         return b"none"
@@ -157,7 +157,7 @@ def _content(path: str) -> bytes:
 
 def _stat(path: str) -> str:
     try:
-        found = os.stat(path)  # noqa: PTH116
+        found = os.stat(path)
     except (FileNotFoundError, NotADirectoryError):
         return "none"
     return f"{found.st_size} {found.st_mtime_ns} {found.st_ctime_ns} {found.st_ino}"
