@@ -144,19 +144,17 @@ class Images:
         listed_only: bool = False,
         dry_run: bool = False,
         progress: Progress | None = None,
+        command: Sequence[str] = (),
     ) -> FolderResult:
         """Put the images of folders (the lock's own if none is named) into the bucket as they are; write the lock.
 
         ``verify`` lists the bucket whatever is known of it, ``prune`` drops lines of images that are not on disk,
-        ``listed_only`` leaves out images that the lock does not name. Raise S3ImgError; what concerns single images
-        is in the result.
+        ``listed_only`` leaves out images that the lock does not name. ``command`` are the arguments of the command
+        line that asks: given again, they are answered at once for as long as nothing changes. Raise S3ImgError; what
+        concerns single images is in the result.
         """
         options = self._options_of(verify=verify, prune=prune, listed_only=listed_only)
-        return self._project(lock).sync(where, options, dry_run=dry_run, progress=progress)
-
-    def remember_sync(self, arguments: Sequence[str], *where: StrPath, lock: StrPath, prune: bool = False) -> None:
-        """Let the same command line of `s3img sync` answer at once for as long as nothing changes."""
-        self._project(lock).remember(arguments, where, self._options_of(prune=prune))
+        return self._project(lock).sync(where, options, dry_run=dry_run, progress=progress, command=command)
 
     def plan(self, *where: StrPath, lock: StrPath = LOCK_NAME, verify: bool = False, prune: bool = False) -> FolderPlan:
         """Say what `sync` would do, as a value that `apply` takes; write nothing."""

@@ -11,6 +11,11 @@ from typing import TYPE_CHECKING
 import pytest
 from PIL import Image
 
+from s3img import Images
+from s3img.config import Config
+from s3img.folder_sync import quick
+from s3img.folder_sync.look import Look, UnusualError, hand_on, look
+
 if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
@@ -145,3 +150,63 @@ def test_a_sync_with_findings_is_never_quick(place: Place) -> None:
             check=False,
         )
         assert (done.returncode, "broken.png" in done.stderr + done.stdout) == (1, True)
+
+
+@pytest.fixture
+def project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Images:
+    """Open a project in this process, whose folder is the current one."""
+    (tmp_path / "project").mkdir()
+    monkeypatch.chdir(tmp_path / "project")
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "home"))
+    for name in ("a.png", "b.png"):
+        Image.effect_noise((16, 16), 9).save(name)
+    time.sleep(0.06)
+    return Images(Config(bucket=(tmp_path / "bucket").as_uri(), cache_dir=str(tmp_path / "cache")))
+
+
+def test_a_lock_among_the_images_is_no_hindrance(project: Images) -> None:
+    project.sync(command=["sync"])
+    assert "2 images" in quick.answer(["sync"])
+
+
+def test_an_image_changed_while_others_are_sent_is_synced_by_the_next(project: Images) -> None:
+    def meanwhile(*_: object) -> None:
+        Image.effect_noise((17, 17), 9).save("a.png")
+
+    result = project.sync(command=["sync"], progress=meanwhile)
+    time.sleep(0.06)
+    assert (result.exit_code, quick.answer(["sync"])) == (0, "")
+    assert project.sync(command=["sync"]).uploaded == 1
+    assert "2 images" in quick.answer(["sync"])
+
+
+def test_an_image_added_while_others_are_sent_is_synced_by_the_next(project: Images) -> None:
+    project.sync(command=["sync"], progress=lambda *_: Image.new("L", (8, 8)).save("c.png"))
+    time.sleep(0.06)
+    assert quick.answer(["sync"]) == ""
+    assert project.sync(command=["sync"]).uploaded == 1
+
+
+def test_a_look_is_handed_on_once_and_for_the_same_folders(tmp_path: Path) -> None:
+    (tmp_path / "a").write_bytes(b"1")
+    seen = Look([str(tmp_path)])
+    hand_on([str(tmp_path)], seen)
+    assert look([str(tmp_path)]) is seen
+    assert look([str(tmp_path)]) is not seen
+    hand_on([str(tmp_path / "other")], seen)
+    assert look([str(tmp_path)]) is not seen
+
+
+@pytest.mark.parametrize("kind", ["link", "pipe"])
+def test_a_look_refuses_what_a_stat_does_not_prove(kind: str, tmp_path: Path) -> None:
+    if kind == "link":
+        (tmp_path / "a").symlink_to(tmp_path)
+    else:
+        os.mkfifo(tmp_path / "a")
+    with pytest.raises(UnusualError):
+        Look([str(tmp_path)])
+
+
+def test_a_pipe_named_like_an_image_does_not_stop_a_sync(project: Images) -> None:
+    os.mkfifo("pipe.png")
+    assert project.sync(command=["sync"]).images == 2

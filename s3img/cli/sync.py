@@ -36,8 +36,10 @@ def command(
     """Put the images of folders into the bucket as they are, and write s3img.lock."""
     images = folder_options.open_images(config_file, options)
     lock = folder_options.lock_path(lock_file, config_file)
+    is_usual = sys.argv[1:2] == ["sync"] and not (as_json or verify or dry_run)
+    asked = sys.argv[1:] if is_usual else []  # see s3img.__main__
     with RunProgress() as progress:
-        result = images.sync(*dirs, lock=lock, verify=verify, prune=prune, dry_run=dry_run, progress=progress)
-    if sys.argv[1:2] == ["sync"] and not (as_json or verify or dry_run or result.exit_code):
-        images.remember_sync(sys.argv[1:], *dirs, lock=lock, prune=prune)  # see s3img.__main__
+        result = images.sync(
+            *dirs, lock=lock, verify=verify, prune=prune, dry_run=dry_run, progress=progress, command=asked
+        )
     return folder_options.print_result(result, as_json=as_json)

@@ -9,13 +9,14 @@ from s3img.address import DirectoryAddress
 from s3img.cache import Cache
 from s3img.errors import ConfigError
 from s3img.folder_sync import quick
+from s3img.folder_sync.look import Look, UnusualError, look
 from s3img.folder_sync.settled import nothing_to_do
 from s3img.folder_sync.state import FRESH_SECONDS, StateFile
 from s3img.folder_sync.tree import Scope
 
 if TYPE_CHECKING:
     import os
-    from collections.abc import Callable, Iterable, Mapping, Sequence
+    from collections.abc import Callable, Iterable, Sequence
 
     from s3img.assets import FileStat
     from s3img.buckets import Bucket
@@ -42,31 +43,35 @@ class Project:
         self.state_file = StateFile(self._cache, self._lock_path.parent, target)
 
     def sync(
-        self, where: Places, options: Options, *, dry_run: bool = False, progress: Progress | None = None
+        self,
+        where: Places,
+        options: Options,
+        *,
+        dry_run: bool = False,
+        progress: Progress | None = None,
+        command: Sequence[str] = (),
     ) -> FolderResult:
-        """Bring bucket and lock in line with the images on disk."""
+        """Bring bucket and lock in line with the images on disk; see `quick` for the ``command`` that asks."""
         require_bucket(self._config)
         scope = self._scope(where)
-        state, files = self.state_file.load(), scope.files()
+        seen = _seen(scope)
+        state, files = self.state_file.load(), scope.among(seen.stats) if seen else scope.files()
         done = None if dry_run else nothing_to_do(state, scope, files, self._lock_path, self._config, options)
-        return done or self._folders(scope, options, state, files).run(state, dry_run=dry_run, progress=progress)
+        done = done or self._folders(scope, options, state, files).run(state, dry_run=dry_run, progress=progress)
+        if command and seen and not done.exit_code:
+            self._remember(command, scope, options, seen)
+        return done
 
-    def remember(self, arguments: Sequence[str], where: Places, options: Options) -> None:
-        """Let the same command line answer at once from now on, if a sync has nothing left to do."""
-        scope = self._scope(where)
+    def _remember(self, command: Sequence[str], scope: Scope, options: Options, seen: Look) -> None:
+        """Let the same command line answer at once from now on, if the sync has left nothing to do."""
 
-        def settled(found: Mapping[str, os.stat_result]) -> tuple[str, float, float]:
-            state = self.state_file.load()
-            done = nothing_to_do(state, scope, scope.among(found), self._lock_path, self._config, options)
+        def settled(seen: Look) -> tuple[str, float, float]:
+            state, files = self.state_file.load(), scope.among(seen.stats)
+            done = nothing_to_do(state, scope, files, self._lock_path, self._config, options)
             return str(done or ""), state.listed, state.listed + FRESH_SECONDS
 
-        quick.remember(
-            arguments,
-            settled,
-            state=str(self.state_file.path),
-            lock=str(self._lock_path),
-            folders=[str(scope.base / path) for path in scope.paths],
-        )
+        state, lock = str(self.state_file.path), str(self._lock_path)
+        quick.remember(command, settled, state=state, lock=lock, folders=scope.places(), seen=seen)
 
     def plan(self, where: Places, options: Options) -> FolderPlan:
         """Say what a sync would do."""
@@ -135,6 +140,14 @@ class Project:
 
         lock = read_lock(self._lock_path, missing_ok=True)
         return {path: stat for path, stat in files.items() if path in lock}
+
+
+def _seen(scope: Scope) -> Look | None:
+    """Look at everything below the folders of a scope; None where there are links and the like, or single files."""
+    try:
+        return look(scope.places())
+    except (OSError, UnusualError):
+        return None
 
 
 def require_bucket(config: Config) -> None:

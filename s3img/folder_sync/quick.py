@@ -5,6 +5,9 @@ at every file. So a run that leaves nothing to do writes down the whole proof of
 file's stat, the lock byte by byte, the state and settings files, the program and the environment. Whatever differs,
 the real command decides.
 
+A sync looks at its files once: what the comparison has seen is handed on to the real command, and what that has seen
+is the proof that it writes down. Files that it has not seen like this are not what it has decided about.
+
 Nothing is imported here that a bare interpreter has not loaded anyway; not for Windows and macOS, whose cache folders
 take a library to find.
 """
@@ -16,11 +19,12 @@ import sys
 import time
 import zlib
 
+from s3img.folder_sync.look import Look, UnusualError, hand_on
 from s3img.render_version import RENDER_VERSION
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+    from collections.abc import Callable, Iterable, Sequence
 
 YOUNG_NS = 50_000_000
 """A file changed less than this many ns ago may change again within one tick of its file system's clock."""
@@ -39,7 +43,7 @@ _KEPT = 30 * 86_400
 
 
 class _UnprovableError(Exception):
-    """Something can't be told from its stat: a link, a device, a file that is too young."""
+    """Something can't be told from its stat: there is too much of it, or it is too young."""
 
 
 def answer(arguments: Sequence[str]) -> str:
@@ -49,38 +53,44 @@ def answer(arguments: Sequence[str]) -> str:
             begin, end, text, state, lock, folders, proof = file.read().split(b"\0", 6)
         if float(begin) <= time.time() < float(end):
             os.stat(state)  # without one there is no need to look at every file
-            found = _proof(arguments, os.fsdecode(state), os.fsdecode(lock), os.fsdecode(folders).split("\n"))
+            places = os.fsdecode(folders).split("\n")
+            seen = Look(places)
+            hand_on(places, seen)
+            found = _proof(arguments, os.fsdecode(state), os.fsdecode(lock), seen)
             return text.decode() if found == proof else ""
-    except (OSError, ValueError, _UnprovableError):
+    except (OSError, ValueError, UnusualError, _UnprovableError):
         pass
     return ""
 
 
 def remember(
     arguments: Sequence[str],
-    settled: Callable[[Mapping[str, os.stat_result]], tuple[str, float, float]],
+    settled: Callable[[Look], tuple[str, float, float]],
     *,
     state: str,
     lock: str,
     folders: Iterable[str],
+    seen: Look | None = None,
 ) -> None:
     """Keep an answer, with the times (s since 1970) from and until when it holds; not if a file is young or unusual.
 
     ``settled`` gives all three; the answer is "" if something is left to do. It is asked after the proof was taken, so
-    that it has seen whatever changed before, and given the stat of each file in the folders, by absolute path.
+    that it has seen whatever changed before. ``seen`` is the look that the run has decided by, if it has written
+    nothing into the folders since but lock and state.
     """
     try:
         target, places = _memo(arguments), [os.path.abspath(folder) for folder in folders]
         own = os.path.abspath(lock)  # which the run itself may just have written; its bytes are compared
         others = [path for path in _settings(arguments) if os.path.abspath(path) != own]
-        _refuse_younger(others, than=_STARTED - YOUNG_NS)
-        found: dict[str, os.stat_result] = {}
-        proof = _proof(arguments, state, lock, places, before=time.time_ns() - YOUNG_NS, found=found)
-        text, *valid = settled(found)
+        _refuse_younger(map(os.stat, filter(os.path.isfile, others)), than=_STARTED - YOUNG_NS)
+        seen = seen or Look(places)
+        proof = _proof(arguments, state, lock, seen)
+        _refuse_younger(_counted(seen, state, lock).values(), than=seen.since - YOUNG_NS)
+        text, *valid = settled(seen)
         if text:
-            fields = [*map(str, valid), text, os.path.abspath(state), os.path.abspath(lock), "\n".join(places)]
+            fields = [*map(str, valid), text, os.path.abspath(state), own, "\n".join(places)]
             _write(target, b"\0".join([*map(os.fsencode, fields), proof]))
-    except (OSError, ValueError, _UnprovableError):
+    except (OSError, ValueError, UnusualError, _UnprovableError):
         return
 
 
@@ -123,28 +133,24 @@ def _settings(arguments: Sequence[str]) -> list[str]:
     return [*_PROGRAM, "s3img.toml", "pyproject.toml", *told]
 
 
-def _refuse_younger(paths: Iterable[str], *, than: int) -> None:
-    for path in filter(os.path.isfile, paths):
-        found = os.stat(path)
+def _refuse_younger(stats: Iterable[os.stat_result], *, than: int) -> None:
+    for found in stats:
         if max(found.st_mtime_ns, found.st_ctime_ns) >= than:
             raise _UnprovableError
 
 
-def _proof(
-    arguments: Sequence[str],
-    state: str,
-    lock: str,
-    folders: Iterable[str],
-    *,
-    before: int = sys.maxsize,
-    found: dict[str, os.stat_result] | None = None,
-) -> bytes:
+def _proof(arguments: Sequence[str], state: str, lock: str, seen: Look) -> bytes:
+    if len(seen.stats) > _MOST:
+        raise _UnprovableError
     lines = [_told(), *(f"{_stat(path)} {path}" for path in (state, *_settings(arguments)))]
-    for folder in folders:
-        lines += _walk(folder, before, {} if found is None else found)
-        if len(lines) > _MOST:
-            raise _UnprovableError
+    lines += [f"{_line(found)} {path}" for path, found in _counted(seen, state, lock).items()]
     return "\n".join(lines).encode("utf-8", "surrogateescape") + b"\0" + _content(lock)
+
+
+def _counted(seen: Look, *own: str) -> dict[str, os.stat_result]:
+    """Leave out the files that a run itself writes, which are looked at by themselves."""
+    left_out = {*map(os.path.abspath, own)}
+    return {path: found for path, found in seen.stats.items() if path not in left_out}
 
 
 def _content(path: str) -> bytes:
@@ -157,23 +163,10 @@ def _content(path: str) -> bytes:
 
 def _stat(path: str) -> str:
     try:
-        found = os.stat(path)
+        return _line(os.stat(path))
     except (FileNotFoundError, NotADirectoryError):
         return "none"
+
+
+def _line(found: os.stat_result) -> str:
     return f"{found.st_size} {found.st_mtime_ns} {found.st_ctime_ns} {found.st_ino}"
-
-
-def _walk(folder: str, before: int, stats: dict[str, os.stat_result]) -> Iterator[str]:
-    """Yield a line for each file below a folder, and note its stat."""
-    pending = [folder]
-    while pending:
-        with os.scandir(pending.pop()) as entries:
-            for entry in entries:
-                if entry.is_dir(follow_symlinks=False):
-                    pending.append(entry.path)
-                    continue
-                found = entry.stat(follow_symlinks=False)
-                if entry.is_symlink() or max(found.st_mtime_ns, found.st_ctime_ns) >= before:
-                    raise _UnprovableError
-                stats[entry.path] = found
-                yield f"{entry.path} {found.st_size} {found.st_mtime_ns} {found.st_ctime_ns} {found.st_ino}"

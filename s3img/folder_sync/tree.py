@@ -39,6 +39,10 @@ class Scope(msgspec.Struct, frozen=True):
         """Tell whether a path is one of the files, or lies in one of the folders."""
         return any(scope in {"", path} or path.startswith(f"{scope}/") for scope in self.paths)
 
+    def places(self) -> list[str]:
+        """Return the absolute path of each place in scope."""
+        return [str(self.base / path) for path in self.paths]
+
     def file(self, path: str) -> Path:
         """Return the place on disk of a path below the base."""
         return self.base / path
