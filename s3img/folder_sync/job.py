@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Literal
 
 from s3img import sync
 from s3img.folder_sync.result import Finding, FolderPlan, FolderResult, PlannedUpload
 from s3img.lock import recipe
+from s3img.value import Value
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
@@ -23,12 +23,11 @@ if TYPE_CHECKING:
 NOTHING = sync.SyncResult((), {}, 0, 0.0)
 
 
-@dataclass(frozen=True, slots=True)
-class LadderPlan:
+class LadderPlan(Value, frozen=True):
     """Hold the images to render, by path: ``new`` ladders, and rungs (by key) that the lock names and nobody has."""
 
-    new: Mapping[str, Ladder] = field(default_factory=dict)
-    missing: Mapping[str, Mapping[str, Variant]] = field(default_factory=dict)
+    new: Mapping[str, Ladder] = {}
+    missing: Mapping[str, Mapping[str, Variant]] = {}
 
     @property
     def paths(self) -> tuple[str, ...]:
@@ -43,8 +42,7 @@ class LadderPlan:
             yield from variants.values()
 
 
-@dataclass(frozen=True, slots=True)
-class Job:
+class Job(Value, frozen=True):
     """Hold what there is to do; ``settings`` are None where no variants are wanted."""
 
     survey: Survey
@@ -60,8 +58,7 @@ class Job:
         return old.updated(lines, without=self.survey.missing if self.prune else (), settings=self.settings)
 
 
-@dataclass(frozen=True, slots=True)
-class Done:
+class Done(Value, frozen=True):
     """Hold what a sync did: uploads, the lines that follow, how many variants it rendered and which it could not."""
 
     sent: SyncResult = NOTHING

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from s3img.value import Value
 
 
-@dataclass(frozen=True, slots=True)
-class Options:
+class Options(Value, frozen=True):
     """Choose how to sync.
 
     ``verify`` lists the bucket whatever is known of it; ``prune`` drops lines of images that are not on disk;

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import time
-from dataclasses import replace
 from typing import TYPE_CHECKING
+
+from msgspec import structs
 
 from s3img import sync
 from s3img.errors import AssetError, BucketError
@@ -233,7 +234,7 @@ class FolderSync:
         for key in gone:
             del state.objects[key]
         uploaded = tuple(key for key in result.uploaded if key not in failed)
-        return replace(result, uploaded=uploaded, failed={**result.failed, **failed})
+        return structs.replace(result, uploaded=uploaded, failed={**result.failed, **failed})
 
     def _opened(self) -> Bucket:
         if self._bucket is None:

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import hashlib
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from s3img.errors import S3ImgError
 from s3img.folder_sync.result import Finding
 from s3img.keys import KeyFields, KeyTemplate
 from s3img.lock import LockEntry
+from s3img.value import Value
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -22,8 +22,7 @@ if TYPE_CHECKING:
     from s3img.lock import Lock
 
 
-@dataclass(frozen=True, slots=True)
-class Survey:
+class Survey(Value, frozen=True):
     """Hold the images on disk: the stat of all by path, the line of each usable one, a finding for each other one.
 
     A line keeps what the lock says of renderings of the same content. ``missing`` are paths of the lock that are in

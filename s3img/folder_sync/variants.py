@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import os
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import replace
 from typing import TYPE_CHECKING
+
+from msgspec import structs
 
 from s3img import imaging
 from s3img.assets import Asset
@@ -113,16 +114,16 @@ class LadderMaker:
         if entry.path in self._plan.missing:
             rungs = self._plan.missing[entry.path]
             is_whole = failed.isdisjoint(rungs) and all(v.identity in self._shelf.sizes for v in rungs.values())
-            return entry if is_whole else replace(entry, ladder=None)
+            return entry if is_whole else structs.replace(entry, ladder=None)
         if entry.path not in self._plan.new:
             return entry
         variants = self._kept.get(entry.path)
         if variants is None or not failed.isdisjoint(variant.key for variant in variants):
-            return replace(entry, ladder=None)
+            return structs.replace(entry, ladder=None)
         names = dict.fromkeys(variant.format for variant in variants)
         formats = tuple((name, tuple(v.width for v in variants if v.format == name)) for name in names)
         ladder = LockedLadder(recipe(self._config), formats)
-        return replace(entry, ladder=ladder, placeholder=self._colours.get(entry.path, ""))
+        return structs.replace(entry, ladder=ladder, placeholder=self._colours.get(entry.path, ""))
 
     def _take_stock(self, present: Mapping[str, int]) -> None:
         """Note the renderings that need not be made: in the bucket under every key, or cached."""

@@ -7,7 +7,6 @@ is still there (`lost`) before pages point at it.
 from __future__ import annotations
 
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from s3img.assets import OWN_FOLDER
@@ -15,9 +14,10 @@ from s3img.atomic import write_atomically
 from s3img.errors import AssetError
 from s3img.gc.marks import OWN, TRASH, read_listed_marks
 from s3img.gc.references import is_named, write_reference
+from s3img.value import Value
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Set
+    from collections.abc import Iterable, Mapping, Set
     from pathlib import Path
 
     from s3img.buckets import Bucket, ObjectInfo
@@ -25,14 +25,13 @@ if TYPE_CHECKING:
 RECORD = f"{OWN_FOLDER}/keys.txt"
 
 
-@dataclass(frozen=True, slots=True)
-class Stock:
+class Stock(Value, frozen=True):
     """Hold the bytes of each object that a build may rely on, and the keys to put again because they are marked.
 
     ``records`` are the clean-up's own objects.
     """
 
-    present: dict[str, int] = field(default_factory=dict)
+    present: Mapping[str, int] = {}
     marked: frozenset[str] = frozenset()
     records: tuple[ObjectInfo, ...] = ()
 

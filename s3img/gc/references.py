@@ -9,13 +9,13 @@ import hashlib
 import os
 import re
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import msgspec
 
 from s3img.errors import ObjectNotFound
 from s3img.gc.marks import OWN, unusable, write_record
+from s3img.value import Value
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Set
@@ -34,8 +34,7 @@ class _Record(msgspec.Struct, frozen=True, kw_only=True):
     keys: tuple[str, ...]
 
 
-@dataclass(frozen=True, slots=True)
-class Reference:
+class Reference(Value, frozen=True):
     """Hold the keys that one build named, and the object that says so."""
 
     info: ObjectInfo

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import struct
-from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Final
+
+import msgspec
 
 from s3img.errors import ImageError, UnsupportedImage
 from s3img.imaging.headers import info
+from s3img.value import Value
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -90,10 +92,9 @@ def _still(meta: bytes) -> ImageInfo:
     return info("avif", primary.size, alpha=alpha, orientation=_ORIENTATIONS[primary.turns, primary.axis])
 
 
-@dataclass(slots=True)
-class _Item:
+class _Item(msgspec.Struct):
     number: int
-    size: tuple[int, int] = field(default=(0, 0))
+    size: tuple[int, int] = (0, 0)
     turns: int = 0
     axis: int | None = None
 
@@ -140,8 +141,7 @@ def _sequence(moov: bytes) -> ImageInfo:
     return info("avif", first.size, frames=max(1, first.samples), alpha=alpha, orientation=first.orientation)
 
 
-@dataclass(frozen=True, slots=True)
-class _Track:
+class _Track(Value, frozen=True):
     handler: bytes
     size: tuple[int, int]
     samples: int

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import struct
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
 from s3img.errors import ImageError
 from s3img.imaging.headers import info
+from s3img.value import Value
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -23,8 +23,7 @@ _HEADER: Final = 13
 _KINDS: Final = (b"\x21", b"\x2c")
 
 
-@dataclass(frozen=True, slots=True)
-class Block:
+class Block(Value, frozen=True):
     """Locate one block in the file: its kind, the label of an extension (0 of a picture), first byte and end."""
 
     kind: int

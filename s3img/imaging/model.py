@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import Final
+
+from s3img.value import Value
 
 MEDIA_TYPES: Final = {
     "jpeg": "image/jpeg",
@@ -25,8 +26,7 @@ PUBLISHED_AS_IS: Final = frozenset({"svg", "ico"})
 """Formats that are recognised and measured, and never rendered."""
 
 
-@dataclass(frozen=True, slots=True)
-class ImageInfo:
+class ImageInfo(Value, frozen=True):
     """Describe an image by its header: ``width`` and ``height`` are the px of the upright picture.
 
     ``orientation`` is the EXIF value (1 to 8) under which the pixels are stored, ``frames`` above 1 an animation.
@@ -61,8 +61,7 @@ class ImageInfo:
         return upright((self.width, self.height), self.orientation)
 
 
-@dataclass(frozen=True, slots=True)
-class Rendered:
+class Rendered(Value, frozen=True):
     """Hold one result: encoded bytes, their media type and their size in px."""
 
     data: bytes
@@ -71,8 +70,7 @@ class Rendered:
     height: int
 
 
-@dataclass(frozen=True, slots=True)
-class Target:
+class Target(Value, frozen=True):
     """Ask for one rung of a ladder: px, format (``jpeg png gif webp avif``) and quality (0: the default's)."""
 
     width: int

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
 from functools import lru_cache
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Self
@@ -11,6 +10,7 @@ from urllib.parse import unquote_to_bytes
 
 from s3img.keys import KeyFields, variant_digest
 from s3img.lock.ladder import LockedLadder
+from s3img.value import Value
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -35,8 +35,7 @@ _EXTENSIONS = {"jpeg": "jpg"}
 _NO_KEYS: Mapping[tuple[str, int], str] = MappingProxyType({})
 
 
-@dataclass(frozen=True, slots=True)
-class LockEntry:
+class LockEntry(Value, frozen=True):
     """Hold one line: a path below the lock's folder, its content (sha256, hex), bytes, upright px, and its key.
 
     ``placeholder`` is a colour (``#rrggbb``) to show while the image loads, "" where none is known; ``ladder`` names

@@ -9,6 +9,8 @@ from operator import attrgetter, lt
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Self, TypeVar
 
+from msgspec import structs
+
 from s3img.atomic import write_atomically
 from s3img.config import LOCK_NAME
 from s3img.errors import LockError
@@ -109,7 +111,7 @@ class Lock:
         """
         settings = settings or self.settings
         same_keys = settings.key_template == self.settings.key_template
-        old = self.entries if same_keys else {entry.path: replace(entry, ladder=None) for entry in self}
+        old = self.entries if same_keys else {entry.path: structs.replace(entry, ladder=None) for entry in self}
         merged = {**old, **{entry.path: entry for entry in entries}}
         dropped = set(without)
         return self.of((entry for path, entry in merged.items() if path not in dropped), settings=settings)

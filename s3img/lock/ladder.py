@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
 from typing import Self
 
 import msgspec
@@ -12,6 +11,7 @@ from s3img.config import DEFAULT_KEY_TEMPLATE, Config
 from s3img.errors import ConfigError
 from s3img.keys import KeyTemplate
 from s3img.render_version import RENDER_VERSION
+from s3img.value import Value
 
 SETTINGS_MARK = "# ladders:"
 """What the line begins with that holds settings."""
@@ -32,8 +32,7 @@ def recipe(config: Config) -> str:
     return "".join(f"{getattr(config.quality, name):02x}" for name in _LOSSY) + f"{RENDER_VERSION:02x}"
 
 
-@dataclass(frozen=True, slots=True)
-class LockedLadder:
+class LockedLadder(Value, frozen=True):
     """Name the renderings of an image that are in the bucket: widths in px by format, as browsers are offered them.
 
     ``recipe`` says how they were made; renderings of another `recipe` are not what the settings ask for. The text form
@@ -71,8 +70,7 @@ class LockedLadder:
         return int(self.recipe[6:], 16)
 
 
-@dataclass(frozen=True, slots=True)
-class LadderSettings:
+class LadderSettings(Value, frozen=True):
     """Hold the settings that the ladders of a lock were chosen and named under; written where they are not the usual.
 
     The text form is ``widths=320,640 formats=avif,webp key={{dir}}/{{stem}}.{{hash:8}}.{{ext}}``.

@@ -226,7 +226,7 @@ class Uploader:
         """Return the keys that are known to be in the bucket."""
         return frozenset(self.uploaded) | frozenset(self.found)
 
-    def present(self) -> dict[str, int]:
+    def present(self) -> Mapping[str, int]:
         """Return the bytes of each object that may be relied on; asked once a run, 1,000 keys a request."""
         return self._look().present
 

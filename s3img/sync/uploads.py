@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from s3img.buckets import IMMUTABLE
 from s3img.errors import ConfigError
+from s3img.value import Value
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -38,13 +39,12 @@ class Upload:
     stat: FileStat | None = field(default=None, compare=False, repr=False)
 
 
-@dataclass(frozen=True, slots=True)
-class SyncPlan:
+class SyncPlan(Value, frozen=True):
     """List what to send and what is there already, both by key; ``replaced`` has the sizes of partial objects."""
 
     uploads: tuple[Upload, ...]
     present: tuple[Upload, ...] = ()
-    replaced: Mapping[str, int] = field(default_factory=dict)
+    replaced: Mapping[str, int] = {}
 
     @property
     def bytes(self) -> int:
@@ -61,8 +61,7 @@ class SyncPlan:
         return f"put {upload.key}  {upload.size} bytes  {upload.media_type}  {upload.path}  ({why})"
 
 
-@dataclass(frozen=True, slots=True)
-class SyncResult:
+class SyncResult(Value, frozen=True):
     """Tell what became of each planned upload: ``uploaded`` keys and ``failed`` ones with their cause, both sorted."""
 
     uploaded: tuple[str, ...]
