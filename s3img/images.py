@@ -91,7 +91,7 @@ class Images:
         """Let the same command line of `s3img publish` answer at once for as long as nothing changes."""
         root, cache = Path(site), Cache.at(self.config.cache_dir)
 
-        def settled(_: object) -> tuple[str, float, float]:
+        def settled() -> tuple[str, float, float]:
             files = SiteFiles(root, self.config, cache)
             return text(self._nothing_to_do(files, dry_run=False)) if files.is_known else "", 0, math.inf
 

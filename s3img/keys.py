@@ -5,6 +5,7 @@ from __future__ import annotations
 import posixpath
 import re
 from functools import lru_cache
+from operator import attrgetter
 from typing import TYPE_CHECKING, Self
 
 import msgspec
@@ -13,10 +14,7 @@ from s3img.errors import ConfigError
 from s3img.render_version import RENDER_VERSION
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
-
-PLACEHOLDERS = ("dir", "stem", "name", "slug", "filename", "hash", "ext", "width", "height")
-"""What a key template may use: all of it follows from the file, so a key never changes by itself."""
+    from collections.abc import Callable, Mapping, Sequence
 
 PER_UPLOAD = frozenset(
     {"year", "month", "day", "hour", "minute", "second", "timestamp", "ulid", "ulid-dayslice", "random", "uuid"}
@@ -72,7 +70,7 @@ class KeyTemplate(msgspec.Struct, frozen=True):
 
     def key(self, fields: KeyFields) -> str:
         """Return the object key, at most 1,024 bytes; raise ConfigError when no shorter name is possible."""
-        return fill(self.text, values_of(fields), name=fields.path)
+        return fill(self.text, {name: _VALUES[name](fields) for name in _names(self.text)}, name=fields.path)
 
 
 def fill(template: str, values: Mapping[str, str], *, name: str) -> str:
@@ -98,6 +96,11 @@ def _pieces(template: str) -> tuple[tuple[tuple[str, str, int | None], ...], str
     return tuple(pieces), template[end:]
 
 
+@lru_cache(maxsize=64)
+def _names(template: str) -> frozenset[str]:
+    return frozenset(name for _, name, _ in _pieces(template)[0])
+
+
 def variant_digest(source_digest: str, transform: str, *, version: int = RENDER_VERSION) -> str:
     """Return the hex identity of a rendering: what goes in, what is done, and by which version of the renderer."""
     import hashlib  # OpenSSL takes a while to load, and a run with nothing to do needs none
@@ -107,22 +110,44 @@ def variant_digest(source_digest: str, transform: str, *, version: int = RENDER_
 
 def values_of(fields: KeyFields) -> dict[str, str]:
     """Return the text of each of ``PLACEHOLDERS``."""
-    return {
-        **_names(fields.path),
-        "hash": fields.digest,
-        "ext": fields.ext,
-        "width": str(fields.width),
-        "height": str(fields.height),
-    }
+    return {name: value(fields) for name, value in _VALUES.items()}
 
 
 @lru_cache(maxsize=64)
-def _names(path: str) -> dict[str, str]:
-    """Return what follows from a path; all renderings of an image share it."""
-    folder, filename = posixpath.split(UNSAFE.sub("-", path))
-    stem = posixpath.splitext(filename)[0]
-    slug = _UNSLUG.sub("-", stem.lower()).strip("-") or "image"
-    return {"dir": folder, "stem": stem, "name": stem, "slug": slug, "filename": filename}
+def _split(path: str) -> tuple[str, str]:
+    """Return the folder of a path and its last part as keys may show them; all renderings of an image share it."""
+    return posixpath.split(UNSAFE.sub("-", path) if UNSAFE.search(path) else path)
+
+
+def _dir(fields: KeyFields) -> str:
+    return _split(fields.path)[0]
+
+
+def _filename(fields: KeyFields) -> str:
+    return _split(fields.path)[1]
+
+
+def _stem(fields: KeyFields) -> str:
+    return posixpath.splitext(_filename(fields))[0]
+
+
+def _slug(fields: KeyFields) -> str:
+    return _UNSLUG.sub("-", _stem(fields).lower()).strip("-") or "image"
+
+
+_VALUES: dict[str, Callable[[KeyFields], str]] = {
+    "dir": _dir,
+    "stem": _stem,
+    "name": _stem,
+    "slug": _slug,
+    "filename": _filename,
+    "hash": attrgetter("digest"),
+    "ext": attrgetter("ext"),
+    "width": lambda fields: str(fields.width),
+    "height": lambda fields: str(fields.height),
+}
+PLACEHOLDERS = tuple(_VALUES)
+"""What a key template may use: all of it follows from the file, so a key never changes by itself."""
 
 
 def _shorten(segment: str) -> str:

@@ -37,20 +37,19 @@ PERMISSIONS = {
     "cors": "s3:GetBucketCORS and s3:PutBucketCORS",
 }
 
-_SECRETS = re.compile(
-    r"(?P<name>(?:X-Amz-(?:Credential|Signature|Security-Token)|AWSAccessKeyId|Credential|Signature)\s*[=:]\s*)[^&,\s\"'<]+"
+# Compiled when they are used: most runs meet no error.
+_SECRETS = (
+    r"(?i)(?P<name>(?:X-Amz-(?:Credential|Signature|Security-Token)|AWSAccessKeyId|Credential|Signature)\s*[=:]\s*)"
+    r"[^&,\s\"'<]+"
     r"|\b(?:AKIA|ASIA|AROA|AIDA)[A-Z0-9]{12,}\b"
-    r"|[0-9a-f]{64,}|\beyJ[\w-]+\.[\w.-]+",
-    re.IGNORECASE,
+    r"|[0-9a-f]{64,}|\beyJ[\w-]+\.[\w.-]+"
 )
-
+_REGION = r"[a-z0-9][a-z0-9-]{0,62}"
+_EXPECTED = r"expecting '([\w-]+)'"
+_CODE = r"[\w.-]{1,64}"
 
 _LONGEST = 400
 """Characters of a store's sentence that are quoted."""
-
-_REGION = re.compile(r"[a-z0-9][a-z0-9-]{0,62}")
-_EXPECTED = re.compile(r"expecting '([\w-]+)'")
-_CODE = re.compile(r"[\w.-]{1,64}")
 
 
 class Call(NamedTuple):
@@ -82,7 +81,7 @@ def scrub(text: str, *secrets: str) -> str:
         encoded = base64.b64encode(secret.encode(errors="replace")).decode()
         for form in (secret, quote(secret, safe=""), quote(secret), html.escape(secret), encoded, encoded.rstrip("=")):
             text = text.replace(form, "…")
-    return _SECRETS.sub(lambda match: f"{match['name'] or ''}…", text)
+    return re.sub(_SECRETS, lambda match: f"{match['name'] or ''}…", text)
 
 
 def from_answer(
@@ -92,7 +91,7 @@ def from_answer(
     refusal = response.get("Error", {})
     status = str(response.get("ResponseMetadata", {}).get("HTTPStatusCode", ""))
     code = scrub(str(refusal.get("Code") or status), *secrets)
-    code = code if _CODE.fullmatch(code) else status
+    code = code if re.fullmatch(_CODE, code) else status
     said = scrub(str(refusal.get("Message") or ""), *secrets)[:_LONGEST].strip().rstrip(".")
     region = scrub(_region(response, refusal), *secrets)
     is_role = operation.startswith("AssumeRole")
@@ -133,6 +132,6 @@ def _failure(cause: causes.Cause, call: Call, *, code: str, facts: Mapping[str, 
 def _region(response: Mapping[str, Any], refusal: Mapping[str, Any]) -> str:
     """Find the region that a store names: in a header, a field of the error, or its sentence; "" without one."""
     headers = response.get("ResponseMetadata", {}).get("HTTPHeaders", {})
-    expected = _EXPECTED.search(str(refusal.get("Message", "")))
+    expected = re.search(_EXPECTED, str(refusal.get("Message", "")))
     named = str(headers.get("x-amz-bucket-region") or refusal.get("Region") or (expected[1] if expected else ""))
-    return named if _REGION.fullmatch(named) else ""
+    return named if re.fullmatch(_REGION, named) else ""

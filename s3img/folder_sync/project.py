@@ -59,14 +59,16 @@ class Project:
         done = None if dry_run else nothing_to_do(state, scope, files, self._lock_path, self._config, options)
         done = done or self._folders(scope, options, state, files).run(state, dry_run=dry_run, progress=progress)
         if command and seen and not done.exit_code:
-            self._remember(command, scope, options, seen)
+            self._remember(command, scope, options, seen, files)
         return done
 
-    def _remember(self, command: Sequence[str], scope: Scope, options: Options, seen: Look) -> None:
+    def _remember(
+        self, command: Sequence[str], scope: Scope, options: Options, seen: Look, files: dict[str, FileStat]
+    ) -> None:
         """Let the same command line answer at once from now on, if the sync has left nothing to do."""
 
-        def settled(seen: Look) -> tuple[str, float, float]:
-            state, files = self.state_file.load(), scope.among(seen.stats)
+        def settled() -> tuple[str, float, float]:
+            state = self.state_file.load()
             done = nothing_to_do(state, scope, files, self._lock_path, self._config, options)
             return str(done or ""), state.listed, state.listed + FRESH_SECONDS
 

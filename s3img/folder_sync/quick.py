@@ -65,7 +65,7 @@ def answer(arguments: Sequence[str]) -> str:
 
 def remember(
     arguments: Sequence[str],
-    settled: Callable[[Look], tuple[str, float, float]],
+    settled: Callable[[], tuple[str, float, float]],
     *,
     state: str,
     lock: str,
@@ -86,7 +86,7 @@ def remember(
         seen = seen or Look(places)
         proof = _proof(arguments, state, lock, seen)
         _refuse_younger(_counted(seen, state, lock).values(), than=seen.since - YOUNG_NS)
-        text, *valid = settled(seen)
+        text, *valid = settled()
         if text:
             fields = [*map(str, valid), text, os.path.abspath(state), own, "\n".join(places)]
             _write(target, b"\0".join([*map(os.fsencode, fields), proof]))

@@ -10,9 +10,6 @@ from typing import TYPE_CHECKING, BinaryIO, Final, TypeAlias
 
 from s3img.errors import AssetError, ImageError, ImageTooLarge, UnsupportedImage
 from s3img.imaging import headers
-from s3img.imaging.bmff import avif
-from s3img.imaging.gif import gif
-from s3img.imaging.svg import svg
 from s3img.limits import Limits
 
 if TYPE_CHECKING:
@@ -23,13 +20,32 @@ if TYPE_CHECKING:
 Source: TypeAlias = bytes | str | os.PathLike[str]
 """The bytes of an image, or the path of its file."""
 
+
+def _gif(fp: BinaryIO) -> ImageInfo:
+    from s3img.imaging.gif import gif  # these three are loaded where there is such an image
+
+    return gif(fp)
+
+
+def _avif(fp: BinaryIO) -> ImageInfo:
+    from s3img.imaging.bmff import avif
+
+    return avif(fp)
+
+
+def _svg(fp: BinaryIO) -> ImageInfo:
+    from s3img.imaging.svg import svg
+
+    return svg(fp)
+
+
 _SIGNATURES: Final[tuple[tuple[int, bytes, Callable[[BinaryIO], ImageInfo]], ...]] = (
     (0, b"\xff\xd8\xff", headers.jpeg),
     (0, b"\x89PNG\r\n\x1a\n", headers.png),
-    (0, b"GIF87a", gif),
-    (0, b"GIF89a", gif),
+    (0, b"GIF87a", _gif),
+    (0, b"GIF89a", _gif),
     (8, b"WEBP", headers.webp),
-    (4, b"ftyp", avif),
+    (4, b"ftyp", _avif),
     (0, b"II*\0", headers.tiff),
     (0, b"MM\0*", headers.tiff),
     (0, b"BM", headers.bmp),
@@ -131,4 +147,4 @@ def _recognise(fp: BinaryIO) -> ImageInfo:
     for signature, name in _REFUSED.items():
         if head.startswith(signature):
             raise UnsupportedImage(f"The file is {name}.", fix=_CONVERT)
-    return svg(fp)
+    return _svg(fp)
