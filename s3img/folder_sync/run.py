@@ -217,7 +217,6 @@ class FolderSync:
     def _send(self, uploads: SyncPlan, state: SyncState, progress: Progress | None) -> SyncResult:
         if not uploads.uploads:
             return NOTHING
-        self._state_file.load_guard()
         journal = Journal(state, self._state_file, len(uploads.uploads), progress)
         try:
             result = sync.run(uploads, self._opened(), workers=self._config.workers, progress=journal)

@@ -5,25 +5,21 @@ from __future__ import annotations
 import contextlib
 import hashlib
 import os
-from importlib import import_module
-from threading import Thread
 from typing import TYPE_CHECKING
 
 import msgspec
 
 from s3img.atomic import write_atomically
 from s3img.cache import Cache, SiteState
+from s3img.folder_sync.guard import guarded
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Container, Iterator
+    from collections.abc import Callable, Container
+    from contextlib import AbstractContextManager
     from pathlib import Path
 
 FRESH_SECONDS = 86_400.0
 """Age up to which a listing of the bucket is believed."""
-
-
-GUARD_SECONDS = 10.0
-"""How long a process waits for another one to write the lock, which takes no time at all."""
 
 
 class SyncState(msgspec.Struct, kw_only=True):
@@ -56,28 +52,14 @@ class StateFile:
     """Keep the state of one project and one target; one that can't be read or written is none, and no failure."""
 
     def __init__(self, cache: Cache, base: Path, target: str) -> None:
-        name = hashlib.sha256(os.fsencode(os.path.realpath(base)) + b"\0" + target.encode()).hexdigest()[:24]
-        self._path = cache.folder / "sync" / f"{name}.json"
-        self._guard = (
-            cache.folder / "sync" / f"{hashlib.sha256(os.fsencode(os.path.realpath(base))).hexdigest()[:24]}.guard"
-        )
+        place = os.fsencode(os.path.realpath(base))
+        self._path = cache.folder / "sync" / f"{_name(place + bytes(1) + target.encode())}.json"
+        self._guard = cache.folder / "sync" / f"{_name(place)}.guard"
         self._written = b""
 
-    @staticmethod
-    def load_guard() -> None:
-        """Begin to load what `guard` needs, which takes 10 ms: it can be done while the store is waited for."""
-        Thread(target=import_module, args=("filelock",), daemon=True).start()
-
-    @contextlib.contextmanager
-    def guard(self) -> Iterator[None]:
-        """Keep other processes of this machine from writing the project's lock; where that can't be had, go on."""
-        from filelock import FileLock, Timeout  # only for syncs that have something to do
-
-        with contextlib.ExitStack() as stack:
-            with contextlib.suppress(OSError, Timeout):
-                self._guard.parent.mkdir(parents=True, exist_ok=True)
-                stack.enter_context(FileLock(self._guard, timeout=GUARD_SECONDS))
-            yield
+    def guard(self) -> AbstractContextManager[None]:
+        """Keep other processes of this machine from writing the project's lock."""
+        return guarded(self._guard)
 
     @property
     def path(self) -> Path:
@@ -100,3 +82,7 @@ class StateFile:
             with contextlib.suppress(OSError):
                 write_atomically(self._path, data)
                 self._written = data
+
+
+def _name(data: bytes) -> str:
+    return hashlib.sha256(data).hexdigest()[:24]
