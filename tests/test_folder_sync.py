@@ -13,6 +13,7 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import msgspec
 import pytest
 from sites import SVG, photo
 
@@ -621,3 +622,10 @@ def test_images_among_all_files_are_those_that_are_found(tmp_path: Path, where: 
     scope = Scope.of(tmp_path, [tmp_path / place for place in where], without=[tmp_path / "store"])
     every = {str(path): path.stat() for path in tmp_path.rglob("*") if path.is_file()}
     assert scope.among(every) == scope.files() != {}
+
+
+def test_apply_refuses_another_endpoint(strict: Project) -> None:
+    plan = strict.images.plan(lock=strict.lock_path)
+    elsewhere = msgspec.structs.replace(plan, endpoint_url="https://s3.example.com")
+    with pytest.raises(AssetError, match=r"is for \S+ at https://s3\.example\.com, the settings name"):
+        strict.images.apply(elsewhere, lock=strict.lock_path)

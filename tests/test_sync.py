@@ -185,7 +185,7 @@ def test_uploads_carry_the_marker_and_their_headers(seaweedfs_bucket: TestBucket
     (upload,) = made(tmp_path / "site", 1)
     assert upload_one(seaweedfs_bucket.bucket, upload) is None
     head = seaweedfs_bucket.server.client().head_object(Bucket=seaweedfs_bucket.name, Key=upload.key)
-    assert head["Metadata"] == {"s3img": "1"}
+    assert head["Metadata"] == {"s3img": "1", "s3img-home": "/"}
     assert (head["ContentType"], head["CacheControl"]) == ("image/png", "public, max-age=31536000, immutable")
 
 

@@ -75,6 +75,7 @@ def describe(job: Job, config: Config, scope: Scope) -> FolderPlan:
     places = {upload.key: upload.path for upload in job.uploads.uploads}
     return FolderPlan(
         target=config.bucket,
+        endpoint_url=config.endpoint_url,
         dirs=scope.paths,
         prune=job.prune,
         images=len(job.survey.entries),

@@ -36,6 +36,7 @@ class FolderPlan(msgspec.Struct, frozen=True, kw_only=True):
 
     schema: Literal["s3img.plan/1"] = "s3img.plan/1"
     target: str
+    endpoint_url: str = ""
     dirs: tuple[str, ...]
     prune: bool = False
     images: int

@@ -90,8 +90,8 @@ class FolderSync:
         job = self._prepare(state)
         found = self._describe(job)
         fix = "Make a new plan with s3img plan."
-        if found.target != plan.target:
-            raise AssetError(f"The plan is for {plan.target}, the settings name {found.target}.", fix=fix)
+        if (found.target, found.endpoint_url) != (plan.target, plan.endpoint_url):
+            raise AssetError(f"The plan is for {_where(plan)}, the settings name {_where(found)}.", fix=fix)
         if found.tree != plan.tree:
             example = _example(plan, found)
             what = "images" if example else "images or the settings"
@@ -270,6 +270,10 @@ def _both(first: SyncResult, second: SyncResult) -> SyncResult:
 def _taken(bucket: Bucket, key: str) -> BucketError:
     message = f"{bucket.name}: {key!r} was deleted by a clean-up while it was put."
     return BucketError(message, action="put", bucket=bucket.name, key=key, fix="Run the command again.")
+
+
+def _where(plan: FolderPlan) -> str:
+    return f"{plan.target} at {plan.endpoint_url}" if plan.endpoint_url else plan.target
 
 
 def _example(plan: FolderPlan, found: FolderPlan) -> str:

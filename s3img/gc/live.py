@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from s3img.gc.references import UNNAMED, Reference, ReferenceReader, superseded
-from s3img.sync import MARKER
+from s3img.sync import HOME, MARKER, home_of
 
 if TYPE_CHECKING:
     from collections.abc import Set
@@ -25,6 +25,7 @@ class LiveKeys:
         self._reader = ReferenceReader(bucket, workers=workers)
         self._kept = kept
         self._before = before
+        self._home = home_of(bucket.name)
         self.counting: list[Reference] = []
         self.superseded: list[Reference] = []
         self.named: frozenset[str] = frozenset()
@@ -48,9 +49,13 @@ class LiveKeys:
 
         Its metadata says so; where the store keeps none (a folder), a reference that names it has to.
         """
-        return info.key in self.named if info.metadata is None else is_marked_as_own(info)
+        return info.key in self.named if info.metadata is None else is_marked_as_own(info, self._home)
 
 
-def is_marked_as_own(info: ObjectInfo) -> bool:
-    """Tell whether an object's metadata says that s3img wrote it."""
-    return info.metadata is not None and MARKER.items() <= info.metadata.items()
+def is_marked_as_own(info: ObjectInfo, home: str) -> bool:
+    """Tell whether an object's metadata says that s3img wrote it, and to the prefix ``home`` if to any.
+
+    What was synced to a prefix above or below only its own lock knows.
+    """
+    said = info.metadata or {}
+    return MARKER.items() <= said.items() and said.get(HOME, home) == home

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from s3img.errors import BucketError
 from s3img.gc.live import is_marked_as_own
+from s3img.sync import home_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping
@@ -59,4 +60,6 @@ def sweep(
 
 def _is_as_marked(bucket: Bucket, key: str, mark: Mark) -> bool:
     info = bucket.head(key)
-    return info is not None and mark.fits(info) and (info.metadata is None or is_marked_as_own(info))
+    return (
+        info is not None and mark.fits(info) and (info.metadata is None or is_marked_as_own(info, home_of(bucket.name)))
+    )

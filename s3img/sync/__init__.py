@@ -7,14 +7,16 @@ from __future__ import annotations
 
 from s3img.sync.brake import SAME_FAILURES
 from s3img.sync.transfer import run, upload_one
-from s3img.sync.uploads import MARKER, SyncPlan, SyncResult, Upload, plan
+from s3img.sync.uploads import HOME, MARKER, SyncPlan, SyncResult, Upload, home_of, plan
 
 __all__ = [
+    "HOME",
     "MARKER",
     "SAME_FAILURES",
     "SyncPlan",
     "SyncResult",
     "Upload",
+    "home_of",
     "plan",
     "run",
     "upload_one",

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 from s3img.buckets.content import changed, unreadable
 from s3img.errors import BucketError, S3ImgError, Unreachable
 from s3img.sync.brake import Brake
-from s3img.sync.uploads import SyncResult
+from s3img.sync.uploads import HOME, SyncResult, home_of
 from s3img.sync.workers import Workers
 
 if TYPE_CHECKING:
@@ -47,7 +47,7 @@ def upload_one(bucket: Bucket, upload: Upload) -> S3ImgError | None:
             source,
             media_type=upload.media_type,
             cache_control=upload.cache_control,
-            metadata=upload.metadata,
+            metadata={**upload.metadata, HOME: home_of(bucket.name)},
             sha256="" if source is upload.content else upload.sha256,
         )
     except S3ImgError as error:

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from functools import lru_cache
 from typing import TYPE_CHECKING
+from urllib.parse import quote
 
 from s3img.buckets import IMMUTABLE
 from s3img.errors import ConfigError
@@ -18,6 +20,9 @@ if TYPE_CHECKING:
 
 MARKER = {"s3img": "1"}
 """Metadata of every object that s3img writes (``x-amz-meta-s3img: 1``), so that a later clean-up knows its own."""
+
+HOME = "s3img-home"
+"""Name of the metadata that says to which prefix an object belongs; a clean-up of another one leaves it alone."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,6 +79,12 @@ class SyncResult(Value, frozen=True):
         """0, or the code of the worst failure: credentials before the store before a file."""
         codes = {error.exit_code for error in self.failed.values()}
         return next((code for code in (4, 5) if code in codes), max(codes, default=0))
+
+
+@lru_cache(maxsize=64)
+def home_of(bucket: str) -> str:
+    """Return the prefix that a bucket's address names, ``/`` in front, as a header can show it (RFC 3986, 2.1)."""
+    return quote("/" + bucket.partition("://")[2].partition("/")[2].strip("/"))
 
 
 def plan(uploads: Iterable[Upload], present: Mapping[str, int]) -> SyncPlan:

@@ -16,7 +16,7 @@ from s3img.gc.marks import OWN, TRASH, Mark, read_marks, write_marks
 from s3img.gc.plan import Rules
 from s3img.gc.references import ReferenceReader, write_reference
 from s3img.gc.run import collect
-from s3img.sync import MARKER
+from s3img.sync import MARKER, Upload, upload_one
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -166,6 +166,26 @@ def test_the_prefix_of_another_project_inside_is_left_alone(store: TestBucket) -
     assert gc(docs, 80, rules=Rules(force=True)).deleted == ("old.png",)
     assert keys(preview) == {"a.png", "b.png", "old.png"}
     assert (gc(preview, 8).marked, gc(preview, 16).deleted) == (("old.png",), ("old.png",))
+
+
+@pytest.mark.parametrize("home", ["", "docs/app", "docs/Bücher & mehr"])
+def test_what_was_synced_to_another_prefix_stays(home: str, store: TestBucket, tmp_path: Path) -> None:
+    (tmp_path / "cat.png").write_bytes(b"cat")
+    key = "docs/cat.png" if not home else "cat.png"
+    other = open_bucket(f"{store.address}/{home}", store.options)
+    assert upload_one(other, Upload(key, tmp_path / "cat.png", 3, "image/png")) is None
+    bucket = stocked(open_bucket(f"{store.address}/docs", store.options))
+    assert gc(bucket, 40, rules=Rules(force=True)).foreign == 1
+    gc(bucket, 80, rules=Rules(force=True))
+    assert other.get(key) == b"cat"
+
+
+def test_what_was_synced_to_a_prefix_a_clean_up_of_it_deletes(store: TestBucket, tmp_path: Path) -> None:
+    (tmp_path / "cat.png").write_bytes(b"cat")
+    bucket = open_bucket(f"{store.address}/Bücher & mehr/", store.options)
+    assert upload_one(bucket, Upload("cat.png", tmp_path / "cat.png", 3, "image/png")) is None
+    assert gc(bucket, 40, rules=Rules(force=True)).marked == ("cat.png",)
+    assert gc(bucket, 80, rules=Rules(force=True)).deleted == ("cat.png",)
 
 
 def test_a_build_puts_marked_objects_again_and_they_stay(store: TestBucket) -> None:

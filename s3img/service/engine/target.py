@@ -52,7 +52,8 @@ class ResultBucket:
         if self.rests("write") or not isinstance(entry.body, bytes):
             return False
         try:
-            marker = MARKER if key.startswith(PREFIX) else sync.MARKER
+            own = sync.MARKER | {sync.HOME: sync.home_of(self._bucket.name)}
+            marker = MARKER if key.startswith(PREFIX) else own
             self._bucket.put(key, entry.body, media_type=entry.words.media_type, metadata=marker)
         except S3ImgError as error:
             self.fail("write", error)
