@@ -38,8 +38,14 @@ def temporary_beside(path: Path) -> Path:
 
 
 def remove_stale(temporaries: Iterable[Path]) -> None:
-    """Delete temporary files that killed runs have left behind."""
+    """Delete temporary files and folders that killed runs have left behind."""
     for temporary in temporaries:
         with contextlib.suppress(OSError):
-            if time.time() - temporary.stat().st_mtime > _STALE:
+            if time.time() - temporary.stat().st_mtime <= _STALE:
+                continue
+            if temporary.is_dir():
+                import shutil  # nearly no run finds one
+
+                shutil.rmtree(temporary)
+            else:
                 temporary.unlink()

@@ -13,7 +13,7 @@ from urllib.parse import quote
 import msgspec
 
 from s3img.assets import FileStat, ImageFacts
-from s3img.atomic import write_atomically
+from s3img.atomic import TEMPORARY_PREFIX, remove_stale, write_atomically
 from s3img.errors import AssetError
 
 if TYPE_CHECKING:
@@ -21,6 +21,9 @@ if TYPE_CHECKING:
 
 SETTLED_NS = 50_000_000
 """A file changed less than this many ns ago may change again within one tick of its file system's clock."""
+
+RENDERING_PREFIX = ".rendering-"
+"""What the folder of a rendering under way is called, beside those of the finished ones."""
 
 _LONGEST_NAME = 200  # bytes; file systems stop at 255, and a temporary file beside needs some
 
@@ -53,6 +56,11 @@ class Cache:
     def variant(self, identity: str, ext: str) -> Path:
         """Return where a rendered file with this identity (hex) is or will be."""
         return self.folder / "variants" / identity[:2] / f"{identity}.{ext}"
+
+    def remove_stale(self) -> None:
+        """Delete what renderings that were killed have left behind."""
+        remove_stale(self.folder.glob(f"variants/{RENDERING_PREFIX}*"))
+        remove_stale(self.folder.glob(f"variants/??/{TEMPORARY_PREFIX}*.tmp"))
 
     def load_state(self, root: Path) -> SiteState:
         """Read what is known of a site; anything unreadable counts as nothing known."""

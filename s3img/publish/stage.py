@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING
 from s3img import imaging, sync
 from s3img.assets import Asset
 from s3img.atomic import write_atomically
+from s3img.cache import RENDERING_PREFIX
 from s3img.errors import S3ImgError
 from s3img.gc import build
 from s3img.imaging import Target
@@ -79,6 +80,7 @@ class Renderer:
                 groups.setdefault(variant.asset.digest, {})[variant.identity] = variant
         jobs = [list(group.values()) for group in groups.values()]
         if jobs:
+            self._cache.remove_stale()
             with self._pool() as executor:
                 for done, (group, outcome) in enumerate(self._outcomes(executor, jobs), 1):
                     self._shelve(group, outcome, shelf, fault)
@@ -186,7 +188,7 @@ def _render_ladder(data: bytes, rungs: list[Plain], limits: Limits) -> Outcome:
     folder = Path(rungs[0][5]).parent.parent
     folder.mkdir(parents=True, exist_ok=True)
     targets = [Target(width, height, name, quality) for _, width, height, name, quality, _ in rungs]
-    with tempfile.TemporaryDirectory(dir=folder, prefix=".rendering-") as made:
+    with tempfile.TemporaryDirectory(dir=folder, prefix=RENDERING_PREFIX) as made:
         outcome = []
         for rendered, (*_, path) in zip(imaging.render_job(data, targets, made, limits), rungs, strict=True):
             if not rendered.error:
