@@ -32,6 +32,7 @@ _COMMANDS = {
     "sync": "s3img.cli.sync",
     "transform": "s3img.cli.transform",
     "upload": "s3img.cli.upload",
+    "url": "s3img.cli.url",
 }
 """Where each command is; loaded when it is used, so that a quick command does not wait for a slow one's imports."""
 

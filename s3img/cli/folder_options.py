@@ -26,6 +26,7 @@ _CONFIG = click.option(
 )
 _BUCKET = click.option("--bucket", help="s3://NAME/PREFIX or file:///FOLDER.")
 _ENDPOINT = click.option("--endpoint-url", help="Address of an S3-compatible service.")
+_PUBLIC_URL = click.option("--public-url", help="Public address of what --bucket names.")
 _WORKERS = click.option("--workers", type=int, help="Requests at a time.")
 _VARIANTS = click.option(
     "--variants/--no-variants", default=None, help="Render the variants of each image too, and put those worth it."
@@ -48,6 +49,11 @@ dirs = click.argument("dirs", nargs=-1, metavar="[DIR]...", type=click.Path(path
 def remote(command: Command) -> Command:
     """Add the options of a command that may talk to the bucket."""
     return reduce(lambda made, option: option(made), (_JSON, _WORKERS, _ENDPOINT, _BUCKET, _CONFIG), command)
+
+
+def address(command: Command) -> Command:
+    """Add the options of a command that only says where things are."""
+    return reduce(lambda made, option: option(made), (_PUBLIC_URL, _ENDPOINT, _BUCKET, _CONFIG), command)
 
 
 def rendering(command: Command) -> Command:

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import re
-from datetime import timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 
+from s3img.cli.duration import duration
 from s3img.cli.folder_options import lock_path
 from s3img.cli.host import load_config
 from s3img.cli.report import one_line, print_json
@@ -16,27 +15,19 @@ from s3img.images import Images
 from s3img.publish.result import count
 
 if TYPE_CHECKING:
+    from datetime import timedelta
+
     from s3img.gc.result import GcResult
-
-_UNITS = {"m": "minutes", "h": "hours", "d": "days", "": "days"}
-
-
-def _duration(ctx: click.Context, param: click.Parameter, value: str) -> timedelta:  # noqa: ARG001 - click's form
-    """Read ``7d``."""
-    match = re.fullmatch(r"(\d{1,5})([mhd]?)", value)
-    if match is None:
-        raise click.BadParameter(f"{value!r} is no duration: write 7d, 12h or 30m.")
-    return timedelta(**{_UNITS[match[2]]: int(match[1])})
 
 
 @click.command("gc")
 @click.option("--apply", is_flag=True, help="Mark and delete; without it, only say what there is to do.")
 @click.option("--keep", type=click.Path(path_type=Path), multiple=True, help="A lock whose images stay; repeatable.")
 @click.option(
-    "--grace", callback=_duration, default="7d", show_default=True, help="Wait before a mark, and before the deletion."
+    "--grace", callback=duration, default="7d", show_default=True, help="Wait before a mark, and before the deletion."
 )
 @click.option(
-    "--history", callback=_duration, default="30d", show_default=True, help="How long an older build of a site counts."
+    "--history", callback=duration, default="30d", show_default=True, help="How long an older build of a site counts."
 )
 @click.option("--force", is_flag=True, help="Go on without any reference, and when more than half would go.")
 @click.option("--config", "config_file", type=click.Path(path_type=Path), help="Settings file (default: s3img.toml).")

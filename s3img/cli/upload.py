@@ -12,6 +12,7 @@ import click
 import msgspec
 
 from s3img.cli.host import host, load_config
+from s3img.cli.report import markdown_image
 from s3img.errors import AssetError
 from s3img.images import Images
 
@@ -84,8 +85,7 @@ def _read(file: Path) -> bytes:
 def _shown(saved: Uploaded, form: str) -> str:
     alt = Path(saved.filename).stem
     if form == "markdown":
-        text = alt.replace("\\", "\\\\").replace("[", "\\[").replace("]", "\\]")
-        return f"![{text}]({saved.url.replace('(', '%28').replace(')', '%29')})"
+        return markdown_image(saved.url, alt)
     if form == "html":
         return f'<img src="{escape(saved.url)}" width="{saved.width}" height="{saved.height}" alt="{escape(alt)}">'
     return saved.key if form == "key" else saved.url

@@ -1,0 +1,75 @@
+"""``s3img url IMAGE [TRANSFORM]``."""
+
+from __future__ import annotations
+
+import os
+import time
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from s3img.cli import folder_options
+from s3img.cli.duration import duration
+from s3img.cli.report import markdown_image, one_line
+from s3img.errors import ConfigError
+
+if TYPE_CHECKING:
+    from datetime import timedelta
+
+    from s3img.catalog import Catalog
+
+
+@click.command("url")
+@click.argument("image")
+@click.argument("transform", default="")
+@folder_options.address
+@folder_options.with_lock
+@click.option(
+    "--format",
+    "form",
+    type=click.Choice(["url", "markdown", "html"]),
+    default="url",
+    show_default=True,
+    help="html is a whole <picture>.",
+)
+@click.option("--alt", default="", help="Text that stands for the picture in markdown and html.")
+@click.option("--expires", callback=duration, help="End a signed address of the service after 7d, 12h or 30m.")
+def command(
+    image: str,
+    transform: str,
+    *,
+    form: str,
+    alt: str,
+    expires: timedelta | None,
+    config_file: Path | None,
+    lock_file: Path | None,
+    **options: Any,  # noqa: ANN401 - click passes what its options say
+) -> int:
+    """Print the public address of IMAGE, or of what TRANSFORM (w-300,h-200) makes of it.
+
+    IMAGE is a file, or a path as s3img.lock has it; the file need not be on disk, and nothing is asked of the bucket.
+    """
+    lock = folder_options.lock_path(lock_file, config_file)
+    catalog = folder_options.open_images(config_file, options).catalog(lock)
+    name = _name(image, lock, catalog)
+    if form == "html":
+        click.echo(catalog.picture(name, alt=alt, transform=transform))
+        return 0
+    url = catalog.url(name, transform) if expires is None else _expiring(catalog, name, transform, expires)
+    click.echo(markdown_image(url, alt) if form == "markdown" else one_line(url))
+    return 0
+
+
+def _expiring(catalog: Catalog, name: str, transform: str, after: timedelta) -> str:
+    """Return an address that ends; raise ConfigError for one that can't."""
+    url = catalog.url(name, transform, expires=int(time.time() + after.total_seconds()))
+    if url == catalog.url(name, transform):
+        raise ConfigError(["--expires: only signed addresses of the service end: set service_url and signing_keys"])
+    return url
+
+
+def _name(image: str, lock: Path, catalog: Catalog) -> str:
+    """Return what the lock calls an image: paths are seen from this folder, or from the lock's."""
+    below = Path(os.path.relpath(image, lock.parent)).as_posix()
+    return below if below in catalog.lock else image
