@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import mimetypes
 from contextlib import ExitStack
+from itertools import chain
 from typing import TYPE_CHECKING, Final
 
 from werkzeug.wsgi import ClosingIterator
@@ -67,8 +68,10 @@ def _answer(
             stack.callback(opened.close)
         if opened.facts.etag != facts.etag:
             return opened.facts
+        first = next(opened.chunks, b"")  # a source that fails at once can still be answered with its error
         stack.pop_all()
-    answer.body = ClosingIterator(opened.chunks, opened.close)  # the iterator's own closes nothing before it began
+    chunks = chain((first,), opened.chunks) if first else ()
+    answer.body = ClosingIterator(chunks, opened.close)  # the iterator's own closes nothing before it began
     return answer
 
 

@@ -366,6 +366,20 @@ def test_source_is_closed_however_much_is_read(
     assert closed == ["closed"]
 
 
+def test_source_that_fails_before_its_first_byte_is_an_error(
+    serve: Callable[..., Served], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def broken() -> Iterator[bytes]:
+        raise Unreachable("it never began")
+        yield b""
+
+    served = serve()
+    closed = watched(served, monkeypatch, broken)
+    answer = served.ask("/notes.txt")
+    assert (answer.status_code, answer.headers["Cache-Control"], closed) == (504, "no-store", ["closed"])
+    assert "ETag" not in answer.headers
+
+
 def test_source_that_ends_early_cuts_the_connection(
     serve: Callable[..., Served], monkeypatch: pytest.MonkeyPatch
 ) -> None:
