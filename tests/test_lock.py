@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from msgspec import structs
 
 from s3img import Config
 from s3img.assets import Asset, ImageFacts
@@ -118,7 +119,7 @@ def test_keys_are_those_that_publishing_gives(template: str, size: tuple[int, in
 
 def test_settings_of_ladders_are_written_where_they_are_not_the_usual() -> None:
     ladder = LockedLadder("50524302", (("webp", (100,)),))
-    entry = LockEntry(**{**{name: getattr(CAT, name) for name in CAT.__slots__}, "ladder": ladder})
+    entry = structs.replace(CAT, ladder=ladder)
     settings = LadderSettings((100, 200), ("webp",), "{{dir}}/x {{stem}}.{{hash:8}}.{{ext}}")
     lock = Lock.of([entry], settings=settings)
     line = "# ladders: widths=100,200 formats=webp key={{dir}}/x {{stem}}.{{hash:8}}.{{ext}}"

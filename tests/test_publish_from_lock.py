@@ -7,6 +7,7 @@ import shutil
 from typing import TYPE_CHECKING
 
 import pytest
+from msgspec import structs
 from PIL import Image
 from publishing import Publisher, fetch
 from sites import SVG, Site, animation, drawing, photo
@@ -170,7 +171,7 @@ def test_lock_in_conflict_changes_nothing(project: Project) -> None:
 def test_several_lines_that_may_be_meant_are_named(project: Project) -> None:
     lock = read_lock(project.lock)
     twin = lock.entries["docs/img/cat.jpg"]
-    entry = type(twin)("blog/img/cat.jpg", *(getattr(twin, name) for name in twin.__slots__[1:]))
+    entry = structs.replace(twin, path="blog/img/cat.jpg")
     write_lock(project.lock, lock.updated([entry]))
     absent = project.site("absent", with_images=False)
     problems = project.publisher("a")(absent).problems
@@ -182,7 +183,7 @@ def test_several_lines_that_may_be_meant_are_named(project: Project) -> None:
 def test_same_path_wins_over_longer_ones(project: Project) -> None:
     lock = read_lock(project.lock)
     twin = lock.entries["docs/img/drawing.png"]
-    entry = type(twin)("img/cat.jpg", *(getattr(twin, name) for name in twin.__slots__[1:]))
+    entry = structs.replace(twin, path="img/cat.jpg")
     write_lock(project.lock, lock.updated([entry]))
     absent = project.site("absent", with_images=False)
     assert project.publisher("a")(absent).problems == ()

@@ -15,8 +15,6 @@ from s3img.images import Images
 from s3img.publish.result import count
 
 if TYPE_CHECKING:
-    from datetime import timedelta
-
     from s3img.gc.result import GcResult
 
 
@@ -28,6 +26,12 @@ if TYPE_CHECKING:
 )
 @click.option(
     "--history", callback=duration, default="30d", show_default=True, help="How long an older build of a site counts."
+)
+@click.option(
+    "--trash", callback=duration, default="30d", show_default=True, help="Keep what is deleted; 0 deletes it at once."
+)
+@click.option(
+    "--restore", metavar="KEY", multiple=True, help="Only put KEY (* for all) back from the trash; repeatable."
 )
 @click.option("--force", is_flag=True, help="Go on without any reference, and when more than half would go.")
 @click.option("--config", "config_file", type=click.Path(path_type=Path), help="Settings file (default: s3img.toml).")
@@ -41,25 +45,45 @@ def command(
     config_file: Path | None,
     as_json: bool,
     apply: bool,
-    force: bool,
-    grace: timedelta,
-    history: timedelta,
+    restore: tuple[str, ...],
     **options: Any,  # noqa: ANN401 - click passes what its options say
 ) -> int:
     """Delete the bucket's images that no site and no lock refers to any more; a dry run unless --apply is given."""
     from s3img.gc.plan import Rules
     from s3img.gc.run import collect
 
+    rules = Rules(**{name: options.pop(name) for name in ("grace", "history", "trash", "force")})
     images = Images(load_config(options, config_file))
+    if restore:
+        return _restore(images, restore, apply=apply, as_json=as_json)
     result = collect(
         images.open_bucket(),
         kept=_kept(keep, lock_path(None, config_file)),
-        rules=Rules(grace=grace, history=history, force=force),
+        rules=rules,
         apply=apply,
         workers=images.config.workers,
     )
     (print_json if as_json else _print)(result)
     return result.exit_code
+
+
+def _restore(images: Images, patterns: tuple[str, ...], *, apply: bool, as_json: bool) -> int:
+    from concurrent.futures import ThreadPoolExecutor
+
+    from s3img.gc.trash import restore
+
+    with ThreadPoolExecutor(images.config.workers) as pool:
+        result = restore(images.open_bucket(), patterns, apply=apply, pool=pool)
+    if as_json:
+        print_json(result)
+    else:
+        for key in result.restored:
+            click.echo(one_line(f"restore {key}"))
+        click.echo(str(result))
+    if not (result.restored or result.present):
+        click.echo("error: nothing in the trash has such a key.", err=True)
+        return 1
+    return 0
 
 
 def _kept(files: tuple[Path, ...], own: Path) -> frozenset[str]:

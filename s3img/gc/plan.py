@@ -15,14 +15,19 @@ if TYPE_CHECKING:
 
 GRACE = timedelta(days=7)
 HISTORY = timedelta(days=30)
+TRASH = timedelta(days=30)
 
 
 @dataclass(frozen=True, slots=True)
 class Rules:
-    """Say how long an unreferenced object stays before and after its mark, and how long a superseded build counts."""
+    """Say how long an unreferenced object stays before and after its mark, and how long a superseded build counts.
+
+    What is deleted stays in the trash for ``trash``; of no time at all, it is deleted at once.
+    """
 
     grace: timedelta = GRACE
     history: timedelta = HISTORY
+    trash: timedelta = TRASH
     force: bool = False
 
 

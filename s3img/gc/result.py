@@ -10,7 +10,7 @@ class GcResult(msgspec.Struct, frozen=True, kw_only=True):
 
     ``objects`` counts everything below the prefix, ``foreign`` what is unreferenced and not known to be ours,
     ``revived`` the marks that no longer hold, ``bytes`` what ``deleted`` takes up, ``unnamed`` the references of sites
-    without a name, which never expire.
+    without a name, which never expire, ``expired`` what was deleted so long ago that it leaves the trash.
     """
 
     schema: str = "s3img.gc/1"
@@ -25,6 +25,7 @@ class GcResult(msgspec.Struct, frozen=True, kw_only=True):
     deleted: tuple[str, ...] = ()
     revived: tuple[str, ...] = ()
     bytes: int = 0
+    expired: tuple[str, ...] = ()
     requests: dict[str, int] = {}
     unnamed: int = 0
     refused: str = ""
@@ -36,4 +37,5 @@ class GcResult(msgspec.Struct, frozen=True, kw_only=True):
         sums = f"{self.objects} objects, {self.live} referenced, {self.foreign} not ours"
         marked, deleted = ("marked", "deleted") if self.applied else ("would be marked", "would be deleted")
         done = f"{len(self.marked)} {marked}, {len(self.waiting)} waiting, {len(self.deleted)} {deleted}"
-        return f"{head}{self.target}: {sums}; {done} ({self.bytes:,} bytes), {len(self.revived)} in use again."
+        again = f"{len(self.revived)} in use again, {len(self.expired)} gone from the trash"
+        return f"{head}{self.target}: {sums}; {done} ({self.bytes:,} bytes), {again}."

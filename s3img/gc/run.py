@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
+from s3img.gc import trash
 from s3img.gc.live import LiveKeys
 from s3img.gc.marks import OWN, Mark, read_marks, write_marks
 from s3img.gc.plan import GcPlan, Rules, is_too_much, plan
@@ -14,7 +15,7 @@ from s3img.gc.result import GcResult
 from s3img.gc.sweep import Swept, sweep
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Sequence
 
     from s3img.buckets import Bucket, ObjectInfo
 
@@ -40,9 +41,13 @@ def collect(
 
 @dataclass(frozen=True, slots=True)
 class _Findings:
-    """Hold what a bucket looked like, and what follows: ``own`` are the keys to mark whose objects are ours."""
+    """Hold what a bucket looked like, and what follows: ``own`` are the keys to mark whose objects are ours.
+
+    ``expired`` are keys that were deleted so long ago that they leave the trash, too.
+    """
 
     objects: dict[str, ObjectInfo]
+    expired: tuple[str, ...]
     marks: dict[str, Mark]
     live: frozenset[str]
     plan: GcPlan
@@ -67,19 +72,28 @@ class _Collector:
         if refused or not apply:
             planned = Swept(deleted=list(found.plan.sweep))
             return self._result(found, planned, applied=False, refused=refused)
-        swept = sweep(self._bucket, found.plan.sweep, found.marks, live=self._live.read, pool=self._pool)
+        swept = sweep(
+            self._bucket,
+            found.plan.sweep,
+            found.marks,
+            live=self._live.read,
+            pool=self._pool,
+            to_trash=bool(self._rules.trash),
+        )
         self._write(found, swept)
+        trash.forget(self._bucket, found.expired)
         return self._result(found, swept, applied=True)
 
     def _look(self) -> _Findings:
         """Read everything, the references last: those of a build that has only just begun count too."""
-        objects = _own_part(self._bucket.list())
+        listed = [*self._bucket.list()]
+        objects, expired = _own_part(listed), trash.expired(listed, self._now, self._rules.trash)
         marks = read_marks(self._bucket)
         live = self._live.read()
         decision = plan(objects, live, marks, now=self._now, grace=self._rules.grace)
         infos = self._pool.map(self._bucket.head, decision.mark)
         own = tuple(info.key for info in infos if info and self._live.is_own(info))
-        return _Findings(objects, marks, live, decision, own)
+        return _Findings(objects, expired, marks, live, decision, own)
 
     def _refusal(self, found: _Findings) -> str:
         if not self._kept and not self._live.counting:
@@ -116,6 +130,7 @@ class _Collector:
             deleted=tuple(swept.deleted),
             revived=tuple(sorted({*found.plan.unmark, *swept.spared} & found.objects.keys())),
             bytes=sum(found.objects[key].size for key in swept.deleted),
+            expired=() if refused else found.expired,
             requests=dict(self._bucket.requests),
             unnamed=self._live.unnamed,
             refused=refused,
@@ -124,12 +139,11 @@ class _Collector:
         )
 
 
-def _own_part(infos: Iterable[ObjectInfo]) -> dict[str, ObjectInfo]:
+def _own_part(listed: Sequence[ObjectInfo]) -> dict[str, ObjectInfo]:
     """Leave out our records, and each folder that has records of its own.
 
     That is the prefix of another project: what it uses only the references there tell, and a clean-up of that prefix
     reads them.
     """
-    listed = [*infos]
     others = {info.key.partition(f"/{OWN}")[0] + "/" for info in listed if f"/{OWN}" in info.key}
     return {info.key: info for info in listed if not info.key.startswith((OWN, *others))}

@@ -7,6 +7,7 @@ from itertools import islice
 from typing import TYPE_CHECKING
 
 from s3img.errors import BucketError
+from s3img.gc import trash
 from s3img.gc.live import is_marked_as_own
 from s3img.sync import home_of
 
@@ -37,11 +38,12 @@ def sweep(
     *,
     live: Callable[[], frozenset[str]],
     pool: Executor,
+    to_trash: bool = True,
 ) -> Swept:
     """Delete objects that are as they were when marked, and that nothing refers to as ``live`` tells now.
 
     The references are read between the look at the objects and the deletion: a build that puts an object again has
-    named it before. A failure ends the sweep; its batch stays marked.
+    named it before. A failure ends the sweep; its batch stays marked. With ``to_trash``, copies are made before that.
     """
     done = Swept()
     waiting = iter(keys)
@@ -49,8 +51,12 @@ def sweep(
         while batch := list(islice(waiting, BATCH)):
             same = pool.map(lambda key: _is_as_marked(bucket, key, marks[key]), batch)
             unchanged = [key for key, is_same in zip(batch, same, strict=True) if is_same]
+            if to_trash:
+                trash.keep(bucket, unchanged, pool)
             doomed = sorted({*unchanged} - live())
             bucket.delete(doomed)
+            if to_trash and len(doomed) < len(unchanged):
+                trash.forget(bucket, sorted({*unchanged} - {*doomed}))
             done.deleted += doomed
             done.spared += sorted({*batch} - {*doomed})
     except BucketError as error:

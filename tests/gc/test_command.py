@@ -120,3 +120,14 @@ def test_lock_beside_the_settings_file_is_kept(capsys: pytest.CaptureFixture[str
     code, out, _ = command(capsys, "--config", str(tmp_path / "conf/s3img.toml"))
     assert code == 0
     assert out.startswith("Nothing was changed.")
+
+
+def test_command_puts_back_from_the_trash(capsys: pytest.CaptureFixture[str], folder: str) -> None:
+    bucket = open_bucket(folder)
+    bucket.put(".s3img/trash/img/lost.png", b"lost", media_type="image/png")
+    code, out, _ = command(capsys, "--bucket", folder, "--restore", "img/*")
+    assert (code, out.splitlines()[0], bucket.head("img/lost.png")) == (0, "restore img/lost.png", None)
+    code, out, _ = command(capsys, "--bucket", folder, "--restore", "img/lost.png", "--apply", "--json")
+    assert (code, json.loads(out)["restored"], bucket.get("img/lost.png")) == (0, ["img/lost.png"], b"lost")
+    code, out, err = command(capsys, "--bucket", folder, "--restore", "img/lost.png", "--apply")
+    assert (code, err) == (1, "error: nothing in the trash has such a key.\n")

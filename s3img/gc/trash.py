@@ -1,0 +1,84 @@
+"""The trash: what a clean-up deletes is kept below another prefix for a while, and can be put back."""
+
+from __future__ import annotations
+
+from fnmatch import fnmatchcase
+from typing import TYPE_CHECKING
+
+import msgspec
+
+from s3img.gc.marks import OWN
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+    from concurrent.futures import Executor
+    from datetime import datetime, timedelta
+
+    from s3img.buckets import Bucket, ObjectInfo
+
+FOLDER = f"{OWN}trash/"
+"""What was deleted is here under its own key: ``.s3img/trash/img/cat.9f2c81aa.jpg``."""
+
+
+class RestoreResult(msgspec.Struct, frozen=True, kw_only=True):
+    """Report keys that were put back, or would be; those in ``present`` are there already."""
+
+    schema: str = "s3img.restore/1"
+    target: str
+    applied: bool = False
+    restored: tuple[str, ...] = ()
+    present: tuple[str, ...] = ()
+    requests: dict[str, int] = {}
+
+    def __str__(self) -> str:
+        head = "" if self.applied else "Nothing was changed. "
+        done = "restored" if self.applied else "would be restored"
+        return f"{head}{self.target}: {len(self.restored)} {done}, {len(self.present)} are there already."
+
+
+def keep(bucket: Bucket, keys: Iterable[str], pool: Executor) -> None:
+    """Copy objects into the trash; raise BucketError when one can't be."""
+    for _ in pool.map(lambda key: _copy(bucket, key, FOLDER + key), keys):
+        pass
+
+
+def forget(bucket: Bucket, keys: Iterable[str]) -> None:
+    """Delete the copies of objects that are in use after all."""
+    bucket.delete([FOLDER + key for key in keys])
+
+
+def expired(infos: Iterable[ObjectInfo], now: datetime, period: timedelta) -> tuple[str, ...]:
+    """Return the keys, as they were, of what has been in the trash for this long."""
+    trashed = [info for info in infos if info.key.startswith(FOLDER)]
+    return tuple(sorted(info.key.removeprefix(FOLDER) for info in trashed if now - info.modified >= period))
+
+
+def restore(bucket: Bucket, patterns: Iterable[str], *, apply: bool, pool: Executor) -> RestoreResult:
+    """Put back every object of the trash whose key matches one of the patterns (``*`` for all).
+
+    What is put back is as young as any other new object: the next clean-up leaves it alone for the grace period. Raise
+    BucketError.
+    """
+    wanted = [*patterns]
+    trashed = (info.key.removeprefix(FOLDER) for info in bucket.list(FOLDER))
+    found = sorted(key for key in trashed if any(fnmatchcase(key, pattern) for pattern in wanted))
+    present = {key for key, info in zip(found, pool.map(bucket.head, found), strict=True) if info}
+    missing = [key for key in found if key not in present]
+    if apply:
+        for _ in pool.map(lambda key: _copy(bucket, FOLDER + key, key), missing):
+            pass
+        forget(bucket, found)
+    return RestoreResult(
+        target=bucket.name,
+        applied=apply,
+        restored=tuple(missing),
+        present=tuple(sorted(present)),
+        requests=dict(bucket.requests),
+    )
+
+
+def _copy(bucket: Bucket, key: str, to: str) -> None:
+    """Copy an object with its headers; through this machine, because not every store copies, and images are small."""
+    with bucket.open(key) as opened:
+        info, data = opened.info, opened.read()
+    bucket.put(to, data, media_type=info.media_type, cache_control=info.cache_control, metadata=info.metadata or {})
