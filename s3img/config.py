@@ -51,7 +51,8 @@ class Config(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
     ``bucket`` is ``s3://name/prefix``, ``file:///folder`` or empty (pictures stay inside the site). ``provider`` is a
     name of `s3img.providers`, which fills in an empty ``endpoint_url`` and ``region``. ``public_url`` is the public
     address of what ``bucket`` names, prefix included. ``widths`` in px; ``quality`` per format; ``workers`` uploads at
-    a time; ``variants``: a sync of folders renders too. Raise ConfigError listing every problem.
+    a time; ``deadline`` in seconds, after which a run begins no further upload (0: none); ``variants``: a sync of
+    folders renders too. Raise ConfigError listing every problem.
     """
 
     bucket: str = ""
@@ -75,6 +76,7 @@ class Config(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
     site_url: str = ""
     cache_dir: str = ""
     workers: int = 32
+    deadline: float = 0
     variants: bool = False
     transport: Literal["auto", "boto3", "obstore"] = "auto"
     presets: dict[str, str] = {}
@@ -250,6 +252,8 @@ def _numbers(config: Config) -> list[tuple[str, str]]:
             found.append((f"quality.{name}", f"{value}: name 1 to 100"))
     if not 1 <= config.workers <= 256:
         found.append(("workers", f"{config.workers}: name 1 to 256"))
+    if not 0 <= config.deadline < float("inf"):
+        found.append(("deadline", f"{config.deadline}: name seconds, or 0 for no limit"))
     found += [
         (f"limits.{n}", "name a number above 0") for n in Limits.__struct_fields__ if getattr(config.limits, n) <= 0
     ]

@@ -629,3 +629,12 @@ def test_apply_refuses_another_endpoint(strict: Project) -> None:
     elsewhere = msgspec.structs.replace(plan, endpoint_url="https://s3.example.com")
     with pytest.raises(AssetError, match=r"is for \S+ at https://s3\.example\.com, the settings name"):
         strict.images.apply(elsewhere, lock=strict.lock_path)
+
+
+def test_a_sync_ends_at_its_deadline_and_the_next_one_goes_on(strict: Project) -> None:
+    hurried = Project(strict.store, strict.root, strict.config.cache_dir, deadline=1e-9)
+    result = hurried.sync()
+    assert (result.exit_code, result.uploaded, len(result.failed), strict.stored()) == (5, 0, 3, {})
+    assert "the time for this run is over" in result.problems[0].message
+    assert not hurried.lock_path.exists()
+    assert (strict.sync().uploaded, strict.sync().present) == (3, 3)

@@ -120,6 +120,14 @@ def test_failed_upload_keeps_pages_off_that_image(site: Site, seaweedfs_bucket: 
     assert site.snapshot() == before
 
 
+def test_a_run_out_of_time_keeps_its_images_in_the_site(site: Site, strict: Publisher, cache_dir: str) -> None:
+    build(site)
+    result = Publisher(strict.bucket, cache_dir, deadline=1e-9)(site)
+    assert (result.exit_code, strict.urls(site)) == (5, set())
+    assert strict(site).exit_code == 0
+    assert all(fetch(url)[0] for url in strict.urls(site))
+
+
 def test_one_failed_object_leaves_the_rest_published(site: Site, strict: Publisher, cache_dir: str) -> None:
     """Change a rendered file between rendering and upload, as a full disk or a cleaner would."""
     site.add("cat.jpg", photo(640, 420))

@@ -103,6 +103,8 @@ def test_cache_dir_counts_from_its_file(tmp_path: Path) -> None:
         ({"quality": {"webp": 0}}, "1 to 100"),
         ({"widths": []}, "px"),
         ({"workers": 0}, "1 to 256"),
+        ({"deadline": -1}, "name seconds"),
+        ({"deadline": float("nan")}, "name seconds"),
         ({"external_id": "x"}, "role_arn"),
         ({"anonymous": True, "aws_profile": "x"}, "aws_profile"),
         ({"bucket": "s3://bbb", "endpoint_url": "https://acc.r2.cloudflarestorage.com"}, "public_url is needed"),

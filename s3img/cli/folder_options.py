@@ -28,6 +28,7 @@ _BUCKET = click.option("--bucket", help="s3://NAME/PREFIX or file:///FOLDER.")
 _ENDPOINT = click.option("--endpoint-url", help="Address of an S3-compatible service.")
 _PUBLIC_URL = click.option("--public-url", help="Public address of what --bucket names.")
 _WORKERS = click.option("--workers", type=int, help="Requests at a time.")
+_DEADLINE = click.option("--deadline", type=float, help="Begin no further upload after this many seconds.")
 _VARIANTS = click.option(
     "--variants/--no-variants", default=None, help="Render the variants of each image too, and put those worth it."
 )
@@ -48,7 +49,7 @@ dirs = click.argument("dirs", nargs=-1, metavar="[DIR]...", type=click.Path(path
 
 def remote(command: Command) -> Command:
     """Add the options of a command that may talk to the bucket."""
-    return reduce(lambda made, option: option(made), (_JSON, _WORKERS, _ENDPOINT, _BUCKET, _CONFIG), command)
+    return reduce(lambda made, option: option(made), (_JSON, _DEADLINE, _WORKERS, _ENDPOINT, _BUCKET, _CONFIG), command)
 
 
 def address(command: Command) -> Command:

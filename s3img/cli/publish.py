@@ -26,6 +26,7 @@ from s3img.settings import load
     "--remove-local", is_flag=True, default=None, help="Delete images that every page has left for the bucket."
 )
 @click.option("--workers", type=int, help="Uploads at a time.")
+@click.option("--deadline", type=float, help="Begin no further upload after this many seconds.")
 @click.option("--require-upload", is_flag=True, help="Fail (exit 4) when there are no credentials for the bucket.")
 @click.option("--dry-run", is_flag=True, help="Only say what there is to do.")
 @folder_options.with_lock

@@ -77,6 +77,7 @@ class FolderSync:
         self._state_file = state_file
         self._open_bucket = open_bucket
         self._options = options
+        self._deadline = sync.Deadline(config.deadline)
         self._bucket: Bucket | None = None
         self._marked: frozenset[str] = frozenset()
 
@@ -219,7 +220,13 @@ class FolderSync:
             return NOTHING
         journal = Journal(state, self._state_file, len(uploads.uploads), progress)
         try:
-            result = sync.run(uploads, self._opened(), workers=self._config.workers, progress=journal)
+            result = sync.run(
+                uploads,
+                self._opened(),
+                workers=self._config.workers,
+                progress=journal,
+                deadline=self._deadline.left(),
+            )
             return self._without_lost(result, state)
         except BaseException:
             self._state_file.save(state)

@@ -74,7 +74,7 @@ class SitePublisher:
         self._editor = Editor(config, self._placement, self._shelf)
         self._renderer = Renderer(self._source, cache, config.limits)
         self._placeholders = Placeholders(self._source, cache, config.limits)
-        self._uploader = Uploader(bucket, config.workers)
+        self._uploader = Uploader(bucket, config.workers, config.deadline)
 
     def run(self, *, dry_run: bool = False, notes: Iterable[Problem] = ()) -> PublishResult:
         """Publish; with ``dry_run`` only say what there is to do. Raise S3ImgError; most problems are in the result."""

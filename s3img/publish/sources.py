@@ -51,7 +51,7 @@ class SourcePublisher:
         self._root = AssetRoot(root, site_url=config.site_url)
         self._config = config
         self._target = bucket.name
-        self._uploader = Uploader(bucket, config.workers)
+        self._uploader = Uploader(bucket, config.workers, config.deadline)
         self._render = render
         self._placement = Placement(KeyTemplate.parse(config.key_template), config.base_url)
         self._problems: list[Problem] = []

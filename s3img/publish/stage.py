@@ -211,9 +211,10 @@ def _render_one(data: bytes, variant: Plain, limits: Limits) -> tuple[int, str]:
 class Uploader:
     """Put objects into the bucket, each once; remember what is there."""
 
-    def __init__(self, bucket: Bucket, workers: int) -> None:
+    def __init__(self, bucket: Bucket, workers: int, deadline: float = 0) -> None:
         self._bucket = bucket
         self._workers = workers
+        self._deadline = sync.Deadline(deadline)
         self._stock: Stock | None = None
         self.uploaded: tuple[str, ...] = ()
         self.found: tuple[str, ...] = ()
@@ -273,6 +274,7 @@ class Uploader:
             plan,
             self._bucket,
             workers=self._workers,
+            deadline=self._deadline.left(),
             progress=lambda upload, error: progress("uploading", next(done), len(plan.uploads)),  # noqa: ARG005
         )
 

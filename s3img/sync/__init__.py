@@ -5,7 +5,7 @@ Keys are expected to change with their content, so an object that is there with 
 
 from __future__ import annotations
 
-from s3img.sync.brake import SAME_FAILURES
+from s3img.sync.brake import SAME_FAILURES, Deadline
 from s3img.sync.transfer import run, upload_one
 from s3img.sync.uploads import HOME, MARKER, SyncPlan, SyncResult, Upload, home_of, plan
 
@@ -13,6 +13,7 @@ __all__ = [
     "HOME",
     "MARKER",
     "SAME_FAILURES",
+    "Deadline",
     "SyncPlan",
     "SyncResult",
     "Upload",

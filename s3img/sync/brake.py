@@ -23,6 +23,17 @@ _GENERAL_CODES = frozenset(
 """Codes that say something of the bucket or of this machine, never of one object."""
 
 
+class Deadline:
+    """Begin to count the seconds that several runs may take together; 0 is as long as they like."""
+
+    def __init__(self, seconds: float) -> None:
+        self._end = time.monotonic() + seconds if seconds else None
+
+    def left(self) -> float | None:
+        """Return what is left for the next run, None without a limit."""
+        return None if self._end is None else max(0.0, self._end - time.monotonic())
+
+
 class Brake:
     """Stop a run that can't go well any more: its time is over, or one cause concerns every object."""
 
