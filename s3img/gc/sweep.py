@@ -43,7 +43,8 @@ def sweep(
     """Delete objects that are as they were when marked, and that nothing refers to as ``live`` tells now.
 
     The references are read between the look at the objects and the deletion: a build that puts an object again has
-    named it before. A failure ends the sweep; its batch stays marked. With ``to_trash``, copies are made before that.
+    named it before. A failure ends the sweep; its batch stays marked. With ``to_trash``, copies are made before that;
+    those of objects that stay do no harm.
     """
     done = Swept()
     waiting = iter(keys)
@@ -55,8 +56,6 @@ def sweep(
                 trash.keep(bucket, unchanged, pool)
             doomed = sorted({*unchanged} - live())
             bucket.delete(doomed)
-            if to_trash and len(doomed) < len(unchanged):
-                trash.forget(bucket, sorted({*unchanged} - {*doomed}))
             done.deleted += doomed
             done.spared += sorted({*batch} - {*doomed})
     except BucketError as error:

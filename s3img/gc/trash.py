@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from fnmatch import fnmatchcase
 from typing import TYPE_CHECKING
 
 import msgspec
 
+from s3img.errors import ObjectNotFound
 from s3img.gc.marks import OWN
 
 if TYPE_CHECKING:
@@ -37,13 +39,18 @@ class RestoreResult(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def keep(bucket: Bucket, keys: Iterable[str], pool: Executor) -> None:
-    """Copy objects into the trash; raise BucketError when one can't be."""
-    for _ in pool.map(lambda key: _copy(bucket, key, FOLDER + key), keys):
+    """Copy objects into the trash, unless another clean-up has just taken them; raise BucketError when one can't be."""
+
+    def kept(key: str) -> None:
+        with suppress(ObjectNotFound):
+            _copy(bucket, key, FOLDER + key)
+
+    for _ in pool.map(kept, keys):
         pass
 
 
 def forget(bucket: Bucket, keys: Iterable[str]) -> None:
-    """Delete the copies of objects that are in use after all."""
+    """Delete what is in the trash under these keys."""
     bucket.delete([FOLDER + key for key in keys])
 
 

@@ -126,9 +126,17 @@ def test_a_folder_has_a_trash_too(bucket: Bucket, pool: ThreadPoolExecutor) -> N
     assert (bucket.get(GONE), keys(bucket), trashed(bucket)) == (GONE.encode(), {IN_USE, OLD, GONE}, set())
 
 
-def test_what_turns_out_to_be_in_use_leaves_no_copy(bucket: Bucket, pool: ThreadPoolExecutor) -> None:
+def test_what_turns_out_to_be_in_use_stays(bucket: Bucket, pool: ThreadPoolExecutor) -> None:
     assert deleted(bucket, pool, OLD, GONE, live=frozenset({GONE})) == [OLD]
-    assert (keys(bucket), trashed(bucket)) == ({IN_USE, GONE}, {OLD})
+    assert keys(bucket) == {IN_USE, GONE}
+    assert trash.restore(bucket, ["*"], apply=True, pool=pool).present == (GONE,)
+    assert (keys(bucket), trashed(bucket)) == ({IN_USE, OLD, GONE}, set())
+
+
+def test_what_another_clean_up_has_just_deleted_is_no_failure(bucket: Bucket, pool: ThreadPoolExecutor) -> None:
+    bucket.delete([OLD])
+    trash.keep(bucket, [OLD, GONE], pool)
+    assert trashed(bucket) == {GONE}
 
 
 def test_restoring_without_apply_changes_nothing(bucket: Bucket, pool: ThreadPoolExecutor) -> None:
