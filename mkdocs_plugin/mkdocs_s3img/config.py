@@ -45,6 +45,7 @@ class PluginConfig(Config):
     site_url = _optional(_TEXT)
     cache_dir = _optional(_TEXT)
     workers = _optional(_NUMBER)
+    deadline = _optional(_NUMBER)
     transport = _optional(_TEXT)
     variants = _optional(_FLAG)
     presets = _optional((dict,))
