@@ -18,7 +18,7 @@ from s3img.errors import BucketError, S3ImgError
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
-    from s3img.buckets import AddressingStyle, S3Options
+    from s3img.buckets import AddressingStyle, ObjectInfo, S3Options
     from s3img.doctor.case import Case
     from s3img.doctor.model import Finding
 
@@ -45,10 +45,14 @@ def look(case: Case) -> Finding:
         return _diagnose(case, error)
     if is_doubtful and (mistaken := _changed(case, _changes(case), _UNSEEN)):
         return mistaken
-    pictures = (one for one in found if one.key.lower().endswith(_SUFFIXES) and 0 < one.size <= _SMALL)
-    case.known = next(pictures, None)
+    case.known = next(filter(_is_picture, found), None)
     count = f"{len(found)} objects{' or more' if len(found) == 1000 else ''}"
     return ok("list", f"{case.bucket.name} can be listed: {count}.")
+
+
+def _is_picture(one: ObjectInfo) -> bool:
+    """Tell whether an object seems to be a small picture for the public; what s3img keeps for itself is not."""
+    return one.key.lower().endswith(_SUFFIXES) and 0 < one.size <= _SMALL and not one.key.startswith(".s3img/")
 
 
 def compare_region(case: Case) -> Finding:

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
+from s3img.errors import BucketError
 from s3img.gc import trash
 from s3img.gc.live import LiveKeys
 from s3img.gc.marks import OWN, Mark, read_marks, write_marks
@@ -81,7 +82,7 @@ class _Collector:
             to_trash=bool(self._rules.trash),
         )
         self._write(found, swept)
-        trash.forget(self._bucket, found.expired)
+        self._empty_trash(found, swept)
         return self._result(found, swept, applied=True)
 
     def _look(self) -> _Findings:
@@ -116,6 +117,14 @@ class _Collector:
         if old:
             self._bucket.delete(old)
 
+    def _empty_trash(self, found: _Findings, swept: Swept) -> None:
+        """Delete for good what was deleted long ago, unless something failed before."""
+        if not swept.failure:
+            try:
+                trash.forget(self._bucket, found.expired)
+            except BucketError as error:
+                swept.failure = error
+
     def _result(self, found: _Findings, swept: Swept, *, applied: bool, refused: str = "") -> GcResult:
         failure = swept.failure
         return GcResult(
@@ -130,7 +139,7 @@ class _Collector:
             deleted=tuple(swept.deleted),
             revived=tuple(sorted({*found.plan.unmark, *swept.spared} & found.objects.keys())),
             bytes=sum(found.objects[key].size for key in swept.deleted),
-            expired=() if refused else found.expired,
+            expired=() if refused or failure else found.expired,
             requests=dict(self._bucket.requests),
             unnamed=self._live.unnamed,
             refused=refused,

@@ -92,6 +92,12 @@ def test_anonymous_reading_of_a_public_bucket_is_good(moto_bucket: TestBucket, t
     assert {f.probe: f.status for f in report.findings}["public"] == "ok"
 
 
+def test_what_a_clean_up_keeps_is_no_picture_to_look_at(moto_bucket: TestBucket, tmp_path: Path) -> None:
+    moto_bucket.bucket.put(".s3img/trash/cat.png", b"cat", media_type="image/png")
+    report = SetUp({**set_up(moto_bucket).settings, "anonymous": True}, {}).examine(tmp_path)
+    assert {f.probe: f.status for f in report.findings}["get"] == "skip"
+
+
 def test_uploads_from_a_page_that_is_allowed_are_good(seaweedfs_bucket: TestBucket, tmp_path: Path) -> None:
     origin = "https://app.example.com"
     rules = {"CORSRules": merged([], [origin])}

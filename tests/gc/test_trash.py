@@ -169,3 +169,15 @@ def test_nothing_is_deleted_that_could_not_be_kept(
     done = sweep(bucket, marks, marks, live=frozenset, pool=pool)
     assert isinstance(done.failure, BucketError)
     assert (done.deleted, keys(bucket)) == ([], {IN_USE, OLD, GONE})
+
+
+def test_a_trash_that_can_not_be_emptied_is_part_of_the_result(store: Bucket, monkeypatch: pytest.MonkeyPatch) -> None:
+    swept(store)
+
+    def refused(*_: object) -> None:
+        raise AccessDenied("no", action="delete")
+
+    monkeypatch.setattr(type(store), "delete", refused)
+    result = gc(store, 60)
+    assert (result.failed.startswith("no"), result.exit_code, result.expired) == (True, 4, ())
+    assert trashed(store) == {OLD, GONE}
