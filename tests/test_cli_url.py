@@ -100,6 +100,7 @@ def test_url_as_markdown_and_html(url: Any) -> None:
         (["img/my cat.jpg", "w-33"], 3, "service"),
         (["img/my cat.jpg", "--lock", "none.lock"], 3, "none.lock: does not exist."),
         (["img/my cat.jpg", "--expires", "soon"], 2, "write 7d, 12h or 30m"),
+        (["img/my cat.jpg", "--expires", "1h", "--format", "html"], 2, "a <picture> has many addresses"),
         (["img/my cat.jpg", "w-160", "--expires", "2h"], 3, "only signed addresses of the service end"),
     ],
 )

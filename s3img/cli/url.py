@@ -54,6 +54,8 @@ def command(
     catalog = folder_options.open_images(config_file, options).catalog(lock)
     name = _name(image, lock, catalog)
     if form == "html":
+        if expires is not None:
+            raise click.UsageError("--expires goes with --format url and markdown: a <picture> has many addresses.")
         click.echo(catalog.picture(name, alt=alt, transform=transform))
         return 0
     url = catalog.url(name, transform) if expires is None else _expiring(catalog, name, transform, expires)

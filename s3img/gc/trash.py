@@ -68,7 +68,7 @@ def restore(bucket: Bucket, patterns: Iterable[str], *, apply: bool, pool: Execu
     """
     wanted = [*patterns]
     trashed = (info.key.removeprefix(FOLDER) for info in bucket.list(FOLDER))
-    found = sorted(key for key in trashed if any(fnmatchcase(key, pattern) for pattern in wanted))
+    found = sorted(key for key in trashed if key in wanted or any(fnmatchcase(key, one) for one in wanted))
     present = {key for key, info in zip(found, pool.map(bucket.head, found), strict=True) if info}
     missing = [key for key in found if key not in present]
     if apply:

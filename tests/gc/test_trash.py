@@ -146,6 +146,12 @@ def test_restoring_without_apply_changes_nothing(bucket: Bucket, pool: ThreadPoo
     assert (keys(bucket), trashed(bucket)) == ({IN_USE, GONE}, {OLD})
 
 
+def test_a_key_that_reads_like_a_pattern_can_be_restored(bucket: Bucket, pool: ThreadPoolExecutor) -> None:
+    bucket.put("a[1].png", b"1", **HEADERS)
+    deleted(bucket, pool, "a[1].png")
+    assert trash.restore(bucket, ["a[1].png"], apply=True, pool=pool).restored == ("a[1].png",)
+
+
 def test_what_was_put_again_is_not_replaced(bucket: Bucket, pool: ThreadPoolExecutor) -> None:
     deleted(bucket, pool, OLD)
     bucket.put(OLD, b"again", media_type="image/png")
