@@ -415,3 +415,30 @@ bucket = open_bucket("s3://pics", S3Options(endpoint_url=sys.argv[1], access_key
 result = run(plan([Upload("a", Path(sys.argv[2]), 100, "image/png")], {}), bucket, patience=0.5)
 print(result.failed["a"].code)
 """
+
+
+class Slow(DirectoryBucket):
+    """A folder that takes its time for each object."""
+
+    def put(self, key: str, source: Path | bytes, **options: Any) -> None:
+        time.sleep(1.2)
+        super().put(key, source, **options)
+
+
+def test_what_waits_for_a_worker_is_not_given_up(tmp_path: Path) -> None:
+    result = run(plan(made(tmp_path / "site", 3), {}), Slow(tmp_path / "store"), workers=1, patience=1.5)
+    assert (len(result.uploaded), dict(result.failed)) == (3, {})
+
+
+def test_a_run_ends_although_every_worker_hangs(tmp_path: Path) -> None:
+    hung = threading.Event()
+
+    class Hanging(DirectoryBucket):
+        def put(self, key: str, source: Path | bytes, **options: Any) -> None:
+            hung.wait(60)
+            super().put(key, source, **options)
+
+    result = run(plan(made(tmp_path / "site", 5), {}), Hanging(tmp_path / "store"), workers=2, patience=0.3)
+    hung.set()
+    assert {failure.code for failure in failures(result.failed.values())} == {"DeadlineExceeded"}
+    assert len(result.failed) == 5

@@ -141,8 +141,11 @@ class _Begun:
         """Begin as many more as there is room for."""
         for upload in islice(waiting, self._room - len(self._limits)):
             future = self._submitted(upload)
-            self._limits[future] = upload, time.monotonic() + self._patience + upload.size / _SLOWEST
+            self._limits[future] = upload, self._limit(upload)
             future.add_done_callback(self._ended.put)
+
+    def _limit(self, upload: Upload) -> float:
+        return time.monotonic() + self._patience + upload.size / _SLOWEST
 
     def _submitted(self, upload: Upload) -> _Outcome:
         try:
@@ -166,6 +169,14 @@ class _Begun:
                 return self._limits.pop(future)[0], future
 
     def _overdue(self) -> _Outcome | None:
+        """Return one that is over its limit; the time of those that wait for a worker begins when they have one.
+
+        Where every worker hangs in an upload that was given up, they never will.
+        """
+        if any(future.running() for future in self._limits):
+            for future, (upload, _) in self._limits.items():
+                if not (future.running() or future.done()):
+                    self._limits[future] = upload, self._limit(upload)
         now = time.monotonic()
         return next((future for future, (_, limit) in self._limits.items() if limit <= now), None)
 
