@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import os
 import time
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -13,9 +11,11 @@ from s3img.cli import folder_options
 from s3img.cli.duration import duration
 from s3img.cli.report import markdown_image, one_line
 from s3img.errors import ConfigError
+from s3img.folder_sync.tree import relative
 
 if TYPE_CHECKING:
     from datetime import timedelta
+    from pathlib import Path
 
     from s3img.catalog import Catalog
 
@@ -73,5 +73,5 @@ def _expiring(catalog: Catalog, name: str, transform: str, after: timedelta) -> 
 
 def _name(image: str, lock: Path, catalog: Catalog) -> str:
     """Return what the lock calls an image: paths are seen from this folder, or from the lock's."""
-    below = Path(os.path.relpath(image, lock.parent)).as_posix()
+    below = relative(image, lock.parent)
     return below if below in catalog.lock else image

@@ -14,6 +14,7 @@ from s3img.buckets.s3_facts import is_bucket, lists_as_host, lists_when_told, re
 from s3img.doctor import causes
 from s3img.doctor.model import fail, ok
 from s3img.errors import BucketError, S3ImgError
+from s3img.gc.marks import OWN
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -52,7 +53,7 @@ def look(case: Case) -> Finding:
 
 def _is_picture(one: ObjectInfo) -> bool:
     """Tell whether an object seems to be a small picture for the public; what s3img keeps for itself is not."""
-    return one.key.lower().endswith(_SUFFIXES) and 0 < one.size <= _SMALL and not one.key.startswith(".s3img/")
+    return one.key.lower().endswith(_SUFFIXES) and 0 < one.size <= _SMALL and not one.key.startswith(OWN)
 
 
 def compare_region(case: Case) -> Finding:

@@ -71,7 +71,7 @@ class Scope(msgspec.Struct, frozen=True):
         return self._without_own(images)
 
     def _without_own(self, found: dict[str, FileStat]) -> dict[str, FileStat]:
-        own = tuple(f"{_relative(folder, self.base)}/" for folder in self.without)
+        own = tuple(f"{relative(folder, self.base)}/" for folder in self.without)
         return {path: stat for path, stat in found.items() if not path.startswith(own)}
 
 
@@ -90,14 +90,14 @@ def is_inside(base: Path, path: str) -> bool:
 
 
 def _below(base: Path, place: str | os.PathLike[str]) -> str:
-    path = _relative(place, base)
+    path = relative(place, base)
     if path == ".." or path.startswith("../"):
         fix = "Run s3img in a folder above both, or name a lock there with --lock."
         raise AssetError(f"{place}: lies outside {base}, the folder of the lock.", path=str(place), fix=fix)
     return "" if path == "." else path
 
 
-def _relative(place: str | os.PathLike[str], base: Path) -> str:
+def relative(place: str | os.PathLike[str], base: Path) -> str:
     """Return a place as seen from ``base``, without following links; ".." for one on another drive."""
     try:
         return os.path.relpath(place, base).replace(os.sep, "/")

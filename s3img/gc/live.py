@@ -25,7 +25,7 @@ class LiveKeys:
         self._reader = ReferenceReader(bucket, workers=workers)
         self._kept = kept
         self._before = before
-        self._home = home_of(bucket.name)
+        self._bucket = bucket
         self.counting: list[Reference] = []
         self.superseded: list[Reference] = []
         self.named: frozenset[str] = frozenset()
@@ -49,13 +49,13 @@ class LiveKeys:
 
         Its metadata says so; where the store keeps none (a folder), a reference that names it has to.
         """
-        return info.key in self.named if info.metadata is None else is_marked_as_own(info, self._home)
+        return info.key in self.named if info.metadata is None else is_marked_as_own(info, self._bucket)
 
 
-def is_marked_as_own(info: ObjectInfo, home: str) -> bool:
-    """Tell whether an object's metadata says that s3img wrote it, and to the prefix ``home`` if to any.
+def is_marked_as_own(info: ObjectInfo, bucket: Bucket) -> bool:
+    """Tell whether an object's metadata says that s3img wrote it, and to the bucket's own prefix if to any.
 
     What was synced to a prefix above or below only its own lock knows.
     """
-    said = info.metadata or {}
+    said, home = info.metadata or {}, home_of(bucket.name)
     return MARKER.items() <= said.items() and said.get(HOME, home) == home

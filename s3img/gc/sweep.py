@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING
 from s3img.errors import BucketError
 from s3img.gc import trash
 from s3img.gc.live import is_marked_as_own
-from s3img.sync import home_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping
@@ -65,6 +64,6 @@ def sweep(
 
 def _is_as_marked(bucket: Bucket, key: str, mark: Mark) -> bool:
     info = bucket.head(key)
-    return (
-        info is not None and mark.fits(info) and (info.metadata is None or is_marked_as_own(info, home_of(bucket.name)))
-    )
+    if info is None or not mark.fits(info):
+        return False
+    return info.metadata is None or is_marked_as_own(info, bucket)
