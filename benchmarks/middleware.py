@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from s3img import Config
-from s3img.lock import LadderSettings, Lock, LockedLadder, LockEntry, recipe, write_lock
+from s3img.lock import Lock, LockedVariants, LockEntry, VariantSettings, recipe, write_lock
 from s3img.middleware import RewriteMiddleware
 from s3img.rewrite import OPTIONAL_KINDS, find_references, rewrite
 
@@ -39,14 +39,14 @@ def page(images: int, size: int) -> bytes:
 
 
 def middleware(folder: Path, app: Callable[..., Any], **options: Any) -> RewriteMiddleware:
-    ladder = LockedLadder(
+    ladder = LockedVariants(
         recipe(CONFIG), tuple((name, (320, 640, 960, 1280, 1920)) for name in ("avif", "webp", "jpeg"))
     )
     entries = [
         LockEntry(f"static/{n}.jpg", f"{n:064x}", 900_000, 3000, 2000, "image/jpeg", f"static/{n}.a.jpg", "", ladder)
         for n in range(IMAGES)
     ]
-    write_lock(folder / "s3img.lock", Lock.of(entries, settings=LadderSettings.of(CONFIG)))
+    write_lock(folder / "s3img.lock", Lock.of(entries, settings=VariantSettings.of(CONFIG)))
     return RewriteMiddleware(app, CONFIG, lock=folder / "s3img.lock", **options)
 
 

@@ -69,7 +69,7 @@ import os
 from s3img import Config
 from s3img.service import TransformService
 from s3img.service.asgi import AsgiService
-from s3img.service_settings import ServiceSettings
+from s3img.config.service import ServiceSettings
 
 application = TransformService(
     Config(

@@ -6,15 +6,14 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from s3img import errors
-from s3img.buckets.s3_causes import store_causes
-from s3img.buckets.s3_client_causes import client_causes
-from s3img.buckets.s3_errors import PERMISSIONS
+from s3img.buckets.s3.causes import client_causes, store_causes
+from s3img.buckets.s3.explain import PERMISSIONS
 from s3img.errors import S3ImgError
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
-    from s3img.buckets.s3_causes import Cause
+    from s3img.buckets.s3.causes import Cause
 
 PAGE = Path(__file__).with_name("errors.md")
 

@@ -5,12 +5,12 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from s3img.providers import PROVIDERS
+from s3img.config.providers import PROVIDERS
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from s3img.providers import Provider
+    from s3img.config.providers import Provider
 
 PAGE = Path(__file__).with_name("providers.md")
 CONDITIONAL = {"yes": "honoured", "no": "no", "ignored": "ignored", "unknown": "not known"}

@@ -9,7 +9,7 @@ import sys
 def main() -> None:
     """Load the command line and run it."""
     if sys.argv[1:2] in (["sync"], ["publish"]) and sys.stdout:
-        from s3img.folder_sync import quick
+        from s3img.sync import quick
 
         if text := quick.answer(sys.argv[1:]):
             sys.stdout.write(f"{text}\n")

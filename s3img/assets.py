@@ -39,7 +39,7 @@ class Lead(Enum):
     EXTERNAL = "external"
 
 
-class Target(msgspec.Struct, frozen=True):
+class LinkTarget(msgspec.Struct, frozen=True):
     """Hold where a reference leads and how its author wrote it.
 
     ``path`` is relative to the root; ``start`` is the folder that relative URLs of the document count from; ``front``
@@ -122,29 +122,29 @@ class AssetRoot:
         """Return the place on disk of a path of the tree."""
         return self.root / path
 
-    def resolve(self, url: str, *, document: str, base: str | None = None) -> Target:
+    def resolve(self, url: str, *, document: str, base: str | None = None) -> LinkTarget:
         """Find the file that a URL in ``document`` leads to, as a browser would; ``base`` is ``<base href>``."""
         return self._resolve(url, posixpath.dirname(document), base)
 
-    def _resolve_uncached(self, url: str, folder: str, base: str | None) -> Target:
+    def _resolve_uncached(self, url: str, folder: str, base: str | None) -> LinkTarget:
         plain = None if base else re.fullmatch(_PLAIN, url)
         if plain and len(plain[1]) // len("../") <= (folder.count("/") + 1 if folder else 0):
-            return Target(*self._lead(posixpath.normpath(posixpath.join(folder, url))), start=folder)
+            return LinkTarget(*self._lead(posixpath.normpath(posixpath.join(folder, url))), start=folder)
         url = re.sub(_DROPPED_BY_BROWSERS, "", url)
         if not url or url.startswith(("#", "data:")):
-            return Target(Lead.EXTERNAL)
+            return LinkTarget(Lead.EXTERNAL)
         here = (self.origin or _ORIGIN) + self.prefix + quote_path(f"{folder}/" if folder else "")
         try:
             start = urljoin(here, base.strip()) if base else here
             path = self._local_path(urljoin(start, _with_plain_dots(url)))
         except ValueError:  # an unclosed [ in the host
-            return Target(Lead.EXTERNAL)
+            return LinkTarget(Lead.EXTERNAL)
         if path is None:
-            return Target(Lead.EXTERNAL)
+            return LinkTarget(Lead.EXTERNAL)
         if path == "":
-            return Target(Lead.OUTSIDE)
+            return LinkTarget(Lead.OUTSIDE)
         lead, path = self._lead(path)
-        return Target(
+        return LinkTarget(
             lead,
             path,
             start=_folder(self._local_path(start) or ""),

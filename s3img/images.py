@@ -13,21 +13,20 @@ from s3img.assets import OWN_FOLDER
 from s3img.cache import Cache
 from s3img.config import LOCK_NAME, Config
 from s3img.errors import ConfigError, CredentialsError
-from s3img.folder_sync import quick
 from s3img.publish.files import SiteFiles
 from s3img.publish.result import Problem, PublishResult
+from s3img.sync import quick
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 
     from s3img.buckets import Bucket, ObjectInfo, S3Options
-    from s3img.catalog import Catalog, CatalogFile, LockedPicture
-    from s3img.folder_sync.options import Options
-    from s3img.folder_sync.project import Project
-    from s3img.folder_sync.result import CheckResult, FolderPlan, FolderResult, PullResult
     from s3img.imaging import Rendered
-    from s3img.publish.originals import Originals
-    from s3img.publish.stage import Progress
+    from s3img.pictures.catalog import Catalog, CatalogFile, LockedPicture
+    from s3img.pictures.locked_originals import LockedOriginals
+    from s3img.sync.outcome import CheckResult, PullResult, SyncOptions, SyncPlan, SyncResult
+    from s3img.sync.project import Project
+    from s3img.transfer.render import Progress
     from s3img.transform import Transform
 
 
@@ -65,7 +64,7 @@ class Images:
         if len(files.settled) == len(files.pages):
             return self._nothing_to_do(files, dry_run=dry_run)
         from s3img.buckets import open_bucket  # most of the program is loaded here, and most of its start-up time spent
-        from s3img.publish.site import SitePublisher
+        from s3img.publish.publisher import SitePublisher
 
         bucket = None if dimensions_only else self._bucket(require_upload=require_upload)
         originals = self._originals(lock, bucket, files, cache) if bucket else None
@@ -97,10 +96,10 @@ class Images:
 
         quick.remember(arguments, settled, state=str(cache.state_path(root)), lock=str(lock), folders=[str(root)])
 
-    def _originals(self, lock: StrPath | None, bucket: Bucket, files: SiteFiles, cache: Cache) -> Originals:
-        from s3img.publish.originals import Originals
+    def _originals(self, lock: StrPath | None, bucket: Bucket, files: SiteFiles, cache: Cache) -> LockedOriginals:
+        from s3img.pictures.locked_originals import LockedOriginals
 
-        return Originals(
+        return LockedOriginals(
             Path(lock or LOCK_NAME),
             needed=lock is not None,
             bucket=bucket,
@@ -122,7 +121,7 @@ class Images:
         ``render`` turns the Markdown into HTML: a file is written only as far as rendering before and after proves
         that nothing but the URLs changes. Raise S3ImgError; without a bucket, ConfigError.
         """
-        from s3img.publish.sources import SourcePublisher
+        from s3img.publish.markdown_sources import SourcePublisher
 
         return SourcePublisher(root, self.config, bucket=self.open_bucket(), render=render).run(files, dry_run=dry_run)
 
@@ -145,7 +144,7 @@ class Images:
         dry_run: bool = False,
         progress: Progress | None = None,
         command: Sequence[str] = (),
-    ) -> FolderResult:
+    ) -> SyncResult:
         """Put the images of folders (the lock's own if none is named) into the bucket as they are; write the lock.
 
         ``verify`` lists the bucket whatever is known of it, ``prune`` drops lines of images that are not on disk,
@@ -156,11 +155,11 @@ class Images:
         options = self._options_of(verify=verify, prune=prune, listed_only=listed_only)
         return self._project(lock).sync(where, options, dry_run=dry_run, progress=progress, command=command)
 
-    def plan(self, *where: StrPath, lock: StrPath = LOCK_NAME, verify: bool = False, prune: bool = False) -> FolderPlan:
+    def plan(self, *where: StrPath, lock: StrPath = LOCK_NAME, verify: bool = False, prune: bool = False) -> SyncPlan:
         """Say what `sync` would do, as a value that `apply` takes; write nothing."""
         return self._project(lock).plan(where, self._options_of(verify=verify, prune=prune))
 
-    def apply(self, plan: FolderPlan, *, lock: StrPath = LOCK_NAME, progress: Progress | None = None) -> FolderResult:
+    def apply(self, plan: SyncPlan, *, lock: StrPath = LOCK_NAME, progress: Progress | None = None) -> SyncResult:
         """Sync what was planned; raise AssetError when the images have changed since."""
         return self._project(lock).apply(plan, self._options_of(prune=plan.prune), progress)
 
@@ -178,12 +177,12 @@ class Images:
         result = self._project(lock).check(where, allow_missing=allow_missing)
         if pages is None:
             return result
-        from s3img.folder_sync.result import Finding
         from s3img.lock import read_lock
-        from s3img.publish.check import check_pages
+        from s3img.publish.page_check import check_pages
+        from s3img.sync.outcome import FileFinding
 
         found = check_pages(Path(pages), read_lock(Path(lock)), self.config)
-        more = (Finding(problem.place, problem.code, problem.message) for problem in found)
+        more = (FileFinding(problem.place, problem.code, problem.message) for problem in found)
         return msgspec.structs.replace(result, findings=(*result.findings, *more))
 
     def pull(self, *where: StrPath, lock: StrPath = LOCK_NAME, overwrite: bool = False) -> PullResult:
@@ -202,7 +201,7 @@ class Images:
 
     def catalog(self, lock: StrPath = LOCK_NAME) -> Catalog:
         """Return what the lock says; it is read once, and again when the file has changed. Raise LockError."""
-        from s3img.catalog import CatalogFile
+        from s3img.pictures.catalog import CatalogFile
 
         path = Path(lock)
         if path not in self._catalogs:
@@ -214,19 +213,19 @@ class Images:
         return self._signed().list(prefix)
 
     def _project(self, lock: StrPath) -> Project:
-        from s3img.folder_sync.project import Project
+        from s3img.sync.project import Project
 
         return Project(self.config, lock, open_bucket=self._signed)
 
-    def _options_of(self, *, verify: bool = False, prune: bool = False, listed_only: bool = False) -> Options:
-        from s3img.folder_sync.options import Options
+    def _options_of(self, *, verify: bool = False, prune: bool = False, listed_only: bool = False) -> SyncOptions:
+        from s3img.sync.outcome import SyncOptions
 
         is_ci = self._environ.get("CI", "").lower() not in {"", "0", "false"}  # what it knows is from another day
-        return Options(verify=verify or is_ci, prune=prune, listed_only=listed_only)
+        return SyncOptions(verify=verify or is_ci, prune=prune, listed_only=listed_only)
 
     def _signed(self) -> Bucket:
         """Open the configured bucket; raise ConfigError without one, CredentialsError without credentials for it."""
-        from s3img.folder_sync.project import require_bucket
+        from s3img.sync.project import require_bucket
 
         require_bucket(self.config)
         return self.open_bucket()

@@ -11,10 +11,11 @@ from typing import TYPE_CHECKING, Self
 import msgspec
 
 from s3img.errors import ConfigError
-from s3img.render_version import RENDER_VERSION
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
+
+RENDER_VERSION = 1
 
 PER_UPLOAD = frozenset(
     {"year", "month", "day", "hour", "minute", "second", "timestamp", "ulid", "ulid-dayslice", "random", "uuid"}
@@ -28,10 +29,15 @@ EXTENSIONS = {
 """What the names of files of a type end in."""
 
 TOKEN = re.compile(r"\{\{\s*([^{}:]*?)\s*(?::\s*(\d+)\s*)?\}\}")
+
 UNSAFE = re.compile(r"[\x00-\x1f\x7f\\\ud800-\udfff]")
+
 _UNSLUG = re.compile(r"[^a-z0-9]+")
+
 _MAX_KEY = 1024  # bytes, S3's own limit
+
 _MAX_SEGMENT = 240  # bytes; file systems stop at 255
+
 _MIN_HASH = 8
 
 
@@ -146,6 +152,7 @@ _VALUES: dict[str, Callable[[KeyFields], str]] = {
     "width": lambda fields: str(fields.width),
     "height": lambda fields: str(fields.height),
 }
+
 PLACEHOLDERS = tuple(_VALUES)
 """What a key template may use: all of it follows from the file, so a key never changes by itself."""
 

@@ -104,4 +104,4 @@ echo "radosgw listens on http://127.0.0.1:$rgw"
 step "tests"
 unset LD_LIBRARY_PATH CEPH_CONF
 S3IMG_TEST_ENDPOINT=http://127.0.0.1:$rgw S3IMG_TEST_ACCESS_KEY=$key S3IMG_TEST_SECRET_KEY=$key \
-  "$python" -m pytest -n 0 -q tests/buckets/test_every_bucket.py tests/test_sync.py -k external "$@"
+  "$python" -m pytest -n 0 -q tests/buckets/test_every_bucket.py tests/transfer/test_sync.py -k external "$@"

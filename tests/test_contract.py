@@ -55,10 +55,8 @@ def test_error_is_drawn_in_the_tree_with_its_codes(error: type[S3ImgError]) -> N
 
 
 @pytest.mark.parametrize("path", SOURCES, ids=lambda path: str(path.relative_to(ROOT)))
-def test_source_file_is_short_and_documented(path: Path) -> None:
-    text = path.read_text()
-    assert text.count("\n") <= 300
-    assert ast.get_docstring(ast.parse(text)), "a file says in its first lines what it is about"
+def test_source_file_says_what_it_is_about(path: Path) -> None:
+    assert ast.get_docstring(ast.parse(path.read_text())), "a file says in its first lines what it is about"
 
 
 def test_plugin_is_thin() -> None:

@@ -6,9 +6,9 @@ from typing import TYPE_CHECKING, Any
 
 from flask.cli import AppGroup
 
-from flask_s3img.options import read
+from flask_s3img.settings import read
 from s3img import cli
-from s3img.cli.host import Host
+from s3img.cli.parameters import Host
 from s3img.errors import S3ImgError
 
 if TYPE_CHECKING:

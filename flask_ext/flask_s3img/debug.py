@@ -9,12 +9,12 @@ from urllib.parse import quote, unquote, urljoin
 from flask import abort, render_template, request
 from werkzeug.test import EnvironBuilder, run_wsgi_app
 
-from flask_s3img.options import URL_PREFIX
+from flask_s3img.settings import URL_PREFIX
 from flask_s3img.state import current_state
 from s3img.errors import S3ImgError
 from s3img.keys import KeyTemplate
-from s3img.markup import PICTURE_CLASS
-from s3img.middleware.app import STYLE_PATH
+from s3img.middleware.wsgi import STYLE_PATH
+from s3img.pictures.markup import PICTURE_CLASS
 from s3img.rewrite import find_references
 from s3img.urls import object_url
 
@@ -22,8 +22,8 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
     from flask_s3img.state import AppState
-    from s3img.catalog import Catalog
     from s3img.lock import LockEntry
+    from s3img.pictures.catalog import Catalog
 
 _KINDS = frozenset({"img src", "img srcset", "source srcset", "video poster", "css url"})
 _MOST = 5_000_000
@@ -44,7 +44,7 @@ class Row:
     kind: str
     shown: str = ""
     entry: LockEntry | None = None
-    offers: tuple[Offer, ...] = ()
+    offers: tuple[CandidateRow, ...] = ()
 
     @property
     def saved(self) -> int:
@@ -54,7 +54,7 @@ class Row:
 
 
 @dataclass(frozen=True, slots=True)
-class Offer:
+class CandidateRow:
     """Describe the renderings of one format, and the bytes of the widest."""
 
     format: str
@@ -132,12 +132,12 @@ def _by_address(url: str, catalog: Catalog) -> str:
     return next(owners, "")
 
 
-def _offers(entry: LockEntry, catalog: Catalog, state: AppState) -> Iterator[Offer]:
+def _offers(entry: LockEntry, catalog: Catalog, state: AppState) -> Iterator[CandidateRow]:
     keys = entry.variant_keys(KeyTemplate.parse(catalog.config.key_template))
     for name in dict.fromkeys(name for name, _ in keys):
         widths = sorted(width for other, width in keys if other == name)
         urls = tuple((width, object_url(catalog.config.base_url, keys[name, width])) for width in widths)
-        yield Offer(name, urls, _size(state, keys[name, widths[-1]]))
+        yield CandidateRow(name, urls, _size(state, keys[name, widths[-1]]))
 
 
 def _size(state: AppState, key: str) -> int:

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from blinker import Namespace
 from flask import current_app
 
-from flask_s3img import functions, mounts
+from flask_s3img import mounts, templates
 from flask_s3img.cli import group_for
-from flask_s3img.options import read
-from flask_s3img.signals import image_uploaded
+from flask_s3img.settings import read
 from flask_s3img.state import NAME, AppState, current_state
 from s3img.errors import ConfigError
 
@@ -20,8 +20,11 @@ if TYPE_CHECKING:
 
     from s3img import Images
     from s3img.buckets import Bucket
-    from s3img.catalog import Catalog
+    from s3img.pictures.catalog import Catalog
     from s3img.uploads import Uploaded
+
+image_uploaded = Namespace().signal("s3img-image-uploaded")
+"""Sent by the app after a picture was stored, with ``uploaded`` (`s3img.uploads.Uploaded`)."""
 
 
 class S3Img:
@@ -47,7 +50,7 @@ class S3Img:
             raise ConfigError([f"{app.name}: has s3img already: call init_app or register once"])
         state = AppState(app, read(app, self._overrides))
         mounts.add_to(app, state)
-        functions.add_to(app)
+        templates.add_to(app)
         app.cli.add_command(group_for(app, state, self._overrides))
         app.extensions[NAME] = state
 
@@ -71,11 +74,11 @@ class S3Img:
 
         The same as ``s3img_url`` in templates.
         """
-        return functions.s3img_url(name, transform, **options)
+        return templates.s3img_url(name, transform, **options)
 
     def picture(self, name: str, *, alt: str, **options: Any) -> Markup:
         """Return a ``<picture>``, as ``s3img_picture`` in templates does."""
-        return functions.s3img_picture(name, alt=alt, **options)
+        return templates.s3img_picture(name, alt=alt, **options)
 
     def save(self, file: FileStorage, *, template: str | None = None, folder: str = "", **policy: Any) -> Uploaded:
         """Check, clean and store an uploaded picture; nothing is stored on failure.

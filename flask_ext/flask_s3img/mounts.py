@@ -11,15 +11,15 @@ from flask import Blueprint, Response, abort, current_app, request, send_from_di
 from werkzeug.test import run_wsgi_app
 
 from flask_s3img import debug
-from flask_s3img.options import URL_PREFIX, spell
+from flask_s3img.settings import URL_PREFIX, spell
 from flask_s3img.state import current_state
 from s3img.buckets import IMMUTABLE
 from s3img.errors import ConfigError, LockError
 from s3img.imaging import MEDIA_TYPES, SUFFIXES
 from s3img.lock import read_lock
-from s3img.markup import STYLE_SHEET
 from s3img.middleware import RewriteMiddleware
-from s3img.middleware.app import STYLE_PATH
+from s3img.middleware.wsgi import STYLE_PATH
+from s3img.pictures.markup import STYLE_SHEET
 from s3img.service import TransformService
 
 if TYPE_CHECKING:

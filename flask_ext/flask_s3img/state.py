@@ -14,11 +14,10 @@ from urllib.parse import quote
 import msgspec
 from flask import current_app
 
-from flask_s3img.names import Names
-from flask_s3img.options import spell
+from flask_s3img.settings import Names, spell
 from s3img import Images
-from s3img.catalog import CatalogFile
 from s3img.errors import ConfigError
+from s3img.pictures.catalog import CatalogFile
 from s3img.uploads import Uploader
 
 if TYPE_CHECKING:
@@ -27,10 +26,10 @@ if TYPE_CHECKING:
 
     from flask import Flask
 
-    from flask_s3img.options import Options
+    from flask_s3img.settings import AppSettings
     from s3img.buckets import Bucket
-    from s3img.catalog import Catalog
     from s3img.config import Config
+    from s3img.pictures.catalog import Catalog
 
 NAME = "s3img"
 log = logging.getLogger("flask_s3img")
@@ -42,7 +41,7 @@ _WARNINGS = 10_000
 class AppState:
     """Hold an app's settings, its lock (read again when the file changes) and its bucket; safe for threads."""
 
-    def __init__(self, app: Flask, options: Options) -> None:
+    def __init__(self, app: Flask, options: AppSettings) -> None:
         self.options = options
         self.config = _with_signing_keys(app, options.config)
         self.images = Images(self.config)

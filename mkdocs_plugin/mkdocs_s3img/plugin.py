@@ -12,7 +12,7 @@ from mkdocs_s3img.config import PluginConfig
 from mkdocs_s3img.markdown import place_of
 from s3img import Images, S3ImgError
 from s3img.config import LOCK_NAME
-from s3img.settings import Source, load
+from s3img.config.load import SettingsSource, load
 
 if TYPE_CHECKING:
     from mkdocs.config.defaults import MkDocsConfig
@@ -44,7 +44,7 @@ class S3ImgPlugin(BasePlugin[PluginConfig]):
         path = Path(self.config.config_file) if self.config.config_file else None
         folder = Path(config.config_file_path or ".").parent
         try:
-            self._images = Images(load(host=Source(values, _spell), path=path, folder=folder))
+            self._images = Images(load(host=SettingsSource(values, _spell), path=path, folder=folder))
         except S3ImgError as error:
             raise PluginError(f"s3img: {error}") from error
         lock = (path.parent if path else folder) / LOCK_NAME

@@ -4,22 +4,25 @@ from __future__ import annotations
 
 import os
 
-from s3img.address import S3Address, parse
-from s3img.buckets.bucket import IMMUTABLE, Bucket, ObjectInfo, OpenObject
 from s3img.buckets.directory import DirectoryBucket
-from s3img.buckets.obstore_place import why_not
-from s3img.buckets.s3 import S3Bucket
-from s3img.buckets.s3_options import AccessKey, AddressingStyle, S3Options
+from s3img.buckets.obstore.store import why_not
+from s3img.buckets.protocol import HOME, IMMUTABLE, MARKER, Bucket, ObjectInfo, OpenObject, home_of
+from s3img.buckets.s3.options import AccessKey, AddressingStyle, S3Options
+from s3img.buckets.s3.s3_bucket import S3Bucket
+from s3img.config.address import S3Address, parse
 from s3img.errors import ConfigError
 
 __all__ = [
+    "HOME",
     "IMMUTABLE",
+    "MARKER",
     "AccessKey",
     "AddressingStyle",
     "Bucket",
     "ObjectInfo",
     "OpenObject",
     "S3Options",
+    "home_of",
     "open_bucket",
 ]
 
@@ -36,7 +39,7 @@ def _open_s3(address: S3Address, options: S3Options) -> Bucket:
     """Choose the transport: obstore where it is installed and does what boto3 would do."""
     reason = why_not(options, os.environ) if options.transport != "boto3" else "it is not wanted"
     if not reason:
-        from s3img.buckets.obstore_bucket import ObstoreBucket
+        from s3img.buckets.obstore.obstore_bucket import ObstoreBucket
 
         return ObstoreBucket(address, options)
     if options.transport == "obstore":

@@ -14,10 +14,17 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from s3img.address import DirectoryAddress
 from s3img.atomic import TEMPORARY_PREFIX, temporary_beside
-from s3img.buckets.bucket import IMMUTABLE, ObjectInfo, OpenObject, RequestCounter, byte_range, reopened
-from s3img.buckets.content import CheckedReader
+from s3img.buckets.protocol import (
+    IMMUTABLE,
+    CheckedReader,
+    ObjectInfo,
+    OpenObject,
+    RequestCounter,
+    byte_range,
+    reopened,
+)
+from s3img.config.address import DirectoryAddress
 from s3img.errors import AccessDenied, BucketError, ObjectNotFound, Unreachable
 
 if TYPE_CHECKING:

@@ -11,24 +11,24 @@ from s3img import __version__
 from s3img.errors import BucketError, ConfigError, S3ImgError
 
 _COMMANDS = {
-    "add": "s3img.cli.add",
-    "apply": "s3img.cli.apply",
-    "check": "s3img.cli.check",
-    "config": "s3img.cli.config",
-    "cors": "s3img.cli.cors",
+    "add": "s3img.cli.sync",
+    "apply": "s3img.cli.sync",
+    "check": "s3img.cli.sync",
+    "config": "s3img.cli.settings",
+    "cors": "s3img.cli.objects",
     "demo": "s3img.cli.demo",
     "doctor": "s3img.cli.doctor",
-    "gc": "s3img.cli.gc",
-    "init": "s3img.cli.init",
-    "ls": "s3img.cli.ls",
-    "markdown": "s3img.cli.markdown",
-    "plan": "s3img.cli.plan",
-    "probe": "s3img.cli.probe",
+    "gc": "s3img.cli.objects",
+    "init": "s3img.cli.settings",
+    "ls": "s3img.cli.objects",
+    "markdown": "s3img.cli.publish",
+    "plan": "s3img.cli.sync",
+    "probe": "s3img.cli.transform",
     "publish": "s3img.cli.publish",
-    "pull": "s3img.cli.pull",
-    "push": "s3img.cli.push",
+    "pull": "s3img.cli.sync",
+    "push": "s3img.cli.sync",
     "serve": "s3img.cli.serve",
-    "size": "s3img.cli.size",
+    "size": "s3img.cli.transform",
     "sync": "s3img.cli.sync",
     "transform": "s3img.cli.transform",
     "upload": "s3img.cli.upload",
@@ -46,7 +46,7 @@ class _LazyGroup(click.Group):
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:  # noqa: ARG002 - click's signature
         if cmd_name not in _COMMANDS:
             return None
-        command: click.Command = importlib.import_module(_COMMANDS[cmd_name]).command
+        command: click.Command = getattr(importlib.import_module(_COMMANDS[cmd_name]), f"{cmd_name}_command")
         return command
 
 

@@ -15,7 +15,7 @@ import click
 from s3img.cli.report import RunProgress, print_report
 from s3img.errors import PublishError
 from s3img.images import Images
-from s3img.publish.check import broken_references
+from s3img.publish.page_check import broken_references
 
 _EXAMPLE = Path("examples/mkdocs_site/mkdocs.yml")
 _MEDIA_TYPES = {".avif": "image/avif", ".webp": "image/webp", ".svg": "image/svg+xml", ".js": "text/javascript"}
@@ -24,7 +24,7 @@ _MEDIA_TYPES = {".avif": "image/avif", ".webp": "image/webp", ".svg": "image/svg
 @click.command("demo")
 @click.option("--no-serve", is_flag=True, help="Build, publish, verify every reference, and exit.")
 @click.option("--port", type=int, default=8000, show_default=True, help="Port on 127.0.0.1; 0 chooses a free one.")
-def command(*, no_serve: bool, port: int) -> int:
+def demo_command(*, no_serve: bool, port: int) -> int:
     """Build the example site, publish it inside itself, verify it, and serve it until interrupted."""
     with tempfile.TemporaryDirectory(prefix="s3img-demo-") as folder:
         site = Path(folder) / "site"
@@ -51,8 +51,8 @@ def _build(site: Path) -> None:
         raise PublishError(f"There is no {_EXAMPLE} here.", fix="Run the demo in a checkout of s3img.")
     if find_spec("mkdocs") is None:
         raise PublishError("The demo needs MkDocs.", fix="Install it: pip install 's3img[demo]'.")
-    command = [sys.executable, "-m", "mkdocs", "build", "-q", "-f", str(source), "-d", str(site)]
-    done = subprocess.run(command, capture_output=True, text=True, check=False)  # noqa: S603 - our own arguments
+    demo_command = [sys.executable, "-m", "mkdocs", "build", "-q", "-f", str(source), "-d", str(site)]
+    done = subprocess.run(demo_command, capture_output=True, text=True, check=False)  # noqa: S603 - our own arguments
     if done.returncode:
         raise PublishError(f"MkDocs could not build the example: {done.stderr.strip()}")
 

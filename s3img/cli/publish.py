@@ -8,10 +8,10 @@ from typing import Any
 
 import click
 
-from s3img.cli import folder_options
+from s3img.cli import parameters
 from s3img.cli.report import RunProgress, json_text, print_json, print_report
+from s3img.config.load import load
 from s3img.images import Images
-from s3img.settings import load
 
 
 @click.command("publish")
@@ -29,9 +29,9 @@ from s3img.settings import load
 @click.option("--deadline", type=float, help="Begin no further upload after this many seconds.")
 @click.option("--require-upload", is_flag=True, help="Fail (exit 4) when there are no credentials for the bucket.")
 @click.option("--dry-run", is_flag=True, help="Only say what there is to do.")
-@folder_options.with_lock
+@parameters.with_lock
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
-def command(
+def publish_command(
     site_dir: Path,
     *,
     config_file: Path | None,
@@ -43,11 +43,42 @@ def command(
 ) -> int:
     """Put a built site's images into the bucket and make its pages point there."""
     images = Images(load(options=options, path=config_file))
-    beside = folder_options.lock_path(None, config_file)
+    beside = parameters.lock_path(None, config_file)
     lock = lock_file or (beside if beside.exists() else None)
     with RunProgress() as progress:
         result = images.publish(site_dir, dry_run=dry_run, require_upload=require_upload, lock=lock, progress=progress)
     (print_json if as_json else print_report)(result)
     if sys.argv[1:2] == ["publish"] and not (dry_run or result.exit_code):  # see s3img.__main__
         images.remember_publish(sys.argv[1:], site_dir, json_text if as_json else str, lock=lock_file or beside)
+    return result.exit_code
+
+
+@click.command("markdown")
+@click.argument("files", nargs=-1, required=True, type=click.Path(path_type=Path))
+@click.option(
+    "--root", type=click.Path(path_type=Path), default=Path(), help="Folder that the images lie below (default: here)."
+)
+@click.option("--config", "config_file", type=click.Path(path_type=Path), help="Settings file (default: s3img.toml).")
+@click.option("--bucket", help="s3://NAME/PREFIX or file:///FOLDER.")
+@click.option("--endpoint-url", help="Address of an S3-compatible service.")
+@click.option("--public-url", help="Public address of what --bucket names.")
+@click.option("--missing", type=click.Choice(["error", "warn", "keep"]), help="What a missing image means.")
+@click.option("--dry-run", is_flag=True, help="Only say what there is to do.")
+@click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
+def markdown_command(
+    files: tuple[Path, ...],
+    *,
+    root: Path,
+    config_file: Path | None,
+    dry_run: bool,
+    as_json: bool,
+    **options: Any,  # noqa: ANN401 - click passes what its options say
+) -> int:
+    """Put the images of Markdown FILES into the bucket and write their public URLs into the text."""
+    from markdown_it import MarkdownIt  # what the proof renders with
+
+    images = Images(load(options=options, path=config_file))
+    renderer = MarkdownIt("commonmark").enable(["table", "strikethrough"])
+    result = images.publish_sources(files, root=root, render=renderer.render, dry_run=dry_run)
+    (print_json if as_json else print_report)(result)
     return result.exit_code

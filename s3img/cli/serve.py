@@ -8,8 +8,7 @@ from typing import Any
 
 import click
 
-from s3img.cli.folder_options import lock_path
-from s3img.cli.host import load_config
+from s3img.cli.parameters import load_config, lock_path
 
 
 @click.command("serve")
@@ -20,7 +19,7 @@ from s3img.cli.host import load_config
 @click.option("--config", "config_file", type=click.Path(path_type=Path), help="Settings file (default: s3img.toml).")
 @click.option("--bucket", help="s3://NAME/PREFIX or file:///FOLDER.")
 @click.option("--endpoint-url", help="Address of an S3-compatible service.")
-def command(
+def serve_command(
     *,
     host: str,
     port: int,
@@ -31,8 +30,7 @@ def command(
     """Run the transform service for development; in production, run gunicorn 's3img.service:create_app()'."""
     from s3img.lock import read_lock
     from s3img.service import TransformService
-    from s3img.service.development import serve
-    from s3img.service.factory import INSECURE, is_on, log_to_stderr, refuse_open
+    from s3img.service.factory import INSECURE, is_on, log_to_stderr, refuse_open, serve
 
     config = load_config(options, config_file)
     refuse_open(config, insecure=insecure or is_on(os.environ.get(INSECURE, "")))

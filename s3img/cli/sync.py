@@ -3,26 +3,29 @@
 from __future__ import annotations
 
 import sys
-from typing import TYPE_CHECKING, Any
+from pathlib import Path
+from typing import Any
 
 import click
+import msgspec
 
-from s3img.cli import folder_options
-from s3img.cli.report import RunProgress
-
-if TYPE_CHECKING:
-    from pathlib import Path
+from s3img.cli import parameters
+from s3img.cli.report import RunProgress, one_line, print_json
+from s3img.errors import AssetError
+from s3img.lock import read_lock
+from s3img.publish.result import count
+from s3img.sync.outcome import SyncPlan
 
 
 @click.command("sync")
-@folder_options.dirs
-@folder_options.remote
-@folder_options.rendering
-@folder_options.with_lock
+@parameters.dirs
+@parameters.remote
+@parameters.rendering
+@parameters.with_lock
 @click.option("--verify", is_flag=True, help="List the bucket, and put again what was removed from it.")
 @click.option("--prune", is_flag=True, help="Drop lines of images that are not on disk.")
 @click.option("--dry-run", is_flag=True, help="Only say what there is to do.")
-def command(
+def sync_command(
     dirs: tuple[Path, ...],
     *,
     config_file: Path | None,
@@ -34,12 +37,177 @@ def command(
     **options: Any,  # noqa: ANN401 - click passes what its options say
 ) -> int:
     """Put the images of folders into the bucket as they are, and write s3img.lock."""
-    images = folder_options.open_images(config_file, options)
-    lock = folder_options.lock_path(lock_file, config_file)
+    images = parameters.open_images(config_file, options)
+    lock = parameters.lock_path(lock_file, config_file)
     is_usual = sys.argv[1:2] == ["sync"] and not (as_json or verify or dry_run)
     asked = sys.argv[1:] if is_usual else []  # see s3img.__main__
     with RunProgress() as progress:
         result = images.sync(
             *dirs, lock=lock, verify=verify, prune=prune, dry_run=dry_run, progress=progress, command=asked
         )
-    return folder_options.print_result(result, as_json=as_json)
+    return parameters.print_result(result, as_json=as_json)
+
+
+@click.command("add")
+@click.argument("files", nargs=-1, required=True, type=click.Path(path_type=Path))
+@parameters.remote
+@parameters.rendering
+@parameters.with_lock
+@click.option("--dry-run", is_flag=True, help="Only say what there is to do.")
+def add_command(
+    files: tuple[Path, ...],
+    *,
+    config_file: Path | None,
+    lock_file: Path | None,
+    dry_run: bool,
+    as_json: bool,
+    **options: Any,  # noqa: ANN401 - click passes what its options say
+) -> int:
+    """Put single image FILES into the bucket and their lines into s3img.lock."""
+    images = parameters.open_images(config_file, options)
+    lock = parameters.lock_path(lock_file, config_file)
+    with RunProgress() as progress:
+        result = images.sync(*files, lock=lock, dry_run=dry_run, progress=progress)
+    return parameters.print_result(result, as_json=as_json)
+
+
+@click.command("push")
+@parameters.dirs
+@parameters.remote
+@parameters.rendering
+@parameters.with_lock
+@click.option("--verify", is_flag=True, help="List the bucket, and put again what was removed from it.")
+@click.option("--dry-run", is_flag=True, help="Only say what there is to do.")
+def push_command(
+    dirs: tuple[Path, ...],
+    *,
+    config_file: Path | None,
+    lock_file: Path | None,
+    verify: bool,
+    dry_run: bool,
+    as_json: bool,
+    **options: Any,  # noqa: ANN401 - click passes what its options say
+) -> int:
+    """Put the images that s3img.lock names, as they are now, and no others."""
+    images = parameters.open_images(config_file, options)
+    lock = parameters.lock_path(lock_file, config_file)
+    read_lock(lock)  # without one there is nothing to put, which nobody asks for
+    with RunProgress() as progress:
+        result = images.sync(*dirs, lock=lock, verify=verify, listed_only=True, dry_run=dry_run, progress=progress)
+    return parameters.print_result(result, as_json=as_json)
+
+
+@click.command("pull")
+@parameters.dirs
+@parameters.remote
+@parameters.with_lock
+@click.option("--overwrite", is_flag=True, help="Replace images that differ from the lock.")
+def pull_command(
+    dirs: tuple[Path, ...],
+    *,
+    config_file: Path | None,
+    lock_file: Path | None,
+    overwrite: bool,
+    as_json: bool,
+    **options: Any,  # noqa: ANN401 - click passes what its options say
+) -> int:
+    """Restore the images of s3img.lock that are not on disk from the bucket."""
+    images = parameters.open_images(config_file, options)
+    lock = parameters.lock_path(lock_file, config_file)
+    result = images.pull(*dirs, lock=lock, overwrite=overwrite)
+    if as_json:
+        print_json(result)
+    else:
+        parameters.print_findings(result.findings)
+        click.echo(str(result))
+    return result.exit_code
+
+
+@click.command("plan")
+@parameters.dirs
+@parameters.remote
+@parameters.rendering
+@parameters.with_lock
+@click.option("--verify", is_flag=True, help="List the bucket, whatever is known of it.")
+@click.option("--prune", is_flag=True, help="Plan to drop lines of images that are not on disk.")
+@click.option("--exit-code", is_flag=True, help="Exit with 1 when there is something to do.")
+def plan_command(
+    dirs: tuple[Path, ...],
+    *,
+    config_file: Path | None,
+    lock_file: Path | None,
+    verify: bool,
+    prune: bool,
+    exit_code: bool,
+    as_json: bool,  # noqa: ARG001 - a plan is JSON in any case
+    **options: Any,  # noqa: ANN401 - click passes what its options say
+) -> int:
+    """Print what sync would do, as JSON that s3img apply takes."""
+    images = parameters.open_images(config_file, options)
+    lock = parameters.lock_path(lock_file, config_file)
+    plan = images.plan(*dirs, lock=lock, verify=verify, prune=prune)
+    print_json(plan)
+    parameters.print_findings(plan.problems)
+    return int(bool(plan.problems) or (exit_code and not plan.is_empty))
+
+
+@click.command("apply")
+@click.argument("plan_file", metavar="PLAN", type=click.Path(path_type=Path, allow_dash=True))
+@parameters.remote
+@parameters.rendering
+@parameters.with_lock
+def apply_command(
+    plan_file: Path,
+    *,
+    config_file: Path | None,
+    lock_file: Path | None,
+    as_json: bool,
+    **options: Any,  # noqa: ANN401 - click passes what its options say
+) -> int:
+    """Do what the file PLAN (- for stdin) says, if the images are still those that it was made for."""
+    images = parameters.open_images(config_file, options)
+    plan = _read(plan_file)
+    lock = parameters.lock_path(lock_file, config_file)
+    with RunProgress() as progress:
+        result = images.apply(plan, lock=lock, progress=progress)
+    return parameters.print_result(result, as_json=as_json)
+
+
+def _read(path: Path) -> SyncPlan:
+    try:
+        with click.open_file(str(path), "rb") as file:
+            return msgspec.json.decode(file.read(), type=SyncPlan)
+    except OSError as error:
+        raise AssetError(f"{path}: can't be read: {error.strerror}.", path=str(path)) from error
+    except msgspec.MsgspecError as error:
+        fix = "Make a new one with s3img plan."
+        raise AssetError(f"{path}: is no plan: {error}.", path=str(path), fix=fix) from error
+
+
+@click.command("check")
+@parameters.dirs
+@parameters.local
+@parameters.with_lock
+@click.option("--pages", metavar="SITE", type=click.Path(path_type=Path), help="Check this built site as well.")
+@click.option("--allow-missing", is_flag=True, help="Pass images that are in the lock and not on disk.")
+def check_command(
+    dirs: tuple[Path, ...],
+    *,
+    config_file: Path | None,
+    lock_file: Path | None,
+    pages: Path | None,
+    allow_missing: bool,
+    as_json: bool,
+) -> int:
+    """Compare s3img.lock with the images on disk and with a built site; the bucket is not asked."""
+    images = parameters.open_images(config_file)
+    lock = parameters.lock_path(lock_file, config_file)
+    result = images.check(*dirs, lock=lock, allow_missing=allow_missing, pages=pages)
+    if as_json:
+        print_json(result)
+    else:
+        for finding in result.findings:
+            click.echo(one_line(str(finding)))
+        checked, findings = count(result.images, "image"), count(len(result.findings), "finding")
+        click.echo(f"{checked} checked against {result.lock}, {findings}.", err=True)
+    return result.exit_code

@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import json
+import re
 from pathlib import Path
+from typing import Any
 
 import click
 
 from s3img.atomic import write_atomically
-from s3img.cli.host import load_config
-from s3img.errors import AssetError
-from s3img.imaging import MEDIA_TYPES, render
+from s3img.cli.parameters import load_config
+from s3img.errors import AssetError, S3ImgError
+from s3img.imaging import MEDIA_TYPES, probe, render
 from s3img.transform import Transform
 
 _BY_SUFFIX = {".jpg": "jpeg", ".jpeg": "jpeg", ".png": "png", ".webp": "webp", ".avif": "avif", ".gif": "gif"}
@@ -21,7 +23,7 @@ _BY_SUFFIX = {".jpg": "jpeg", ".jpeg": "jpeg", ".png": "png", ".webp": "webp", "
 @click.argument("result", metavar="OUT", type=click.Path(path_type=Path))
 @click.option("--tr", "text", default="", help="Transform, such as w-300,h-200; OUT's suffix gives the format.")
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
-def command(source: Path, result: Path, *, text: str, as_json: bool) -> None:
+def transform_command(source: Path, result: Path, *, text: str, as_json: bool) -> None:
     """Render the image IN to the file OUT."""
     config = load_config({}, None)
     transform = Transform.parse(text, presets=config.presets, limits=config.limits)
@@ -47,3 +49,60 @@ def _check_suffix(result: Path, media_type: str) -> None:
     if named and MEDIA_TYPES[named] != media_type:
         message = f"{result} would hold {media_type}."
         raise AssetError(message, path=str(result), fix="Change the suffix, or f- in the transform.")
+
+
+def _size(ctx: click.Context, param: click.Parameter, value: str) -> tuple[int, int]:  # noqa: ARG001 - click's form
+    """Read ``1000x500``."""
+    match = re.fullmatch(r"([1-9]\d{0,5})[xX]([1-9]\d{0,5})", value)
+    if match is None:
+        raise click.BadParameter(f"{value!r} is no size: write px as 1000x500.")
+    return int(match[1]), int(match[2])
+
+
+@click.command("size")
+@click.argument("size", metavar="WIDTHxHEIGHT", callback=_size)
+@click.argument("transform")
+@click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
+def size_command(size: tuple[int, int], transform: str, *, as_json: bool) -> None:
+    """Print the size in px that TRANSFORM gives to a picture of SIZE."""
+    config = load_config({}, None)
+    parsed = Transform.parse(transform, presets=config.presets, limits=config.limits)
+    width, height = parsed.output_size(size, limits=config.limits)
+    if as_json:
+        import json
+
+        click.echo(json.dumps({"schema": "s3img.size/1", "transform": str(parsed), "width": width, "height": height}))
+    else:
+        click.echo(f"{width}x{height}")
+
+
+@click.command("probe")
+@click.argument("files", nargs=-1, required=True, type=click.Path(path_type=Path))
+@click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
+def probe_command(files: tuple[Path, ...], *, as_json: bool) -> int:
+    """Print what each FILE is, by its bytes; exit 1 when one is no usable image."""
+    limits = load_config({}, None).limits
+    found: list[dict[str, Any]] = []
+    for file in files:
+        try:
+            info = probe(file, limits=limits)
+        except S3ImgError as error:
+            found.append({"path": str(file), "error": str(error)})
+        else:
+            facts = {"media_type": info.media_type, "width": info.width, "height": info.height, "frames": info.frames}
+            found.append({"path": str(file), **facts, "alpha": info.alpha})
+    if as_json:
+        click.echo(json.dumps({"schema": "s3img.probe/1", "files": found}))
+    else:
+        _print(found)
+    return 1 if any("error" in row for row in found) else 0
+
+
+def _print(found: list[dict[str, Any]]) -> None:
+    for row in found:
+        if "error" in row:
+            click.echo(f"error: {row['error']}", err=True)
+            continue
+        extra = [f"{row['frames']} frames"] if row["frames"] > 1 else []
+        extra += ["alpha"] if row["alpha"] else []
+        click.echo(", ".join([f"{row['path']}: {row['media_type']}", f"{row['width']}x{row['height']}", *extra]))

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 import click
 import msgspec
 
-from s3img.cli.host import host, load_config
+from s3img.cli.parameters import host, load_config
 from s3img.cli.report import markdown_image
 from s3img.errors import AssetError
 from s3img.images import Images
@@ -44,7 +44,7 @@ _POLICY = ("metadata", "conflict", "max_side", "variants")
 @click.option("--endpoint-url", help="Address of an S3-compatible service.")
 @click.option("--public-url", help="Public address of what --bucket names.")
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object a line.")
-def command(
+def upload_command(
     files: tuple[Path, ...],
     *,
     template: str | None,
@@ -66,7 +66,7 @@ def command(
 def _uploader(images: Images, template: str | None, said: dict[str, Any]) -> Uploader:
     """Return what saves under the options that were said, those of the host program, and the limits of the settings."""
     from s3img.uploads import Uploader, UploadPolicy
-    from s3img.uploads.policy import DEFAULT_TEMPLATE
+    from s3img.uploads.template import DEFAULT_TEMPLATE
 
     limits = images.config.limits
     found = host()

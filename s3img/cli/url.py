@@ -7,24 +7,24 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from s3img.cli import folder_options
-from s3img.cli.duration import duration
+from s3img.cli import parameters
+from s3img.cli.parameters import duration
 from s3img.cli.report import markdown_image, one_line
 from s3img.errors import ConfigError
-from s3img.folder_sync.tree import relative
+from s3img.sync.tree import relative
 
 if TYPE_CHECKING:
     from datetime import timedelta
     from pathlib import Path
 
-    from s3img.catalog import Catalog
+    from s3img.pictures.catalog import Catalog
 
 
 @click.command("url")
 @click.argument("image")
 @click.argument("transform", default="")
-@folder_options.address
-@folder_options.with_lock
+@parameters.address
+@parameters.with_lock
 @click.option(
     "--format",
     "form",
@@ -35,7 +35,7 @@ if TYPE_CHECKING:
 )
 @click.option("--alt", default="", help="Text that stands for the picture in markdown and html.")
 @click.option("--expires", callback=duration, help="End a signed address of the service after 7d, 12h or 30m.")
-def command(
+def url_command(
     image: str,
     transform: str,
     *,
@@ -50,8 +50,8 @@ def command(
 
     IMAGE is a file, or a path as s3img.lock has it; the file need not be on disk, and nothing is asked of the bucket.
     """
-    lock = folder_options.lock_path(lock_file, config_file)
-    catalog = folder_options.open_images(config_file, options).catalog(lock)
+    lock = parameters.lock_path(lock_file, config_file)
+    catalog = parameters.open_images(config_file, options).catalog(lock)
     name = _name(image, lock, catalog)
     if form == "html":
         if expires is not None:

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from s3img.doctor.codes import CODES
 from s3img.doctor.examine import examine, unusable
-from s3img.doctor.model import Finding, Report
+from s3img.doctor.findings import CODES, Finding, Report
 
 __all__ = ["CODES", "Finding", "Report", "examine", "unusable"]

@@ -6,18 +6,28 @@ import json
 from fnmatch import fnmatchcase
 from typing import TYPE_CHECKING, Any
 
+from s3img.doctor.fetch import fetch, reason
+from s3img.doctor.findings import fail, ok, skip
+from s3img.urls import object_url
+
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
-Rule = dict[str, Any]
+    from s3img.doctor.fetch import FetchedPage
+    from s3img.doctor.findings import Finding
+    from s3img.doctor.probe_context import ProbeContext
+
+CorsRule = dict[str, Any]
 
 ID = "s3img"
+
 METHODS = ("GET", "HEAD", "PUT", "POST")
+
 HEADERS = ("content-type", "content-md5", "cache-control", "x-amz-content-sha256", "x-amz-date", "x-amz-meta-s3img")
 """By name, because not every store accepts ``*`` (R2 once refused it)."""
 
 
-def rule_for(origins: Iterable[str]) -> Rule:
+def rule_for(origins: Iterable[str]) -> CorsRule:
     """Return the rule that lets pages of ``origins`` put pictures, and read what became of them."""
     return {
         "ID": ID,
@@ -29,7 +39,7 @@ def rule_for(origins: Iterable[str]) -> Rule:
     }
 
 
-def merged(rules: Sequence[Rule], origins: Sequence[str]) -> list[Rule]:
+def merged(rules: Sequence[CorsRule], origins: Sequence[str]) -> list[CorsRule]:
     """Add what is missing for ``origins``: into the rule of ours, else as one rule at the end; all others stay."""
     missing = [origin for origin in origins if not any(_covers(rule, origin) for rule in rules)]
     if not missing:
@@ -40,12 +50,12 @@ def merged(rules: Sequence[Rule], origins: Sequence[str]) -> list[Rule]:
     return [_union(rule, wanted) if rule.get("ID") == ID else rule for rule in rules]
 
 
-def as_json(rules: Sequence[Rule]) -> str:
+def as_json(rules: Sequence[CorsRule]) -> str:
     """Return the document that consoles and ``aws s3api put-bucket-cors`` take."""
     return json.dumps({"CORSRules": list(rules)}, indent=2)
 
 
-def _covers(rule: Rule, origin: str) -> bool:
+def _covers(rule: CorsRule, origin: str) -> bool:
     allowed = [str(name).lower() for name in rule.get("AllowedHeaders", ())]
     return (
         any(fnmatchcase(origin, pattern) for pattern in rule.get("AllowedOrigins", ()))
@@ -54,7 +64,41 @@ def _covers(rule: Rule, origin: str) -> bool:
     )
 
 
-def _union(rule: Rule, wanted: Rule) -> Rule:
+def _union(rule: CorsRule, wanted: CorsRule) -> CorsRule:
     lists = ("AllowedOrigins", "AllowedMethods", "AllowedHeaders", "ExposeHeaders")
     joined = {name: list(dict.fromkeys([*rule.get(name, ()), *wanted[name]])) for name in lists}
     return {**wanted, **rule, **joined}
+
+
+def look(case: ProbeContext) -> Finding:
+    """Send a preflight for each of ``upload_origins``."""
+    origins = case.config.upload_origins
+    if not origins or not case.is_s3:
+        return skip("cors", "no browser uploads are configured (upload_origins).")
+    url = object_url(case.bucket_url, case.full_key(case.sample.plain_key))
+    for origin in origins:
+        asked = {
+            "Origin": origin,
+            "Access-Control-Request-Method": "PUT",
+            "Access-Control-Request-Headers": "content-type",
+        }
+        try:
+            answer = fetch(url, ca_file=case.ca_file, method="OPTIONS", headers=asked, limit=4096, follow=False)
+        except OSError as error:
+            message = f"the store does not answer the question of a browser: {reason(error)}."
+            return fail("cors", "cors-unanswered", message, "Look at the proxy before the store.")
+        if not _allows(answer, origin):
+            message = f"pages of {origin} may not put objects: the bucket's CORS rules don't allow it."
+            return fail("cors", "cors-missing", message, "Run `s3img cors` to see the missing rule, then --apply it.")
+    return ok("cors", f"pages of {', '.join(origins)} may put objects.")
+
+
+def _allows(answer: FetchedPage, origin: str) -> bool:
+    methods = answer.headers.get("access-control-allow-methods", "").upper().replace(" ", "").split(",")
+    names = answer.headers.get("access-control-allow-headers", "").lower()
+    return (
+        answer.status in {200, 204}
+        and answer.headers.get("access-control-allow-origin") in {origin, "*"}
+        and "PUT" in methods
+        and ("content-type" in names or names.strip() == "*")
+    )

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, NamedTuple
 
-from s3img.doctor import access, browser, causes, listing, machine, network, objects, public
-from s3img.doctor.case import Case
-from s3img.doctor.model import Finding, Report, fail, ok, skip
+from s3img.doctor import cors_rules, findings, listing, machine, network, objects, public
+from s3img.doctor.findings import Finding, Report, fail, ok, skip
+from s3img.doctor.probe_context import ProbeContext
 from s3img.errors import S3ImgError
 
 if TYPE_CHECKING:
@@ -21,7 +21,7 @@ class Probe(NamedTuple):
     """One question; it is not asked after a failure of one that it ``needs``, unless with a code of ``despite``."""
 
     name: str
-    ask: Callable[[Case], Finding]
+    ask: Callable[[ProbeContext], Finding]
     needs: tuple[str, ...] = ()
     despite: frozenset[str] = frozenset()
     of_store: bool = True
@@ -33,7 +33,7 @@ _UNLISTED = frozenset({"list-denied"})
 
 PROBES = (
     Probe("config", lambda case: ok("config", _describe(case.config)), of_store=False),
-    Probe("credentials", access.look),
+    Probe("credentials", network.look),
     Probe("dns", network.resolve, ("credentials",), _UNSIGNED, of_s3=True),
     Probe("tcp", network.connect, ("dns",), of_s3=True),
     Probe("tls", network.greet, ("tcp",), of_s3=True),
@@ -47,7 +47,7 @@ PROBES = (
     Probe("names", objects.names, ("list", "put")),
     Probe("conditional", objects.conditional, ("put",), of_s3=True),
     Probe("public", public.look, ("get",)),
-    Probe("cors", browser.look, ("list",), _UNLISTED, of_s3=True),
+    Probe("cors", cors_rules.look, ("list",), _UNLISTED, of_s3=True),
     Probe("cleanup", objects.clean_up, ("put",)),
     Probe("encoders", machine.encoders, of_store=False),
     Probe("cache", machine.cache, of_store=False),
@@ -68,7 +68,7 @@ def examine(
     ``tell`` is called with each finding as it is made. With ``leave`` a probe object is put even where the store
     says that it can't be deleted again.
     """
-    case = Case(config, environ=environ, lock=lock, leave=leave)
+    case = ProbeContext(config, environ=environ, lock=lock, leave=leave)
     findings: list[Finding] = []
     blocked: dict[str, Finding] = {}
     try:
@@ -93,7 +93,7 @@ def unusable(error: ConfigError, *, tell: Callable[[Finding], None] | None = Non
     return Report(findings=findings)
 
 
-def _ask(probe: Probe, case: Case, blocked: dict[str, Finding]) -> Finding:
+def _ask(probe: Probe, case: ProbeContext, blocked: dict[str, Finding]) -> Finding:
     if probe.of_store and not case.config.bucket:
         return skip(probe.name, "no bucket is configured: pictures stay inside the site.")
     if probe.of_s3 and not case.is_s3:
@@ -105,7 +105,7 @@ def _ask(probe: Probe, case: Case, blocked: dict[str, Finding]) -> Finding:
     try:
         found = probe.ask(case)
     except S3ImgError as error:
-        found = causes.finding(probe.name, error)
+        found = findings.finding(probe.name, error)
     if found.status == "fail":
         blocked[probe.name] = found
     return found

@@ -25,7 +25,7 @@ _HOPS = 3
 
 
 @dataclass(frozen=True, slots=True)
-class Answer:
+class FetchedPage:
     """Hold an answer: headers by lower-case name, the first ``limit`` bytes of the body, the address that gave it."""
 
     status: int
@@ -73,7 +73,7 @@ def fetch(
     headers: Mapping[str, str] | None = None,
     limit: int = 1 << 20,
     follow: bool = True,
-) -> Answer:
+) -> FetchedPage:
     """Return the answer, whatever its status; follow up to three redirects on the same host. Raise OSError."""
     answer = _once(url, ca_file, method, headers or {}, limit)
     for _ in range(_HOPS if follow else 0):
@@ -83,7 +83,7 @@ def fetch(
     return answer
 
 
-def _once(url: str, ca_file: str, method: str, headers: Mapping[str, str], limit: int) -> Answer:
+def _once(url: str, ca_file: str, method: str, headers: Mapping[str, str], limit: int) -> FetchedPage:
     if urlsplit(url).scheme not in {"http", "https"}:
         raise NoAddress(f"{urlsplit(url).scheme}: is no address of the web")
     request = urllib.request.Request(  # noqa: S310 - http and https only, as of the line above
@@ -93,7 +93,7 @@ def _once(url: str, ca_file: str, method: str, headers: Mapping[str, str], limit
     try:
         with _opened(opener, request) as found:
             headers_found = {name.lower(): value for name, value in found.headers.items()}
-            return Answer(found.status or 0, headers_found, found.read(limit), url)
+            return FetchedPage(found.status or 0, headers_found, found.read(limit), url)
     except (ValueError, InvalidURL) as error:
         raise NoAddress("it has characters that no address has") from error
     except HTTPException as error:

@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
-from s3img import providers
+from s3img.config import providers
 from s3img.errors import ConfigError
 from s3img.keys import KeyTemplate
 from s3img.urls import quote_path

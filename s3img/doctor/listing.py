@@ -8,11 +8,11 @@ import re
 from typing import TYPE_CHECKING, NamedTuple
 from urllib.parse import urlsplit, urlunsplit
 
-from s3img.address import S3Address
-from s3img.buckets.s3 import S3Bucket
-from s3img.buckets.s3_facts import is_bucket, lists_as_host, lists_when_told, regions_of
-from s3img.doctor import causes
-from s3img.doctor.model import fail, ok
+from s3img.buckets.s3.facts import is_bucket, lists_as_host, lists_when_told, regions_of
+from s3img.buckets.s3.s3_bucket import S3Bucket
+from s3img.config.address import S3Address
+from s3img.doctor import findings
+from s3img.doctor.findings import fail, ok
 from s3img.errors import BucketError, S3ImgError
 from s3img.gc.marks import OWN
 
@@ -20,8 +20,8 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
     from s3img.buckets import AddressingStyle, ObjectInfo, S3Options
-    from s3img.doctor.case import Case
-    from s3img.doctor.model import Finding
+    from s3img.doctor.findings import Finding
+    from s3img.doctor.probe_context import ProbeContext
 
 _SUFFIXES = (".avif", ".gif", ".jpg", ".jpeg", ".png", ".webp")
 _SMALL = 1 << 20
@@ -37,7 +37,7 @@ _ASK_AGAIN = frozenset(
 )
 
 
-def look(case: Case) -> Finding:
+def look(case: ProbeContext) -> Finding:
     """List the first page under the prefix; remember a small picture that is there."""
     try:
         found = list(itertools.islice(case.bucket.list(), 1000))
@@ -56,7 +56,7 @@ def _is_picture(one: ObjectInfo) -> bool:
     return one.key.lower().endswith(_SUFFIXES) and 0 < one.size <= _SMALL and not one.key.startswith(OWN)
 
 
-def compare_region(case: Case) -> Finding:
+def compare_region(case: ProbeContext) -> Finding:
     """Compare the region that is set with the one that AWS names, or that another store sends requests to."""
     given = case.connection.region if case.connection else ""
     ours = _DEFAULT_REGION if given == "aws-global" else given
@@ -68,9 +68,9 @@ def compare_region(case: Case) -> Finding:
     return ok("region", f"region {ours}, {case.style} style: {case.bucket_url}")
 
 
-def _diagnose(case: Case, error: BucketError) -> Finding:
+def _diagnose(case: ProbeContext, error: BucketError) -> Finding:
     """Find the change under which the same request is answered; without one, give the error itself."""
-    found = causes.finding("list", error)
+    found = findings.finding("list", error)
     if not case.is_s3:
         return found
     if found.code == "wrong-secret":
@@ -80,7 +80,7 @@ def _diagnose(case: Case, error: BucketError) -> Finding:
     return changed or _website(case, found)
 
 
-def _website(case: Case, found: Finding) -> Finding:
+def _website(case: ProbeContext, found: Finding) -> Finding:
     """Tell a web page in the store's place, whatever the store's client made of it."""
     media_type = case.greeting.headers.get("content-type", "") if case.greeting else ""
     if found.code not in {"store-failed", "list-denied", "not-s3"} or not media_type.startswith("text/html"):
@@ -98,13 +98,13 @@ class _Change(NamedTuple):
     fix: str
 
 
-def _changed(case: Case, tries: Iterable[_Change], what: str) -> Finding | None:
+def _changed(case: ProbeContext, tries: Iterable[_Change], what: str) -> Finding | None:
     """Report the change under which the bucket answers; stores list their buckets when they miss its name."""
     change = next((one for one in tries if _works(case, one.options)), None)
     return fail("list", change.code, f"{what} {change.why}", change.fix) if change else None
 
 
-def _changes(case: Case) -> Iterator[_Change]:
+def _changes(case: ProbeContext) -> Iterator[_Change]:
     options = case.options()
     parts = urlsplit(case.endpoint_url)
     label = f"{case.bucket_name}."
@@ -119,7 +119,7 @@ def _changes(case: Case) -> Iterator[_Change]:
     yield _Change(changed, "wrong-addressing", why, f'Set addressing_style = "{other}".')
 
 
-def _regions(case: Case) -> Iterator[_Change]:
+def _regions(case: ProbeContext) -> Iterator[_Change]:
     """Try regions that stores have which don't name theirs."""
     options = case.options()
     for region in dict.fromkeys((case.config.store.region, *_USUAL_REGIONS)):
@@ -127,7 +127,7 @@ def _regions(case: Case) -> Iterator[_Change]:
         yield _Change(changed, "wrong-region", f"In region {region} it works.", f'Set region = "{region}".')
 
 
-def _works(case: Case, options: S3Options) -> bool:
+def _works(case: ProbeContext, options: S3Options) -> bool:
     if not isinstance(case.address, S3Address):
         return False
     try:
@@ -137,7 +137,7 @@ def _works(case: Case, options: S3Options) -> bool:
         return False
 
 
-def _secret_or_proxy(case: Case, found: Finding) -> Finding:
+def _secret_or_proxy(case: ProbeContext, found: Finding) -> Finding:
     """Tell a changed ``Host`` from a wrong secret: the signature covers the one that the store sees."""
     parts = urlsplit(case.bucket_url)
     port = parts.port or (443 if parts.scheme == "https" else 80)
@@ -154,7 +154,7 @@ def _secret_or_proxy(case: Case, found: Finding) -> Finding:
     return fail("list", found.code, message, f"{found.fix} If they are right: {fix}")
 
 
-def _proxy_of(case: Case) -> str:
+def _proxy_of(case: ProbeContext) -> str:
     """Name the proxy that gave the unsigned answer, as far as it says so."""
     headers = case.greeting.headers if case.greeting else {}
     named = f"{headers.get('via', '')} {headers.get('server', '')}".strip()

@@ -6,18 +6,18 @@ import os
 from typing import TYPE_CHECKING
 
 from s3img.cache import Cache
-from s3img.doctor.model import fail, ok
+from s3img.doctor.findings import fail, ok
 from s3img.errors import LockError
 from s3img.lock import read_lock
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from s3img.doctor.case import Case
-    from s3img.doctor.model import Finding
+    from s3img.doctor.findings import Finding
+    from s3img.doctor.probe_context import ProbeContext
 
 
-def encoders(case: Case) -> Finding:
+def encoders(case: ProbeContext) -> Finding:
     """See whether the configured formats can be written, and by what pictures are scaled."""
     from s3img.imaging import encoders as present  # loads Pillow
     from s3img.imaging.resize import backend
@@ -31,7 +31,7 @@ def encoders(case: Case) -> Finding:
     return ok("encoders", f"{', '.join(case.config.formats) or 'no further format'} can be written; {speed} is used.")
 
 
-def cache(case: Case) -> Finding:
+def cache(case: ProbeContext) -> Finding:
     """See whether the cache folder can be written, which saves rendering everything again."""
     folder = Cache.at(case.config.cache_dir).folder
     if _may_write(folder):
@@ -39,7 +39,7 @@ def cache(case: Case) -> Finding:
     return fail("cache", "cache-unwritable", f"{folder} can't be written.", "Name another folder in cache_dir.")
 
 
-def lock(case: Case) -> Finding:
+def lock(case: ProbeContext) -> Finding:
     """See whether the lock can be read, and written again."""
     path = case.lock
     try:

@@ -12,20 +12,55 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
-from s3img.doctor import certificates
+from s3img.buckets.s3.facts import connection
 from s3img.doctor.fetch import fetch, reason, trusting
-from s3img.doctor.model import fail, ok, skip
+from s3img.doctor.findings import fail, ok, skip
+from s3img.errors import S3ImgError
 
 if TYPE_CHECKING:
-    from s3img.doctor.case import Case
-    from s3img.doctor.model import Finding
+    from s3img.buckets.s3.facts import Connection
+    from s3img.doctor.findings import Finding
+    from s3img.doctor.probe_context import ProbeContext
+
+_OWN_ROOT = "If it is your own, set AWS_CA_BUNDLE to a file that holds the certificate of its authority."
+
+_CLOCK = "Renew the certificate of the store; check this machine's date too."
+
+_CAUSES: dict[int, tuple[str, str, str]] = {
+    9: ("tls-not-yet-valid", "is not valid yet", _CLOCK),
+    10: ("tls-expired", "has expired", _CLOCK),
+    18: ("tls-self-signed", "is signed by itself", _OWN_ROOT),
+    19: ("tls-self-signed", "ends at an authority that is not known here", _OWN_ROOT),
+    20: ("tls-untrusted", "comes from an authority that is not known here", _OWN_ROOT),
+    21: ("tls-untrusted", "comes without the certificates between it and its authority", _OWN_ROOT),
+    62: ("tls-wrong-host", "is for another host", ""),
+    64: ("tls-wrong-host", "is for another address", ""),
+}
+
+_UNKNOWN = ("tls-failed", "is not accepted", _OWN_ROOT)
+
+
+def refused(case: ProbeContext, host: str, error: ssl.SSLCertVerificationError) -> Finding:
+    """Say what is wrong with the certificate that ``host`` showed."""
+    code, what, fix = _CAUSES.get(error.verify_code, _UNKNOWN)
+    said = error.verify_message.rstrip(".")
+    return fail("tls", code, f"the certificate of {host} {what} ({said}).", fix or _another_host(case, host))
+
+
+def _another_host(case: ProbeContext, host: str) -> str:
+    if host.startswith(f"{case.bucket_name}."):
+        return 'Set addressing_style = "path": the bucket\'s name before the host is not covered by the certificate.'
+    return "Write the name that the certificate is for in endpoint_url."
+
 
 _SECONDS = 5.0
+
 _SKEW = 900  # s; S3 refuses a signature that is older
+
 _DRIFT = 300
 
 
-def resolve(case: Case) -> Finding:
+def resolve(case: ProbeContext) -> Finding:
     """Look up the name of the host that requests go to."""
     if proxy := _proxy(case):
         return skip("dns", f"requests go through the proxy {proxy}, which does this.")
@@ -38,7 +73,7 @@ def resolve(case: Case) -> Finding:
     return ok("dns", f"{host} is {', '.join(addresses[:3])}{' …' if len(addresses) > 3 else ''}.")
 
 
-def connect(case: Case) -> Finding:
+def connect(case: ProbeContext) -> Finding:
     """Open a connection to the port."""
     if proxy := _proxy(case):
         return skip("tcp", f"requests go through the proxy {proxy}, which does this.")
@@ -55,7 +90,7 @@ def connect(case: Case) -> Finding:
     return ok("tcp", f"{host}:{port} accepts connections.")
 
 
-def greet(case: Case) -> Finding:
+def greet(case: ProbeContext) -> Finding:
     """Speak TLS where the address says https, and find out whether http and https are mixed up."""
     if case.ca_file and not Path(case.ca_file).is_file():
         message = f"{case.ca_file}, the file of trusted authorities, is not there."
@@ -72,7 +107,7 @@ def greet(case: Case) -> Finding:
         ):
             version = secured.version()
     except ssl.SSLCertVerificationError as error:
-        return certificates.refused(case, host, error)
+        return refused(case, host, error)
     except OSError as error:
         return _no_tls(case, host, port, error)
     with suppress(OSError):  # the next request will tell
@@ -80,7 +115,7 @@ def greet(case: Case) -> Finding:
     return ok("tls", f"{host} speaks {version} with a certificate that is valid here.")
 
 
-def compare_clocks(case: Case) -> Finding:
+def compare_clocks(case: ProbeContext) -> Finding:
     """Compare the ``Date`` of the store's answer with this machine's clock."""
     date = case.greeting.headers.get("date", "") if case.greeting else ""
     try:
@@ -97,7 +132,7 @@ def compare_clocks(case: Case) -> Finding:
     return ok("clock", "this machine's clock and the store's agree.")
 
 
-def _unknown_host(case: Case, host: str, why: str) -> Finding:
+def _unknown_host(case: ProbeContext, host: str, why: str) -> Finding:
     """Tell a bucket's name in the wrong place from a host that nobody knows."""
     parts = urlsplit(case.endpoint_url)
     base = parts.hostname or ""
@@ -119,7 +154,7 @@ def _is_known(host: str) -> bool:
         return False
 
 
-def _plain(case: Case) -> Finding:
+def _plain(case: ProbeContext) -> Finding:
     """Ask over http; see whether the port is one of TLS."""
     host, port = _host_and_port(case.bucket_url)
     why = ""
@@ -139,7 +174,7 @@ def _plain(case: Case) -> Finding:
     return ok("tls", "the store speaks http: pictures and signatures, but no secrets, can be read on the way.")
 
 
-def _no_tls(case: Case, host: str, port: int, error: OSError) -> Finding:
+def _no_tls(case: ProbeContext, host: str, port: int, error: OSError) -> Finding:
     with suppress(OSError):
         fetch(f"http://{urlsplit(case.bucket_url).netloc}/", limit=1024, follow=False)
         better = f"http://{urlsplit(case.endpoint_url).netloc}"
@@ -149,19 +184,19 @@ def _no_tls(case: Case, host: str, port: int, error: OSError) -> Finding:
     return fail("tls", "tls-failed", f"{host}:{port} breaks the TLS connection: {reason(error)}.", fix)
 
 
-def _greet_through(case: Case, proxy: str) -> Finding:
+def _greet_through(case: ProbeContext, proxy: str) -> Finding:
     try:
         _listen(case)
     except OSError as error:
         inner = getattr(error, "reason", error)
         if isinstance(inner, ssl.SSLCertVerificationError):
-            return certificates.refused(case, urlsplit(case.bucket_url).hostname or "", inner)
+            return refused(case, urlsplit(case.bucket_url).hostname or "", inner)
         fix = "Check HTTPS_PROXY, HTTP_PROXY and NO_PROXY."
         return fail("tls", "proxy-failed", f"nothing is reached through the proxy {proxy}: {reason(error)}.", fix)
     return ok("tls", f"the store answers through the proxy {proxy}.")
 
 
-def _listen(case: Case) -> None:
+def _listen(case: ProbeContext) -> None:
     """Keep an unsigned answer of the store; raise OSError without one."""
     case.greeting = fetch(f"{case.bucket_url}/", ca_file=case.ca_file, limit=1 << 16, follow=False)
 
@@ -181,10 +216,54 @@ def _host_and_port(url: str) -> tuple[str, int]:
     return parts.hostname or "", parts.port or (443 if parts.scheme == "https" else 80)
 
 
-def _proxy(case: Case) -> str:
+def _proxy(case: ProbeContext) -> str:
     """Return the proxy's host of the environment, never its password; empty where none is used."""
     parts = urlsplit(case.bucket_url)
     proxy = urllib.request.getproxies().get(parts.scheme, "")
     if not proxy or urllib.request.proxy_bypass(parts.netloc):
         return ""
     return urlsplit(proxy if "//" in proxy else f"//{proxy}").hostname or "of the environment"
+
+
+_LINKS = {
+    "explicit": "S3IMG_ACCESS_KEY_ID and S3IMG_SECRET_ACCESS_KEY of the environment",
+    "env": "AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY of the environment",
+    "shared-credentials-file": "the shared credentials file, {profile}",
+    "config-file": "the AWS configuration file, {profile}",
+    "custom-process": "the credential process of {profile}",
+    "sso": "single sign-on, {profile}",
+    "sso-legacy": "single sign-on, {profile}",
+    "login": "`aws login`, {profile}",
+    "assume-role": "the assumed role {role}",
+    "assume-role-with-web-identity": "a web identity (OIDC token)",
+    "container-role": "the role of this container",
+    "iam-role": "the role of this machine (instance metadata)",
+    "boto-config": "a Boto2 configuration file",
+}
+
+
+def look(case: ProbeContext) -> Finding:
+    """Find out which credentials will sign, without a request to the store."""
+    if not case.is_s3:
+        return skip("credentials", "a folder needs none.")
+    try:
+        case.connection = connection(case.s3)
+    except S3ImgError as error:
+        fix = error.fix or "Mend the source of the credentials that is named."
+        return fail("credentials", "credentials-broken", error.message, fix)
+    if case.config.anonymous:
+        return ok("credentials", "none are used: anonymous = true signs nothing.")
+    if not case.connection.credentials:
+        return fail(
+            "credentials",
+            "no-credentials",
+            "no credentials were found: publishing would leave pictures inside the site.",
+            "Set S3IMG_ACCESS_KEY_ID and S3IMG_SECRET_ACCESS_KEY (or AWS_…), or name an aws_profile, or sign in.",
+        )
+    return ok("credentials", f"from {_link(case, case.connection)}.")
+
+
+def _link(case: ProbeContext, found: Connection) -> str:
+    words = _LINKS.get(found.credentials, found.credentials)
+    profile = f"profile {found.profile}" if found.profile else "the default profile"
+    return words.format(profile=profile, role=case.config.role_arn or f"of {profile}")

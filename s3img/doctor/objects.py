@@ -6,15 +6,15 @@ from contextlib import suppress
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING
 
-from s3img.buckets.s3_facts import may_upload, overwrites
-from s3img.doctor import causes
-from s3img.doctor.model import fail, ok, skip
-from s3img.doctor.sample import CACHE_CONTROL, FOLDER, MEDIA_TYPE, is_sample
+from s3img.buckets.s3.facts import may_upload, overwrites
+from s3img.doctor import findings
+from s3img.doctor.findings import fail, ok, skip
+from s3img.doctor.probe_context import CACHE_CONTROL, FOLDER, MEDIA_TYPE, is_sample
 from s3img.errors import AccessDenied, BucketError
 
 if TYPE_CHECKING:
-    from s3img.doctor.case import Case
-    from s3img.doctor.model import Finding
+    from s3img.doctor.findings import Finding
+    from s3img.doctor.probe_context import ProbeContext
 
 _NOTHING_PUT = "no probe object was put."
 _ABANDONED = timedelta(hours=1)
@@ -23,7 +23,7 @@ _AS_DOCUMENTED = frozenset({"no", "ignored"})
 _UNCONDITIONAL = frozenset({"NotImplemented", "501", "InvalidArgument", "InvalidRequest", "400"})
 
 
-def put(case: Case) -> Finding:
+def put(case: ProbeContext) -> Finding:
     """Put the probe object, if it can be deleted afterwards."""
     if case.config.anonymous:
         return skip("put", "anonymous = true only reads.")
@@ -32,17 +32,17 @@ def put(case: Case) -> Finding:
     except AccessDenied as error:
         case.delete_refused = error
     except BucketError as error:
-        return causes.finding("put", error)
+        return findings.finding("put", error)
     if case.delete_refused and not case.leave:
         return _ask_for_the_right(case)
     try:
         case.sample.put(case.bucket, case.sample.key)
     except BucketError as error:
-        return causes.finding("put", error)
+        return findings.finding("put", error)
     return ok("put", f"{case.sample.key!r} was put.")
 
 
-def may_delete(case: Case) -> Finding:
+def may_delete(case: ProbeContext) -> Finding:
     """Report what the store said when it was asked to delete."""
     if case.config.anonymous:
         return skip("delete", "anonymous = true only reads.")
@@ -53,7 +53,7 @@ def may_delete(case: Case) -> Finding:
     return fail("delete", "delete-denied", f"{case.delete_refused.message}{left}", fix)
 
 
-def head(case: Case) -> Finding:
+def head(case: ProbeContext) -> Finding:
     """Describe the object, and compare its headers with what was given."""
     if not case.sample.is_there:
         return skip("head", _NOTHING_PUT)
@@ -73,7 +73,7 @@ def head(case: Case) -> Finding:
     return ok("head", "size, Content-Type and Cache-Control are those that were put.")
 
 
-def get(case: Case) -> Finding:
+def get(case: ProbeContext) -> Finding:
     """Read the object back, byte by byte."""
     key = case.sample.key if case.sample.is_there else case.known.key if case.known else ""
     if not key:
@@ -86,7 +86,7 @@ def get(case: Case) -> Finding:
     return ok("get", f"{key!r} can be read{', with the bytes that were put' if case.sample.is_there else ''}.")
 
 
-def names(case: Case) -> Finding:
+def names(case: ProbeContext) -> Finding:
     """See whether the listing gives the hostile name back."""
     if not case.sample.is_there:
         return skip("names", _NOTHING_PUT)
@@ -97,7 +97,7 @@ def names(case: Case) -> Finding:
     return fail("names", "key-changed", message, "Use plain file names, or `{{slug}}` in key_template.")
 
 
-def conditional(case: Case) -> Finding:
+def conditional(case: ProbeContext) -> Finding:
     """Measure whether a put under ``If-None-Match: *`` leaves an object alone."""
     if not case.is_s3 or not case.sample.is_there:
         return skip("conditional", _NOTHING_PUT if case.is_s3 else "a folder has no conditions.")
@@ -106,7 +106,7 @@ def conditional(case: Case) -> Finding:
         ignored = overwrites(case.s3, case.bucket_name, case.full_key(case.sample.key), case.sample.data)
     except BucketError as error:
         if error.code not in _UNCONDITIONAL:
-            return causes.finding("conditional", error)
+            return findings.finding("conditional", error)
         if case.config.store.conditional_writes in _AS_DOCUMENTED:
             return ok("conditional", _WITHOUT)
         return fail("conditional", "conditional-refused", error.message, fix)
@@ -116,7 +116,7 @@ def conditional(case: Case) -> Finding:
     return ok("conditional", _WITHOUT if ignored else "a put under If-None-Match is refused where an object is.")
 
 
-def clean_up(case: Case) -> Finding:
+def clean_up(case: ProbeContext) -> Finding:
     """Take the probe objects away, and see that they are gone."""
     if not case.sample.is_there:
         return skip("cleanup", _NOTHING_PUT)
@@ -133,7 +133,7 @@ def clean_up(case: Case) -> Finding:
     return ok("cleanup", "the probe object is gone.")
 
 
-def _sweep(case: Case) -> None:
+def _sweep(case: ProbeContext) -> None:
     """Remove what an examination that was killed has left; one that still runs is younger."""
     with suppress(BucketError):  # whatever this is, it is not what the examination is about
         old = datetime.now(UTC) - _ABANDONED
@@ -142,14 +142,14 @@ def _sweep(case: Case) -> None:
         )
 
 
-def _is_there(case: Case, key: str) -> bool:
+def _is_there(case: ProbeContext, key: str) -> bool:
     try:
         return case.bucket.head(key) is not None
     except AccessDenied:  # AWS's answer for a missing key without s3:ListBucket
         return False
 
 
-def _ask_for_the_right(case: Case) -> Finding:
+def _ask_for_the_right(case: ProbeContext) -> Finding:
     """Tell a key that may only read from one that may put and not delete."""
     key = case.full_key(case.sample.key)
     can_put = True

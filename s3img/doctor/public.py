@@ -2,28 +2,90 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from typing import TYPE_CHECKING
-from urllib.parse import urlsplit
+from urllib.parse import quote, urlsplit
 
-from s3img.doctor.fetch import Answer, NoAddress, fetch, reason
-from s3img.doctor.model import fail, ok, skip
-from s3img.doctor.public_variants import variants
-from s3img.doctor.sample import MEDIA_TYPE
-from s3img.errors import S3ImgError
+from s3img.config import address
+from s3img.doctor.fetch import FetchedPage, NoAddress, fetch, reason
+from s3img.doctor.findings import fail, ok, skip
+from s3img.doctor.probe_context import MEDIA_TYPE
+from s3img.errors import ConfigError, S3ImgError
 from s3img.urls import object_url
 
 if TYPE_CHECKING:
-    from s3img.doctor.case import Case
-    from s3img.doctor.model import Finding
+    from collections.abc import Iterator
+    from urllib.parse import SplitResult
+
+    from s3img.config import Config
+    from s3img.doctor.findings import Finding
+    from s3img.doctor.probe_context import ProbeContext
+
+
+def variants(config: Config) -> list[tuple[str, str]]:
+    """List (what is wrong with ``public_url`` then, the address to write instead), the likeliest first."""
+    base = config.base_url
+    found: dict[str, str] = {}
+    for why, url in (*_of(urlsplit(base), config), *_usual(config)):
+        if url != base:
+            found.setdefault(url, why)
+    return [(why, url) for url, why in found.items()]
+
+
+def _of(parts: SplitResult, config: Config) -> Iterator[tuple[str, str]]:
+    paths = list(_paths(parts.path.rstrip("/"), config))
+    if (encoded := quote(parts.path.rstrip("/"), safe="/%:@!$&'()*+,;=~-._")) != parts.path.rstrip("/"):
+        yield "has characters that have to be percent-encoded", f"{parts.scheme}://{parts.netloc}{encoded}"
+    other = "http" if parts.scheme == "https" else "https"
+    for why, path in paths:
+        yield why, f"{parts.scheme}://{parts.netloc}{path}"
+    yield f"is {parts.scheme}, but {other} is served", f"{other}://{parts.netloc}{parts.path.rstrip('/')}"
+    for why, path in paths:
+        yield f"{why}, and is {parts.scheme} instead of {other}", f"{other}://{parts.netloc}{path}"
+
+
+def _paths(path: str, config: Config) -> Iterator[tuple[str, str]]:
+    """Add or take away the prefix and the bucket's name."""
+    where = config.address
+    prefix = f"/{quote(where.prefix)}" if where and where.prefix else ""
+    bucket = f"/{where.bucket}" if isinstance(where, address.S3Address) else ""
+    above = path.removesuffix(prefix) if prefix else path
+    if prefix:
+        yield f"lacks the prefix {prefix[1:]!r}", path + prefix
+    if prefix and above != path:
+        yield f"has the prefix {prefix[1:]!r}, which the host stands for already", above
+    if bucket and not above.endswith(bucket):
+        yield f"lacks the bucket's name {bucket[1:]!r}", above + bucket + prefix
+    elif bucket:
+        yield f"has the bucket's name {bucket[1:]!r} in its path", above.removesuffix(bucket) + prefix
+    if path:
+        yield f"has the path {path!r}, which is not part of it", prefix
+        yield f"has the path {path!r}, which is not part of it", ""
+
+
+def _usual(config: Config) -> Iterator[tuple[str, str]]:
+    """Name the addresses under which the store itself may serve the bucket."""
+    where = config.address
+    if where is None or not config.public_url:
+        return
+    for style in ("virtual", "path"):
+        with suppress(ConfigError):
+            url = address.default_public_url(
+                where, endpoint_url=config.endpoint_url, region=config.region, addressing_style=style
+            )
+            if url.startswith("http"):
+                yield "is not where the bucket is public", url
+
 
 _PRIVATE = (
     "Allow everyone s3:GetObject on it (a bucket policy; `s3img init --policy` prints one), or put a CDN before the "
     "bucket and name its address in public_url, or serve private pictures with `s3img serve`."
 )
+
 _WHERE = "Write in public_url what stands before a key in an address that works in a browser."
 
 
-def look(case: Case) -> Finding:
+def look(case: ProbeContext) -> Finding:
     """Fetch an object without credentials, at its public address and at what that may have been meant to be."""
     if case.evidence is None:
         return skip("public", "there is no object to fetch.")
@@ -34,19 +96,19 @@ def look(case: Case) -> Finding:
         return skip("public", f"{base} is a path of the site's own host, which can't be asked from here.")
     key, data = case.evidence
     found = _get(case, object_url(base, key))
-    if isinstance(found, Answer) and found.brings(data):
+    if isinstance(found, FetchedPage) and found.brings(data):
         return _served(case, found)
     return _plain_name_works(case) or _another_works(case, found) or _refused(base, found)
 
 
-def _get(case: Case, url: str) -> Answer | OSError:
+def _get(case: ProbeContext, url: str) -> FetchedPage | OSError:
     try:
         return fetch(url, ca_file=case.ca_file, limit=2 << 20)
     except OSError as error:
         return error
 
 
-def _served(case: Case, answer: Answer) -> Finding:
+def _served(case: ProbeContext, answer: FetchedPage) -> Finding:
     served = answer.headers.get("content-type", "").partition(";")[0].strip()
     if case.sample.is_there and case.is_s3 and served != MEDIA_TYPE:
         message = f"{answer.url} is served as {served or 'no type'}, and was put as {MEDIA_TYPE}."
@@ -54,7 +116,7 @@ def _served(case: Case, answer: Answer) -> Finding:
     return ok("public", f"{case.config.base_url} serves the bucket's bytes to everyone.")
 
 
-def _plain_name_works(case: Case) -> Finding | None:
+def _plain_name_works(case: ProbeContext) -> Finding | None:
     """See whether it is only the hostile name that is not served."""
     if not case.sample.is_there:
         return None
@@ -63,14 +125,14 @@ def _plain_name_works(case: Case) -> Finding | None:
     except S3ImgError:
         return None
     found = _get(case, object_url(case.config.base_url, case.sample.plain_key))
-    if not (isinstance(found, Answer) and found.brings(case.sample.data)):
+    if not (isinstance(found, FetchedPage) and found.brings(case.sample.data)):
         return None
     message = f"plain names are served, but not {case.sample.key!r}: spaces, +, % or & are changed on the way."
     fix = "Let the CDN or web server pass paths on unchanged, or use `{{slug}}` in key_template."
     return fail("public", "public-encoding", message, fix)
 
 
-def _another_works(case: Case, first: Answer | OSError) -> Finding | None:
+def _another_works(case: ProbeContext, first: FetchedPage | OSError) -> Finding | None:
     """Try similar addresses, each host only as long as it answers; ``first`` is what ``public_url`` itself gave."""
     key, data = case.evidence or ("", b"")
     base = case.config.base_url
@@ -87,7 +149,7 @@ def _another_works(case: Case, first: Answer | OSError) -> Finding | None:
     return None
 
 
-def _refused(base: str, answer: Answer | OSError) -> Finding:
+def _refused(base: str, answer: FetchedPage | OSError) -> Finding:
     if isinstance(answer, OSError):
         fix = "Correct the host in public_url, or mend its name, port or certificate."
         return fail("public", "public-unreachable", f"{base} can't be reached: {reason(answer)}.", fix)
@@ -107,7 +169,7 @@ def _refused(base: str, answer: Answer | OSError) -> Finding:
     return _other_bytes(base, answer)
 
 
-def _other_bytes(base: str, answer: Answer) -> Finding:
+def _other_bytes(base: str, answer: FetchedPage) -> Finding:
     served = answer.headers.get("content-type", "").partition(";")[0].strip()
     if served.startswith("image/"):
         message = f"{base} serves a picture with other bytes than the bucket's: a CDN renders it anew."

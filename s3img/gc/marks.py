@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
+from s3img.buckets import MARKER
 from s3img.errors import BucketError, ObjectNotFound
-from s3img.sync import MARKER
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

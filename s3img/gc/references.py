@@ -13,17 +13,18 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
+from s3img.buckets import HOME, MARKER, ObjectInfo, home_of
 from s3img.errors import ObjectNotFound
 from s3img.gc.marks import OWN, unusable, write_record
-from s3img.value import Value
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Set
     from datetime import datetime
 
-    from s3img.buckets import Bucket, ObjectInfo
+    from s3img.buckets import Bucket
 
 FOLDER = f"{OWN}refs/"
+
 UNNAMED = f"{FOLDER}unnamed/"
 """References of sites without a name: nothing tells which of them are of one site, so none replaces another."""
 
@@ -34,7 +35,7 @@ class _Record(msgspec.Struct, frozen=True, kw_only=True):
     keys: tuple[str, ...]
 
 
-class Reference(Value, frozen=True):
+class SiteReference(msgspec.Struct, frozen=True):
     """Hold the keys that one build named, and the object that says so."""
 
     info: ObjectInfo
@@ -89,7 +90,7 @@ class ReferenceReader:
         self._workers = workers
         self._keys: dict[str, frozenset[str]] = {}
 
-    def read(self) -> list[Reference]:
+    def read(self) -> list[SiteReference]:
         """Return every reference; raise BucketError when one can't be read, because it may name anything."""
         infos = [info for info in self._bucket.list(FOLDER) if info.key.endswith(".json")]
         unread = {_digest(info): info.key for info in infos if _digest(info) not in self._keys}
@@ -97,7 +98,7 @@ class ReferenceReader:
             with ThreadPoolExecutor(self._workers) as pool:
                 found = zip(unread, pool.map(self._fetch, unread.values()), strict=True)
                 self._keys |= {digest: keys for digest, keys in found if keys is not None}
-        return [Reference(info, self._keys[_digest(info)]) for info in infos if _digest(info) in self._keys]
+        return [SiteReference(info, self._keys[_digest(info)]) for info in infos if _digest(info) in self._keys]
 
     def _fetch(self, key: str) -> frozenset[str] | None:
         """Return the keys of a reference, None when another clean-up has just removed it."""
@@ -114,7 +115,7 @@ def _digest(info: ObjectInfo) -> str:
     return info.key.rpartition("/")[2].partition("-")[0]
 
 
-def superseded(references: Iterable[Reference], *, before: datetime) -> list[Reference]:
+def superseded(references: Iterable[SiteReference], *, before: datetime) -> list[SiteReference]:
     """Return the references that count no more: of a named site, and ``before`` a later one was there already.
 
     Two that were written in one second are of one age.
@@ -129,3 +130,50 @@ def superseded(references: Iterable[Reference], *, before: datetime) -> list[Ref
 
 def _second(info: ObjectInfo) -> datetime:
     return info.modified.replace(microsecond=0)
+
+
+class LiveKeys:
+    """Find the keys in use: those in ``kept`` and those of every reference that counts.
+
+    A superseded reference counts until ``before``. After `read`, ``counting`` and ``superseded`` hold the references,
+    and ``named`` every key that any of them names.
+    """
+
+    def __init__(self, bucket: Bucket, kept: Set[str], *, before: datetime, workers: int) -> None:
+        self._reader = ReferenceReader(bucket, workers=workers)
+        self._kept = kept
+        self._before = before
+        self._bucket = bucket
+        self.counting: list[SiteReference] = []
+        self.superseded: list[SiteReference] = []
+        self.named: frozenset[str] = frozenset()
+
+    def read(self) -> frozenset[str]:
+        """Return the keys in use as of now; a second time only new references are fetched. Raise BucketError."""
+        references = self._reader.read()
+        self.superseded = superseded(references, before=self._before)
+        old = {reference.info.key for reference in self.superseded}
+        self.counting = [reference for reference in references if reference.info.key not in old]
+        self.named = frozenset().union(*(reference.keys for reference in references))
+        return frozenset(self._kept).union(*(reference.keys for reference in self.counting))
+
+    @property
+    def unnamed(self) -> int:
+        """Return how many references are of sites without a name."""
+        return sum(reference.site == UNNAMED for reference in self.counting)
+
+    def is_own(self, info: ObjectInfo) -> bool:
+        """Tell whether s3img wrote an object, as ``head`` describes it.
+
+        Its metadata says so; where the store keeps none (a folder), a reference that names it has to.
+        """
+        return info.key in self.named if info.metadata is None else is_marked_as_own(info, self._bucket)
+
+
+def is_marked_as_own(info: ObjectInfo, bucket: Bucket) -> bool:
+    """Tell whether an object's metadata says that s3img wrote it, and to the bucket's own prefix if to any.
+
+    What was synced to a prefix above or below only its own lock knows.
+    """
+    said, home = info.metadata or {}, home_of(bucket.name)
+    return MARKER.items() <= said.items() and said.get(HOME, home) == home

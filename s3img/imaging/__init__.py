@@ -8,17 +8,16 @@ from __future__ import annotations
 from importlib import import_module
 from typing import TYPE_CHECKING, Final
 
-from s3img.imaging.model import MEDIA_TYPES, SUFFIXES, ImageInfo, Rendered, Target
-from s3img.imaging.probing import Source, probe
-from s3img.render_version import RENDER_VERSION
+from s3img.imaging.image_info import MEDIA_TYPES, SUFFIXES, ImageInfo, Rendered, RenderTarget
+from s3img.imaging.probing import ImageSource, probe
+from s3img.keys import RENDER_VERSION
 
 if TYPE_CHECKING:
     from s3img.imaging.clean import cleaned
-    from s3img.imaging.description import describe
+    from s3img.imaging.description import average_color, describe
     from s3img.imaging.encode import DEFAULT_QUALITY, encoders
-    from s3img.imaging.ladder import RenderedFile, render_job, render_ladder
-    from s3img.imaging.palette import average_color
     from s3img.imaging.pipeline import Drawn, draw, render
+    from s3img.imaging.pyramid import RenderedFile, render_job, render_ladder
 
 __all__ = [
     "DEFAULT_QUALITY",
@@ -27,10 +26,10 @@ __all__ = [
     "SUFFIXES",
     "Drawn",
     "ImageInfo",
+    "ImageSource",
+    "RenderTarget",
     "Rendered",
     "RenderedFile",
-    "Source",
-    "Target",
     "average_color",
     "cleaned",
     "describe",
@@ -43,17 +42,17 @@ __all__ = [
 ]
 
 _LAZY: Final = {
-    "RenderedFile": "ladder",
+    "RenderedFile": "pyramid",
     "DEFAULT_QUALITY": "encode",
     "describe": "description",
-    "average_color": "palette",
+    "average_color": "description",
     "cleaned": "clean",
     "Drawn": "pipeline",
     "draw": "pipeline",
     "encoders": "encode",
     "render": "pipeline",
-    "render_job": "ladder",
-    "render_ladder": "ladder",
+    "render_job": "pyramid",
+    "render_ladder": "pyramid",
 }
 
 

@@ -19,8 +19,8 @@ if TYPE_CHECKING:
 
     from PIL import ImageFile
 
-    from s3img.imaging.deadline import Deadline
-    from s3img.imaging.model import ImageInfo
+    from s3img.imaging.decode import RenderDeadline
+    from s3img.imaging.image_info import ImageInfo
     from s3img.limits import Limits
 
 _KEEPING: Final = frozenset({"gif", "webp", "avif"})
@@ -54,7 +54,7 @@ def keeps_animation(info: ImageInfo, target: str) -> bool:
 
 
 def load_animation(
-    fp: BinaryIO, info: ImageInfo, finish: Callable[[Decoded], Image.Image], *, limits: Limits, deadline: Deadline
+    fp: BinaryIO, info: ImageInfo, finish: Callable[[Decoded], Image.Image], *, limits: Limits, deadline: RenderDeadline
 ) -> Animation:
     """Decode every frame, composed as a viewer shows it; ``finish`` makes each the picture that is kept.
 

@@ -1,25 +1,24 @@
-"""Run the steps of a transform on pixels, in the order that ``s3img.steps`` gives."""
+"""Run the steps of a transform on pixels, in the order that ``s3img.transform.steps`` gives."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from s3img.geometry import plan
 from s3img.imaging import effects
+from s3img.imaging.decode import picture
 from s3img.imaging.resize import resize
-from s3img.imaging.upright import picture
+from s3img.transform.geometry import plan
 
 if TYPE_CHECKING:
     from typing import TypeAlias
 
     from PIL import Image
 
-    from s3img.geometry import Hints, Plan
-    from s3img.imaging.deadline import Deadline
-    from s3img.imaging.decode import Decoded
+    from s3img.imaging.decode import Decoded, RenderDeadline
     from s3img.limits import Limits
-    from s3img.steps import Step
+    from s3img.transform.geometry import Hints, Plan
+    from s3img.transform.steps import Step
 
     Size: TypeAlias = tuple[int, int]
 
@@ -35,9 +34,9 @@ class Chain:
     size: Size
     hints: Hints
     limits: Limits
-    deadline: Deadline
+    deadline: RenderDeadline
     keep_profile: bool = False
-    trims: dict[int, effects.Box] = field(default_factory=dict)
+    trims: dict[int, effects.PixelBox] = field(default_factory=dict)
 
     def decoded_size(self, oversampling: float) -> Size:
         """Return the px at which the whole source has to be decoded for the first step, ``oversampling`` at least 1."""

@@ -6,16 +6,15 @@ import struct
 from typing import TYPE_CHECKING, Final
 
 from s3img.errors import ImageError, TransformError
-from s3img.imaging import gif
 from s3img.imaging.decode import decode, decoder, pillow_errors
-from s3img.imaging.model import Rendered
+from s3img.imaging.image_info import Rendered
 from s3img.imaging.pipeline import render
-from s3img.imaging.probing import opened, probe
+from s3img.imaging.probing import gif, opened, probe
 from s3img.imaging.strip import stripped
 from s3img.transform import Transform
 
 if TYPE_CHECKING:
-    from s3img.imaging.model import ImageInfo
+    from s3img.imaging.image_info import ImageInfo
     from s3img.limits import Limits
 
 _AVIF_BOXES: Final = (b"ftyp", b"meta", b"mdat", b"moov")

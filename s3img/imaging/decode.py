@@ -6,8 +6,9 @@ of which are the application's business and not a library's; ``limits`` takes it
 
 from __future__ import annotations
 
+import time
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from io import BytesIO
 from typing import TYPE_CHECKING, Final, TypeAlias
 
@@ -23,7 +24,9 @@ from PIL import (
 )
 
 from s3img.errors import ImageError, S3ImgError, UnsupportedImage
-from s3img.imaging.model import upright
+from s3img.imaging.color import is_converted, to_srgb
+from s3img.imaging.image_info import upright
+from s3img.imaging.probing import too_large
 from s3img.imaging.resize import resize
 
 if TYPE_CHECKING:
@@ -32,10 +35,11 @@ if TYPE_CHECKING:
 
     from PIL import ImageFile
 
-    from s3img.imaging.model import ImageInfo
+    from s3img.imaging.image_info import ImageInfo
     from s3img.imaging.resize import Box
 
     Size: TypeAlias = tuple[int, int]
+
 
 _DECODERS: Final[dict[str, Callable[[BinaryIO], ImageFile.ImageFile]]] = {
     "jpeg": JpegImagePlugin.jpeg_factory,
@@ -46,6 +50,7 @@ _DECODERS: Final[dict[str, Callable[[BinaryIO], ImageFile.ImageFile]]] = {
     "tiff": TiffImagePlugin.TiffImageFile,
     "bmp": BmpImagePlugin.BmpImageFile,
 }
+
 _TURNS: Final = {
     2: Image.Transpose.FLIP_LEFT_RIGHT,
     3: Image.Transpose.ROTATE_180,
@@ -55,7 +60,9 @@ _TURNS: Final = {
     7: Image.Transpose.TRANSVERSE,
     8: Image.Transpose.ROTATE_90,
 }
+
 _DIRECT: Final = frozenset({"L", "LA", "RGB", "RGBA", "CMYK"})
+
 _DEEP: Final = frozenset({"I;16", "I;16L", "I;16B", "I;16N", "I"})
 
 
@@ -185,3 +192,43 @@ def _stored_box(box: Box, size: Size, orientation: int) -> Box:
     if orientation in {3, 4, 7, 8}:  # the upright y does
         top, bottom = size[1] - bottom, size[1] - top
     return (top, left, bottom, right) if orientation >= 5 else (left, top, right, bottom)
+
+
+_OVERSAMPLING: Final = 2
+"""Colours are converted at twice the size: at the size itself the mean error doubles (ΔE 0.42 against 0.3 of AdobeRGB
+photographs), because means of another space's values are not means of sRGB's; at full size it costs 38 ns a px."""
+
+
+def picture(decoded: Decoded, box: Box, size: Size, *, keep_profile: bool = False) -> Image.Image:
+    """Return the part ``box`` (px of the upright source) at ``size``: L, LA, RGB or RGBA."""
+    profile = None if keep_profile else decoded.profile
+    if not is_converted(decoded.image.mode, profile):
+        return turn(to_srgb(decoded.part(box, size), profile), decoded.orientation)
+    between = to_srgb(decoded.part(box, _between(decoded, box, size)), profile)
+    return turn(resize(between, upright(size, decoded.orientation)), decoded.orientation)
+
+
+def _between(decoded: Decoded, box: Box, size: Size) -> Size:
+    """Return twice the size as far as the part has the px, and never less than the size."""
+    held = upright((round(decoded.extent[0]), round(decoded.extent[1])), decoded.orientation)
+    there = (
+        round((box[2] - box[0]) * held[0] / decoded.source[0]),
+        round((box[3] - box[1]) * held[1] / decoded.source[1]),
+    )
+    return (
+        max(size[0], min(_OVERSAMPLING * size[0], there[0])),
+        max(size[1], min(_OVERSAMPLING * size[1], there[1])),
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class RenderDeadline:
+    """Run out ``seconds`` after it was made."""
+
+    seconds: float
+    start: float = field(default_factory=time.monotonic)
+
+    def check(self) -> None:
+        """Raise ``ImageTooLarge`` once the time is up."""
+        if time.monotonic() - self.start > self.seconds:
+            raise too_large("seconds", f"Rendering takes more than {self.seconds:g} s", self.seconds)

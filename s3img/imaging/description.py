@@ -3,25 +3,139 @@
 from __future__ import annotations
 
 import base64
+import math
+from dataclasses import dataclass
 from io import BytesIO
 from typing import TYPE_CHECKING, Any, Final
 
 from PIL import ExifTags, Image, PngImagePlugin
 
-from s3img.imaging.decode import decoder
+from s3img.imaging.color import to_srgb
+from s3img.imaging.decode import decode, decoder, pillow_errors
 from s3img.imaging.pipeline import render
-from s3img.imaging.probing import opened, probe
-from s3img.imaging.thumbhash import thumbhash
+from s3img.imaging.probing import located, opened, probe
+from s3img.limits import Limits
 from s3img.transform import Transform
 
 if TYPE_CHECKING:
-    from s3img.imaging.model import ImageInfo
-    from s3img.limits import Limits
+    from collections.abc import Iterator, Sequence
+
+    from s3img.imaging.image_info import ImageInfo
+    from s3img.imaging.probing import ImageSource
+
+_ENOUGH: Final = (64, 64)  # px; a JPEG need not be decoded any larger
+
+_STEP: Final = 17  # 0x11: sixteen levels a channel
+
+
+def average_color(source: ImageSource, limits: Limits | None = None) -> str:
+    """Return the average colour of a picture (of an animation's first frame) as ``#rrggbb``, in sRGB.
+
+    Transparent px count as little as they show; a picture of nothing else is white. Each channel has sixteen levels:
+    decoders differ in the last bit of a px, and the colour must not. Raise what ``probe`` raises, `UnsupportedImage`
+    for a format that is never rendered, `ImageError` for corrupt px.
+    """
+    limits = limits or Limits()
+    info = probe(source, limits=limits)
+    with opened(source) as fp, located(source):
+        decoded = decode(fp, info, _ENOUGH)
+        with pillow_errors(f"The {info.format.upper()} can't be read"):
+            channels = _average(to_srgb(decoded.image, decoded.profile).convert("RGBA").convert("RGBa"))
+    return "#" + "".join(f"{_STEP * round(channel / _STEP):02x}" for channel in channels)
+
+
+def _average(premultiplied: Image.Image) -> tuple[float, ...]:
+    """Return the average of each colour channel, 0 to 255, weighted by alpha."""
+    counts = premultiplied.histogram()
+    red, green, blue, alpha = (_sum(counts[start : start + 256]) for start in range(0, 1024, 256))
+    return tuple(255 * channel / alpha for channel in (red, green, blue)) if alpha else (255, 255, 255)
+
+
+def _sum(counts: list[int]) -> int:
+    return sum(value * count for value, count in enumerate(counts))
+
+
+@dataclass(frozen=True, slots=True)
+class _Channel:
+    """Hold a channel's cosine coefficients: the mean, and the others scaled to 0 to 1."""
+
+    mean: float
+    others: list[float]
+    scale: float
+
+
+def thumbhash(width: int, height: int, rgba: Sequence[int]) -> bytes:
+    """Return the hash of a small picture (at most 100 px a side): 4 bytes a px, alpha not multiplied in."""
+    pixels = [tuple(part / 255 for part in rgba[i : i + 4]) for i in range(0, len(rgba), 4)]
+    covered = sum(alpha for *_, alpha in pixels)
+    has_alpha = covered < width * height
+    mean = [sum(px[band] * px[3] for px in pixels) / covered if covered else 0.0 for band in range(3)]
+    mixed = [[mean[band] * (1 - px[3]) + px[band] * px[3] for px in pixels] for band in range(3)]
+    bands = list(zip(*mixed, strict=True))
+    size = width, height
+    across, down = _luminance_terms(size, 5 if has_alpha else 7)
+    light = _encode([(r + g + b) / 3 for r, g, b in bands], size, max(3, across), max(3, down))
+    yellow = _encode([(r + g) / 2 - b for r, g, b in bands], size, 3, 3)
+    red = _encode([r - g for r, g, _ in bands], size, 3, 3)
+    alpha = [_encode([px[3] for px in pixels], size, 5, 5)] if has_alpha else []
+    is_wide = width > height
+    header = _round(63 * light.mean) | _round(31.5 + 31.5 * yellow.mean) << 6 | _round(31.5 + 31.5 * red.mean) << 12
+    header |= _round(31 * light.scale) << 18 | has_alpha << 23
+    second = (
+        (down if is_wide else across) | _round(63 * yellow.scale) << 3 | _round(63 * red.scale) << 9 | is_wide << 15
+    )
+    head = header.to_bytes(3, "little") + second.to_bytes(2, "little")
+    head += b"".join(bytes([_round(15 * one.mean) | _round(15 * one.scale) << 4]) for one in alpha)
+    return head + _nibbles(value for channel in (light, yellow, red, *alpha) for value in channel.others)
+
+
+def _luminance_terms(size: tuple[int, int], limit: int) -> tuple[int, int]:
+    longest = max(size)
+    return max(1, _round(limit * size[0] / longest)), max(1, _round(limit * size[1] / longest))
+
+
+def _encode(channel: list[float], size: tuple[int, int], across: int, down: int) -> _Channel:
+    """Return the lowest terms of a cosine transform, a triangle of ``across`` by ``down``."""
+    width, height = size
+    rows = [channel[y * width : (y + 1) * width] for y in range(height)]
+    sums = [[_dot(row, cosines) for row in rows] for cosines in (_cosines(width, cx) for cx in range(across))]
+    mean, *others = (
+        _dot(sums[cx], _cosines(height, cy)) / (width * height)
+        for cy in range(down)
+        for cx in range(across)
+        if cx * down < across * (down - cy)
+    )
+    scale = max(map(abs, others), default=0.0)
+    return _Channel(mean, [0.5 + 0.5 / scale * term for term in others] if scale else others, scale)
+
+
+def _cosines(length: int, frequency: int) -> list[float]:
+    return [math.cos(math.pi / length * frequency * (x + 0.5)) for x in range(length)]
+
+
+def _dot(one: list[float], other: list[float]) -> float:
+    return sum(a * b for a, b in zip(one, other, strict=True))
+
+
+def _nibbles(values: Iterator[float]) -> bytes:
+    halves = [_round(15 * value) for value in values]
+    halves += [0] * (len(halves) % 2)
+    return bytes(low | high << 4 for low, high in zip(halves[::2], halves[1::2], strict=True))
+
+
+def _round(value: float) -> int:
+    """Round as JavaScript does, halves up."""
+    return math.floor(value + 0.5)
+
 
 _SMALL: Final = Transform.parse("w-32,h-32,c-at_max,f-png")
+
 _COLORS: Final = 6
+
 _LONGEST: Final = 200
+
 _EXIF: Final = ("ImageDescription", "Make", "Model", "Artist", "Copyright", "DateTime")
+
 _PHOTO: Final = ("DateTimeOriginal", "ExposureTime", "FNumber", "ISOSpeedRatings", "FocalLength", "LensModel")
 
 

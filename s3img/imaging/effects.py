@@ -15,9 +15,9 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from fractions import Fraction
 
-    from s3img.steps import Color, Flip, Unsharp
+    from s3img.transform.steps import Color, Flip, Unsharp
 
-Box = tuple[int, int, int, int]
+PixelBox = tuple[int, int, int, int]
 
 _PREMULTIPLIED: Final = {"RGBA": "RGBa", "LA": "La"}
 _CLIPPED: Final = 1.0  # per cent of the px that a contrast stretch may clip at either end, as sharp's normalise
@@ -25,7 +25,7 @@ _FINE: Final = 4  # corners are drawn this many times larger and averaged
 _FINE_UP_TO: Final = 1024  # px of radius; larger corners are drawn at half of that, which bounds memory
 
 
-def trim_box(image: Image.Image, tolerance: int) -> Box:
+def trim_box(image: Image.Image, tolerance: int) -> PixelBox:
     """Return the box around all px that differ from the top left one by more than ``tolerance`` in some channel."""
     seen = image.convert(_PREMULTIPLIED.get(image.mode, image.mode))
     corner = Image.new(seen.mode, seen.size, seen.getpixel((0, 0)))

@@ -8,34 +8,64 @@ from functools import partial
 from typing import TYPE_CHECKING, Final
 
 from s3img.errors import UnsupportedImage
-from s3img.geometry import Hints, plans
 from s3img.imaging.animation import encode_animation, keeps_animation, load_animation
 from s3img.imaging.chain import Chain, changes
 from s3img.imaging.color import has_alpha
-from s3img.imaging.deadline import Deadline
-from s3img.imaging.decode import decode, pillow_errors
-from s3img.imaging.encode import DEFAULT_QUALITY, Encoding, check_encoder, encode
-from s3img.imaging.formats import choose_format
-from s3img.imaging.metadata import kept_exif
-from s3img.imaging.model import MEDIA_TYPES, ImageInfo, Rendered
+from s3img.imaging.decode import RenderDeadline, decode, pillow_errors
+from s3img.imaging.encode import DEFAULT_QUALITY, Encoding, check_encoder, encode, encoders, kept_exif
+from s3img.imaging.image_info import MEDIA_TYPES, ImageInfo, Rendered
 from s3img.imaging.probing import located, opened, probe, too_large
 from s3img.imaging.strip import stripped
 from s3img.limits import Limits
+from s3img.transform.geometry import Hints, plans
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Mapping
     from typing import BinaryIO
 
     from s3img.imaging.encode import Profile
-    from s3img.imaging.probing import Source
+    from s3img.imaging.probing import ImageSource
     from s3img.transform import Transform
+    from s3img.transform.steps import OutputFormat
+
+_MODERN: Final = ("avif", "webp")
+
+_EVERYWHERE: Final = frozenset({"jpeg", "png", "gif"})
+
+
+def choose_format(wanted: OutputFormat, info: ImageInfo, accept: Collection[str] | None, *, alpha: bool) -> str:
+    """Return the format for what is ``wanted``.
+
+    ``auto`` is the most modern of what a client accepts (media types), else the source's own where every browser
+    shows it, else PNG with transparency and JPEG without, GIF for an animation. Without knowledge of a client
+    (None), like ``orig``, it is the source's own where that can be written.
+    """
+    if wanted not in {"auto", "orig"}:
+        return wanted
+    fitting = not (alpha and info.format == "jpeg")
+    if wanted == "orig" or accept is None:
+        own = info.format in encoders() and fitting
+    else:
+        for name in _MODERN:
+            if MEDIA_TYPES[name] in accept and name in encoders():
+                return name
+        own = info.format in _EVERYWHERE and fitting
+    return info.format if own else _plain(info, alpha=alpha)
+
+
+def _plain(info: ImageInfo, *, alpha: bool) -> str:
+    """Return a format that every browser shows."""
+    if info.animated:
+        return "gif"
+    return "png" if alpha else "jpeg"
+
 
 _OVERSAMPLING: Final = {"build": 2.0, "request": 1.2}
 """How much larger than asked for a JPEG is decoded at least: libvips' likeness, or sharp's at its speed."""
 
 
 def render(
-    source: Source,
+    source: ImageSource,
     transform: Transform,
     *,
     profile: Profile = "build",
@@ -61,7 +91,7 @@ def render(
 
 
 def draw(
-    source: Source,
+    source: ImageSource,
     transform: Transform,
     *,
     profile: Profile = "build",
@@ -129,7 +159,7 @@ class _Work:
         size = self.info.width, self.info.height
         steps = self.transform.steps
         planned = plans(size, steps, hints=self.hints, limits=self.limits)
-        deadline = Deadline(self.limits.seconds)
+        deadline = RenderDeadline(self.limits.seconds)
         moving = keeps_animation(self.info, self._format(alpha=self.info.alpha))
         keep = (self.transform.output.color_profile or self.transform.output.metadata) and not moving
         chain = Chain(steps, size, self.hints, self.limits, deadline, keep)

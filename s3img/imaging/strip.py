@@ -11,8 +11,8 @@ import struct
 from io import BytesIO
 from typing import TYPE_CHECKING, Final
 
-from s3img.imaging import gif
-from s3img.imaging.bmff import describing_boxes
+from s3img.imaging.probing import gif
+from s3img.imaging.probing.bmff import describing_boxes
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator

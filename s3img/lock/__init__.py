@@ -9,15 +9,15 @@ from __future__ import annotations
 from s3img.config import LOCK_NAME
 from s3img.lock.entry import LockEntry
 from s3img.lock.file import HEADER, Lock, read_lock, write_lock
-from s3img.lock.ladder import LadderSettings, LockedLadder, recipe
+from s3img.lock.locked_variants import LockedVariants, VariantSettings, recipe
 
 __all__ = [
     "HEADER",
     "LOCK_NAME",
-    "LadderSettings",
     "Lock",
     "LockEntry",
-    "LockedLadder",
+    "LockedVariants",
+    "VariantSettings",
     "read_lock",
     "recipe",
     "write_lock",

@@ -8,9 +8,10 @@ from types import MappingProxyType
 from typing import TYPE_CHECKING, Self
 from urllib.parse import unquote_to_bytes
 
+import msgspec
+
 from s3img.keys import KeyFields, variant_digest
-from s3img.lock.ladder import LockedLadder
-from s3img.value import Value
+from s3img.lock.locked_variants import LockedVariants
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -35,7 +36,7 @@ _EXTENSIONS = {"jpeg": "jpg"}
 _NO_KEYS: Mapping[tuple[str, int], str] = MappingProxyType({})
 
 
-class LockEntry(Value, frozen=True):
+class LockEntry(msgspec.Struct, frozen=True):
     """Hold one line: a path below the lock's folder, its content (sha256, hex), bytes, upright px, and its key.
 
     ``placeholder`` is a colour (``#rrggbb``) to show while the image loads, "" where none is known; ``ladder`` names
@@ -50,7 +51,7 @@ class LockEntry(Value, frozen=True):
     media_type: str
     key: str
     placeholder: str = ""
-    ladder: LockedLadder | None = None
+    ladder: LockedVariants | None = None
 
     @classmethod
     def parse(cls, line: str) -> Self:
@@ -68,7 +69,7 @@ class LockEntry(Value, frozen=True):
             media_type,
             _unescape(key),
             "" if placeholder == "-" else placeholder,
-            LockedLadder.parse(ladder) if ladder else None,
+            LockedVariants.parse(ladder) if ladder else None,
         )
 
     def __str__(self) -> str:
@@ -87,13 +88,13 @@ class LockEntry(Value, frozen=True):
 
 
 @lru_cache(maxsize=4096)
-def _variant_keys(entry: LockEntry, ladder: LockedLadder, template: KeyTemplate) -> Mapping[tuple[str, int], str]:
+def _variant_keys(entry: LockEntry, ladder: LockedVariants, template: KeyTemplate) -> Mapping[tuple[str, int], str]:
     """Work the keys out; every use of a lock asks for them several times."""
     rungs = [(name, width) for name, widths in ladder.formats for width in widths]
     return MappingProxyType({rung: _variant_key(entry, ladder, template, *rung) for rung in rungs})
 
 
-def _variant_key(entry: LockEntry, ladder: LockedLadder, template: KeyTemplate, name: str, width: int) -> str:
+def _variant_key(entry: LockEntry, ladder: LockedVariants, template: KeyTemplate, name: str, width: int) -> str:
     quality = ladder.quality(name)
     text = f"w-{width},f-{name}" + (f",q-{quality}" if quality else "")
     digest = variant_digest(entry.sha256, text, version=ladder.version)

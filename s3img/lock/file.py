@@ -16,7 +16,7 @@ from s3img.config import LOCK_NAME
 from s3img.errors import LockError
 from s3img.keys import KeyTemplate
 from s3img.lock.entry import LockEntry
-from s3img.lock.ladder import SETTINGS_MARK, USUAL, LadderSettings, LockedLadder, recipe
+from s3img.lock.locked_variants import SETTINGS_MARK, USUAL, LockedVariants, VariantSettings, recipe
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping
@@ -38,11 +38,11 @@ class Lock:
     """
 
     entries: Mapping[str, LockEntry] = field(default_factory=lambda: MappingProxyType({}))
-    settings: LadderSettings = USUAL
+    settings: VariantSettings = USUAL
     is_tidy: bool = field(default=True, compare=False)
 
     @classmethod
-    def of(cls, entries: Iterable[LockEntry], *, settings: LadderSettings = USUAL) -> Self:
+    def of(cls, entries: Iterable[LockEntry], *, settings: VariantSettings = USUAL) -> Self:
         """Build a lock; of two entries for one path the later one counts. Without ladders the settings say nothing."""
         ordered = {entry.path: entry for entry in sorted(entries, key=attrgetter("path"))}
         has_ladders = any(entry.ladder for entry in ordered.values())
@@ -52,14 +52,14 @@ class Lock:
     def parse(cls, text: str, *, name: str = LOCK_NAME) -> Self:
         """Read the text form; raise `LockError` with ``name`` and the line of what is damaged or in conflict."""
         found: dict[str, LockEntry] = {}
-        settings: dict[str, LadderSettings] = {}
+        settings: dict[str, VariantSettings] = {}
         paths: list[str] = []
         lines = [line.removesuffix("\r") for line in text.removeprefix("\ufeff").split("\n")]
         for number, line in enumerate(lines, 1):
             if number == 1:
                 _check_version(line, name)
             elif line.startswith(SETTINGS_MARK):
-                read = _read(LadderSettings.parse, line, name, number)
+                read = _read(VariantSettings.parse, line, name, number)
                 if settings.setdefault(SETTINGS_MARK, read) != read:
                     raise _twice(SETTINGS_MARK, name, number)
             elif line and not line.startswith("#"):
@@ -92,7 +92,7 @@ class Lock:
         template = KeyTemplate(self.settings.key_template)
         return frozenset(key for entry in self for key in (entry.key, *entry.variant_keys(template).values()))
 
-    def ladder(self, entry: LockEntry, config: Config) -> LockedLadder | None:
+    def ladder(self, entry: LockEntry, config: Config) -> LockedVariants | None:
         """Return the renderings that may be shown under these settings: made by their recipe, found by their keys."""
         if entry.ladder is None or entry.ladder.recipe != recipe(config):
             return None
@@ -100,10 +100,10 @@ class Lock:
 
     def is_current(self, entry: LockEntry, config: Config) -> bool:
         """Tell whether a line's renderings are all that these settings ask for."""
-        return self.ladder(entry, config) is not None and self.settings == LadderSettings.of(config)
+        return self.ladder(entry, config) is not None and self.settings == VariantSettings.of(config)
 
     def updated(
-        self, entries: Iterable[LockEntry], *, without: Iterable[str] = (), settings: LadderSettings | None = None
+        self, entries: Iterable[LockEntry], *, without: Iterable[str] = (), settings: VariantSettings | None = None
     ) -> Self:
         """Return a lock with these lines added or in place of its own, and none for the paths ``without``.
 

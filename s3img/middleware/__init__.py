@@ -2,6 +2,6 @@
 
 from __future__ import annotations
 
-from s3img.middleware.app import RewriteMiddleware
+from s3img.middleware.wsgi import RewriteMiddleware
 
 __all__ = ["RewriteMiddleware"]

@@ -9,8 +9,8 @@ import threading
 from queue import Empty, Full, Queue
 from typing import TYPE_CHECKING
 
-from s3img.folder_sync.tree import is_image_path, is_inside
-from s3img.middleware.once import warn_once
+from s3img.middleware.responses import warn_once
+from s3img.sync.tree import is_image_path, is_inside
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -3,45 +3,93 @@
 from __future__ import annotations
 
 import hashlib
+from collections import OrderedDict
 from dataclasses import dataclass
 from html import escape
 from itertools import count
+from threading import Lock
 from typing import TYPE_CHECKING, TypeVar, cast
 
 import msgspec
 
 from s3img import __version__
 from s3img.keys import KeyTemplate
-from s3img.markup import PICTURE_CLASS
 from s3img.middleware import codings, csp
-from s3img.middleware.cache import BodyCache
-from s3img.middleware.once import warn_once
+from s3img.middleware.responses import warn_once
 from s3img.middleware.site import LockedLibrary, LockedPlacement, LockedRoot
-from s3img.publish.choices import Image, PageReader
-from s3img.publish.edits import Editor, Shelf
+from s3img.pictures.choices import Image, PageReader
+from s3img.pictures.editor import Editor, RenderInventory
+from s3img.pictures.markup import PICTURE_CLASS
 from s3img.rewrite import OPTIONAL_KINDS, Reference, Stream, TagEdit, head_end, rewrite
 from s3img.rewrite.charset import sniff
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from s3img.assets import AssetRoot, Target
-    from s3img.catalog import Catalog
-    from s3img.middleware.responses import Kind
+    from s3img.assets import AssetRoot, LinkTarget
+    from s3img.middleware.responses import ResponseKind
     from s3img.middleware.site import Mount, Page
-    from s3img.publish.choices import Choice
-    from s3img.publish.library import Library
+    from s3img.pictures.catalog import Catalog
+    from s3img.pictures.choices import Choice
+    from s3img.pictures.library import Library
     from s3img.rewrite import Tag
 
+_OVERHEAD = 300
+"""Bytes that an entry takes beside its body."""
+
+
+class BodyCache:
+    """Hold at most ``limit`` bytes; None stands for a body that stays as it is. Safe for threads."""
+
+    def __init__(self, limit: int) -> None:
+        self._limit = limit
+        self._bodies: OrderedDict[tuple[object, ...], bytes | None] = OrderedDict()
+        self._size = 0
+        self._guard = Lock()
+
+    def get(self, key: tuple[object, ...]) -> tuple[bool, bytes | None]:
+        """Return (whether it is known, the body)."""
+        with self._guard:
+            if key not in self._bodies:
+                return False, None
+            self._bodies.move_to_end(key)
+            return True, self._bodies[key]
+
+    def put(self, key: tuple[object, ...], body: bytes | None) -> None:
+        """Keep a body; one that would take more than a quarter of the room is not kept."""
+        size = _cost(body)
+        if size > self._limit // 4:
+            return
+        with self._guard:
+            if key in self._bodies:
+                return
+            self._bodies[key] = body
+            self._size += size
+            while self._size > self._limit:
+                self._size -= _cost(self._bodies.popitem(last=False)[1])
+
+    @property
+    def size(self) -> int:
+        """Return the bytes that are taken."""
+        return self._size
+
+
+def _cost(body: bytes | None) -> int:
+    return _OVERHEAD + len(body or b"")
+
+
 K = TypeVar("K")
+
 V = TypeVar("V")
+
 _PICTURE = f'<picture class="{PICTURE_CLASS}'
+
 _REMEMBERED = 2_000
 """Images as they stand in pages, and addresses, of which the outcome is remembered."""
 
 
 @dataclass(frozen=True, slots=True)
-class Rules:
+class PageRules:
     """Say how pages are rewritten: static roots, the style sheet's path ("" for none), limits in bytes."""
 
     mounts: tuple[Mount, ...]
@@ -56,17 +104,17 @@ class Pages:
     ``tag`` ends the ETag of what was rewritten: it changes with lock, settings and version.
     """
 
-    def __init__(self, catalog: Catalog, rules: Rules, missing: Callable[[str], None] | None = None) -> None:
+    def __init__(self, catalog: Catalog, rules: PageRules, missing: Callable[[str], None] | None = None) -> None:
         self._catalog = catalog
         self._rules = rules
         self.missing = missing
         self._template = KeyTemplate(catalog.config.key_template)
         self._cache = BodyCache(rules.cache_bytes)
-        self._targets: dict[tuple[str, str, str], Target] = {}
+        self._targets: dict[tuple[str, str, str], LinkTarget] = {}
         self.edits: dict[tuple[object, ...], tuple[str | TagEdit | None]] = {}
         self.tag = f"-s3img-{_revision(catalog, rules)}"
 
-    def rewritten(self, body: bytes, kind: Kind, page: Page) -> bytes | None:
+    def rewritten(self, body: bytes, kind: ResponseKind, page: Page) -> bytes | None:
         """Return the new body in its coding, None where it stays as it is."""
         key = (hashlib.blake2b(body, digest_size=20).digest(), kind, page)
         is_known, found = self._cache.get(key)
@@ -77,7 +125,7 @@ class Pages:
                 self._cache.put(key, found)
         return found
 
-    def _rewritten(self, body: bytes, kind: Kind, page: Page, editing: _Editing) -> bytes | None:
+    def _rewritten(self, body: bytes, kind: ResponseKind, page: Page, editing: _Editing) -> bytes | None:
         data = codings.decoded(body, kind.coding, self._rules.max_bytes)
         if data is None or not self._may_show(data, kind, page):
             return None
@@ -89,7 +137,7 @@ class Pages:
             return None
         return None if new is data else codings.encoded(new, kind.coding)
 
-    def _may_show(self, data: bytes, kind: Kind, page: Page) -> bool:
+    def _may_show(self, data: bytes, kind: ResponseKind, page: Page) -> bool:
         """Heed a policy in the page itself, which nothing here changes."""
         if kind.media_type != "text/html":
             return True
@@ -106,7 +154,7 @@ class Pages:
         found = (url.rstrip("/") for url in (config.base_url, config.service_url) if url)
         return tuple(f"{page.origin if url.startswith('/') else ''}{url}/" for url in found)
 
-    def _whole(self, data: bytes, kind: Kind, page: Page, editing: _Editing) -> bytes:
+    def _whole(self, data: bytes, kind: ResponseKind, page: Page, editing: _Editing) -> bytes:
         new = rewrite(data, kind.media_type, editing.replace, charset=kind.charset or None, optional=OPTIONAL_KINDS)
         place = new.find(_PICTURE.encode()) if new is not data else -1
         if place < 0 or not self._rules.style_path:
@@ -114,7 +162,7 @@ class Pages:
         place = head_end(new[:place]) or place  # without <head>, a style sheet may also stand before what it styles
         return new[:place] + self.style_link(page).encode() + new[place:]
 
-    def stream(self, first: bytes, kind: Kind, page: Page) -> PageStream:
+    def stream(self, first: bytes, kind: ResponseKind, page: Page) -> PageStream:
         """Begin a page that comes in pieces, of which ``first`` tells the encoding."""
         editing = _StreamEditing(self, page, is_html=kind.media_type == "text/html")
         charset = sniff(first, given=kind.charset or None) if self._may_show(first, kind, page) else ""
@@ -140,7 +188,7 @@ class Pages:
         placement = LockedPlacement(
             template=self._template, base_url=config.base_url, catalog=catalog, ladders=ladders, root=page.root
         )
-        return reader, Editor(config, placement, Shelf(sizes=ladders.sizes))
+        return reader, Editor(config, placement, RenderInventory(sizes=ladders.sizes))
 
     def style_link(self, page: Page) -> str:
         """Return the link to the style sheet, which is the app's own so that every policy for styles allows it."""
@@ -239,7 +287,7 @@ def _bounded(known: dict[K, V]) -> dict[K, V]:
     return known
 
 
-def _revision(catalog: Catalog, rules: Rules) -> str:
+def _revision(catalog: Catalog, rules: PageRules) -> str:
     """Hash what rewritten pages follow from; of keys only what they sign, as pages show it too."""
     settings = msgspec.to_builtins(catalog.config)
     del settings["signing_keys"]

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import logging
 import re
 from dataclasses import dataclass
+from threading import Lock
 from typing import TYPE_CHECKING
 
 from werkzeug.http import parse_options_header
@@ -15,14 +17,17 @@ if TYPE_CHECKING:
 
     Headers = list[tuple[str, str]]
 
+
 _BODILESS = frozenset({"204", "205", "304"})
+
 _NO_TRANSFORM = re.compile(r"(?:^|,)\s*no-transform\s*(?:,|$)", re.IGNORECASE)
+
 _DROPPED = frozenset({"content-md5", "digest", "content-digest", "repr-digest", "last-modified", "accept-ranges"})
 """What describes the bytes as they were. ``Last-Modified`` would hide that the lock has changed."""
 
 
 @dataclass(frozen=True, slots=True)
-class Kind:
+class ResponseKind:
     """Say what a body is: media type, charset ("" where the header is silent), content coding."""
 
     media_type: str
@@ -62,7 +67,7 @@ class ResponseHead:
         """Return every Content-Security-Policy that is enforced."""
         return [value for name, value in self.headers if name.lower() == csp.NAME]
 
-    def kind(self, media_types: Collection[str]) -> Kind | None:
+    def kind(self, media_types: Collection[str]) -> ResponseKind | None:
         """Return what the body is where it may be rewritten: one of these media types, whole, and meant to be shown."""
         if self.code in _BODILESS or self.code.startswith("1"):
             return None
@@ -71,7 +76,9 @@ class ResponseHead:
             return None
         if self.get("content-disposition").strip().lower().startswith("attachment"):
             return None
-        return Kind(media_type.lower(), options.get("charset", ""), self.get("content-encoding").strip().lower())
+        return ResponseKind(
+            media_type.lower(), options.get("charset", ""), self.get("content-encoding").strip().lower()
+        )
 
     @property
     def is_partial(self) -> bool:
@@ -105,3 +112,24 @@ def with_tag(etag: str, tag: str, *, weak: bool = False) -> str:
         return etag
     tagged = f'{etag[:-1]}{tag}"'
     return f"W/{tagged}" if weak and not etag.startswith("W/") else tagged
+
+
+_MOST = 1000
+"""Messages that are remembered; when there are more, a repeated one does no harm."""
+
+_log = logging.getLogger("s3img.middleware")
+
+_said: set[str] = set()
+
+_guard = Lock()
+
+
+def warn_once(message: str, *, where: str = "", error: BaseException | None = None) -> None:
+    """Log a warning, with the traceback of an error, unless it was logged before, be it for another page."""
+    with _guard:
+        if message in _said:
+            return
+        if len(_said) >= _MOST:
+            _said.clear()
+        _said.add(message)
+    _log.warning("%s%s", where and f"{where}: ", message, exc_info=error)

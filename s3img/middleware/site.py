@@ -9,21 +9,21 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 from urllib.parse import quote, unquote, urljoin, urlsplit
 
-from s3img.assets import Asset, Lead, Target
+from s3img.assets import Asset, Lead, LinkTarget
 from s3img.errors import ConfigError
-from s3img.ladder import unchanged
-from s3img.publish.edits import Placement
+from s3img.pictures.editor import Placement
+from s3img.pictures.variants import unchanged
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
-    from s3img.catalog import Catalog
-    from s3img.catalog.ladders import LockedLadders
-    from s3img.ladder import Ladder, Wish
+    from s3img.pictures.catalog import Catalog
+    from s3img.pictures.locked import LockedLadders
+    from s3img.pictures.variants import VariantRequest, VariantSet
 
 _DROPPED_BY_BROWSERS = re.compile(r"[\t\n\r]")
 _ENCODED_DOT = re.compile(r"%2e", re.IGNORECASE)
-_EXTERNAL = Target(Lead.EXTERNAL)
+_EXTERNAL = LinkTarget(Lead.EXTERNAL)
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,7 +84,7 @@ class LockedRoot:
         page: Page,
         mounts: tuple[Mount, ...],
         missing: Callable[[str], None],
-        known: dict[tuple[str, str, str], Target],
+        known: dict[tuple[str, str, str], LinkTarget],
     ) -> None:
         self._known = known
         self._lock = catalog.lock
@@ -92,7 +92,7 @@ class LockedRoot:
         self._mounts = mounts
         self._missing = missing
 
-    def resolve(self, url: str, *, document: str, base: str | None = None) -> Target:
+    def resolve(self, url: str, *, document: str, base: str | None = None) -> LinkTarget:
         """Find the image that a URL leads to, as a browser would; all that is not in the lock is somebody else's."""
         if not url.startswith("/") or base is not None:
             return self._resolve(url, document, base)
@@ -104,7 +104,7 @@ class LockedRoot:
                 self._known[key] = found
         return found
 
-    def _resolve(self, url: str, document: str, base: str | None) -> Target:
+    def _resolve(self, url: str, document: str, base: str | None) -> LinkTarget:
         url = _DROPPED_BY_BROWSERS.sub("", url)
         if not url or url.startswith(("#", "data:")):
             return _EXTERNAL
@@ -121,7 +121,7 @@ class LockedRoot:
         if path not in self._lock:
             self._missing(path)
             return _EXTERNAL
-        return Target(Lead.FILE, path, tail=_tail(url))
+        return LinkTarget(Lead.FILE, path, tail=_tail(url))
 
     def _path(self, path: str) -> str | None:
         """Return the path in the lock for one of a URL, None where it is below no static root."""
@@ -155,7 +155,7 @@ class LockedLibrary:
         """Return nothing: what is not in the lock does not count as missing."""
         return None
 
-    def ladder(self, asset: Asset, wish: Wish) -> Ladder:
+    def ladder(self, asset: Asset, wish: VariantRequest) -> VariantSet:
         """Return what the bucket holds of an image, or what the service makes of it."""
         if wish.transform.steps and self._catalog.service is None:
             message = f"data-s3img={str(wish.transform)!r} needs service_url; the image is shown without it."
@@ -175,7 +175,7 @@ class LockedPlacement(Placement):
     ladders: LockedLadders
     root: str
 
-    def url(self, key: str, target: Target) -> str:  # noqa: ARG002 - the interface of a built site
+    def url(self, key: str, target: LinkTarget) -> str:  # noqa: ARG002 - the interface of a built site
         """Return the address of a rung or an original."""
         found = self.ladders.url(key)
         return self.root + found if found.startswith("/") else found

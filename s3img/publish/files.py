@@ -14,8 +14,7 @@ from s3img.assets import OWN_FOLDER, AssetRoot
 from s3img.atomic import remove_stale, write_atomically
 from s3img.cache import SETTLED_NS, Cache, file_digests, is_settled, stat_of
 from s3img.errors import AssetError
-from s3img.publish import manifest
-from s3img.render_version import RENDER_VERSION
+from s3img.keys import RENDER_VERSION
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -23,6 +22,49 @@ if TYPE_CHECKING:
 
     from s3img.assets import FileStat
     from s3img.config import Config
+
+NAME = f"{OWN_FOLDER}/pages.sha256"
+
+
+class PageManifest:
+    """Hold the digests of finished pages; the file is read when somebody asks."""
+
+    def __init__(self, root: Path) -> None:
+        self._file = root / NAME
+        self._has_news = False
+
+    @cached_property
+    def _finished(self) -> dict[str, str]:
+        try:
+            lines = self._file.read_text("utf-8", "surrogateescape").split("\n")
+        except OSError:
+            return {}
+        return {line[66:]: line[:64] for line in lines if len(line) > 66}
+
+    def digest(self, path: str) -> str | None:
+        """Return the sha256 (hex) of what an earlier run made of a page, None if it finished no page of this name."""
+        return self._finished.get(path)
+
+    def add(self, path: str, data: bytes) -> None:
+        """Record a page just before it is written; raise OSError."""
+        import hashlib  # a run with nothing to do needs none
+
+        self._finished[path] = digest = hashlib.sha256(data).hexdigest()
+        if not self._has_news:
+            self._file.parent.mkdir(parents=True, exist_ok=True)
+            self._has_news = True
+        with self._file.open("ab", buffering=0) as journal:
+            journal.write(f"\n{digest}  {path}\n".encode("utf-8", "surrogateescape"))
+
+    def save(self) -> None:
+        """Put the lines in order, one a page, where any was added; raise OSError."""
+        if self._has_news:
+            write_atomically(self._file, self._text())
+
+    def _text(self) -> bytes:
+        lines = [f"{digest}  {path}\n" for path, digest in sorted(self._finished.items()) if "\n" not in path]
+        return "".join(lines).encode("utf-8", "surrogateescape")
+
 
 _MEDIA_TYPES = {
     ".html": "text/html",
@@ -53,12 +95,12 @@ class SiteFiles:
         self.state = cache.load_state(folder)
         self.pages = tuple(self._pages())
         """(path, media type) of everything that may hold references, in the order of paths."""
-        self._manifest = manifest.PageManifest(folder)
+        self._manifest = PageManifest(folder)
         self._config = config
         self._cache = cache
         self._dimensions_only = dimensions_only
         self._written: set[str] = set()
-        if self.state.settings != self._fingerprint(self.root.files.get(manifest.NAME)):
+        if self.state.settings != self._fingerprint(self.root.files.get(NAME)):
             self.state.settled = {}
 
     def _pages(self) -> Iterator[tuple[str, str]]:
@@ -97,7 +139,7 @@ class SiteFiles:
         """Keep what was found out for the next run, and clear what a killed one left."""
         with contextlib.suppress(OSError):
             self._manifest.save()
-        self.state.settings = self._fingerprint(self._present_stat(manifest.NAME))
+        self.state.settings = self._fingerprint(self._present_stat(NAME))
         self.state.settled = self._stats(settled)
         self.state.digests = {path: known for path, known in self.state.digests.items() if path in self.root.files}
         self._cache.save_state(self.root.root, self.state)

@@ -1,50 +1,150 @@
-"""Write one page: its choices as markup, and the style sheet that keeps its layout."""
+"""Read every page once and note what it needs; pages in which nothing is left to do are not even opened."""
 
 from __future__ import annotations
 
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from s3img.markup import PICTURE_CLASS
-from s3img.publish.choices import Image, Strip
-from s3img.rewrite import OPTIONAL_KINDS, Reference, Replace, TagEdit, head_end, rewrite
-from s3img.urls import quote_path
+from msgspec.structs import replace
+
+from s3img.cache import Digests
+from s3img.pictures.choices import Choice, Image, Link, PageReader, Strip
+from s3img.pictures.library import Library
+from s3img.publish.result import POLICY, Problem
+from s3img.rewrite import OPTIONAL_KINDS, Reference, find_references, position
 
 if TYPE_CHECKING:
-    from s3img.publish.edits import Editor
-    from s3img.publish.survey import PagePlan
+    from collections.abc import Iterable, Iterator, Mapping
 
-_PICTURE = f'<picture class="{PICTURE_CLASS}'.encode()
+    from s3img.config import Config
+    from s3img.pictures.editor import Placement
+    from s3img.pictures.locked_originals import LockedOriginals
+    from s3img.publish.files import SiteFiles
 
 
-def rewrite_page(data: bytes, plan: PagePlan, editor: Editor, style_path: str, *, is_whole: bool) -> bytes:
-    """Return the new page, or ``data`` itself when nothing changes.
+@dataclass(frozen=True, slots=True)
+class PagePlan:
+    """Hold what to do in one page: choices by the offset of their reference, and a check that the page is the same.
 
-    In a page that is not whole (an image of it failed), the author's words to us stay for the next run.
+    ``found`` are the references themselves; none of them holds on to the page.
     """
-    replace = _replace(plan, editor, is_whole=is_whole)
-    new = rewrite(data, plan.media_type, replace, optional=OPTIONAL_KINDS, found=plan.found)
-    image = next((choice for choice in plan.choices.values() if isinstance(choice, Image)), None)
-    if new is data or image is None or quote_path(style_path).encode() in new:
-        return new
-    return _with_style_sheet(new, image.target.url(style_path))
+
+    media_type: str
+    check: int
+    choices: dict[int, Choice]
+    found: tuple[Reference, ...]
+
+    def fits(self, data: bytes) -> bool:
+        """Tell whether the offsets count in these bytes."""
+        return hash(data) == self.check
 
 
-def _replace(plan: PagePlan, editor: Editor, *, is_whole: bool) -> Replace:
-    def replace(reference: Reference) -> str | TagEdit | None:
-        choice = plan.choices.get(reference.start)
-        if choice is None or not (is_whole or (editor.is_possible(choice) and not isinstance(choice, Strip))):
-            return None
-        return editor.edit(choice)
+@dataclass(slots=True)
+class SiteSurvey:
+    """Hold what the pages of a site need.
 
-    return replace
+    ``plans`` are those of pages with something to do; ``settled`` the pages without; ``faulty`` the pages with a
+    problem of their own; ``kept`` the paths of images that some page keeps pointing at; ``urls`` what the pages that
+    were read point at below the bucket's public address.
+    """
+
+    pages: int = 0
+    plans: dict[str, PagePlan] = field(default_factory=dict)
+    settled: set[str] = field(default_factory=set)
+    faulty: set[str] = field(default_factory=set)
+    kept: set[str] = field(default_factory=set)
+    urls: set[str] = field(default_factory=set)
+    problems: list[Problem] = field(default_factory=list)
+
+    def choices(self) -> Iterator[Choice]:
+        """Yield every choice."""
+        return (choice for plan in self.plans.values() for choice in plan.choices.values())
+
+    def images(self) -> Iterator[Image]:
+        """Yield every choice that may have variants."""
+        return (choice for choice in self.choices() if isinstance(choice, Image))
+
+    def needs_objects(self, placement: Placement) -> bool:
+        """Tell whether any page needs something that has to be put somewhere."""
+        if any(image.ladder.formats for image in self.images()):
+            return True
+        return bool(placement.base_url) and any(not isinstance(choice, Strip) for choice in self.choices())
 
 
-def _with_style_sheet(data: bytes, url: str) -> bytes:
-    """Link the style sheet in the form that the page uses for its images; pages without our pictures need none."""
-    picture = data.find(_PICTURE)
-    if picture < 0:
-        return data
-    place = head_end(data)
-    if place is None:  # no <head> was written: a style sheet may also stand before what it styles
-        place = picture
-    return data[:place] + f'<link rel="stylesheet" href="{url}">'.encode() + data[place:]
+class Surveyor:
+    """Fill a survey from the files of a site."""
+
+    def __init__(
+        self,
+        files: SiteFiles,
+        config: Config,
+        *,
+        dimensions_only: bool = False,
+        originals: LockedOriginals | None = None,
+    ) -> None:
+        self._files = files
+        self._config = config
+        self._dimensions_only = dimensions_only
+        self._base_url = f"{config.base_url}/" if config.base_url else ""
+        self._survey = SiteSurvey()
+        self._library = Library(files.root, files.state, config, self._fault, originals=originals)
+
+    def run(self) -> SiteSurvey:
+        """Survey all pages, in the order of their paths."""
+        files = self._files
+        if 2 * len(files.settled) < len(files.pages):  # the site was built anew, its images are most likely needed
+            Digests(files.root.root, files.state).refresh(files.root.files)
+        for path, media_type in files.pages:
+            self._survey.pages += 1
+            if path in files.settled:
+                self._survey.settled.add(path)
+            else:
+                self._page(path, media_type)
+        return self._survey
+
+    def _page(self, path: str, media_type: str) -> None:
+        try:
+            data = self._files.root.file(path).read_bytes()
+        except OSError as error:
+            self._survey.faulty.add(path)
+            self._fault(path, "unreadable", f"can't be read: {error.strerror}. Mend its permissions.")
+            return
+
+        def report(reference: Reference, code: str, message: str) -> None:
+            self._report(path, data, reference, code, message)
+
+        reader = PageReader(
+            path,
+            self._files.root,
+            self._library,
+            self._config,
+            report,
+            is_html=media_type == "text/html",
+            dimensions_only=self._dimensions_only,
+        )
+        found = find_references(data, media_type, optional=OPTIONAL_KINDS)
+        choices = {r.start: choice for r in found if (choice := reader.choose(r)) is not None}
+        self._survey.kept |= reader.kept
+        if self._base_url:
+            self._survey.urls |= {r.url for r in found if r.url.startswith(self._base_url)}
+        if choices:
+            self._survey.plans[path] = PagePlan(media_type, hash(data), choices, _without_tags(found, choices))
+        elif path not in self._survey.faulty:
+            self._survey.settled.add(path)
+
+    def _report(self, path: str, data: bytes, reference: Reference, code: str, message: str) -> None:
+        self._survey.faulty.add(path)
+        severity = POLICY[self._config.missing]
+        if severity is not None:
+            line, column = position(data, reference.start)
+            self._survey.problems.append(Problem(path, line, column, code, message, severity, reference.url))
+
+    def _fault(self, path: str, code: str, message: str) -> None:
+        self._survey.problems.append(Problem(path, 0, 0, code, message))
+
+
+def _without_tags(found: Iterable[Reference], choices: Mapping[int, Choice]) -> tuple[Reference, ...]:
+    """Return the references to replace, each without its tag (which holds the page) unless the tag is to be edited."""
+    edited = {choice.tag.start for choice in choices.values() if not isinstance(choice, Link)}
+    chosen = (reference for reference in found if reference.start in choices)
+    return tuple(r if r.tag is None or r.tag.start in edited else replace(r, tag=None) for r in chosen)

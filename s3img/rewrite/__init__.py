@@ -8,9 +8,9 @@ from __future__ import annotations
 from s3img.rewrite.document import find_references, rewrite
 from s3img.rewrite.formats import OPTIONAL_KINDS
 from s3img.rewrite.html import head_end
+from s3img.rewrite.html.stream import Stream
 from s3img.rewrite.reference import Attribute, Reference, Replace, Replacement, Tag, TagEdit, position
 from s3img.rewrite.splice import splice
-from s3img.rewrite.stream import Stream
 
 __all__ = [
     "OPTIONAL_KINDS",

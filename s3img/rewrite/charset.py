@@ -6,7 +6,7 @@ import codecs
 import re
 from functools import lru_cache
 
-from s3img.rewrite.html_grammar import ATTRIBUTE, UP_TO_META
+from s3img.rewrite.html.grammar import ATTRIBUTE, UP_TO_META
 
 # Labels that Python does not know or takes for another encoding (https://encoding.spec.whatwg.org/#names-and-labels).
 _LABELS = {

@@ -9,7 +9,7 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING, NamedTuple
 
-from s3img.rewrite.encode import style_sheet
+from s3img.rewrite.quoting import style_sheet
 from s3img.rewrite.reference import Reference
 
 if TYPE_CHECKING:
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from s3img.rewrite.source import Source
 
 
-class Span(NamedTuple):
+class CssSpan(NamedTuple):
     """The raw text of a URL without its quotes; ``quote`` is ``'"'``, ``"'"`` or ``""``."""
 
     start: int
@@ -83,7 +83,7 @@ def find(source: Source) -> list[Reference]:
     return found
 
 
-def spans(code: bytes, start: int, end: int) -> Iterator[Span]:
+def spans(code: bytes, start: int, end: int) -> Iterator[CssSpan]:
     """Yield the URLs between two offsets; no byte of a multi-byte character may look like ASCII."""
     at, depth = start, 0
     while at < end:
@@ -92,7 +92,7 @@ def spans(code: bytes, start: int, end: int) -> Iterator[Span]:
             yield span
 
 
-def _outside(code: bytes, at: int, end: int) -> tuple[int, int, Span | None]:
+def _outside(code: bytes, at: int, end: int) -> tuple[int, int, CssSpan | None]:
     """Go to the next function that counts -> where to go on, depth of ``image-set()`` there, URL."""
     at = _NEXT.match(code, at, end).end()  # type: ignore[union-attr]  # the empty string matches, too
     if code[at - 1 : at] != b"(":
@@ -103,7 +103,7 @@ def _outside(code: bytes, at: int, end: int) -> tuple[int, int, Span | None]:
     return at, 0, span
 
 
-def _in_set(code: bytes, at: int, end: int, depth: int) -> tuple[int, int, Span | None]:
+def _in_set(code: bytes, at: int, end: int, depth: int) -> tuple[int, int, CssSpan | None]:
     """Go to the next string, URL or parenthesis inside ``image-set(``."""
     found = _IN_SET.search(code, at, end)
     if found is None:
@@ -115,17 +115,17 @@ def _in_set(code: bytes, at: int, end: int, depth: int) -> tuple[int, int, Span 
     if found.lastgroup == "string" and depth == 1:  # deeper ones are those of type()
         quote = code[low : low + 1]
         closed = code.endswith(quote, low + 1, at)
-        return at, depth, Span(low + 1, at - closed, quote.decode()) if closed or at == end else None
+        return at, depth, CssSpan(low + 1, at - closed, quote.decode()) if closed or at == end else None
     return at, depth + (found.lastgroup == "open") - (found.lastgroup == "close"), None
 
 
-def _argument(code: bytes, at: int, end: int) -> tuple[int, Span | None]:
+def _argument(code: bytes, at: int, end: int) -> tuple[int, CssSpan | None]:
     """Read what follows ``url(``, up to its parenthesis."""
     found = _ARGUMENT.match(code, at, end)
     if found is None or found.lastindex is None:
         bad = _BAD_URL.match(code, at, end)
         return bad.end() if bad else at, None
-    return found.end(), Span(*found.span(found.lastindex), _QUOTES[found.lastindex])
+    return found.end(), CssSpan(*found.span(found.lastindex), _QUOTES[found.lastindex])
 
 
 def unescape(text: str) -> str:

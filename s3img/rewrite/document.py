@@ -9,11 +9,11 @@ from typing import TYPE_CHECKING, TypeVar
 
 import msgspec
 
-from s3img.rewrite import xml_spans
 from s3img.rewrite.charset import sniff
 from s3img.rewrite.formats import FINDERS
 from s3img.rewrite.source import Source, from_bytes, from_text
 from s3img.rewrite.splice import edits, splice
+from s3img.rewrite.xml import spans
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Sequence
@@ -101,7 +101,7 @@ def _source(data: bytes | str, media_type: str, charset: str | None) -> Source |
 def _declared(data: bytes, essence: str) -> str | None:
     """Return the encoding of formats that don't declare it as HTML and CSS do."""
     if essence in _XML:
-        return xml_spans.declared(data)
+        return spans.declared(data)
     return None if essence in _SNIFFED else "utf-8"
 
 

@@ -5,10 +5,11 @@ from __future__ import annotations
 from collections.abc import Callable, Collection
 from typing import TypeAlias
 
-from s3img.rewrite import css, feeds, html, jsonld, markdown, sitemap, webmanifest
-from s3img.rewrite.html_elements import JSON_LD, OPTIONAL
+from s3img.rewrite import css, html, json, markdown
+from s3img.rewrite.html.elements import JSON_LD, OPTIONAL
 from s3img.rewrite.reference import Extra, Reference
 from s3img.rewrite.source import Source
+from s3img.rewrite.xml import feeds
 
 Finder: TypeAlias = Callable[[Source, Collection[str], Extra], list[Reference]]
 """Returns the references of a document in its order, given the optional kinds asked for and the extra attributes."""
@@ -21,7 +22,9 @@ def _plain(find: Callable[[Source], list[Reference]]) -> Finder:
 
 def _xml(source: Source, optional: Collection[str], extra: Extra) -> list[Reference]:
     """Read XML of unknown kind, which may be a feed or a sitemap."""
-    return sorted([*feeds.find(source, optional, extra), *sitemap.find(source)], key=lambda found: found.start)
+    return sorted(
+        [*feeds.find_feed(source, optional, extra), *feeds.find_sitemap(source)], key=lambda found: found.start
+    )
 
 
 FINDERS: dict[str, Finder] = {
@@ -29,12 +32,12 @@ FINDERS: dict[str, Finder] = {
     "application/xhtml+xml": html.find,
     "text/css": _plain(css.find),
     "text/markdown": markdown.find,
-    "application/rss+xml": feeds.find,
-    "application/atom+xml": feeds.find,
-    "application/rdf+xml": feeds.find,
+    "application/rss+xml": feeds.find_feed,
+    "application/atom+xml": feeds.find_feed,
+    "application/rdf+xml": feeds.find_feed,
     "application/xml": _xml,
     "text/xml": _xml,
-    "application/ld+json": _plain(jsonld.find),
-    "application/manifest+json": _plain(webmanifest.find),
+    "application/ld+json": _plain(json.find_json_ld),
+    "application/manifest+json": _plain(json.find_web_manifest),
 }
 OPTIONAL_KINDS = frozenset(OPTIONAL) | {JSON_LD} | markdown.OPTIONAL

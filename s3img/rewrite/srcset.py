@@ -21,7 +21,7 @@ class Candidate(msgspec.Struct, frozen=True):
     height: int | None = None
 
 
-class Span(NamedTuple):
+class CandidateSpan(NamedTuple):
     """Where a candidate's URL stands in a value, and the descriptors after it."""
 
     start: int
@@ -47,17 +47,17 @@ def parse(value: str) -> list[Candidate]:
     return found
 
 
-def spans(value: str) -> Iterator[Span]:
+def spans(value: str) -> Iterator[CandidateSpan]:
     """Yield every candidate's URL and descriptors, bad ones too."""
     at = 0
     while url := _URL.match(value, _end(_SEPARATOR, value, at)):
         start, at = url.span()
         text = url[0]
         if text.endswith(","):
-            yield Span(start, start + len(text.rstrip(",")), [])
+            yield CandidateSpan(start, start + len(text.rstrip(",")), [])
             continue
         end, at = at, _end(_DESCRIPTORS, value, at)
-        yield Span(start, end, _DESCRIPTOR.findall(value, end, at))
+        yield CandidateSpan(start, end, _DESCRIPTOR.findall(value, end, at))
 
 
 def _end(pattern: re.Pattern[str], value: str, at: int) -> int:

@@ -3,18 +3,23 @@
 from __future__ import annotations
 
 import re
+import threading
+from collections import Counter
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 from urllib.parse import unquote
 
 from msgspec.structs import replace
 
-from s3img.errors import SignatureError
+from s3img.errors import SignatureError, TooManyRequests
 from s3img.transform import Transform
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from s3img.config import Config
-    from s3img.service.engine.model import Facts
+    from s3img.service.engine.requests import Facts
     from s3img.service.request import Asked
     from s3img.service.routing import Route
 
@@ -22,6 +27,7 @@ PRIVATE: Final = "isprivatefile"
 """Name of the metadata, as ImageKit has it, that keeps an object from unsigned requests where it is ``true``."""
 
 _FIX: Final = "Ask the owner of the pictures for a signed address."
+
 _NAMED: Final = re.compile(r"n-([^,:]+)")
 
 
@@ -80,3 +86,33 @@ class Policy:
 
 def _without_format(transform: Transform) -> Transform:
     return Transform(transform.steps, replace(transform.output, format="auto"))
+
+
+_FREE = nullcontext()
+
+
+class Places:
+    """Give each client so many places (0: any number); a request holds one until its answer is ready."""
+
+    def __init__(self, each: int) -> None:
+        self._each = each
+        self._taken: Counter[str] = Counter()
+        self._lock = threading.Lock()
+
+    def one(self, client: str) -> AbstractContextManager[None]:
+        """Hold a place; raise TooManyRequests when the client has all of its own."""
+        return self._held(client) if self._each else _FREE
+
+    @contextmanager
+    def _held(self, client: str) -> Iterator[None]:
+        with self._lock:
+            if self._taken[client] >= self._each:
+                raise TooManyRequests("This client has too many requests under way.", fix="Wait for their answers.")
+            self._taken[client] += 1
+        try:
+            yield
+        finally:
+            with self._lock:
+                self._taken[client] -= 1
+                if not self._taken[client]:
+                    del self._taken[client]

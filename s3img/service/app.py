@@ -3,22 +3,21 @@
 from __future__ import annotations
 
 import os
+import socket
 import time
+from functools import partial
 from typing import TYPE_CHECKING, Final
 
 from s3img.errors import MethodNotAllowed
 from s3img.service import failure
+from s3img.service.access import Places
 from s3img.service.answer import PLAIN, Answer
-from s3img.service.client import gone_check
-from s3img.service.clients import Places
-from s3img.service.cors import Cors
-from s3img.service.engine.model import Budget
-from s3img.service.info import info
+from s3img.service.engine.requests import Budget
 from s3img.service.log import log_failure, log_request, request_id
 from s3img.service.originals import original
-from s3img.service.pictures import picture
+from s3img.service.pictures import info, picture
 from s3img.service.reception import Reception
-from s3img.service.target import Target
+from s3img.service.request_target import RequestTarget
 from s3img.service.wiring import build_engine
 
 if TYPE_CHECKING:
@@ -27,8 +26,74 @@ if TYPE_CHECKING:
 
     from s3img.config import Config
     from s3img.lock import Lock
-    from s3img.service.engine.model import EngineProtocol
-    from s3img.service.exchange import Exchange
+    from s3img.service.engine.requests import EngineProtocol
+    from s3img.service.service_request import ServiceRequest
+
+DISCONNECTED: Final = "s3img.client_disconnected"
+"""Key of a function that tells whether the client has left, for servers without a name of their own for it."""
+
+_ASKED: Final = ("waitress.client_disconnected", DISCONNECTED)
+
+_SOCKETS: Final = ("gunicorn.socket", "werkzeug.socket")
+
+
+def gone_check(environ: WSGIEnvironment) -> Callable[[], bool]:
+    """Return a function that tells whether the client has closed its connection, where the server lets us know."""
+    return partial(_is_gone, environ)
+
+
+def _is_gone(environ: WSGIEnvironment) -> bool:
+    for name in _ASKED:
+        if callable(asked := environ.get(name)):
+            return bool(asked())
+    found = (environ.get(name) for name in _SOCKETS)
+    return any(_is_closed(one) for one in found if isinstance(one, socket.socket))
+
+
+def _is_closed(connection: socket.socket) -> bool:
+    """Look at the next byte without taking it: an end of stream is a client that has left."""
+    try:
+        return connection.recv(1, socket.MSG_PEEK | socket.MSG_DONTWAIT) == b""
+    except BlockingIOError:
+        return False
+    except (OSError, AttributeError, ValueError):  # TLS, a platform without the flag: nothing is known
+        return False
+
+
+_EXPOSED: Final = "Accept-Ranges, Content-DPR, Content-Length, Content-Range, ETag, S3img-Error, Server-Timing"
+
+_DAY: Final = "86400"
+
+
+class Cors:
+    """Let pages of ``origins`` read answers; ``*`` are all, and none is the usual case."""
+
+    def __init__(self, origins: tuple[str, ...]) -> None:
+        self._origins = frozenset(origins)
+
+    def apply(self, headers: dict[str, str], origin: str) -> None:
+        """Say whether a page of ``origin`` may read this answer, and that others get another one."""
+        if not self._origins:
+            return
+        if "*" in self._origins:
+            self._allow(headers, "*")
+            return
+        headers["Vary"] = f"{headers['Vary']}, Origin" if "Vary" in headers else "Origin"
+        if origin in self._origins:
+            self._allow(headers, origin)
+
+    def preflight(self, headers: dict[str, str], methods: str) -> None:
+        """Answer what browsers ask before requests of their scripts; ``apply`` says whether for this page."""
+        if self._origins:
+            headers["Access-Control-Allow-Methods"] = methods
+            headers["Access-Control-Allow-Headers"] = "Range, If-None-Match, If-Modified-Since, If-Range"
+            headers["Access-Control-Max-Age"] = _DAY
+
+    def _allow(self, headers: dict[str, str], origin: str) -> None:
+        headers["Access-Control-Allow-Origin"] = origin
+        headers["Access-Control-Expose-Headers"] = _EXPOSED
+        headers["Timing-Allow-Origin"] = origin
+
 
 ARRIVED: Final = "s3img.arrived"
 """Key of the time (``time.monotonic()``) when a request came, for servers that let it wait for a thread."""
@@ -93,7 +158,7 @@ class TransformService:
             return failure.respond(error, accept=environ.get("HTTP_ACCEPT", ""), request_id=identity)
 
     def _answer(self, environ: WSGIEnvironment) -> Answer:
-        target = Target.of(environ)
+        target = RequestTarget.of(environ)
         method = environ["REQUEST_METHOD"]
         if method == "OPTIONS":
             return self._options()
@@ -107,7 +172,7 @@ class TransformService:
         with self._places.one(environ.get("REMOTE_ADDR", "")):
             return self._serve(self._reception.receive(environ, target, budget, now=self._clock()))
 
-    def _serve(self, exchange: Exchange) -> Answer:
+    def _serve(self, exchange: ServiceRequest) -> Answer:
         if exchange.asked.kind == "info":
             return info(exchange, self._engine)
         if exchange.transform is None or exchange.transform.output.original:

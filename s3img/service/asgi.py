@@ -14,8 +14,7 @@ from contextlib import suppress
 from functools import partial
 from typing import TYPE_CHECKING, Any, BinaryIO, Final, TypeAlias
 
-from s3img.service.app import ARRIVED
-from s3img.service.client import DISCONNECTED
+from s3img.service.app import ARRIVED, DISCONNECTED
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Iterable, Iterator, MutableMapping

@@ -10,7 +10,7 @@ import msgspec
 
 from s3img import errors
 from s3img.service.answer import PLAIN, Answer
-from s3img.service.negotiate import wants_json
+from s3img.service.caching import wants_json
 from s3img.service.ranges import OutOfRange
 
 if TYPE_CHECKING:
@@ -22,7 +22,7 @@ _LONGEST: Final = 300
 
 
 @dataclass(frozen=True, slots=True)
-class Kind:
+class FailureKind:
     """Describe one kind of failure; without a ``message`` the error's own is shown, which speaks of the request."""
 
     status: int
@@ -30,35 +30,39 @@ class Kind:
     message: str = ""
 
 
-KINDS: Final[Mapping[type[Exception], Kind]] = {
-    errors.TransformError: Kind(400, "EINVAL"),
-    errors.RequestError: Kind(400, "EREQUEST"),
-    errors.SignatureExpired: Kind(410, "EEXPIRED"),
-    errors.SignatureError: Kind(403, "ESIGNATURE"),
-    errors.NotServed: Kind(404, "ENOENT"),
-    errors.ObjectNotFound: Kind(404, "ENOENT", "No origin has this picture."),
-    errors.AccessDenied: Kind(404, "EACCES", "An origin denies access to this key, which some do for missing ones."),
-    errors.MethodNotAllowed: Kind(405, "EMETHOD"),
-    errors.RequestTooLarge: Kind(413, "ELIMIT"),
-    errors.ImageTooLarge: Kind(413, "ELIMIT"),
-    errors.UnsupportedImage: Kind(415, "EFORMAT", "The source is not an image of a kind that is rendered."),
-    errors.RangeNotSatisfiable: Kind(416, "ERANGE", "The source has no such bytes."),
-    OutOfRange: Kind(416, "ERANGE"),
-    errors.ImageError: Kind(422, "EIMAGE", "The source is an image that is damaged or incomplete."),
-    errors.TooManyRequests: Kind(429, "ERATE"),
-    errors.ClientGone: Kind(499, "EGONE"),
-    errors.Unreachable: Kind(504, "ETIMEDOUT", "The origin does not answer."),
-    errors.CredentialsError: Kind(502, "EORIGIN", "The origin refuses the service's credentials."),
-    errors.BucketError: Kind(502, "EORIGIN", "The origin failed."),
-    errors.Busy: Kind(503, "EBUSY", "The service has too much to do at this moment."),
-    errors.DeadlineExceeded: Kind(504, "EDEADLINE", "The time for this request ended before its answer was ready."),
+KINDS: Final[Mapping[type[Exception], FailureKind]] = {
+    errors.TransformError: FailureKind(400, "EINVAL"),
+    errors.RequestError: FailureKind(400, "EREQUEST"),
+    errors.SignatureExpired: FailureKind(410, "EEXPIRED"),
+    errors.SignatureError: FailureKind(403, "ESIGNATURE"),
+    errors.NotServed: FailureKind(404, "ENOENT"),
+    errors.ObjectNotFound: FailureKind(404, "ENOENT", "No origin has this picture."),
+    errors.AccessDenied: FailureKind(
+        404, "EACCES", "An origin denies access to this key, which some do for missing ones."
+    ),
+    errors.MethodNotAllowed: FailureKind(405, "EMETHOD"),
+    errors.RequestTooLarge: FailureKind(413, "ELIMIT"),
+    errors.ImageTooLarge: FailureKind(413, "ELIMIT"),
+    errors.UnsupportedImage: FailureKind(415, "EFORMAT", "The source is not an image of a kind that is rendered."),
+    errors.RangeNotSatisfiable: FailureKind(416, "ERANGE", "The source has no such bytes."),
+    OutOfRange: FailureKind(416, "ERANGE"),
+    errors.ImageError: FailureKind(422, "EIMAGE", "The source is an image that is damaged or incomplete."),
+    errors.TooManyRequests: FailureKind(429, "ERATE"),
+    errors.ClientGone: FailureKind(499, "EGONE"),
+    errors.Unreachable: FailureKind(504, "ETIMEDOUT", "The origin does not answer."),
+    errors.CredentialsError: FailureKind(502, "EORIGIN", "The origin refuses the service's credentials."),
+    errors.BucketError: FailureKind(502, "EORIGIN", "The origin failed."),
+    errors.Busy: FailureKind(503, "EBUSY", "The service has too much to do at this moment."),
+    errors.DeadlineExceeded: FailureKind(
+        504, "EDEADLINE", "The time for this request ended before its answer was ready."
+    ),
 }
 """Answer to each kind of error, which stands for its subclasses as well unless they have their own."""
 
-_INTERNAL: Final = Kind(500, "EINTERNAL", "The service failed.")
+_INTERNAL: Final = FailureKind(500, "EINTERNAL", "The service failed.")
 
 
-def kind_of(error: Exception) -> Kind:
+def kind_of(error: Exception) -> FailureKind:
     """Return the kind of an error, by the nearest of its classes."""
     return next((KINDS[cls] for cls in type(error).__mro__ if cls in KINDS), _INTERNAL)
 

@@ -13,20 +13,20 @@ from s3img.errors import BucketError
 from s3img.imaging import MEDIA_TYPES
 from s3img.service.answer import Answer
 from s3img.service.caching import is_current
-from s3img.service.engine.model import SourceRef
+from s3img.service.engine.requests import SourceRef
 from s3img.service.origins import first_of
 from s3img.service.ranges import wanted_range
 
 if TYPE_CHECKING:
-    from s3img.service.engine.model import EngineProtocol, Facts, Original
-    from s3img.service.exchange import Exchange
+    from s3img.service.engine.requests import EngineProtocol, Facts, Original
+    from s3img.service.service_request import ServiceRequest
 
 _UNTYPED: Final = frozenset({"", "binary/octet-stream", "application/octet-stream"})
 _CONDITIONS: Final = ("Range", "If-None-Match", "If-Modified-Since")
 _ATTEMPTS: Final = 3
 
 
-def original(exchange: Exchange, engine: EngineProtocol) -> Answer:
+def original(exchange: ServiceRequest, engine: EngineProtocol) -> Answer:
     """Answer with a source's own bytes; raise what the engine raises, SignatureError, OutOfRange.
 
     The source is opened at once where all of it is wanted, else asked about first.
@@ -50,7 +50,7 @@ def original(exchange: Exchange, engine: EngineProtocol) -> Answer:
 
 
 def _answer(
-    exchange: Exchange, engine: EngineProtocol, source: SourceRef, facts: Facts, opened: Original | None
+    exchange: ServiceRequest, engine: EngineProtocol, source: SourceRef, facts: Facts, opened: Original | None
 ) -> Answer | Facts:
     """Return the answer, or other facts where the source was replaced since it was asked about."""
     with ExitStack() as stack:
@@ -75,7 +75,7 @@ def _answer(
     return answer
 
 
-def _describe(exchange: Exchange, source: SourceRef, facts: Facts, answer: Answer) -> tuple[int, int | None]:
+def _describe(exchange: ServiceRequest, source: SourceRef, facts: Facts, answer: Answer) -> tuple[int, int | None]:
     """Say which bytes are sent; return where they start and stop (exclusive, None: at the end)."""
     answer.headers["Accept-Ranges"] = "bytes"
     part = wanted_range(exchange.headers, facts) if exchange.is_get else None

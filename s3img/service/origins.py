@@ -5,19 +5,19 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING, TypeVar
 
-from s3img.address import S3Address
 from s3img.buckets import AccessKey, open_bucket
+from s3img.config.address import S3Address
+from s3img.config.service import NO_RESULTS
 from s3img.errors import AccessDenied, ConfigError, NotServed, ObjectNotFound
 from s3img.images import Images
 from s3img.service.routing import OWN_BUCKET
-from s3img.service_settings import NO_RESULTS
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping
 
     from s3img.buckets import Bucket, S3Options
     from s3img.config import Config
-    from s3img.service_settings import Origin
+    from s3img.config.service import Origin
 
 _Found = TypeVar("_Found")
 _LEAST = 10

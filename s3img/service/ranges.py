@@ -9,7 +9,7 @@ from werkzeug.http import parse_if_range_header, parse_range_header
 if TYPE_CHECKING:
     from werkzeug.datastructures import Headers
 
-    from s3img.service.engine.model import Facts
+    from s3img.service.engine.requests import Facts
 
 
 class OutOfRange(Exception):

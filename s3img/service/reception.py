@@ -8,10 +8,10 @@ from werkzeug.datastructures import EnvironHeaders
 
 from s3img.errors import ConfigError
 from s3img.service.access import Grant, Policy
-from s3img.service.exchange import Exchange
-from s3img.service.memo import remember_short
 from s3img.service.request import checked_key, parse
+from s3img.service.request_target import remember_short
 from s3img.service.routing import Routes
+from s3img.service.service_request import ServiceRequest
 from s3img.signing import PARAMETER, Signer, canonical
 from s3img.transform import Transform
 
@@ -19,9 +19,9 @@ if TYPE_CHECKING:
     from wsgiref.types import WSGIEnvironment
 
     from s3img.config import Config
-    from s3img.service.engine.model import Budget
+    from s3img.service.engine.requests import Budget
     from s3img.service.request import Asked
-    from s3img.service.target import Target
+    from s3img.service.request_target import RequestTarget
     from s3img.signing import Verified
 
 _SIGNED: Final = f"{PARAMETER}="
@@ -40,11 +40,11 @@ class Reception:
         self._signed = remember_short(self._read_signed)
         self._parsed = remember_short(self._read_transform)
 
-    def receive(self, environ: WSGIEnvironment, target: Target, budget: Budget, *, now: float) -> Exchange:
+    def receive(self, environ: WSGIEnvironment, target: RequestTarget, budget: Budget, *, now: float) -> ServiceRequest:
         """Return what the request asks for, if it may; raise SignatureError, RequestError and TransformError."""
         route, below = self._routes.find(environ, target)
         asked, transform, grant = self._read(route.name, below, now)
-        return Exchange(
+        return ServiceRequest(
             environ=environ,
             headers=EnvironHeaders(environ),
             config=self._config,
@@ -56,7 +56,7 @@ class Reception:
             now=now,
         )
 
-    def _read(self, endpoint: str, target: Target, now: float) -> tuple[Asked, Transform | None, Grant]:
+    def _read(self, endpoint: str, target: RequestTarget, now: float) -> tuple[Asked, Transform | None, Grant]:
         """Return what is asked for, and the reason to serve it; a wrong signature is refused in every mode."""
         if endpoint not in self._signers or _SIGNED not in target.query:
             return self._unsigned(endpoint, str(target))

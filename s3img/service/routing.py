@@ -9,14 +9,14 @@ from werkzeug.exceptions import HTTPException
 from werkzeug.wsgi import get_host
 
 from s3img.errors import NotServed
-from s3img.service.target import Target
+from s3img.service.request_target import RequestTarget
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from wsgiref.types import WSGIEnvironment
 
     from s3img.config import Config
-    from s3img.service_settings import Access
+    from s3img.config.service import Access
 
 OWN_BUCKET = "bucket"
 """Name of the only origin where none is configured: what ``bucket`` names."""
@@ -49,14 +49,14 @@ class Routes:
         if self._default:
             yield self._default
 
-    def find(self, environ: WSGIEnvironment, target: Target) -> tuple[Route, Target]:
+    def find(self, environ: WSGIEnvironment, target: RequestTarget) -> tuple[Route, RequestTarget]:
         """Return the endpoint and what is left of the target; raise NotServed where no endpoint is."""
         route = self._default or self._of_host(_host(environ))
         if route:
             return route, target
         name, slash, rest = target.path[1:].partition("/")
         if slash and name in self._by_name:
-            return self._by_name[name], Target(f"/{rest}", target.query)
+            return self._by_name[name], RequestTarget(f"/{rest}", target.query)
         raise NotServed("No endpoint has this host, or begins with this segment.")
 
     def _of_host(self, host: str) -> Route | None:

@@ -11,8 +11,8 @@ import msgspec
 from s3img.cache import Cache
 from s3img.service.access import is_private
 from s3img.service.engine.engine import Engine
-from s3img.service.engine.options import EngineOptions
-from s3img.service.engine.rungs import LockedRungs
+from s3img.service.engine.requests import EngineOptions
+from s3img.service.engine.stores import LockedRungs
 from s3img.service.origins import open_origins, open_results
 from s3img.service.routing import OWN_BUCKET
 

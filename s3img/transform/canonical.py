@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, Final
 
 from msgspec.structs import replace
 
-from s3img.steps import Crop, Output, Radius, Side, Step
 from s3img.transform.parameters import PARAMETERS, Parameter
+from s3img.transform.steps import Crop, Output, Radius, Side, Step
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator

@@ -7,13 +7,13 @@ from fractions import Fraction
 from typing import TYPE_CHECKING, Any, Final, Literal, TypedDict
 
 from s3img.errors import TransformError
-from s3img.expressions import format_number
+from s3img.transform.expressions import format_number
 from s3img.transform.parameters import BY_NAME
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from s3img.steps import Corner, Crop, Flip, Focus, Format
+    from s3img.transform.steps import Corner, Crop, Flip, Focus, OutputFormat
 
 _HUGE: Final = 10**9
 _FLAGS: Final = frozenset({"grayscale", "contrast", "sharpen", "unsharp"})
@@ -24,7 +24,7 @@ Length = int | float | Fraction | str
 """Px, a share of the source, or an expression such as ``iw_div_2``."""
 
 
-class Options(TypedDict, total=False):
+class TransformOptions(TypedDict, total=False):
     """Name every parameter; None leaves one out. Values are numbers and words, or texts as in a transform."""
 
     width: Length | None
@@ -49,7 +49,7 @@ class Options(TypedDict, total=False):
     rotate: float | Fraction | Literal["auto"] | None
     opacity: int | None
     background: str | None
-    format: Format | Literal["jpg"] | None
+    format: OutputFormat | Literal["jpg"] | None
     quality: int | None
     lossless: bool | None
     progressive: bool | None

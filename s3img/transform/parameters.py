@@ -9,11 +9,11 @@ from typing import Final, Literal, get_args
 
 import msgspec
 
-from s3img.steps import Crop, Flip, Focus, Format
 from s3img.transform import kinds
-from s3img.transform.kinds import Kind, choice, whole
+from s3img.transform.kinds import ParameterKind, choice, whole
+from s3img.transform.steps import Crop, Flip, Focus, OutputFormat
 
-Status = Literal["same", "extended", "decided"]
+Support = Literal["same", "extended", "decided"]
 """``same``: as ImageKit documents; ``extended``: that, and more; ``decided``: ImageKit leaves a part open."""
 
 MODES: Final = ("pad_resize", "pad_resize_no_enlarge", "extract", "pad_extract", "pad_extract_no_shrink")
@@ -26,11 +26,11 @@ class Parameter(msgspec.Struct, frozen=True):
 
     key: str
     name: str
-    kind: Kind
+    kind: ParameterKind
     default: str
     meaning: str
     example: str
-    status: Status = "same"
+    status: Support = "same"
 
     def token(self, value: object) -> str:
         """Return ``key-value`` in canonical form, or nothing when another key writes the value."""
@@ -81,7 +81,7 @@ PARAMETERS: Final = (
     Parameter("o", "opacity", whole(0, 100), "100", "Opacity in per cent.", "o-50"),
     Parameter("bg", "background", kinds.COLOR, "black for padding, else none", "Colour behind padding, new corners and "
               "transparency.", "w-300,h-300,cm-pad_resize,bg-F3F3F3"),
-    Parameter("f", "format", choice(get_args(Format), aliases={"jpg": "jpeg"}), "`auto`", "Format of the result; "
+    Parameter("f", "format", choice(get_args(OutputFormat), aliases={"jpg": "jpeg"}), "`auto`", "Format of the result; "
               "`auto` takes what the client accepts, `orig` the source's.", "w-300,f-webp"),
     Parameter("q", "quality", whole(1, 100), "by format, from the configuration", "Quality of a lossy format.",
               "w-300,q-60", "extended"),

@@ -8,10 +8,10 @@ import msgspec
 from msgspec.structs import asdict, force_setattr, replace
 
 from s3img.errors import TransformError
-from s3img.geometry import LIMITS, NO_HINTS, Hints, Plan, Size, plans
-from s3img.steps import Format, Output, Step
 from s3img.transform import canonical, grammar
-from s3img.transform.options import Options, read_options
+from s3img.transform.geometry import LIMITS, NO_HINTS, Hints, Plan, Size, plans
+from s3img.transform.options import TransformOptions, read_options
+from s3img.transform.steps import Output, OutputFormat, Step
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -46,7 +46,9 @@ class Transform(msgspec.Struct, frozen=True, cache_hash=True):
         return cls._of_fields(grammar.read(text, presets=presets, limits=limits))
 
     @classmethod
-    def of(cls, *, preset: str = "", presets: Mapping[str, str] = _NO_PRESETS, **options: Unpack[Options]) -> Self:
+    def of(
+        cls, *, preset: str = "", presets: Mapping[str, str] = _NO_PRESETS, **options: Unpack[TransformOptions]
+    ) -> Self:
         """Build a transform of one step from long names: ``Transform.of(width=300, crop="at_max", format="webp")``.
 
         ``preset`` is the ``n-`` parameter. Raise TransformError for an unknown name or a bad value.
@@ -79,7 +81,7 @@ class Transform(msgspec.Struct, frozen=True, cache_hash=True):
         return canonical.write(self.steps, self.output)
 
     @property
-    def format(self) -> Format:
+    def format(self) -> OutputFormat:
         """Return the format asked for, ``auto`` when none is."""
         return self.output.format
 
@@ -91,7 +93,7 @@ class Transform(msgspec.Struct, frozen=True, cache_hash=True):
     def plans(self, size: Size, *, hints: Hints = NO_HINTS, limits: Limits = LIMITS) -> tuple[Plan, ...]:
         """Work out the geometry of every step on a source of ``size`` px, as if trimming removed nothing.
 
-        Raise TransformError, ImageTooLarge and ImageError as ``s3img.geometry.plan`` does.
+        Raise TransformError, ImageTooLarge and ImageError as ``s3img.transform.geometry.plan`` does.
         """
         return plans(size, self.steps, hints=hints, limits=limits)
 
@@ -99,7 +101,7 @@ class Transform(msgspec.Struct, frozen=True, cache_hash=True):
         """Return the size of the result for a source of ``size`` px (upright); exact unless a step trims.
 
         What ``t-`` cuts off depends on the pixels: the size is then that of a picture without such edges. Raise
-        TransformError, ImageTooLarge and ImageError as ``s3img.geometry.plan`` does.
+        TransformError, ImageTooLarge and ImageError as ``s3img.transform.geometry.plan`` does.
         """
         if self.output.original:
             return size

@@ -16,13 +16,12 @@ import msgspec
 
 from s3img import imaging
 from s3img.assets import Asset, ImageFacts
+from s3img.buckets import MARKER
 from s3img.errors import BucketError, ConfigError, ImageError, ImageTooLarge, UnsupportedImage, UploadConflict
-from s3img.imaging import SUFFIXES, Rendered, Target
+from s3img.imaging import SUFFIXES, Rendered, RenderTarget
 from s3img.keys import KeyFields, KeyTemplate
-from s3img.ladder import Wish, choose
-from s3img.sync import MARKER
-from s3img.uploads.policy import DEFAULT_TEMPLATE, UploadPolicy
-from s3img.uploads.template import UploadFields, UploadTemplate
+from s3img.pictures.variants import VariantRequest, choose
+from s3img.uploads.template import DEFAULT_TEMPLATE, UploadFields, UploadPolicy, UploadTemplate
 from s3img.urls import object_url
 
 if TYPE_CHECKING:
@@ -31,7 +30,7 @@ if TYPE_CHECKING:
     from s3img.buckets import Bucket, ObjectInfo
     from s3img.config import Config
     from s3img.imaging import ImageInfo
-    from s3img.ladder import Variant
+    from s3img.pictures.variants import Variant
 
     Put = Callable[[str, Rendered, str], None]
 
@@ -229,8 +228,8 @@ class Uploader:
         info = imaging.probe(clean.data, limits=self._limits)
         facts = ImageFacts(info.media_type, info.width, info.height, animated=info.animated, alpha=info.alpha)
         asset = Asset(key, digest, len(clean.data), facts)
-        ladder = choose(asset, Wish(), self._config, KeyTemplate.parse(self._config.key_template)).variants
-        targets = [Target(rung.width, rung.height, rung.format, rung.transform.quality or 0) for rung in ladder]
+        ladder = choose(asset, VariantRequest(), self._config, KeyTemplate.parse(self._config.key_template)).variants
+        targets = [RenderTarget(rung.width, rung.height, rung.format, rung.transform.quality or 0) for rung in ladder]
         for rung, rendered in zip(ladder, imaging.render_ladder(clean.data, targets, limits=self._limits), strict=True):
             if isinstance(rendered, Rendered) and len(rendered.data) < len(clean.data):
                 yield rung, rendered

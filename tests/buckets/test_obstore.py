@@ -12,11 +12,11 @@ from moto import mock_aws
 from s3_servers import new_bucket
 from stub_store import Answer, stub_store
 
-from s3img.address import S3Address, parse
 from s3img.buckets import AccessKey, S3Options, open_bucket
-from s3img.buckets.obstore_bucket import GIVE_UP, LARGEST, ObstoreBucket
-from s3img.buckets.obstore_place import Place, direct, why_not
-from s3img.buckets.s3 import S3Bucket
+from s3img.buckets.obstore.obstore_bucket import GIVE_UP, LARGEST, ObstoreBucket
+from s3img.buckets.obstore.store import StorePlace, direct, why_not
+from s3img.buckets.s3.s3_bucket import S3Bucket
+from s3img.config.address import S3Address, parse
 from s3img.errors import BucketError, ConfigError, ObjectNotFound
 
 if TYPE_CHECKING:
@@ -165,7 +165,7 @@ def test_credentials_that_expire_are_asked_for_again(
     program.write_text(_PROGRAM.format(calls=str(calls), key=store.server.access_key, secret=store.server.secret_key))
     config.write_text(f"[profile short]\ncredential_process = {sys.executable} {program}\n")
     monkeypatch.setenv("AWS_CONFIG_FILE", str(config))
-    monkeypatch.setattr("s3img.buckets.obstore_store.KEPT_SECONDS", 0)
+    monkeypatch.setattr("s3img.buckets.obstore.store.KEPT_SECONDS", 0)
     bucket = open_bucket(store.address, store.server.options(access_key=None, profile="short", transport="obstore"))
     for number in range(3):
         bucket.put(f"{number}.png", b"cat", media_type="image/png")
@@ -196,8 +196,8 @@ def test_an_unsigned_request_reads_what_is_public(store: TestBucket) -> None:
 
 
 def test_a_forked_child_does_without_obstore(store: TestBucket, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("s3img.buckets.obstore_bucket._PROCESS", os.getpid() + 1)
-    monkeypatch.delitem(sys.modules, "s3img.buckets.obstore_store", raising=False)
+    monkeypatch.setattr("s3img.buckets.obstore.obstore_bucket._PROCESS", os.getpid() + 1)
+    monkeypatch.delitem(sys.modules, "s3img.buckets.obstore.store", raising=False)
     monkeypatch.setitem(sys.modules, "obstore.store", None)
     store.bucket.put("cat.png", b"cat", media_type="image/png")
     assert store.bucket.get("cat.png") == b"cat"
@@ -242,13 +242,13 @@ _ENVIRONMENT = {"AWS_CONFIG_FILE": "/nonexistent", "AWS_ACCESS_KEY_ID": "e", "AW
 @pytest.mark.parametrize(
     ("changes", "environment", "place"),
     [
-        ({}, {}, Place("https://s3.example.com/pics", "us-east-1", "", KEY)),
-        ({"region": "r"}, {"AWS_CA_BUNDLE": "/ca"}, Place("https://s3.example.com/pics", "r", "/ca", KEY)),
-        ({}, {"AWS_DEFAULT_REGION": "d"}, Place("https://s3.example.com/pics", "d", "", KEY)),
-        ({"access_key": None}, {"AWS_SESSION_TOKEN": "t"}, Place("https://s3.example.com/pics", "us-east-1", "", AccessKey("e", "s", "t"))),
-        ({"addressing_style": "virtual"}, {}, Place("https://pics.s3.example.com", "us-east-1", "", KEY)),
-        ({"endpoint_url": "http://[::1]:80/"}, {}, Place("http://[::1]:80/pics", "us-east-1", "", KEY)),
-        ({"anonymous": True, "access_key": None}, {}, Place("https://s3.example.com/pics", "us-east-1")),
+        ({}, {}, StorePlace("https://s3.example.com/pics", "us-east-1", "", KEY)),
+        ({"region": "r"}, {"AWS_CA_BUNDLE": "/ca"}, StorePlace("https://s3.example.com/pics", "r", "/ca", KEY)),
+        ({}, {"AWS_DEFAULT_REGION": "d"}, StorePlace("https://s3.example.com/pics", "d", "", KEY)),
+        ({"access_key": None}, {"AWS_SESSION_TOKEN": "t"}, StorePlace("https://s3.example.com/pics", "us-east-1", "", AccessKey("e", "s", "t"))),
+        ({"addressing_style": "virtual"}, {}, StorePlace("https://pics.s3.example.com", "us-east-1", "", KEY)),
+        ({"endpoint_url": "http://[::1]:80/"}, {}, StorePlace("http://[::1]:80/pics", "us-east-1", "", KEY)),
+        ({"anonymous": True, "access_key": None}, {}, StorePlace("https://s3.example.com/pics", "us-east-1")),
         ({"endpoint_url": ""}, {}, None),
         ({"endpoint_url": "https://s3.eu-west-1.amazonaws.com"}, {}, None),
         ({"profile": "p"}, {}, None),
@@ -260,7 +260,7 @@ _ENVIRONMENT = {"AWS_CONFIG_FILE": "/nonexistent", "AWS_ACCESS_KEY_ID": "e", "AW
     ],
 )  # fmt: skip
 def test_a_place_follows_from_settings_or_is_left_to_botocore(
-    changes: dict[str, str], environment: dict[str, str], place: Place | None
+    changes: dict[str, str], environment: dict[str, str], place: StorePlace | None
 ) -> None:
     options = S3Options(**{"endpoint_url": "https://s3.example.com", "access_key": KEY, **changes})
     assert direct(options, "pics", {**_ENVIRONMENT, **environment}) == place
@@ -282,4 +282,4 @@ def test_botocore_is_asked_where_it_would_go(
     address = parse("s3://pics")
     assert isinstance(address, S3Address)
     bucket = ObstoreBucket(address, S3Options(**{"access_key": KEY, **changes}))
-    assert bucket._place() == Place(url, "eu-west-1")
+    assert bucket._place() == StorePlace(url, "eu-west-1")

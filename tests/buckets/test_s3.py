@@ -215,7 +215,7 @@ def test_nothing_shows_the_secret(seaweedfs: S3Server) -> None:
 
 def test_a_bucket_opens_without_importing_boto3(tmp_path: Path) -> None:
     code = (
-        "import sys; import s3img.buckets, s3img.sync as sync;"
+        "import sys; import s3img.buckets, s3img.transfer as sync;"
         "s3 = s3img.buckets.open_bucket('s3://pics/docs'); s3.name;"
         f"d = s3img.buckets.open_bucket({tmp_path.as_uri()!r}); d.put('a', b'x', media_type='image/png');"
         "sync.run(sync.plan([], {}), s3);"

@@ -10,7 +10,7 @@ import pytest
 from stub_store import Answer, stub_store
 
 from s3img.buckets import AccessKey, S3Options, open_bucket
-from s3img.buckets.s3_errors import scrub
+from s3img.buckets.s3.explain import scrub
 from s3img.errors import AccessDenied, BucketError, CredentialsError, ObjectNotFound, Unreachable
 
 if TYPE_CHECKING:

@@ -11,7 +11,8 @@ from typing import TYPE_CHECKING
 import pytest
 from stub_store import Answer, Request, stub_store
 
-from s3img.buckets import AccessKey, Bucket, S3Options, open_bucket, s3_cors
+from s3img.buckets import AccessKey, Bucket, S3Options, open_bucket
+from s3img.buckets.s3 import facts
 from s3img.errors import BucketError
 
 if TYPE_CHECKING:
@@ -301,5 +302,5 @@ def test_regions_that_point_at_each_other_end(store: StubStore) -> None:
 def test_a_store_without_cors_rules_says_so(store: StubStore) -> None:
     store.answers = [Answer.error(501, "NotImplemented", "This bucket operation is not implemented")]
     with pytest.raises(BucketError) as caught:
-        s3_cors.read_rules(opened(SPACES), "pics")
+        facts.read_rules(opened(SPACES), "pics")
     assert (caught.value.reason, caught.value.action) == ("not-offered", "cors")

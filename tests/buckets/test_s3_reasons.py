@@ -20,9 +20,9 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from stub_store import Answer, stub_store
 
 from s3img import errors
-from s3img.buckets import AccessKey, Bucket, S3Options, open_bucket, s3_cors
-from s3img.buckets.s3_causes import store_causes
-from s3img.buckets.s3_client_causes import client_causes
+from s3img.buckets import AccessKey, Bucket, S3Options, open_bucket
+from s3img.buckets.s3 import facts
+from s3img.buckets.s3.causes import client_causes, store_causes
 from s3img.errors import BucketError, S3ImgError
 
 if TYPE_CHECKING:
@@ -149,7 +149,7 @@ def test_a_denial_names_its_action(action: str) -> None:
         "get": lambda bucket: bucket.get("k"),
         "list": lambda bucket: list(bucket.list()),
         "delete": lambda bucket: bucket.delete(["k"]),
-        "cors": lambda bucket: s3_cors.read_rules(bucket, "pics"),
+        "cors": lambda bucket: facts.read_rules(bucket, "pics"),
     }
     with stub_store(Answer.error(403, "AccessDenied")) as store:
         bucket = open_bucket("s3://pics", store.options())

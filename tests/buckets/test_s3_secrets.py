@@ -16,7 +16,7 @@ from stub_store import Answer, Request, stub_store
 
 from s3img import Config, Images
 from s3img.buckets import AccessKey, S3Options, open_bucket
-from s3img.buckets.s3_errors import scrub
+from s3img.buckets.s3.explain import scrub
 from s3img.cli import main
 from s3img.errors import S3ImgError
 

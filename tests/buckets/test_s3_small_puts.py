@@ -14,7 +14,7 @@ from moto import mock_aws
 from stub_store import Answer, Request, StubStore, stub_store
 
 from s3img.buckets import AccessKey, Bucket, S3Options, open_bucket
-from s3img.buckets.s3_small_puts import Example
+from s3img.buckets.s3.small_puts import Example
 from s3img.errors import AccessDenied, AssetError, BucketError
 
 if TYPE_CHECKING:
@@ -177,7 +177,7 @@ def test_a_changed_file_is_not_sent_the_short_way() -> None:
 
 
 def test_where_the_short_way_is_closed_botocore_goes_its_own(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("s3img.buckets.s3_client._KnownBody.payload", None)  # another version may have other insides
+    monkeypatch.setattr("s3img.buckets.s3.client._KnownBody.payload", None)  # another version may have other insides
     with stub_store() as store:
         bucket = used(store)
         put(bucket)

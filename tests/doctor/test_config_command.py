@@ -12,9 +12,9 @@ import pytest
 
 from s3img.cli import main
 from s3img.config import Config
+from s3img.config.load import SettingsSource, explain, load
 from s3img.doctor.foreign import read
 from s3img.errors import ConfigError
-from s3img.settings import Source, explain, load
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -66,7 +66,7 @@ def test_explain_names_the_place_of_every_setting(tmp_path: Path) -> None:
     (tmp_path / "pyproject.toml").write_text("[tool.s3img]\nworkers = 2\nmissing = 'error'\n")
     found = explain(
         options={"bucket": "s3://pics"},
-        host=Source({"site_url": "https://example.com/"}, "mkdocs.yml {}".format),
+        host=SettingsSource({"site_url": "https://example.com/"}, "mkdocs.yml {}".format),
         environ={"S3IMG_PUBLIC_URL": "https://i.example.com"},
         folder=tmp_path,
     )
@@ -109,7 +109,7 @@ def test_show_prints_one_json_object(
     monkeypatch.chdir(tmp_path)
     _, out, err = run(capsys, "show", "--json", "--workers", "3")
     result = json.loads(out)
-    assert (err, result["schema"]) == ("", "s3img.config/1")
+    assert (err, result["schema"]) == ("", "s3img.config.model/1")
     workers = {"name": "workers", "value": 3, "origin": "command line", "place": "--workers"}
     assert workers in result["settings"]
 
@@ -117,12 +117,12 @@ def test_show_prints_one_json_object(
 def test_show_in_a_host_program_names_its_values(tmp_path: Path) -> None:
     from click.testing import CliRunner
 
-    from s3img.cli.config import command
-    from s3img.cli.host import Host
+    from s3img.cli.parameters import Host
+    from s3img.cli.settings import config_command
 
     config = Config(bucket="file:///srv/images", workers=5, signing_keys="k1:HUSHHUSHHUSHHUSHHUSHHUSHHUSHHUSH")
     app = Host(lambda options, path: config, tmp_path / "s3img.lock", tuple)
-    shown = CliRunner().invoke(command, ["show", "--origin"], obj=app).output
+    shown = CliRunner().invoke(config_command, ["show", "--origin"], obj=app).output
     assert re.search(r"^workers +5 +host: the app's workers$", shown, re.MULTILINE)
     assert re.search(r"^widths .* default$", shown, re.MULTILINE)
     assert "HUSH" not in shown

@@ -15,7 +15,7 @@ from s3img.cli import main
 from s3img.cli.doctor import Shown
 from s3img.doctor import CODES, Report
 from s3img.doctor.examine import PROBES
-from s3img.doctor.model import fail, ok, skip
+from s3img.doctor.findings import fail, ok, skip
 
 if TYPE_CHECKING:
     from s3_servers import TestBucket

@@ -20,11 +20,11 @@ from PIL import Image
 from s3_servers import new_bucket
 from set_ups import SetUp, key_variables, keys_in, set_up, verdict
 
-from s3img.address import S3Address
 from s3img.buckets import open_bucket
+from s3img.config.address import S3Address
 from s3img.doctor.cors_rules import merged
-from s3img.doctor.policies import public_policy
-from s3img.doctor.sample import Sample
+from s3img.doctor.probe_context import Sample
+from s3img.doctor.settings_file import public_policy
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -4,7 +4,7 @@ from typing import TYPE_CHECKING
 
 from s3img.config import Config
 from s3img.doctor import examine
-from s3img.lock import Lock, LockedLadder, LockEntry, recipe, write_lock
+from s3img.lock import Lock, LockedVariants, LockEntry, recipe, write_lock
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 
 def test_lock_counts_images_not_their_renderings(tmp_path: Path) -> None:
     config = Config(cache_dir=str(tmp_path / "cache"))
-    ladder = LockedLadder(recipe(config), (("webp", (320, 640)),))
+    ladder = LockedVariants(recipe(config), (("webp", (320, 640)),))
     entry = LockEntry("cat.jpg", "0" * 64, 9, 800, 600, "image/jpeg", "cat.jpg", ladder=ladder)
     write_lock(tmp_path / "s3img.lock", Lock.of([entry]))
     report = examine(config, environ={}, lock=tmp_path / "s3img.lock")

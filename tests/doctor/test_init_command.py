@@ -11,8 +11,8 @@ from click.testing import CliRunner, Result
 from set_ups import keys_in, set_up
 
 from s3img.cli import group
+from s3img.config.load import load
 from s3img.errors import ConfigError
-from s3img.settings import load
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -8,16 +8,16 @@ import msgspec
 import pytest
 from flask import Flask, abort, render_template_string, request
 from flask_s3img import S3Img
-from flask_s3img.functions import s3img_url
-from flask_s3img.options import RewriteOptions
+from flask_s3img.settings import RewriteOptions
+from flask_s3img.templates import s3img_url
 from sites import photo
 from werkzeug.datastructures import FileStorage
 from werkzeug.middleware.proxy_fix import ProxyFix
 
 from s3img.errors import ConfigError
-from s3img.markup import STYLE_SHEET
 from s3img.middleware import RewriteMiddleware
-from s3img.middleware.app import STYLE_PATH
+from s3img.middleware.wsgi import STYLE_PATH
+from s3img.pictures.markup import STYLE_SHEET
 
 if TYPE_CHECKING:
     from collections.abc import Callable

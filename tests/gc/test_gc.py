@@ -9,14 +9,14 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from s3img.buckets import open_bucket
+from s3img.buckets import MARKER, open_bucket
 from s3img.errors import AssetError, BucketError
-from s3img.gc.build import claim, look, lost, site_keys
+from s3img.gc.collect import collect
 from s3img.gc.marks import OWN, TRASH, Mark, read_marks, write_marks
-from s3img.gc.plan import Rules
 from s3img.gc.references import ReferenceReader, write_reference
-from s3img.gc.run import collect
-from s3img.sync import MARKER, Upload, upload_one
+from s3img.gc.rules import Rules
+from s3img.transfer import Upload, upload_one
+from s3img.transfer.claims import claim, look, lost, site_keys
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from s3_servers import TestBucket
 
     from s3img.buckets import Bucket
-    from s3img.gc.result import GcResult
+    from s3img.gc.rules import GcResult
 
 DAY = timedelta(days=1)
 START = datetime(2026, 1, 1, tzinfo=UTC)

@@ -8,13 +8,14 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from interleaving import START, Gate, SteppedBucket, Store, every_ending
 
-from s3img import sync
-from s3img.gc.build import claim, look, lost
+from s3img import transfer
+from s3img.buckets import MARKER
+from s3img.gc.collect import collect
 from s3img.gc.marks import Mark, read_marks, write_marks
-from s3img.gc.plan import Rules
 from s3img.gc.references import FOLDER, ReferenceReader, write_reference
-from s3img.gc.run import collect
-from s3img.sync import MARKER, Upload
+from s3img.gc.rules import Rules
+from s3img.transfer import Upload
+from s3img.transfer.claims import claim, look, lost
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -112,8 +113,8 @@ def build(cat: Path, number: int = 1) -> Actor:
 
 
 def put(bucket: Any, cat: Path, present: dict[str, int]) -> None:
-    plan = sync.plan([Upload(KEY, cat, 3, "image/jpeg")], present)
-    assert not sync.run(plan, bucket, workers=1).failed
+    plan = transfer.plan_uploads([Upload(KEY, cat, 3, "image/jpeg")], present)
+    assert not transfer.run_uploads(plan, bucket, workers=1).failed
 
 
 def clean_up(bucket: Any) -> None:

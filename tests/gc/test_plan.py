@@ -8,8 +8,8 @@ import pytest
 
 from s3img.buckets import ObjectInfo
 from s3img.gc.marks import Mark
-from s3img.gc.plan import GcPlan, is_too_much, plan
-from s3img.gc.references import UNNAMED, Reference, superseded
+from s3img.gc.references import UNNAMED, SiteReference, superseded
+from s3img.gc.rules import GcPlan, is_too_much, plan
 
 DAY = timedelta(days=1)
 NOW = datetime(2026, 3, 1, 12, tzinfo=UTC)
@@ -64,11 +64,11 @@ def test_more_than_half_is_too_much() -> None:
     assert [is_too_much(going, own) for going, own in pairs] == [False, False, True, True]
 
 
-def reference(key: str, age: timedelta) -> Reference:
-    return Reference(info(key, age), frozenset())
+def reference(key: str, age: timedelta) -> SiteReference:
+    return SiteReference(info(key, age), frozenset())
 
 
-def old(*references: Reference, history: timedelta = 30 * DAY) -> list[str]:
+def old(*references: SiteReference, history: timedelta = 30 * DAY) -> list[str]:
     return [found.info.key for found in superseded(references, before=NOW - history)]
 
 

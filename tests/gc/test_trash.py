@@ -8,21 +8,19 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from s3img.buckets import open_bucket
+from s3img.buckets import MARKER, open_bucket
 from s3img.errors import AccessDenied, BucketError
 from s3img.gc import trash
+from s3img.gc.collect import collect, sweep
 from s3img.gc.marks import Mark
-from s3img.gc.plan import Rules
-from s3img.gc.run import collect
-from s3img.gc.sweep import sweep
-from s3img.sync import MARKER
+from s3img.gc.rules import Rules
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
     from s3img.buckets import Bucket
-    from s3img.gc.result import GcResult
+    from s3img.gc.rules import GcResult
 
 DAY = timedelta(days=1)
 IN_USE, OLD, GONE = "a.png", "img/c ä.png", "img/d.png"

@@ -9,7 +9,7 @@ from PIL import Image
 
 from s3img.errors import ImageError, UnsupportedImage
 from s3img.imaging import describe
-from s3img.imaging.thumbhash import thumbhash
+from s3img.imaging.description import thumbhash
 
 
 def pixels(width: int, height: int, *, alpha: bool) -> bytes:

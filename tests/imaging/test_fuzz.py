@@ -12,7 +12,7 @@ from PIL import Image
 
 from s3img.errors import S3ImgError
 from s3img.imaging import probe, render, render_ladder
-from s3img.imaging.model import Target
+from s3img.imaging.image_info import RenderTarget
 from s3img.imaging.strip import stripped
 from s3img.limits import Limits
 from s3img.transform import Transform
@@ -83,6 +83,6 @@ def test_stripping_survives_damaged_images(corpus: list[bytes], data: Any) -> No
 @BOUNDED
 @given(st.integers(1, 70), st.integers(1, 70), st.sampled_from(["jpeg", "png", "webp", "gif"]))
 def test_ladder_makes_any_small_size(corpus: list[bytes], width: int, height: int, name: str) -> None:
-    (outcome,) = render_ladder(corpus[0], [Target(width, height, name)])
+    (outcome,) = render_ladder(corpus[0], [RenderTarget(width, height, name)])
     info = probe(outcome.data)  # type: ignore[union-attr]
     assert (info.width, info.height) == (width, height)

@@ -23,8 +23,8 @@ from wsgi_apps import CONFIG, Chunks, app_of, locked, make_lock, send
 
 from s3img import Config, Images
 from s3img.errors import ConfigError, LockError
-from s3img.markup import STYLE_SHEET
 from s3img.middleware import RewriteMiddleware
+from s3img.pictures.markup import STYLE_SHEET
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator

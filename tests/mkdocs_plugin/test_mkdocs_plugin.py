@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 import pytest
 from sites import SVG, Site, animation, drawing, photo
 
-from s3img.publish.check import broken_references
+from s3img.publish.page_check import broken_references
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -14,9 +14,10 @@ import msgspec
 import pytest
 
 import s3img.rewrite
-from s3img.rewrite import html, html_anchors, html_elements
-from s3img.rewrite.html_collect import Context
-from s3img.rewrite.html_scan import Scanner
+from s3img.rewrite import html
+from s3img.rewrite.html import elements as html_elements
+from s3img.rewrite.html.collect import Context
+from s3img.rewrite.html.scan import Scanner
 from s3img.rewrite.source import Source
 
 REPEATS = 70
@@ -79,13 +80,13 @@ class CountingPattern:
 
 
 @pytest.fixture(scope="module")
-def elements() -> html_anchors.Elements:
+def elements() -> html_elements.Elements:
     """Return the default elements with counting patterns."""
 
-    def rules(some: Any) -> dict[bytes, html_elements.Rule]:
+    def rules(some: Any) -> dict[bytes, html_elements.ElementRule]:
         return {name: msgspec.structs.replace(rule, step=CountingPattern(rule.step)) for name, rule in some.items()}
 
-    found = html_anchors.elements((), {})
+    found = html_elements.element_table((), {})
     anchor, in_picture = CountingPattern(found.anchor), CountingPattern(found.in_picture)
     return msgspec.structs.replace(
         found, anchor=anchor, in_picture=in_picture, rules=rules(found.rules), plain=rules(found.plain)
@@ -106,14 +107,14 @@ def counting(monkeypatch: pytest.MonkeyPatch) -> None:
                 monkeypatch.setattr(module, name, {key: CountingPattern(end) for key, end in value.items()})
 
 
-def work(data: str, elements: html_anchors.Elements) -> int:
+def work(data: str, elements: html_elements.Elements) -> int:
     code = CountingBytes(data.encode())
     Work.done = 0
     Scanner(Source(code, code, "utf-8"), elements, Context(), []).scan(0, len(code))
     return Work.done
 
 
-def test_counting_counts(elements: html_anchors.Elements) -> None:
+def test_counting_counts(elements: html_elements.Elements) -> None:
     assert work("<p>text</p>" * 100, elements) >= 1100
 
 
@@ -121,14 +122,14 @@ def test_counting_counts(elements: html_anchors.Elements) -> None:
 @pytest.mark.parametrize(
     "frame", ["{}", "<svg>{}", '<p title="{}', "<img alt='{}", "{}<img src=a>", "<div><svg><desc>{}", "<style>{}"]
 )
-def test_work_grows_with_the_input(part: str, frame: str, elements: html_anchors.Elements) -> None:
+def test_work_grows_with_the_input(part: str, frame: str, elements: html_elements.Elements) -> None:
     once = work(frame.format(part * REPEATS), elements)
     twice = work(frame.format(part * REPEATS * 2), elements)
     assert twice <= 2.3 * once + 1000
 
 
 @pytest.mark.parametrize("first", PARTS[::3])
-def test_work_grows_with_pairs(first: str, elements: html_anchors.Elements) -> None:
+def test_work_grows_with_pairs(first: str, elements: html_elements.Elements) -> None:
     for second in PARTS[::2]:
         once = work(first * REPEATS + second * REPEATS, elements)
         assert work(first * REPEATS * 2 + second * REPEATS * 2, elements) <= 2.3 * once + 2000, (first, second)

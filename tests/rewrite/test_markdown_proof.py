@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from markdown_it import MarkdownIt
 
 from s3img.rewrite import Reference, TagEdit, find_references
-from s3img.rewrite.markdown_proof import rewrite_markdown
+from s3img.rewrite.markdown.proof import rewrite_markdown
 
 DATA = Path(__file__).parent.parent / "data" / "markdown"
 COMMONMARK = MarkdownIt("commonmark").render

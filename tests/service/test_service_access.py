@@ -5,9 +5,9 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from transform_service import NOW
 
-from s3img.catalog.service import ServiceUrls
 from s3img.config import Config
 from s3img.errors import ConfigError
+from s3img.pictures.locked import ServiceUrls
 from s3img.signing import Signer
 
 if TYPE_CHECKING:

@@ -10,10 +10,10 @@ from pathlib import Path
 import pytest
 from werkzeug.test import Client
 
+from s3img.config.load import load
 from s3img.errors import ConfigError
 from s3img.service import create_app
-from s3img.service.client import gone_check
-from s3img.settings import load
+from s3img.service.app import gone_check
 
 DOCUMENT = Path(__file__).parents[2] / "docs" / "security.md"
 TESTS = Path(__file__).parent

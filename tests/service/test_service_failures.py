@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from s3img import errors
-from s3img.service.clients import Places
+from s3img.service.access import Places
 from s3img.service.failure import KINDS, kind_of, respond
 
 if TYPE_CHECKING:

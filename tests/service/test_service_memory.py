@@ -11,8 +11,8 @@ import pytest
 from s3img.errors import RequestTooLarge
 from s3img.service.factory import log_to_stderr
 from s3img.service.log import LOGGER
-from s3img.service.memo import remember_short
 from s3img.service.request import parse
+from s3img.service.request_target import remember_short
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -10,9 +10,9 @@ import pytest
 import s3_servers
 from s3_servers import S3Server, running_seaweedfs
 
-from s3img.address import S3Address
 from s3img.buckets import AccessKey
-from s3img.doctor.policies import access_policy
+from s3img.config.address import S3Address
+from s3img.doctor.settings_file import access_policy
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

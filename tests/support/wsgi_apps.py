@@ -9,7 +9,7 @@ from werkzeug.datastructures import Headers
 from werkzeug.test import EnvironBuilder
 
 from s3img import Config
-from s3img.lock import LadderSettings, Lock, LockedLadder, LockEntry, recipe, write_lock
+from s3img.lock import Lock, LockedVariants, LockEntry, VariantSettings, recipe, write_lock
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -19,12 +19,12 @@ CONFIG = Config(public_url="https://img.example.com/app", widths=(320, 640), for
 
 
 def locked(path: str, *, ladder: bool = False, digest: str = "a") -> LockEntry:
-    made = LockedLadder(recipe(CONFIG), (("webp", (320, 640)), ("jpeg", (320, 640))))
+    made = LockedVariants(recipe(CONFIG), (("webp", (320, 640)), ("jpeg", (320, 640))))
     return LockEntry(path, digest * 64, 99_999, 1000, 500, "image/jpeg", f"{path}.orig", "", made if ladder else None)
 
 
 def make_lock(folder: Path, *entries: LockEntry) -> Path:
-    write_lock(folder / "s3img.lock", Lock.of(entries, settings=LadderSettings.of(CONFIG)))
+    write_lock(folder / "s3img.lock", Lock.of(entries, settings=VariantSettings.of(CONFIG)))
     return folder / "s3img.lock"
 
 

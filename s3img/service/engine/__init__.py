@@ -1,9 +1,19 @@
 """The engine of the transform service: from a parsed request to bytes, kept where the next request finds them."""
 
 from s3img.service.engine.engine import Engine
-from s3img.service.engine.model import Budget, EngineProtocol, Facts, Inspect, Job, Original, Result, SourceRef, Timings
-from s3img.service.engine.options import EngineOptions
-from s3img.service.engine.rungs import LockedRungs
+from s3img.service.engine.requests import (
+    Budget,
+    EngineOptions,
+    EngineProtocol,
+    Facts,
+    Inspect,
+    Original,
+    RenderJob,
+    Result,
+    SourceRef,
+    Timings,
+)
+from s3img.service.engine.stores import LockedRungs
 
 __all__ = [
     "Budget",
@@ -12,9 +22,9 @@ __all__ = [
     "EngineProtocol",
     "Facts",
     "Inspect",
-    "Job",
     "LockedRungs",
     "Original",
+    "RenderJob",
     "Result",
     "SourceRef",
     "Timings",

@@ -18,8 +18,8 @@ from typing import TYPE_CHECKING, Final
 from filelock import FileLock, Timeout
 
 from s3img.atomic import TEMPORARY_PREFIX
-from s3img.service.engine.complaints import Complaints
-from s3img.service.engine.entry import Damaged, Entry, Words, pack, unpack
+from s3img.service.engine.cache_entry import Damaged, Entry, EntryHeader, pack, unpack
+from s3img.service.engine.errors import Complaints
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -68,7 +68,7 @@ class DiskCache:
             _touch(path, stat.st_mtime_ns)
         return entry
 
-    def put(self, name: str, words: Words, body: bytes) -> bool:
+    def put(self, name: str, words: EntryHeader, body: bytes) -> bool:
         """Keep an entry; tell whether it is there now. A disk that is full or can't be written is reported once."""
         folder = f"{self._root}/{name[:2]}"
         temporary = f"{folder}/{TEMPORARY_PREFIX}{os.urandom(8).hex()}.tmp"

@@ -9,23 +9,19 @@ from typing import TYPE_CHECKING, Final, TypeVar
 
 from s3img.errors import S3ImgError
 from s3img.limits import Limits
+from s3img.service.engine.cache_entry import Entry, EntryHeader
 from s3img.service.engine.disk import DiskCache
-from s3img.service.engine.encoders import Encoders
-from s3img.service.engine.entry import Entry, Words
 from s3img.service.engine.flights import Flights, ProcessLocks
 from s3img.service.engine.identity import Recipe, entity_tag, source_name
-from s3img.service.engine.lanes import Gate, Lane, Room
-from s3img.service.engine.make import Outcome, Task, Workshop
+from s3img.service.engine.lanes import Encoders, Gate, Lane, Room
+from s3img.service.engine.make import Outcome, Task, Workshop, draw
 from s3img.service.engine.memory import MemoryCache
-from s3img.service.engine.metrics import Meter, NoMeter, PrometheusMeter
-from s3img.service.engine.model import Budget, Facts, Inspect, Job, Original, Result, SourceRef
-from s3img.service.engine.options import EngineOptions
+from s3img.service.engine.metrics import Meter, NoMeter, PrometheusMeter, Stopwatch
 from s3img.service.engine.originals import Originals
-from s3img.service.engine.render import draw
+from s3img.service.engine.requests import Budget, EngineOptions, Facts, Inspect, Original, RenderJob, Result, SourceRef
 from s3img.service.engine.sources import Sources
-from s3img.service.engine.stores import Place, Stores
+from s3img.service.engine.stores import ResultPlace, Stores
 from s3img.service.engine.target import ResultBucket
-from s3img.service.engine.timing import Stopwatch
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -90,7 +86,7 @@ class Engine:
         """Return what is known of a source: from memory or disk while that is fresh, else from its origin."""
         return self._sources.facts(source, budget, Stopwatch())
 
-    def result(self, job: Job, budget: Budget, *, inspect: Inspect | None = None) -> Result:
+    def result(self, job: RenderJob, budget: Budget, *, inspect: Inspect | None = None) -> Result:
         """Return a rendering, from a store or made now."""
         recipe = self._recipe(job.transform, job.accept, job.hints)
         return self._answer(Task(job.source, recipe, partial(self._drawn, recipe)), budget, inspect)
@@ -187,7 +183,7 @@ def _places(kind: type[_Kind], step: str, places: int, options: EngineOptions) -
     return kind(step, places=places, queue=options.queue, retry_after=options.retry_after)
 
 
-def _result(facts: Facts, place: Place, found: tuple[Entry, str], watch: Stopwatch) -> Result:
+def _result(facts: Facts, place: ResultPlace, found: tuple[Entry, str], watch: Stopwatch) -> Result:
     entry, origin = found
     words = entry.words
     return Result(
@@ -203,7 +199,7 @@ def _result(facts: Facts, place: Place, found: tuple[Entry, str], watch: Stopwat
     )
 
 
-def _unchanged(facts: Facts, place: Place, watch: Stopwatch) -> Result:
+def _unchanged(facts: Facts, place: ResultPlace, watch: Stopwatch) -> Result:
     tag = entity_tag(place.identity)
     return Result(b"", "", tag, 0, 0, 0, facts, timings=watch.timings, unchanged=True)
 
@@ -211,7 +207,7 @@ def _unchanged(facts: Facts, place: Place, watch: Stopwatch) -> Result:
 def _derived(make: Callable[[bytes], bytes], media_type: str, data: bytes, budget: Budget) -> Entry:
     budget.check("look at the source")
     made = make(data)
-    return Entry(Words(media_type), made, len(made))
+    return Entry(EntryHeader(media_type), made, len(made))
 
 
 def _nothing() -> None:

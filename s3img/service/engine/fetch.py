@@ -7,14 +7,14 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
 from s3img.errors import BucketError, ImageTooLarge, Unreachable
-from s3img.service.engine.model import Facts
+from s3img.service.engine.requests import Facts
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from s3img.buckets import Bucket
-    from s3img.buckets.bucket import ObjectInfo, OpenObject
-    from s3img.service.engine.model import Budget, SourceRef
+    from s3img.buckets.protocol import ObjectInfo, OpenObject
+    from s3img.service.engine.requests import Budget, SourceRef
 
 _CHUNK: Final = 1 << 18
 _TRIES: Final = 3

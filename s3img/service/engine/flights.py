@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
     from pathlib import Path
 
-    from s3img.service.engine.model import Budget
+    from s3img.service.engine.requests import Budget
 
 T = TypeVar("T")
 

@@ -9,15 +9,15 @@ from typing import TYPE_CHECKING, Final
 import msgspec
 
 from s3img import imaging
-from s3img.geometry import NO_HINTS
 from s3img.keys import variant_digest
+from s3img.transform.geometry import NO_HINTS
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from s3img.geometry import Hints
-    from s3img.service.engine.model import Facts, SourceRef
+    from s3img.service.engine.requests import Facts, SourceRef
     from s3img.transform import Transform
+    from s3img.transform.geometry import Hints
 
 _MODERN: Final = ("avif", "webp")
 _TAG: Final = 32

@@ -7,18 +7,21 @@ import threading
 import time
 from concurrent.futures import Future, ThreadPoolExecutor, wait
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, TypeVar
+from typing import TYPE_CHECKING, Final, TypeVar
 
 from s3img.errors import Busy, S3ImgError
+from s3img.service.engine.cache_entry import Entry, EntryHeader
 from s3img.service.engine.errors import busy, late
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
-    from s3img.service.engine.model import Budget
-    from s3img.service.engine.timing import Stopwatch
+    from s3img.imaging import Drawn
+    from s3img.service.engine.metrics import Stopwatch
+    from s3img.service.engine.requests import Budget
 
 T = TypeVar("T")
+
 log = logging.getLogger("s3img.service")
 
 
@@ -168,3 +171,37 @@ class Gate:
         finally:
             with self._lock:
                 self._waiting -= 1
+
+
+_SLOW: Final = "avif"
+
+
+class Encoders:
+    """Encode pictures in the places of two lanes; of those that wait decoded, ``room`` bounds the bytes."""
+
+    def __init__(self, quick: Lane, slow: Lane, room: Room) -> None:
+        self.lanes = (quick, slow)
+        self._room = room
+
+    def begin(self, drawn: Drawn, budget: Budget, watch: Stopwatch) -> Entry | Future[Entry]:
+        """Return what will be the result, or the result itself of a picture that there is no room for.
+
+        The caller, who has drawn it, keeps its place for that until then. Raise what `Lane.start` raises, and
+        ``ImageError``.
+        """
+        lane = self.lanes[drawn.format == _SLOW]
+        memory = drawn.memory
+        future = lane.start(lambda: _entry(drawn), budget, watch)
+        if not self._room.take(memory):
+            return lane.finish(future, budget)
+        future.add_done_callback(lambda _: self._room.give(memory))
+        return future
+
+    def finish(self, begun: Entry | Future[Entry], budget: Budget) -> Entry:
+        """Return the result; raise `DeadlineExceeded` and ``ImageError``."""
+        return begun if isinstance(begun, Entry) else self.lanes[0].finish(begun, budget)
+
+
+def _entry(drawn: Drawn) -> Entry:
+    rendered = drawn.encode()
+    return Entry(EntryHeader(rendered.media_type, rendered.width, rendered.height), rendered.data, len(rendered.data))

@@ -9,31 +9,32 @@ from typing import TYPE_CHECKING, Final, TypeAlias
 
 import msgspec
 
-from s3img.errors import AccessDenied, ObjectNotFound, S3ImgError
-from s3img.service.engine.entry import Entry
+from s3img import imaging
+from s3img.errors import AccessDenied, ImageTooLarge, ObjectNotFound, S3ImgError, UnsupportedImage
+from s3img.service.engine.cache_entry import Entry, EntryHeader
+from s3img.service.engine.errors import late
 from s3img.service.engine.fetch import fetch
 from s3img.service.engine.identity import Recipe, entity_tag
 from s3img.service.engine.memory import Recent
-from s3img.service.engine.model import Budget, Facts, Inspect, SourceRef
-from s3img.service.engine.stores import Place, Stores
+from s3img.service.engine.requests import Budget, Facts, Inspect, SourceRef
+from s3img.service.engine.stores import ResultPlace, Stores
 
 if TYPE_CHECKING:
     from concurrent.futures import Future
 
     from s3img.buckets import Bucket
     from s3img.imaging import Drawn
-    from s3img.service.engine.encoders import Encoders
+    from s3img.limits import Limits
     from s3img.service.engine.flights import ProcessLocks
-    from s3img.service.engine.lanes import Gate, Lane
+    from s3img.service.engine.lanes import Encoders, Gate, Lane
+    from s3img.service.engine.metrics import Stopwatch
     from s3img.service.engine.sources import Sources
-    from s3img.service.engine.timing import Stopwatch
 
 Made: TypeAlias = "Entry | Drawn"
 """What comes of a source: a result, or a picture that is still to be encoded."""
 
-Shared: TypeAlias = Callable[[SourceRef, Facts, Recipe], Place | None]
+Shared: TypeAlias = Callable[[SourceRef, Facts, Recipe], ResultPlace | None]
 """Return the place of a result that others may make as well, None where nothing is known of it."""
-
 
 _PLACES: Final = 2048
 """Results whose names are remembered, so that a hit does without two digests."""
@@ -56,7 +57,7 @@ class Outcome:
     """Hold what became of a task; without ``entry`` it is near now, or its client has it already."""
 
     facts: Facts
-    place: Place
+    place: ResultPlace
     entry: Entry | None = None
     origin: str = ""
 
@@ -75,16 +76,16 @@ class Workshop:
     locks: ProcessLocks
     input_bytes: int
     shared: Shared | None = None
-    places: Recent[tuple[Facts, Place]] = field(default_factory=lambda: Recent(_PLACES))
+    places: Recent[tuple[Facts, ResultPlace]] = field(default_factory=lambda: Recent(_PLACES))
 
-    def place(self, task: Task, facts: Facts) -> Place:
+    def place(self, task: Task, facts: Facts) -> ResultPlace:
         """Return where the result for a source of these facts is kept."""
         name = task.source, task.recipe.text
         known = self.places.get(name)
         if known is not None and known[0] is facts:
             return known[1]
         found = self.shared(task.source, facts, task.recipe) if self.shared else None
-        place = found or Place.of(task.recipe.identity(task.source, facts))
+        place = found or ResultPlace.of(task.recipe.identity(task.source, facts))
         self.places.set(name, (facts, place))
         return place
 
@@ -180,3 +181,35 @@ class _Making:
     def _drawn(self, data: bytes) -> Entry | Future[Entry]:
         made = self._task.make(data, self._budget)
         return made if isinstance(made, Entry) else self._shop.encoders.begin(made, self._budget, self._watch)
+
+
+STEP: Final = "render"
+
+
+def draw(data: bytes, recipe: Recipe, *, limits: Limits, quality: dict[str, int], budget: Budget) -> Entry | Drawn:
+    """Draw with the profile for requests; what is never rendered (SVG, ICO) is passed through if it may be.
+
+    Raise what `imaging.draw` raises, and `DeadlineExceeded` for work that the budget ended.
+    """
+    budget.check(STEP)
+    transform = recipe.transform
+    info = imaging.probe(data, limits=limits)
+    if transform is None or (not info.renderable and transform.format in {"auto", "orig"}):
+        return Entry(EntryHeader(info.media_type, info.width, info.height), data, len(data))
+    if not info.renderable:
+        fix = "Leave out f-, and it is passed on as it is."
+        raise UnsupportedImage(f"{info.format.upper()} is published as it is and never rendered.", fix=fix)
+    try:
+        return imaging.draw(
+            data,
+            transform,
+            profile="request",
+            accept=recipe.accept,
+            limits=msgspec.structs.replace(limits, seconds=max(0.0, min(limits.seconds, budget.left))),
+            quality=quality,
+            hints=recipe.hints,
+        )
+    except ImageTooLarge as error:
+        if error.limit == "seconds" and budget.left <= 0:
+            raise late(STEP) from error
+        raise

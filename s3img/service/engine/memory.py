@@ -7,7 +7,7 @@ from collections import OrderedDict
 from typing import TYPE_CHECKING, Final, Generic, TypeVar
 
 if TYPE_CHECKING:
-    from s3img.service.engine.entry import Entry
+    from s3img.service.engine.cache_entry import Entry
 
 T = TypeVar("T")
 

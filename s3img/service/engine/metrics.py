@@ -6,14 +6,16 @@ With ``PROMETHEUS_MULTIPROC_DIR`` in the environment the counts of all processes
 from __future__ import annotations
 
 import os
+import time
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Final, Protocol
 
 from s3img.errors import ConfigError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable, Iterator, Mapping
 
-    from s3img.service.engine.model import Timings
+    from s3img.service.engine.requests import Timings
 
 _SECONDS: Final = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0)
 
@@ -105,3 +107,33 @@ class PrometheusMeter:
 
         if _FOLDER in os.environ:
             multiprocess.mark_process_dead(os.getpid())  # type: ignore[no-untyped-call] # theirs has no types
+
+
+class Stopwatch:
+    """Add up seconds by step; several threads may add to it."""
+
+    __slots__ = ("_steps",)
+
+    def __init__(self) -> None:
+        self._steps: list[tuple[str, float]] = []
+
+    def add(self, step: str, seconds: float) -> None:
+        """Note that a step took some seconds."""
+        self._steps.append((step, seconds))
+
+    @contextmanager
+    def step(self, name: str) -> Iterator[None]:
+        """Time what happens inside."""
+        started = time.perf_counter()
+        try:
+            yield
+        finally:
+            self.add(name, time.perf_counter() - started)
+
+    @property
+    def timings(self) -> Timings:
+        """Return the steps in the order in which they ended, each once."""
+        totals: dict[str, float] = {}
+        for name, seconds in self._steps.copy():
+            totals[name] = totals.get(name, 0.0) + seconds
+        return tuple(totals.items())

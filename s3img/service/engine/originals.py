@@ -7,17 +7,17 @@ from typing import TYPE_CHECKING, Final
 
 from s3img.errors import AccessDenied, ObjectNotFound
 from s3img.service.engine.fetch import facts_of
-from s3img.service.engine.model import Original
+from s3img.service.engine.requests import Original
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
     from s3img.buckets import Bucket
-    from s3img.buckets.bucket import OpenObject
+    from s3img.buckets.protocol import OpenObject
     from s3img.service.engine.lanes import Lane
-    from s3img.service.engine.model import Budget, SourceRef
+    from s3img.service.engine.metrics import Stopwatch
+    from s3img.service.engine.requests import Budget, SourceRef
     from s3img.service.engine.sources import Sources
-    from s3img.service.engine.timing import Stopwatch
 
 _CHUNK: Final = 1 << 16
 

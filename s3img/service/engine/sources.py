@@ -9,12 +9,12 @@ from typing import TYPE_CHECKING, Final
 import msgspec
 
 from s3img.errors import AccessDenied, BucketError, Busy, DeadlineExceeded, ObjectNotFound, Unreachable
-from s3img.service.engine.entry import Words
+from s3img.service.engine.cache_entry import EntryHeader
 from s3img.service.engine.fetch import facts_of
 from s3img.service.engine.flights import Flights
 from s3img.service.engine.identity import source_name
 from s3img.service.engine.memory import Recent
-from s3img.service.engine.model import Budget, Facts
+from s3img.service.engine.requests import Budget, Facts
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -22,15 +22,14 @@ if TYPE_CHECKING:
     from s3img.buckets import Bucket
     from s3img.service.engine.disk import DiskCache
     from s3img.service.engine.lanes import Lane
-    from s3img.service.engine.model import SourceRef
-    from s3img.service.engine.options import EngineOptions
-    from s3img.service.engine.timing import Stopwatch
+    from s3img.service.engine.metrics import Stopwatch
+    from s3img.service.engine.requests import EngineOptions, SourceRef
 
 _REMEMBERED: Final = 20_000
 _MISSING: Final = 4_096
 """Sources that are not there; whoever asks for them chooses their names, which may be long."""
 
-_RECORD: Final = Words("application/vnd.s3img.source")
+_RECORD: Final = EntryHeader("application/vnd.s3img.source")
 _PASSING: Final = frozenset({BucketError, Unreachable, DeadlineExceeded, Busy})
 """Errors that say nothing about the source itself; a denied access is the owner's word."""
 

@@ -8,32 +8,39 @@ from typing import TYPE_CHECKING, Final
 
 import msgspec
 
+from s3img.assets import Asset, ImageFacts
 from s3img.errors import Busy, DeadlineExceeded
+from s3img.keys import KeyTemplate, variant_digest
+from s3img.pictures.variants import MEDIA_TYPES, VariantRequest, choose
 from s3img.service.engine.target import PREFIX
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from s3img.config import Config
+    from s3img.lock import Lock, LockEntry
+    from s3img.service.engine.cache_entry import Entry
     from s3img.service.engine.disk import DiskCache
-    from s3img.service.engine.entry import Entry
+    from s3img.service.engine.identity import Recipe
     from s3img.service.engine.lanes import Lane
     from s3img.service.engine.memory import MemoryCache
-    from s3img.service.engine.model import Budget
+    from s3img.service.engine.metrics import Stopwatch
+    from s3img.service.engine.requests import Budget, Facts, SourceRef
     from s3img.service.engine.target import ResultBucket
-    from s3img.service.engine.timing import Stopwatch
-
 
 _PATIENCE: Final = 2.0
 """Seconds to wait for a bucket to find a result: most are made sooner."""
 
 
 @dataclass(frozen=True, slots=True)
-class Place:
+class ResultPlace:
     """Say where a result is kept: its hex name for ever, and its key in the bucket."""
 
     identity: str
     key: str
 
     @classmethod
-    def of(cls, identity: str) -> Place:
+    def of(cls, identity: str) -> ResultPlace:
         """Return the place of a result that no site refers to."""
         return cls(identity, f"{PREFIX}{identity[:2]}/{identity}")
 
@@ -58,7 +65,9 @@ class Stores:
         self.memory.put(identity, entry)
         return entry, "disk"
 
-    def find_far(self, place: Place, media_type: str, budget: Budget, watch: Stopwatch) -> tuple[Entry, str] | None:
+    def find_far(
+        self, place: ResultPlace, media_type: str, budget: Budget, watch: Stopwatch
+    ) -> tuple[Entry, str] | None:
         """Return a result from the bucket, and keep it near; give up in time to make it here.
 
         ``media_type`` is that of what is no image.
@@ -78,7 +87,7 @@ class Stores:
         self.keep(place, entry, is_stored=True)
         return entry, "target"
 
-    def keep(self, place: Place, entry: Entry, *, is_stored: bool = False) -> None:
+    def keep(self, place: ResultPlace, entry: Entry, *, is_stored: bool = False) -> None:
         """Keep a result; the bucket gets it after the answer, unless it has it already."""
         self.memory.put(place.identity, entry)
         if self.disk is not None and isinstance(entry.body, bytes):
@@ -87,3 +96,41 @@ class Stores:
                 self.lane.begin(self.disk.sweep)
         if self.target is not None and not is_stored:
             self.lane.begin(partial(self.target.put, place.key, entry))
+
+
+class LockedRungs:
+    """Find the places of results whose source is in a lock, below the bucket that ``origin`` names.
+
+    Of a source that is ``hidden`` there are none: everybody may read what a sync puts.
+    """
+
+    def __init__(
+        self, lock: Lock, config: Config, *, origin: str, hidden: Callable[[Facts], bool] = lambda _: False
+    ) -> None:
+        self._entries = {entry.key: entry for entry in lock}
+        self._config = config
+        self._template = KeyTemplate.parse(config.key_template)
+        self._origin = origin
+        self._hidden = hidden
+
+    def __call__(self, source: SourceRef, facts: Facts, recipe: Recipe) -> ResultPlace | None:
+        """Return the place of a result; None for a source that is not the one that was locked."""
+        entry = self._entries.get(source.key) if source.origin == self._origin and not source.version else None
+        if entry is None or entry.size != facts.size or self._hidden(facts):
+            return None
+        identity = variant_digest(entry.sha256, recipe.text)
+        key = self._rung(entry, recipe, identity)
+        return ResultPlace(identity, key) if key else ResultPlace.of(identity)
+
+    def _rung(self, entry: LockEntry, recipe: Recipe, identity: str) -> str:
+        """Return the key under which a sync puts this very rendering, "" where it makes none like it."""
+        transform = recipe.transform
+        if transform is None or len(transform.steps) != 1 or transform.format not in MEDIA_TYPES:
+            return ""
+        width = transform.steps[0].width
+        if not isinstance(width, int):
+            return ""
+        asset = Asset(entry.path, entry.sha256, entry.size, ImageFacts(entry.media_type, entry.width, entry.height))
+        wish = VariantRequest(widths=(width,), formats=(transform.format,))
+        rungs = choose(asset, wish, self._config, self._template).variants
+        return next((rung.key for rung in rungs if rung.identity == identity), "")

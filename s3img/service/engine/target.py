@@ -5,10 +5,10 @@ from __future__ import annotations
 import time
 from typing import TYPE_CHECKING, Final, Literal
 
-from s3img import imaging, sync
+from s3img import buckets, imaging
 from s3img.errors import AccessDenied, ImageError, ObjectNotFound, S3ImgError
-from s3img.service.engine.complaints import Complaints
-from s3img.service.engine.entry import Entry, Words
+from s3img.service.engine.cache_entry import Entry, EntryHeader
+from s3img.service.engine.errors import Complaints
 
 if TYPE_CHECKING:
     from s3img.buckets import Bucket
@@ -52,7 +52,7 @@ class ResultBucket:
         if self.rests("write") or not isinstance(entry.body, bytes):
             return False
         try:
-            own = sync.MARKER | {sync.HOME: sync.home_of(self._bucket.name)}
+            own = buckets.MARKER | {buckets.HOME: buckets.home_of(self._bucket.name)}
             marker = MARKER if key.startswith(PREFIX) else own
             self._bucket.put(key, entry.body, media_type=entry.words.media_type, metadata=marker)
         except S3ImgError as error:
@@ -75,9 +75,9 @@ class ResultBucket:
 def _entry(data: bytes, media_type: str, limits: Limits) -> Entry | None:
     """Tell what stored bytes are by themselves: a folder keeps no media types, and whoever writes may be wrong."""
     if media_type:
-        return Entry(Words(media_type), data, len(data))
+        return Entry(EntryHeader(media_type), data, len(data))
     try:
         info = imaging.probe(data, limits=limits)
     except ImageError:
         return None
-    return Entry(Words(info.media_type, info.width, info.height), data, len(data))
+    return Entry(EntryHeader(info.media_type, info.width, info.height), data, len(data))

@@ -1,0 +1,111 @@
+"""How to reach an S3-compatible store: plain values, and what follows from them without a request."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Literal
+from urllib.parse import SplitResult, urlsplit
+
+from s3img.config import providers
+from s3img.errors import ConfigError
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+AddressingStyle = Literal["auto", "virtual", "path"]
+Transport = Literal["auto", "boto3", "obstore"]
+
+
+@dataclass(frozen=True, slots=True)
+class AccessKey:
+    """Hold one access key; its text form shows nothing of it."""
+
+    key_id: str = field(repr=False)
+    secret: str = field(repr=False)
+    session_token: str = field(default="", repr=False)
+
+    @classmethod
+    def from_environment(cls, environment: Mapping[str, str]) -> AccessKey | None:
+        """Read ``S3IMG_ACCESS_KEY_ID``, ``S3IMG_SECRET_ACCESS_KEY`` and ``S3IMG_SESSION_TOKEN``; None without any.
+
+        White space around a value is dropped: secrets of CI systems often end in a line break.
+        """
+        names = ("S3IMG_ACCESS_KEY_ID", "S3IMG_SECRET_ACCESS_KEY", "S3IMG_SESSION_TOKEN")
+        key_id, secret, token = (environment.get(name, "").strip() for name in names)
+        if bool(key_id) != bool(secret):
+            missing = names[1] if key_id else names[0]
+            raise ConfigError([f"{missing}: is not set, but its other half is. Set both or neither."])
+        return cls(key_id, secret, token) if key_id else None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class S3Options:
+    """Say where a store is and how to sign; every value has a default, and empty means "not given".
+
+    Without a ``region`` it is that of an endpoint of `s3img.config.providers`, otherwise what botocore finds.
+    ``profile``, ``role_arn`` with ``external_id``, ``anonymous`` and ``access_key`` choose the credentials, otherwise
+    botocore's chain does; ``connections`` is the number of parallel requests; time-outs in seconds; ``attempts``
+    counts the first try; ``transport`` is what sends small objects. Raise `ConfigError` for values that can't work.
+    """
+
+    endpoint_url: str = ""
+    region: str = ""
+    addressing_style: AddressingStyle = "auto"
+    profile: str = ""
+    role_arn: str = ""
+    external_id: str = ""
+    anonymous: bool = False
+    access_key: AccessKey | None = None
+    connections: int = 32
+    connect_timeout: float = 10.0
+    read_timeout: float = 60.0
+    attempts: int = 5
+    transport: Transport = "auto"
+
+    def __post_init__(self) -> None:
+        problems = [*_endpoint_problems(self.endpoint_url)]
+        if self.addressing_style not in {"auto", "virtual", "path"}:
+            problems.append(f"addressing_style: {self.addressing_style!r} is not one of auto, virtual, path.")
+        if problems:
+            raise ConfigError(problems)
+        service = providers.of_endpoint(self.endpoint_url)
+        object.__setattr__(self, "region", self.region or service.region_in(self.endpoint_url))
+
+
+def is_aws(endpoint_url: str) -> bool:
+    """Tell whether an endpoint ("" is botocore's default) is Amazon's own."""
+    return providers.of_endpoint(endpoint_url).name == "aws"
+
+
+def addressing(style: AddressingStyle, endpoint_url: str, bucket: str) -> AddressingStyle:
+    """Choose where the bucket's name goes.
+
+    ``auto`` is botocore's own rule on AWS; before the host where a store prefers that and the name can stand there (no
+    dots: a wildcard certificate covers one label); else in the path, which nearly all stores understand and which an
+    address, ``localhost`` or a single-label host needs.
+    """
+    preferred = providers.of_endpoint(endpoint_url).addressing_style
+    if style != "auto" or preferred == "auto":
+        return style
+    return "virtual" if preferred == "virtual" and "." not in bucket else "path"
+
+
+def _endpoint_problems(url: str) -> list[str]:
+    """Explain why an endpoint can't be used; never repeats one that holds a password."""
+    if not url:
+        return []
+    if "@" in url:
+        return ["endpoint_url: holds credentials. Put them into the environment and write https://host only."]
+    if "://" not in url:
+        return [f"endpoint_url: {url!r} has no scheme. Write https://{url} (or http:// for a store without TLS)."]
+    try:
+        parts = urlsplit(url)
+        usable = _is_usable(parts)
+    except ValueError:
+        usable = False
+    return [] if usable else [f"endpoint_url: {url!r} is not an address. Write https://host or https://host:port."]
+
+
+def _is_usable(parts: SplitResult) -> bool:
+    known = parts.scheme in {"http", "https"} and bool(parts.hostname)
+    return known and not (parts.query or parts.fragment) and (parts.port is None or parts.port > 0)

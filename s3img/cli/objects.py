@@ -1,0 +1,212 @@
+"""``s3img ls [PREFIX]``."""
+
+from __future__ import annotations
+
+import difflib
+import json
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from s3img.cli import parameters
+from s3img.cli.parameters import duration, load_config, lock_path
+from s3img.cli.report import one_line, print_json
+from s3img.errors import BucketError, ConfigError
+from s3img.images import Images
+from s3img.publish.result import count
+
+if TYPE_CHECKING:
+    from s3img.buckets.s3.s3_bucket import S3Bucket
+    from s3img.gc.rules import GcResult
+
+
+@click.command("ls")
+@click.argument("prefix", default="")
+@parameters.remote
+def ls_command(
+    prefix: str,
+    *,
+    config_file: Path | None,
+    as_json: bool,
+    **options: Any,  # noqa: ANN401 - click passes what its options say
+) -> int:
+    """Print the keys in the bucket that start with PREFIX, with their bytes."""
+    images = parameters.open_images(config_file, options)
+    found = sorted((info.key, info.size) for info in images.objects(prefix))
+    if as_json:
+        import json
+
+        objects = [{"key": key, "bytes": size} for key, size in found]
+        click.echo(json.dumps({"schema": "s3img.ls/1", "target": images.config.bucket, "objects": objects}, indent=2))
+    else:
+        for key, size in found:
+            click.echo(one_line(f"{size:>12} {key}"))
+    return 0
+
+
+@click.command("gc")
+@click.option("--apply", is_flag=True, help="Mark and delete; without it, only say what there is to do.")
+@click.option("--keep", type=click.Path(path_type=Path), multiple=True, help="A lock whose images stay; repeatable.")
+@click.option(
+    "--grace", callback=duration, default="7d", show_default=True, help="Wait before a mark, and before the deletion."
+)
+@click.option(
+    "--history", callback=duration, default="30d", show_default=True, help="How long an older build of a site counts."
+)
+@click.option(
+    "--trash", callback=duration, default="30d", show_default=True, help="Keep what is deleted; 0 deletes it at once."
+)
+@click.option(
+    "--restore", metavar="KEY", multiple=True, help="Only put KEY (* for all) back from the trash; repeatable."
+)
+@click.option("--force", is_flag=True, help="Go on without any reference, and when more than half would go.")
+@click.option("--config", "config_file", type=click.Path(path_type=Path), help="Settings file (default: s3img.toml).")
+@click.option("--bucket", help="s3://NAME/PREFIX or file:///FOLDER.")
+@click.option("--endpoint-url", help="Address of an S3-compatible service.")
+@click.option("--workers", type=int, help="Requests at a time.")
+@click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
+def gc_command(
+    *,
+    keep: tuple[Path, ...],
+    config_file: Path | None,
+    as_json: bool,
+    apply: bool,
+    restore: tuple[str, ...],
+    **options: Any,  # noqa: ANN401 - click passes what its options say
+) -> int:
+    """Delete the bucket's images that no site and no lock refers to any more; a dry run unless --apply is given."""
+    from s3img.gc.collect import collect
+    from s3img.gc.rules import Rules
+
+    rules = Rules(**{name: options.pop(name) for name in ("grace", "history", "trash", "force")})
+    images = Images(load_config(options, config_file))
+    if restore:
+        return _restore(images, restore, apply=apply, as_json=as_json)
+    result = collect(
+        images.open_bucket(),
+        kept=_kept(keep, lock_path(None, config_file)),
+        rules=rules,
+        apply=apply,
+        workers=images.config.workers,
+    )
+    (print_json if as_json else _print)(result)
+    return result.exit_code
+
+
+def _restore(images: Images, patterns: tuple[str, ...], *, apply: bool, as_json: bool) -> int:
+    from concurrent.futures import ThreadPoolExecutor
+
+    from s3img.gc.trash import restore
+
+    with ThreadPoolExecutor(images.config.workers) as pool:
+        result = restore(images.open_bucket(), patterns, apply=apply, pool=pool)
+    if as_json:
+        print_json(result)
+    else:
+        for key in result.restored:
+            click.echo(one_line(f"restore {key}"))
+        click.echo(str(result))
+    if not (result.restored or result.present):
+        click.echo("error: nothing in the trash has such a key.", err=True)
+        return 1
+    return 0
+
+
+def _kept(files: tuple[Path, ...], own: Path) -> frozenset[str]:
+    """Return the keys of the named locks, and of the one that all commands mean, in this folder and where it lies."""
+    from s3img.lock import LOCK_NAME, read_lock
+
+    here = [read_lock(path, missing_ok=True).keys() for path in {own, Path(LOCK_NAME)}]
+    return frozenset().union(*here, *(read_lock(file).keys() for file in files))
+
+
+def _print(result: GcResult) -> None:
+    for verb, keys in (("mark", result.marked), ("wait", result.waiting), ("delete", result.deleted)):
+        for key in keys:
+            click.echo(one_line(f"{verb:7}{key}"))
+    click.echo(str(result))
+    if result.unnamed:
+        references = count(result.unnamed, "reference")
+        click.echo(f"note: {references} will never expire, being of sites without site_url.", err=True)
+    for problem in filter(None, (result.refused and f"Refused: {result.refused}", result.failed)):
+        click.echo(f"error: {problem}", err=True)
+
+
+_ELSEWHERE = {
+    "r2": "In Cloudflare's dashboard: R2, the bucket, Settings, CORS policy; paste the list in CORSRules. (The API "
+    "needs a token of the kind «Admin Read & Write».)",
+    "b2": "In Backblaze's console: the bucket, CORS Rules; or `b2 bucket update --cors-rules`.",
+    "minio": "MinIO has one setting for the whole server: MINIO_API_CORS_ALLOW_ORIGIN.",
+    "gcs": "`gcloud storage buckets update gs://BUCKET --cors-file=FILE`, in Google's own form.",
+}
+
+_NOT_OFFERED = frozenset({"NotImplemented", "MethodNotAllowed", "501", "405", "AccessDenied", "403"})
+
+
+@click.command("cors")
+@parameters.remote
+@click.option("--origin", "origins", multiple=True, help="Origin whose pages may upload (default: upload_origins).")
+@click.option("--apply", is_flag=True, help="Write the merged rules; without it, only show the difference.")
+def cors_command(
+    *,
+    config_file: Path | None,
+    as_json: bool,
+    origins: tuple[str, ...],
+    apply: bool,
+    **options: Any,  # noqa: ANN401 - click passes what its options say
+) -> int:
+    """Let pages upload straight into the bucket: merge one rule into its CORS rules, and show what changes."""
+    from s3img.buckets.s3 import facts
+    from s3img.doctor import cors_rules
+
+    given = {"upload_origins": list(origins) or None, **options}
+    images = parameters.open_images(config_file, given)
+    bucket, name = _bucket(images)
+    try:
+        before = facts.read_rules(bucket, name)
+        after = cors_rules.merged(before, images.config.upload_origins)
+        if apply and after != before:
+            facts.write_rules(bucket, name, after)
+    except BucketError as error:
+        raise _explained(
+            error, images, cors_rules.as_json([cors_rules.rule_for(images.config.upload_origins)])
+        ) from None
+    is_pending = after != before and not apply
+    if as_json:
+        changes = {"target": images.config.bucket, "changed": after != before, "applied": apply and after != before}
+        click.echo(json.dumps({"schema": "s3img.cors/1", **changes, "rules": after}, indent=2))
+    else:
+        _show(cors_rules.as_json(before), cors_rules.as_json(after), applied=apply)
+    return int(is_pending)
+
+
+def _bucket(images: Images) -> tuple[S3Bucket, str]:
+    from s3img.buckets.s3.s3_bucket import S3Bucket
+    from s3img.config.address import S3Address
+
+    address = images.config.address
+    if not isinstance(address, S3Address):
+        raise ConfigError(["bucket: CORS rules are for buckets of an S3 store: write s3://NAME"])
+    if not images.config.upload_origins:
+        raise ConfigError(["upload_origins: name the origin of the pages that upload, or give --origin https://HOST"])
+    return S3Bucket(address, images.store_options()), address.bucket
+
+
+def _show(before: str, after: str, *, applied: bool) -> None:
+    if before == after:
+        click.echo("Nothing is missing: the bucket's CORS rules allow these origins.")
+        return
+    lines = difflib.unified_diff(before.splitlines(), after.splitlines(), "in the bucket", "merged", lineterm="")
+    click.echo("\n".join(lines))
+    click.echo("Applied." if applied else "Not applied: run it again with --apply.", err=True)
+
+
+def _explained(error: BucketError, images: Images, document: str) -> BucketError:
+    """Say where the rule can be set by hand, if the store has no request for it or does not allow it."""
+    if error.code not in _NOT_OFFERED:
+        return error
+    where = _ELSEWHERE.get(images.config.store.name, "Set it where the store is administered.")
+    kind = type(error)
+    fix = f"{error.fix} {where} The rule is:\n{document}"
+    return kind(error.message, code=error.code, action=error.action, bucket=error.bucket, fix=fix)

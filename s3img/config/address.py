@@ -1,0 +1,115 @@
+"""Where pictures are stored: ``s3://bucket/prefix``, ``file:///folder``, or nothing for inside the site."""
+
+from __future__ import annotations
+
+import ipaddress
+import re
+from pathlib import Path
+from typing import TYPE_CHECKING
+from urllib.parse import quote, unquote, urlsplit
+
+import msgspec
+
+from s3img.config import providers
+from s3img.errors import ConfigError
+
+if TYPE_CHECKING:
+    from s3img.config.providers import Provider
+
+_BUCKET_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{1,61}[A-Za-z0-9]\Z")
+
+
+class S3Address(msgspec.Struct, frozen=True):
+    """Name a bucket and the key prefix in it; the prefix is empty or ends without a slash."""
+
+    bucket: str
+    prefix: str = ""
+
+    def __str__(self) -> str:
+        return f"s3://{self.bucket}" + (f"/{self.prefix}" if self.prefix else "")
+
+
+class DirectoryAddress(msgspec.Struct, frozen=True):
+    """Name a local folder that serves as a bucket; it has no prefix of its own."""
+
+    path: Path
+    prefix: str = ""
+
+    def __str__(self) -> str:
+        return "file://" + quote(self.path.as_posix())
+
+
+_FORMS = "write s3://NAME/PREFIX or file:///FOLDER"
+Address = S3Address | DirectoryAddress
+
+
+def parse(text: str) -> Address:
+    """Read the text form of an address; raise ConfigError for anything else, without repeating a secret."""
+    text = text.strip()
+    if "@" in text:
+        raise ConfigError([f"a bucket address holds no credentials and no '@': {_FORMS}"])
+    if text.startswith("s3://"):
+        return _parse_s3(text)
+    if text.startswith("file:"):
+        return _parse_directory(text)
+    raise ConfigError([f"{text!r} is no bucket address: {_FORMS}"])
+
+
+def _parse_s3(text: str) -> S3Address:
+    name, _, prefix = text.removeprefix("s3://").partition("/")
+    prefix = prefix.strip("/")
+    if not _BUCKET_NAME.match(name):
+        raise ConfigError([f"{text!r} names no bucket: {_FORMS}"])
+    if prefix and any(part in {"", ".", ".."} for part in prefix.split("/")):
+        raise ConfigError([f"the prefix of {text!r} has an empty, '.' or '..' segment: remove it"])
+    return S3Address(name, prefix)
+
+
+def _parse_directory(text: str) -> DirectoryAddress:
+    path = unquote(re.sub(r"^file:(?://(?:localhost)?)?(?=/)", "", text))
+    if not path.startswith("/") or path.startswith("//") or path.strip("/") == "" or "\0" in path:
+        raise ConfigError([f"{text!r} is no absolute folder: write file:///FOLDER with three slashes"])
+    return DirectoryAddress(Path(path[1:] if re.match(r"/[A-Za-z]:", path) else path))
+
+
+def default_public_url(
+    address: Address, *, endpoint_url: str, region: str, addressing_style: str, provider: Provider | None = None
+) -> str:
+    """Return the address under which a bucket is usually public, without a final slash.
+
+    ``provider`` is that of the endpoint unless it is given. Raise ConfigError where a service has no such address.
+    """
+    if isinstance(address, DirectoryAddress):
+        return str(address)
+    service = provider or providers.of_endpoint(endpoint_url)
+    if not service.public_url:
+        raise ConfigError([f"public_url is needed: {service.title} makes objects public by {service.public_by}"])
+    return _bucket_url(address.bucket, service, endpoint_url, region, addressing_style) + (
+        f"/{quote(address.prefix)}" if address.prefix else ""
+    )
+
+
+def _bucket_url(bucket: str, service: Provider, endpoint_url: str, region: str, style: str) -> str:
+    region = region or service.region_in(endpoint_url)
+    is_complete = bool(region) or "{region}" not in service.public_url
+    is_nameable = "." not in bucket or "{bucket}." not in service.public_url  # a certificate covers one label
+    if style == "auto" and service.knows(endpoint_url) and is_complete and is_nameable:
+        return service.public_url.format(bucket=bucket, region=region)
+    aws = f"https://s3.{region}.amazonaws.com" if region else "https://s3.amazonaws.com"
+    parts = urlsplit(endpoint_url or aws)
+    usual = "virtual" if service.is_virtual_only or not endpoint_url else "path"
+    return _join(parts.scheme, parts.netloc, bucket, style=usual if style == "auto" else style)
+
+
+def _join(scheme: str, host: str, bucket: str, *, style: str) -> str:
+    if style == "path" or "." in bucket or _is_ip(host):
+        return f"{scheme}://{host}/{bucket}"
+    return f"{scheme}://{bucket}.{host}"
+
+
+def _is_ip(host: str) -> bool:
+    try:
+        ipaddress.ip_address(host.rpartition(":")[0].strip("[]") or host)
+    except ValueError:
+        return False
+    return True

@@ -1,0 +1,258 @@
+"""Read the settings from every place they may be written in, and report all problems in the words of those places."""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any, NamedTuple, get_args, get_origin
+
+import msgspec
+
+from s3img.config.model import Config
+from s3img.errors import ConfigError
+
+FILE_NAME = "s3img.toml"
+HIDDEN = "(hidden)"
+CREDENTIAL_VARIABLES = ("S3IMG_ACCESS_KEY_ID", "S3IMG_SECRET_ACCESS_KEY", "S3IMG_SESSION_TOKEN")
+_NOT_SETTINGS = {*CREDENTIAL_VARIABLES, "S3IMG_CONFIG", "S3IMG_INSECURE"}
+_SECRET_WORDS = ("access_key", "secret", "session_token", "password", "accesskey", "secretkey")
+_TYPES = {field.name: field.type for field in msgspec.structs.fields(Config)}
+
+
+class SettingsSource(msgspec.Struct, frozen=True):
+    """Hold settings from one place; ``spell`` gives a setting's name as it is written there."""
+
+    values: Mapping[str, Any]
+    spell: Callable[[str], str]
+    lax: bool = False  # texts stand for numbers, booleans and lists
+    kind: str = "host"  # command line, environment, host, file
+
+
+class Setting(NamedTuple):
+    """Say where a setting's value comes from.
+
+    ``value`` is plain data without secrets; ``origin`` is ``command line``, ``environment``, ``host``, ``file`` or
+    ``default``; ``place`` is the name as it is written there.
+    """
+
+    name: str
+    value: Any
+    origin: str
+    place: str
+
+
+def load(
+    *,
+    options: Mapping[str, Any] | None = None,
+    host: SettingsSource | None = None,
+    path: Path | None = None,
+    environ: Mapping[str, str] | None = None,
+    folder: Path | None = None,
+) -> Config:
+    """Merge every place into one Config.
+
+    ``options`` come from a command line, ``host`` from the program that s3img runs in, ``path`` names the settings
+    file, ``folder`` is where it is looked for. Raise ConfigError listing every problem of every place.
+    """
+    return merge(_sources(options, host, path, environ, folder))
+
+
+def explain(
+    *,
+    options: Mapping[str, Any] | None = None,
+    host: SettingsSource | None = None,
+    path: Path | None = None,
+    environ: Mapping[str, str] | None = None,
+    folder: Path | None = None,
+) -> list[Setting]:
+    """List every setting with its value and the place that it comes from; parameters and errors are those of `load`."""
+    environ = os.environ if environ is None else environ
+    config, places = _merge(_sources(options, host, path, environ, folder))
+    found = [_setting(config, name, places.get(name), environ) for name in Config.__struct_fields__]
+    credentials = (name for name in CREDENTIAL_VARIABLES if environ.get(name))
+    return found + [Setting(name, HIDDEN, "environment", name) for name in credentials]
+
+
+def _sources(
+    options: Mapping[str, Any] | None,
+    host: SettingsSource | None,
+    path: Path | None,
+    environ: Mapping[str, str] | None,
+    folder: Path | None,
+) -> list[SettingsSource]:
+    environ = os.environ if environ is None else environ
+    return [
+        *_file_sources(path or _named_file(environ), folder or Path.cwd()),
+        *([host] if host else []),
+        SettingsSource(_environment(environ), lambda name: f"S3IMG_{name.upper()}", lax=True, kind="environment"),
+        SettingsSource(
+            _given(options or {}), lambda name: f"--{name.replace('_', '-')}", lax=True, kind="command line"
+        ),
+    ]
+
+
+def merge(sources: list[SettingsSource]) -> Config:
+    """Build the Config from sources in rising precedence; raise ConfigError listing every problem."""
+    return _merge(sources)[0]
+
+
+def _merge(sources: list[SettingsSource]) -> tuple[Config, dict[str, tuple[str, str]]]:
+    """Return the Config, and (kind of place, the name as it is written there) by setting."""
+    merged: dict[str, Any] = {}
+    places: dict[str, tuple[str, str]] = {}
+    problems: list[str] = []
+    for source in sources:
+        for name, value in source.values.items():
+            try:
+                _refuse_secret(name, source)
+                merged[name] = _convert(name, value, lax=source.lax)
+                places[name] = (source.kind, source.spell(name))
+            except ValueError as error:
+                problems.append(f"{source.spell(name)}: {error}")
+    problems += _semantic_problems(merged, {name: spelled for name, (_, spelled) in places.items()})
+    if problems:
+        raise ConfigError(problems)
+    return Config(**merged), places
+
+
+_SECRET_SETTINGS = frozenset({"signing_keys"})
+_BOTOCORE = {
+    "region": ("AWS_DEFAULT_REGION",),
+    "aws_profile": ("AWS_DEFAULT_PROFILE", "AWS_PROFILE"),
+    "endpoint_url": ("AWS_ENDPOINT_URL_S3", "AWS_ENDPOINT_URL"),
+}
+"""What botocore reads by itself where a setting is empty, in its order."""
+
+
+def _setting(config: Config, name: str, place: tuple[str, str] | None, environ: Mapping[str, str]) -> Setting:
+    value = msgspec.to_builtins(getattr(config, name))
+    if name in _SECRET_SETTINGS:
+        value = HIDDEN if value else ""
+    if isinstance(value, str):
+        value = _without_password(value)
+    if place:
+        return Setting(name, value, *place)
+    variable = next((one for one in _BOTOCORE.get(name, ()) if environ.get(one)), "")
+    if variable and not value:
+        return Setting(name, _without_password(environ[variable]), "environment", variable)
+    if name == "public_url" and config.bucket:
+        return Setting(name, config.base_url, "default", "follows from bucket")
+    return Setting(name, value, "default", "")
+
+
+def _without_password(text: str) -> str:
+    return re.sub(r"//[^/@]*@", f"//{HIDDEN}@", text)
+
+
+def _semantic_problems(merged: Mapping[str, Any], spelling: Mapping[str, str]) -> list[str]:
+    try:
+        Config(**merged)
+    except ConfigError as error:
+        return [_respell(problem, spelling) for problem in error.problems]
+    return []
+
+
+def _respell(problem: str, spelling: Mapping[str, str]) -> str:
+    name, _, text = problem.partition(": ")
+    head, dot, tail = name.partition(".")
+    return f"{spelling.get(head, head)}{dot}{tail}: {text}"
+
+
+def _refuse_secret(name: str, source: SettingsSource) -> None:
+    if name == "signing_keys" and source.kind == "file":
+        raise ValueError("keys don't belong in a file: set S3IMG_SIGNING_KEYS in the environment")
+
+
+def _convert(name: str, value: Any, *, lax: bool) -> Any:  # noqa: ANN401 - settings come as any type
+    if any(word in name.lower().replace("-", "_") for word in _SECRET_WORDS):
+        raise ValueError(
+            "credentials don't belong in settings: set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY in the environment, "
+            f"or {CREDENTIAL_VARIABLES[0]} and {CREDENTIAL_VARIABLES[1]}, or name an aws_profile"
+        )
+    if name not in _TYPES:
+        import difflib  # most settings have no mistake
+
+        near = difflib.get_close_matches(name.lower(), _TYPES, n=1)
+        raise ValueError("unknown setting" + (f", did you mean {near[0]}?" if near else ", see docs/configuration.md"))
+    if lax and isinstance(value, str):
+        value = _from_text(value, _TYPES[name])
+    try:
+        return msgspec.convert(value, _TYPES[name], strict=not lax)
+    except msgspec.ValidationError as error:
+        raise ValueError(f"{error}{_choices(_TYPES[name])}") from error
+
+
+def _choices(wanted: Any) -> str:  # noqa: ANN401 - the type is data here
+    """List what may be written where that is one of a few words."""
+    inner = get_args(wanted)[0] if get_origin(wanted) is tuple else wanted
+    words = [word for word in get_args(inner) if isinstance(word, str)]
+    return f": write one of {', '.join(words)}" if words else ""
+
+
+def _from_text(value: str, wanted: Any) -> Any:  # noqa: ANN401 - the type is data here
+    """Read a list written with commas or blanks, or a table written as JSON."""
+    origin = getattr(wanted, "__origin__", wanted)
+    holds = getattr(wanted, "__args__", (wanted,))[0]
+    is_table = isinstance(holds, type) and issubclass(holds, msgspec.Struct)
+    if origin is tuple and not is_table:
+        return value.replace(",", " ").split()
+    if origin is dict or is_table:
+        try:
+            return msgspec.json.decode(value)
+        except msgspec.DecodeError as error:
+            raise ValueError(f"no JSON: {error}") from error
+    return value
+
+
+def _environment(environ: Mapping[str, str]) -> dict[str, str]:
+    return {
+        name[6:].lower(): value
+        for name, value in environ.items()
+        if name.startswith("S3IMG_") and name not in _NOT_SETTINGS
+    }
+
+
+def _given(options: Mapping[str, Any]) -> dict[str, Any]:
+    return {name: value for name, value in options.items() if value is not None}
+
+
+def _named_file(environ: Mapping[str, str]) -> Path | None:
+    return Path(environ["S3IMG_CONFIG"]) if environ.get("S3IMG_CONFIG") else None
+
+
+def _file_sources(path: Path | None, folder: Path) -> list[SettingsSource]:
+    found = []
+    project = folder / "pyproject.toml"
+    if path is None and project.is_file():
+        table = _read_toml(project).get("tool", {}).get("s3img", {})
+        found.append(
+            SettingsSource(_anchored(table, folder), lambda name: f"pyproject.toml [tool.s3img] {name}", kind="file")
+        )
+    if path is None and (folder / FILE_NAME).is_file():
+        path = folder / FILE_NAME
+    if path is not None:
+        found.append(
+            SettingsSource(_anchored(_read_toml(path), path.parent), lambda name: f"{path.name} {name}", kind="file")
+        )
+    return found
+
+
+def _read_toml(path: Path) -> dict[str, Any]:
+    import tomllib  # most runs have no file to read
+
+    try:
+        return tomllib.loads(path.read_text(encoding="utf-8"))
+    except OSError as error:
+        raise ConfigError([f"{path}: can't be read: {error.strerror}"]) from error
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise ConfigError([f"{path}: is no TOML: {error}"]) from error
+
+
+def _anchored(table: Mapping[str, Any], folder: Path) -> dict[str, Any]:
+    """Read a relative ``cache_dir`` from the folder of its file, wherever the command runs."""
+    values = dict(table)
+    if isinstance(values.get("cache_dir"), str) and values["cache_dir"]:
+        values["cache_dir"] = str(folder / Path(values["cache_dir"]).expanduser())
+    return values

@@ -1,0 +1,293 @@
+"""Every setting, frozen, read once at the edge; all problems of all places are reported together.
+
+Precedence: command line > ``S3IMG_*`` environment > host (``mkdocs.yml``, ``app.config``) > ``s3img.toml`` >
+``[tool.s3img]`` in ``pyproject.toml`` > defaults.
+"""
+
+from __future__ import annotations
+
+import re
+from typing import Any, Literal
+from urllib.parse import urlsplit
+
+import msgspec
+from msgspec.structs import force_setattr
+
+from s3img.config import address, providers
+from s3img.config.service import Access, Endpoint, Origin, ServiceSettings, endpoint_at, service_problems
+from s3img.errors import ConfigError, TransformError
+from s3img.keys import KeyTemplate
+from s3img.limits import Limits
+
+Format = Literal["avif", "webp", "jpeg", "png"]
+DEFAULT_KEY_TEMPLATE = "{{dir}}/{{stem}}.{{hash:8}}.{{ext}}"
+LOCK_NAME = "s3img.lock"
+
+_TABLES: dict[str, Any] = {"origins": dict[str, Origin], "endpoints": dict[str, Endpoint], "service": ServiceSettings}
+
+
+class Quality(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """Set the encoder quality of each lossy format, 1 to 100; the defaults look alike to the eye."""
+
+    jpeg: int = 80
+    webp: int = 82
+    avif: int = 67
+
+
+class Rule(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """Say to images whose path fits the glob ``match`` what ``data-s3img*`` attributes would; author's words win."""
+
+    match: str
+    s3img: str = ""
+    widths: tuple[int, ...] = ()
+    formats: tuple[Format, ...] = ()
+    layout: Literal["", "constrained", "fixed", "full", "none"] = ""
+    placeholder: Literal["", "color", "lqip", "none"] = ""
+
+
+class Config(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """Hold all settings of s3img; every one is optional.
+
+    ``bucket`` is ``s3://name/prefix``, ``file:///folder`` or empty (pictures stay inside the site). ``provider`` is a
+    name of `config.providers`, which fills in an empty ``endpoint_url`` and ``region``. ``public_url`` is the public
+    address of what ``bucket`` names, prefix included. ``widths`` in px; ``quality`` per format; ``workers`` uploads at
+    a time; ``deadline`` in seconds, after which a run begins no further upload (0: none); ``variants``: a sync of
+    folders renders too. Raise ConfigError listing every problem.
+    """
+
+    bucket: str = ""
+    provider: str = ""
+    account: str = ""
+    endpoint_url: str = ""
+    region: str = ""
+    addressing_style: Literal["auto", "virtual", "path"] = "auto"
+    aws_profile: str = ""
+    role_arn: str = ""
+    external_id: str = ""
+    anonymous: bool = False
+    public_url: str = ""
+    key_template: str = DEFAULT_KEY_TEMPLATE
+    widths: tuple[int, ...] = (320, 640, 960, 1280, 1920)
+    formats: tuple[Format, ...] = ("avif", "webp")
+    quality: Quality = Quality()
+    sizes: str = ""
+    missing: Literal["error", "warn", "keep"] = "warn"
+    remove_local: bool = False
+    site_url: str = ""
+    cache_dir: str = ""
+    workers: int = 32
+    deadline: float = 0
+    variants: bool = False
+    transport: Literal["auto", "boto3", "obstore"] = "auto"
+    presets: dict[str, str] = {}
+    rules: tuple[Rule, ...] = ()
+    limits: Limits = Limits()
+    upload_origins: tuple[str, ...] = ()
+    access: Access = "signed"
+    allowed: tuple[str, ...] = ()
+    signing_keys: str | dict[str, str] = ""
+    service_url: str = ""
+    origins: dict[str, Origin] = {}
+    endpoints: dict[str, Endpoint] = {}
+    service: ServiceSettings = ServiceSettings()
+
+    def __repr__(self) -> str:
+        return f"Config({', '.join(f'{name}={value!r}' for name, value in self.__rich_repr__())})"
+
+    def __rich_repr__(self) -> list[tuple[str, Any]]:
+        """List what may be shown: every setting but the signing keys."""
+        return [(name, getattr(self, name)) for name in self.__struct_fields__ if name != "signing_keys"]
+
+    def __post_init__(self) -> None:
+        self._read_tables()
+        problems = [f"{name}: {text}" for name, text in self.problems()]
+        if problems:
+            raise ConfigError(problems)
+        self._fill_in()
+
+    def _fill_in(self) -> None:
+        """Set what the provider, or that of ``endpoint_url``, makes plain."""
+        endpoint_url = self.endpoint_url or self.store.endpoint_url(account=self.account, region=self.region)
+        force_setattr(self, "endpoint_url", endpoint_url)
+        force_setattr(self, "region", self.region or self.store.region_in(endpoint_url))
+
+    def _read_tables(self) -> None:
+        """Take plain dictionaries from Python code for what are tables in a file."""
+        for name, kind in {**_TABLES, "rules": tuple[Rule, ...]}.items():
+            try:
+                force_setattr(self, name, msgspec.convert(getattr(self, name), kind))
+            except msgspec.ValidationError as error:
+                raise ConfigError([f"{name}: {error}"]) from error
+
+    def problems(self) -> list[tuple[str, str]]:
+        """List (setting, what is wrong and what to write instead)."""
+        checks = (_bucket, _provider, _urls, _key_template, _presets, _rules, _numbers, _upload_origins)
+        return [problem for check in (*checks, _together, _service) for problem in check(self)]
+
+    @property
+    def address(self) -> address.Address | None:
+        """Return the parsed ``bucket``, or None when pictures stay inside the site."""
+        return address.parse(self.bucket) if self.bucket else None
+
+    @property
+    def store(self) -> providers.Provider:
+        """Return what is known of the service that holds the bucket."""
+        return providers.named(self.provider) if self.provider else providers.of_endpoint(self.endpoint_url)
+
+    @property
+    def base_url(self) -> str:
+        """Return ``public_url`` or its usual form for the bucket; without a final slash."""
+        where = self.address
+        if self.public_url or where is None:
+            return self.public_url.rstrip("/")
+        return address.default_public_url(
+            where,
+            endpoint_url=self.endpoint_url,
+            region=self.region,
+            addressing_style=self.addressing_style,
+            provider=self.store,
+        )
+
+    @property
+    def service_audience(self) -> str:
+        """Return the endpoint that ``service_url`` leads to, for which addresses are signed; "" without endpoints."""
+        return endpoint_at(self.service_url, self.endpoints)
+
+
+def _bucket(config: Config) -> list[tuple[str, str]]:
+    if not config.bucket:
+        return []
+    try:
+        config.address  # noqa: B018 - parsed for its errors
+    except ConfigError as error:
+        return [("bucket", problem) for problem in error.problems]
+    return []
+
+
+def _provider(config: Config) -> list[tuple[str, str]]:
+    if _urls(config):
+        return []
+    if not config.provider:
+        return [("account", "means nothing without provider: add it, or remove account")] if config.account else []
+    try:
+        service = config.store
+    except ConfigError as error:
+        return [("provider", problem) for problem in error.problems]
+    return service.problems(
+        account=config.account,
+        region=config.region,
+        endpoint_url=config.endpoint_url,
+        addressing_style=config.addressing_style,
+    )
+
+
+def _urls(config: Config) -> list[tuple[str, str]]:
+    found = []
+    for name in ("endpoint_url", "public_url", "site_url", "service_url"):
+        value = getattr(config, name)
+        if name in {"public_url", "service_url"} and re.match(r"/(?!/)", value):
+            continue  # a path of the site's own host
+        if re.match(r"[a-z]+://[^/]*@", value):
+            found.append((name, "holds credentials: remove them, and everything before the '@'"))
+        elif value and not _is_absolute(value, schemes=("http", "https")):
+            if not (name == "public_url" and _is_absolute(value, schemes=("file",))):
+                found.append((name, f"{value!r} is no absolute URL: start with https:// (or http://)"))
+        elif name == "endpoint_url" and urlsplit(value).path.strip("/"):
+            found.append((name, f'{value!r} has a path: name the bucket in bucket = "s3://NAME/PREFIX" instead'))
+    return found
+
+
+def _is_absolute(url: str, *, schemes: tuple[str, ...]) -> bool:
+    try:
+        parts = urlsplit(url)
+        parts.port  # noqa: B018 - read for its errors
+    except ValueError:
+        return False
+    return parts.scheme in schemes and bool(parts.netloc or parts.scheme == "file")
+
+
+def _key_template(config: Config) -> list[tuple[str, str]]:
+    try:
+        KeyTemplate.parse(config.key_template)
+    except ConfigError as error:
+        return [("key_template", problem) for problem in error.problems]
+    return []
+
+
+def _presets(config: Config) -> list[tuple[str, str]]:
+    presets = config.presets.items()
+    return [(f"presets.{name}", problem) for name, text in presets for problem in _transform_problem(text, config)]
+
+
+def _transform_problem(text: str, config: Config) -> list[str]:
+    from s3img.transform import Transform  # a fifth of the start-up time, which most settings don't need
+
+    try:
+        Transform.parse(text, presets=config.presets)
+    except TransformError as error:
+        return [str(error)]
+    return []
+
+
+def _rules(config: Config) -> list[tuple[str, str]]:
+    found = []
+    for number, rule in enumerate(config.rules, 1):
+        if not rule.match or rule.match.startswith("/"):
+            found.append((f"rules.{number}", f"match = {rule.match!r}: write a path of the site, as img/icons/**"))
+        if any(not 1 <= width <= config.limits.output_side for width in rule.widths):
+            found.append((f"rules.{number}", f"widths: name px from 1 to {config.limits.output_side}"))
+        if rule.s3img not in {"", "off", "url"}:
+            found += [(f"rules.{number}", f"s3img: {text}") for text in _transform_problem(rule.s3img, config)]
+    return found
+
+
+def _numbers(config: Config) -> list[tuple[str, str]]:
+    found = []
+    bad = [width for width in config.widths if not 1 <= width <= config.limits.output_side]
+    if bad or not config.widths:
+        found.append(("widths", f"{list(config.widths)}: name px from 1 to {config.limits.output_side}"))
+    for name in Quality.__struct_fields__:
+        value = getattr(config.quality, name)
+        if not 1 <= value <= 100:
+            found.append((f"quality.{name}", f"{value}: name 1 to 100"))
+    if not 1 <= config.workers <= 256:
+        found.append(("workers", f"{config.workers}: name 1 to 256"))
+    if not 0 <= config.deadline < float("inf"):
+        found.append(("deadline", f"{config.deadline}: name seconds, or 0 for no limit"))
+    found += [
+        (f"limits.{n}", "name a number above 0") for n in Limits.__struct_fields__ if getattr(config.limits, n) <= 0
+    ]
+    return found
+
+
+def _upload_origins(config: Config) -> list[tuple[str, str]]:
+    form = r"\*|https?://(\*\.)?[A-Za-z0-9.-]+(:\d+)?"
+    bad = [origin for origin in config.upload_origins if not re.fullmatch(form, origin)]
+    return [("upload_origins", f"{origin!r} is no origin: write https://HOST, without a path") for origin in bad]
+
+
+def _together(config: Config) -> list[tuple[str, str]]:
+    found = []
+    if config.anonymous and (config.aws_profile or config.role_arn):
+        found.append(("anonymous", "can't go with aws_profile or role_arn: remove one"))
+    if config.external_id and not config.role_arn:
+        found.append(("external_id", "means nothing without role_arn: add it"))
+    is_usable = not (_bucket(config) or _provider(config) or _urls(config))
+    if config.bucket and not config.public_url and is_usable:
+        try:
+            config.base_url  # noqa: B018 - worked out for its errors
+        except ConfigError as error:
+            found += [("public_url", problem) for problem in error.problems]
+    return found
+
+
+def _service(config: Config) -> list[tuple[str, str]]:
+    return list(
+        service_problems(
+            config.service,
+            origins=config.origins,
+            endpoints=config.endpoints,
+            access=(config.access, config.allowed, config.presets),
+            signing_keys=config.signing_keys,
+        )
+    )

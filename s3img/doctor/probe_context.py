@@ -1,0 +1,202 @@
+"""What the probes of one examination share: the settings, the opened bucket, and what earlier probes found out."""
+
+from __future__ import annotations
+
+import dataclasses
+import os
+import re
+import struct
+import zlib
+from contextlib import suppress
+from pathlib import Path
+from typing import TYPE_CHECKING
+from urllib.parse import urlsplit, urlunsplit
+
+from s3img.buckets import open_bucket
+from s3img.buckets.s3.s3_bucket import S3Bucket
+from s3img.config.address import DirectoryAddress, S3Address
+from s3img.errors import S3ImgError
+from s3img.images import Images
+from s3img.lock import LOCK_NAME
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from s3img.buckets import Bucket, ObjectInfo, S3Options
+    from s3img.buckets.s3.facts import Connection
+    from s3img.config import Config
+    from s3img.doctor.fetch import FetchedPage
+    from s3img.errors import BucketError
+
+FOLDER = "s3img-doctor"
+"""Where probe objects live below the prefix; not hidden, because many hosts never serve names that start with a dot."""
+
+MARK = {"s3img": "doctor"}
+
+MEDIA_TYPE = "image/png"
+
+CACHE_CONTROL = "public, max-age=60"
+
+_HOSTILE = "caf\u00e9 +%20&#'.png"
+
+_PLAIN = "plain.png"
+
+
+class Sample:
+    """Name the probe object, know its bytes, and remember what may have been put."""
+
+    def __init__(self) -> None:
+        token = os.urandom(8).hex()
+        self.folder = f"{FOLDER}/{token}/"
+        self.key = self.folder + _HOSTILE
+        self.plain_key = self.folder + _PLAIN
+        self.data = png(token)
+        self._put: list[str] = []
+
+    @property
+    def is_there(self) -> bool:
+        """Whether an object may have been put and not been taken away."""
+        return bool(self._put)
+
+    def put(self, bucket: Bucket, key: str) -> None:
+        """Put the object under ``key``; a put that fails may have arrived all the same."""
+        self._put.append(key)
+        bucket.put(key, self.data, media_type=MEDIA_TYPE, cache_control=CACHE_CONTROL, metadata=MARK)
+
+    def remove(self, bucket: Bucket) -> None:
+        """Delete what may have been put; raise BucketError when it can't be."""
+        if self._put:
+            bucket.delete(self._put)
+            self._put.clear()
+
+    def remove_quietly(self, bucket: Bucket) -> None:
+        """Delete what can be deleted."""
+        with suppress(S3ImgError):
+            self.remove(bucket)
+
+    @property
+    def folders(self) -> tuple[str, ...]:
+        """The folders that a file bucket makes for the object, the innermost first."""
+        return self.folder, FOLDER
+
+
+def is_sample(key: str) -> bool:
+    """Tell whether a key is one that an examination gives to its objects."""
+    name = key.rpartition("/")[2]
+    return name in {_HOSTILE, _PLAIN} and re.fullmatch(FOLDER + "/[0-9a-f]{16}/", key.removesuffix(name)) is not None
+
+
+def png(text: str) -> bytes:
+    """Return a PNG of one transparent px that holds ``text`` (ASCII): https://www.w3.org/TR/png-3/."""
+    header = struct.pack(">IIBBBBB", 1, 1, 8, 6, 0, 0, 0)
+    pixels = zlib.compress(bytes(5))
+    chunks = ((b"IHDR", header), (b"tEXt", b"s3img\0" + text.encode()), (b"IDAT", pixels), (b"IEND", b""))
+    return b"\x89PNG\r\n\x1a\n" + b"".join(_chunk(kind, data) for kind, data in chunks)
+
+
+def _chunk(kind: bytes, data: bytes) -> bytes:
+    return struct.pack(">I", len(data)) + kind + data + struct.pack(">I", zlib.crc32(kind + data))
+
+
+class ProbeContext:
+    """Hold one set-up under examination; ``leave`` allows a probe object that can't be deleted to stay."""
+
+    def __init__(
+        self, config: Config, *, environ: Mapping[str, str] | None = None, lock: Path | None = None, leave: bool = False
+    ) -> None:
+        self.config = config
+        self.environ = os.environ if environ is None else environ
+        self.lock = lock or Path(LOCK_NAME)
+        self.leave = leave
+        self.address = config.address
+        self.sample = Sample()
+        self.connection: Connection | None = None
+        self.greeting: FetchedPage | None = None
+        self.known: ObjectInfo | None = None
+        self.evidence: tuple[str, bytes] | None = None
+        self.delete_refused: BucketError | None = None
+        self._bucket: Bucket | None = None
+        folders = (self.folder, *self.folder.parents) if self.folder else ()
+        self._missing = [path for path in folders if not path.exists()]
+
+    @property
+    def is_s3(self) -> bool:
+        """Whether the bucket is one of an S3 store."""
+        return isinstance(self.address, S3Address)
+
+    @property
+    def folder(self) -> Path | None:
+        """The folder that serves as the bucket, or None."""
+        return self.address.path if isinstance(self.address, DirectoryAddress) else None
+
+    @property
+    def bucket_name(self) -> str:
+        """The bucket's name without prefix; empty for a folder."""
+        return self.address.bucket if isinstance(self.address, S3Address) else ""
+
+    @property
+    def prefix(self) -> str:
+        """The key prefix that ``bucket`` names, without slashes at its ends."""
+        return self.address.prefix if self.address else ""
+
+    def full_key(self, key: str) -> str:
+        """Return a key as the store knows it."""
+        return f"{self.prefix}/{key}" if self.prefix else key
+
+    def options(self) -> S3Options:
+        """Say how the store is reached, with less patience than a run that has work to do."""
+        usual = Images(self.config, environ=self.environ).store_options()
+        return dataclasses.replace(usual, attempts=2, connect_timeout=5.0, read_timeout=20.0)
+
+    def open(self) -> Bucket:
+        """Open the bucket anew; raise S3ImgError."""
+        if isinstance(self.address, S3Address):
+            return S3Bucket(self.address, self.options())
+        return open_bucket(self.config.bucket)
+
+    @property
+    def bucket(self) -> Bucket:
+        """The opened bucket, the same for all probes."""
+        if self._bucket is None:
+            self._bucket = self.open()
+        return self._bucket
+
+    @property
+    def s3(self) -> S3Bucket:
+        """The opened bucket of an S3 store."""
+        if not isinstance(self.bucket, S3Bucket):
+            raise TypeError(f"{self.bucket.name} is no S3 bucket")
+        return self.bucket
+
+    @property
+    def endpoint_url(self) -> str:
+        """The store's address without the bucket; empty while it is unknown."""
+        return self.connection.endpoint_url if self.connection else self.config.endpoint_url
+
+    @property
+    def bucket_url(self) -> str:
+        """The address that requests for the bucket go to, by the addressing style in use."""
+        parts = urlsplit(self.endpoint_url)
+        if self.style == "path":
+            return f"{self.endpoint_url.rstrip('/')}/{self.bucket_name}"
+        return urlunsplit((parts.scheme, f"{self.bucket_name}.{parts.netloc}", "", "", ""))
+
+    @property
+    def style(self) -> str:
+        """``path`` or ``virtual``: where the bucket's name stands."""
+        style = self.connection.style if self.connection else "path"
+        return ("path" if "." in self.bucket_name else "virtual") if style == "auto" else style
+
+    @property
+    def ca_file(self) -> str:
+        """The file of trusted authorities; empty for the system's own."""
+        return self.connection.ca_file if self.connection else ""
+
+    def close(self) -> None:
+        """Take away what the examination put, the folders of a file bucket too."""
+        if self.sample.is_there and not self.delete_refused:
+            self.sample.remove_quietly(self.bucket)
+        if self.folder is not None:
+            for path in (*(self.folder / name for name in self.sample.folders), *self._missing):
+                with suppress(OSError):
+                    path.rmdir()

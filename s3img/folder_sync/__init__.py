@@ -1,1 +1,0 @@
-"""Folders of images and the lock: plan, sync, check and pull; see ``docs/sync.md``."""

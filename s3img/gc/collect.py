@@ -1,0 +1,208 @@
+"""Carry out a clean-up: mark what nothing refers to, sweep what was marked long ago."""
+
+from __future__ import annotations
+
+from concurrent.futures import Executor, ThreadPoolExecutor
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from itertools import islice
+from typing import TYPE_CHECKING
+
+from s3img.errors import BucketError
+from s3img.gc import trash
+from s3img.gc.marks import OWN, Mark, read_marks, write_marks
+from s3img.gc.references import LiveKeys, is_marked_as_own
+from s3img.gc.rules import GcPlan, GcResult, Rules, is_too_much, plan
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Mapping, Sequence
+
+    from s3img.buckets import Bucket, ObjectInfo
+
+BATCH = 32
+"""Keys deleted at once: few, so that little time passes between the last look and the deletion."""
+
+
+@dataclass(slots=True)
+class Swept:
+    """Hold the keys that were deleted, those that had to stay, and the failure that ended the sweep."""
+
+    deleted: list[str] = field(default_factory=list)
+    spared: list[str] = field(default_factory=list)
+    failure: BucketError | None = None
+
+
+def sweep(
+    bucket: Bucket,
+    keys: Iterable[str],
+    marks: Mapping[str, Mark],
+    *,
+    live: Callable[[], frozenset[str]],
+    pool: Executor,
+    to_trash: bool = True,
+) -> Swept:
+    """Delete objects that are as they were when marked, and that nothing refers to as ``live`` tells now.
+
+    The references are read between the look at the objects and the deletion: a build that puts an object again has
+    named it before. A failure ends the sweep; its batch stays marked. With ``to_trash``, copies are made before that;
+    those of objects that stay do no harm.
+    """
+    done = Swept()
+    waiting = iter(keys)
+    try:
+        while batch := list(islice(waiting, BATCH)):
+            same = pool.map(lambda key: _is_as_marked(bucket, key, marks[key]), batch)
+            unchanged = [key for key, is_same in zip(batch, same, strict=True) if is_same]
+            if to_trash:
+                trash.keep(bucket, unchanged, pool)
+            doomed = sorted({*unchanged} - live())
+            bucket.delete(doomed)
+            done.deleted += doomed
+            done.spared += sorted({*batch} - {*doomed})
+    except BucketError as error:
+        done.failure = error
+    return done
+
+
+def _is_as_marked(bucket: Bucket, key: str, mark: Mark) -> bool:
+    info = bucket.head(key)
+    if info is None or not mark.fits(info):
+        return False
+    return info.metadata is None or is_marked_as_own(info, bucket)
+
+
+def collect(
+    bucket: Bucket,
+    *,
+    kept: Iterable[str] = (),
+    rules: Rules | None = None,
+    apply: bool = False,
+    workers: int = 32,
+    now: datetime | None = None,
+) -> GcResult:
+    """Clean up a bucket, or with ``apply`` false only say what there is to do.
+
+    ``kept`` are keys that count as referenced. Raise BucketError when the bucket or one of its records can't be read;
+    a failure while deleting is in the result.
+    """
+    with ThreadPoolExecutor(workers, thread_name_prefix="s3img-gc") as pool:
+        collector = _Collector(bucket, frozenset(kept), rules or Rules(), now or datetime.now(UTC), pool, workers)
+        return collector.run(apply=apply)
+
+
+@dataclass(frozen=True, slots=True)
+class _Findings:
+    """Hold what a bucket looked like, and what follows: ``own`` are the keys to mark whose objects are ours.
+
+    ``expired`` are keys that were deleted so long ago that they leave the trash, too.
+    """
+
+    objects: dict[str, ObjectInfo]
+    expired: tuple[str, ...]
+    marks: dict[str, Mark]
+    live: frozenset[str]
+    plan: GcPlan
+    own: tuple[str, ...]
+
+
+class _Collector:
+    def __init__(
+        self, bucket: Bucket, kept: frozenset[str], rules: Rules, now: datetime, pool: Executor, workers: int
+    ) -> None:
+        self._bucket = bucket
+        self._kept = kept
+        self._rules = rules
+        self._now = now
+        self._pool = pool
+        before = now - max(rules.history, rules.grace)
+        self._live = LiveKeys(bucket, kept, before=before, workers=workers)
+
+    def run(self, *, apply: bool) -> GcResult:
+        found = self._look()
+        refused = "" if self._rules.force else self._refusal(found)
+        if refused or not apply:
+            planned = Swept(deleted=list(found.plan.sweep))
+            return self._result(found, planned, applied=False, refused=refused)
+        swept = sweep(
+            self._bucket,
+            found.plan.sweep,
+            found.marks,
+            live=self._live.read,
+            pool=self._pool,
+            to_trash=bool(self._rules.trash),
+        )
+        self._write(found, swept)
+        self._empty_trash(found, swept)
+        return self._result(found, swept, applied=True)
+
+    def _look(self) -> _Findings:
+        """Read everything, the references last: those of a build that has only just begun count too."""
+        listed = [*self._bucket.list()]
+        objects, expired = _own_part(listed), trash.expired(listed, self._now, self._rules.trash)
+        marks = read_marks(self._bucket)
+        live = self._live.read()
+        decision = plan(objects, live, marks, now=self._now, grace=self._rules.grace)
+        infos = self._pool.map(self._bucket.head, decision.mark)
+        own = tuple(info.key for info in infos if info and self._live.is_own(info))
+        return _Findings(objects, expired, marks, live, decision, own)
+
+    def _refusal(self, found: _Findings) -> str:
+        if not self._kept and not self._live.counting:
+            return "nothing refers to this bucket. Publish a site to it, or name a lock with --keep."
+        going = len(found.own) + len(found.plan.sweep)
+        own = going + len(found.plan.waiting) + len(found.live & found.objects.keys())
+        if is_too_much(going, own):
+            return f"{going} of {own} objects would go, more than half. Check the list; --force does it."
+        return ""
+
+    def _write(self, found: _Findings, swept: Swept) -> None:
+        """Keep the marks, then drop superseded references, unless only they know that an object is ours."""
+        over = {*found.plan.unmark, *swept.deleted, *swept.spared}
+        marks = {key: mark for key, mark in found.marks.items() if key not in over}
+        marks |= {key: Mark(self._now, found.objects[key].modified) for key in found.own}
+        if marks != found.marks:
+            write_marks(self._bucket, marks)
+        needed = found.objects.keys() - {*swept.deleted} - found.live - marks.keys()
+        old = [reference.info.key for reference in self._live.superseded if needed.isdisjoint(reference.keys)]
+        if old:
+            self._bucket.delete(old)
+
+    def _empty_trash(self, found: _Findings, swept: Swept) -> None:
+        """Delete for good what was deleted long ago, unless something failed before."""
+        if not swept.failure:
+            try:
+                trash.forget(self._bucket, found.expired)
+            except BucketError as error:
+                swept.failure = error
+
+    def _result(self, found: _Findings, swept: Swept, *, applied: bool, refused: str = "") -> GcResult:
+        failure = swept.failure
+        return GcResult(
+            target=self._bucket.name,
+            applied=applied,
+            objects=len(found.objects),
+            references=len(self._live.counting),
+            live=len(found.live & found.objects.keys()),
+            foreign=len(found.plan.mark) - len(found.own),
+            marked=found.own,
+            waiting=found.plan.waiting,
+            deleted=tuple(swept.deleted),
+            revived=tuple(sorted({*found.plan.unmark, *swept.spared} & found.objects.keys())),
+            bytes=sum(found.objects[key].size for key in swept.deleted),
+            expired=() if refused or failure else found.expired,
+            requests=dict(self._bucket.requests),
+            unnamed=self._live.unnamed,
+            refused=refused,
+            failed=str(failure or ""),
+            exit_code=failure.exit_code if failure else int(bool(refused)),
+        )
+
+
+def _own_part(listed: Sequence[ObjectInfo]) -> dict[str, ObjectInfo]:
+    """Leave out our records, and each folder that has records of its own.
+
+    That is the prefix of another project: what it uses only the references there tell, and a clean-up of that prefix
+    reads them.
+    """
+    others = {info.key.partition(f"/{OWN}")[0] + "/" for info in listed if f"/{OWN}" in info.key}
+    return {info.key: info for info in listed if not info.key.startswith((OWN, *others))}

@@ -1,0 +1,84 @@
+"""Values of the image engine; nothing here needs Pillow."""
+
+from __future__ import annotations
+
+from typing import Final
+
+import msgspec
+
+MEDIA_TYPES: Final = {
+    "jpeg": "image/jpeg",
+    "png": "image/png",
+    "gif": "image/gif",
+    "webp": "image/webp",
+    "avif": "image/avif",
+    "tiff": "image/tiff",
+    "bmp": "image/bmp",
+    "ico": "image/vnd.microsoft.icon",
+    "svg": "image/svg+xml",
+}
+"""Media type of each format that ``probe`` knows."""
+
+SUFFIXES: Final = {"jpeg": "jpg", "tiff": "tif"}
+"""File name suffixes that differ from the format's name."""
+
+PUBLISHED_AS_IS: Final = frozenset({"svg", "ico"})
+"""Formats that are recognised and measured, and never rendered."""
+
+
+class ImageInfo(msgspec.Struct, frozen=True):
+    """Describe an image by its header: ``width`` and ``height`` are the px of the upright picture.
+
+    ``orientation`` is the EXIF value (1 to 8) under which the pixels are stored, ``frames`` above 1 an animation.
+    An SVG that states no size has 0 x 0.
+    """
+
+    format: str
+    width: int
+    height: int
+    frames: int = 1
+    alpha: bool = False
+    orientation: int = 1
+
+    @property
+    def media_type(self) -> str:
+        """Return the media type, found from the bytes."""
+        return MEDIA_TYPES[self.format]
+
+    @property
+    def animated(self) -> bool:
+        """Say whether there is more than one frame."""
+        return self.frames > 1
+
+    @property
+    def renderable(self) -> bool:
+        """Say whether ``render`` takes this format as a source."""
+        return self.format not in PUBLISHED_AS_IS
+
+    @property
+    def stored_size(self) -> tuple[int, int]:
+        """Return width and height of the pixels as stored, before they are turned upright."""
+        return upright((self.width, self.height), self.orientation)
+
+
+class Rendered(msgspec.Struct, frozen=True):
+    """Hold one result: encoded bytes, their media type and their size in px."""
+
+    data: bytes
+    media_type: str
+    width: int
+    height: int
+
+
+class RenderTarget(msgspec.Struct, frozen=True):
+    """Ask for one rung of a ladder: px, format (``jpeg png gif webp avif``) and quality (0: the default's)."""
+
+    width: int
+    height: int
+    format: str
+    quality: int = 0
+
+
+def upright(size: tuple[int, int], orientation: int) -> tuple[int, int]:
+    """Exchange the sides of ``size`` if EXIF ``orientation`` lays the picture on its side."""
+    return (size[1], size[0]) if orientation >= 5 else size

@@ -1,0 +1,150 @@
+"""Tell what an image is from its first bytes: never from its name, and never by decoding a pixel."""
+
+from __future__ import annotations
+
+import os
+from contextlib import contextmanager
+from io import BytesIO
+from pathlib import Path
+from typing import TYPE_CHECKING, BinaryIO, Final, TypeAlias
+
+from s3img.errors import AssetError, ImageError, ImageTooLarge, UnsupportedImage
+from s3img.imaging.probing import headers
+from s3img.limits import Limits
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+    from s3img.imaging.image_info import ImageInfo
+
+ImageSource: TypeAlias = bytes | str | os.PathLike[str]
+"""The bytes of an image, or the path of its file."""
+
+
+def _gif(fp: BinaryIO) -> ImageInfo:
+    from s3img.imaging.probing.gif import gif  # these three are loaded where there is such an image
+
+    return gif(fp)
+
+
+def _avif(fp: BinaryIO) -> ImageInfo:
+    from s3img.imaging.probing.bmff import avif
+
+    return avif(fp)
+
+
+def _svg(fp: BinaryIO) -> ImageInfo:
+    from s3img.imaging.probing.svg import svg
+
+    return svg(fp)
+
+
+_SIGNATURES: Final[tuple[tuple[int, bytes, Callable[[BinaryIO], ImageInfo]], ...]] = (
+    (0, b"\xff\xd8\xff", headers.jpeg),
+    (0, b"\x89PNG\r\n\x1a\n", headers.png),
+    (0, b"GIF87a", _gif),
+    (0, b"GIF89a", _gif),
+    (8, b"WEBP", headers.webp),
+    (4, b"ftyp", _avif),
+    (0, b"II*\0", headers.tiff),
+    (0, b"MM\0*", headers.tiff),
+    (0, b"BM", headers.bmp),
+    (0, b"\0\0\1\0", headers.ico),
+)
+_REFUSED: Final = {
+    b"%PDF": "a PDF document",
+    b"8BPS": "a Photoshop file",
+    b"\xff\x0a": "a JPEG XL image",
+    b"\0\0\0\x0cJXL ": "a JPEG XL image",
+    b"\0\0\0\x0cjP  ": "a JPEG 2000 image",
+    b"\x1f\x8b": "compressed with gzip",
+}
+_CONVERT: Final = "Convert it to JPEG, PNG, WebP, AVIF, GIF or SVG."
+_EXPORT_AGAIN: Final = "Export or download the image again."
+
+
+def probe(source: ImageSource, *, limits: Limits | None = None) -> ImageInfo:
+    """Describe an image by its header.
+
+    Raises ``AssetError`` for a path that can't be read, ``UnsupportedImage`` for what is no image or of a kind that
+    is not handled, ``ImageTooLarge`` above a limit, ``ImageError`` for an empty, truncated or corrupt header.
+    """
+    limits = limits or Limits()
+    with opened(source) as fp, located(source):
+        check_bytes(fp, limits)
+        info = _recognise(fp)
+        check_pixels(info, limits)
+        return info
+
+
+@contextmanager
+def opened(source: ImageSource) -> Iterator[BinaryIO]:
+    """Open a source for reading; a path that can't be opened or read is an ``AssetError``."""
+    if isinstance(source, bytes):
+        yield BytesIO(source)
+        return
+    try:
+        with Path(source).open("rb") as fp:
+            yield fp
+    except OSError as error:
+        reason = error.strerror or str(error)
+        raise AssetError(f"{os.fspath(source)}: {reason}.", path=os.fspath(source)) from error
+
+
+@contextmanager
+def located(source: ImageSource) -> Iterator[None]:
+    """Put the path of ``source`` in front of the message of an ``ImageError``."""
+    try:
+        yield
+    except ImageError as error:
+        if not isinstance(source, bytes):
+            error.message = f"{os.fspath(source)}: {error.message}"
+        raise
+
+
+def check_bytes(fp: BinaryIO, limits: Limits) -> None:
+    """Raise ``ImageError`` for an empty file and ``ImageTooLarge`` for one above ``input_bytes``."""
+    size = fp.seek(0, os.SEEK_END)
+    if not size:
+        raise ImageError("The file is empty.", fix=_EXPORT_AGAIN)
+    if size > limits.input_bytes:
+        raise too_large("input_bytes", f"The file has {size:,} bytes", limits.input_bytes)
+
+
+def check_pixels(info: ImageInfo, limits: Limits) -> None:
+    """Raise ``ImageTooLarge`` for more px than ``input_pixels``, over all frames than ``frame_pixels``."""
+    if not info.renderable:
+        return
+    pixels = info.width * info.height
+    size = f"{info.width} x {info.height}"
+    if pixels > limits.input_pixels:
+        raise too_large("input_pixels", f"The image has {size} = {pixels:,} px", limits.input_pixels)
+    if info.animated:
+        check_frames((info.width, info.height), info.frames, limits)
+
+
+def check_frames(size: tuple[int, int], frames: int, limits: Limits) -> None:
+    """Raise ``ImageTooLarge`` for an animation of more px than ``frame_pixels``."""
+    pixels = size[0] * size[1] * frames
+    if pixels > limits.frame_pixels:
+        what = f"The animation has {frames:,} frames of {size[0]} x {size[1]} = {pixels:,} px"
+        raise too_large("frame_pixels", what, limits.frame_pixels)
+
+
+def too_large(limit: str, what: str, maximum: float) -> ImageTooLarge:
+    """Return the error for a value above the limit called ``limit``."""
+    fix = f"Make it smaller, or raise limits.{limit}."
+    return ImageTooLarge(f"{what}; {maximum:,} is the limit.", limit=limit, fix=fix)
+
+
+def _recognise(fp: BinaryIO) -> ImageInfo:
+    """Read the header by the signature in the first bytes."""
+    fp.seek(0)
+    head = fp.read(16)
+    for offset, signature, read in _SIGNATURES:
+        if head.startswith(signature, offset):
+            return read(fp)
+    for signature, name in _REFUSED.items():
+        if head.startswith(signature):
+            raise UnsupportedImage(f"The file is {name}.", fix=_CONVERT)
+    return _svg(fp)

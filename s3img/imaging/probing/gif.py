@@ -1,0 +1,84 @@
+"""Read a GIF's blocks: for its size, frames and transparency, and to leave some of them out (GIF89a, 18 to 26)."""
+
+from __future__ import annotations
+
+import struct
+from typing import TYPE_CHECKING, Final
+
+import msgspec
+
+from s3img.errors import ImageError
+from s3img.imaging.probing.headers import info
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from typing import BinaryIO
+
+    from s3img.imaging.image_info import ImageInfo
+
+EXTENSION: Final = 0x21
+IMAGE: Final = 0x2C
+GRAPHIC_CONTROL: Final = 0xF9
+APPLICATION: Final = 0xFF
+_HEADER: Final = 13
+_KINDS: Final = (b"\x21", b"\x2c")
+
+
+class Block(msgspec.Struct, frozen=True):
+    """Locate one block in the file: its kind, the label of an extension (0 of a picture), first byte and end."""
+
+    kind: int
+    label: int
+    start: int
+    end: int
+
+
+def gif(fp: BinaryIO) -> ImageInfo:
+    """Return what the blocks say; a frame that leaves the screen makes it larger, as decoders do."""
+    fp.seek(0)
+    data = fp.read()
+    if len(data) < _HEADER:
+        raise ImageError("The file ends inside the GIF header: it is truncated.")
+    width, height = struct.unpack_from("<HH", data, 6)
+    frames, alpha = 0, False
+    for block in blocks(data):
+        if block.kind == IMAGE:
+            x, y, w, h = struct.unpack_from("<4H", data, block.start + 1)
+            width, height, frames = max(width, x + w), max(height, y + h), frames + 1
+        elif block.label == GRAPHIC_CONTROL:
+            alpha |= bool(data[block.start + 3] & 1)
+    if not frames:
+        raise ImageError("The GIF holds no picture.")
+    return info("gif", (width, height), frames=frames, alpha=alpha)
+
+
+def first_block(data: bytes) -> int:
+    """Return where the blocks begin, behind the header and the global colour table."""
+    return _HEADER + _table_bytes(data[10])
+
+
+def blocks(data: bytes) -> Iterator[Block]:
+    """Yield each block up to the trailer; in a file cut short the last one ends where the file does."""
+    position = first_block(data)
+    while data[position : position + 1] in _KINDS and position + 10 < len(data):
+        kind = data[position]
+        label = data[position + 1] if kind == EXTENSION else 0
+        body = position + 2 if kind == EXTENSION else position + 11 + _table_bytes(data[position + 9])
+        end = _skip(data, body)
+        yield Block(kind, label, position, end)
+        position = end
+
+
+def _skip(data: bytes, position: int) -> int:
+    """Return the end of length-prefixed sub-blocks, behind the empty one."""
+    try:
+        while length := data[position]:
+            position += length + 1
+    except IndexError:
+        return len(data)
+    return position + 1
+
+
+def _table_bytes(flags: int) -> int:
+    """Return the length of the colour table that a flag byte announces."""
+    return 3 << (flags & 7) + 1 if flags & 0x80 else 0

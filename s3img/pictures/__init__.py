@@ -1,0 +1,1 @@
+"""From one reference in a page to the markup of its picture."""

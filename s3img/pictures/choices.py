@@ -1,0 +1,195 @@
+"""What to do with each reference of a page: decided the same way while surveying and while rewriting."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+import msgspec
+
+from s3img.assets import Asset, AssetRoot, Lead, LinkTarget
+from s3img.errors import AssetError
+from s3img.pictures import directives
+from s3img.pictures.variants import VariantRequest, VariantSet, unchanged
+from s3img.rewrite import Reference, Tag
+from s3img.rewrite import srcset as image_candidates
+
+if TYPE_CHECKING:
+    from s3img.config import Config
+    from s3img.pictures.directives import ImageDirectives
+    from s3img.pictures.library import Library
+
+IMAGE_URL = re.compile(r"\.(?:jpe?g|jfif|a?png|gif|webp|avif|svg|bmp|tiff?|ico)(?:[?#]|\s*\Z)", re.IGNORECASE)
+"""A link that leads to an image, by its suffix: links to pages are far too many to be looked up."""
+
+_WHITE_SPACE = " \t\n\f\r"
+_CONTENT_WIDTH = 200
+"""An image at least this wide (css px) is content; the logos and icons before the first such one load at once too."""
+
+Report = Callable[[Reference, str, str], None]
+"""Report (reference, code, message)."""
+
+
+@dataclass(frozen=True, slots=True)
+class Link:
+    """Point a reference at an asset's own bytes."""
+
+    asset: Asset
+    target: LinkTarget
+
+
+@dataclass(frozen=True, slots=True)
+class Image:
+    """Write an ``<img>``, or a ``<source>`` of a ``<picture>``, with all its variants."""
+
+    tag: Tag
+    asset: Asset
+    target: LinkTarget
+    ladder: VariantSet
+    words: ImageDirectives
+    author: Mapping[str, str | None] = field(default_factory=dict)
+    eager: bool = False
+    links: Mapping[str, Link] = field(default_factory=dict)  # the author's own URLs
+
+
+@dataclass(frozen=True, slots=True)
+class Strip:
+    """Take our attributes off an image that is to be left alone."""
+
+    tag: Tag
+
+
+Choice = Link | Image | Strip
+
+
+class PageReader:
+    """Decide for the references of one page, in document order."""
+
+    def __init__(
+        self,
+        document: str,
+        root: AssetRoot,
+        library: Library,
+        config: Config,
+        report: Report,
+        *,
+        is_html: bool,
+        dimensions_only: bool = False,
+    ) -> None:
+        self._document = document
+        self._root = root
+        self._library = library
+        self._config = config
+        self._report = report
+        self._is_html = is_html
+        self._dimensions_only = dimensions_only
+        self._in_header = True
+        self._decided = -1
+        self.kept: set[str] = set()  # paths of images that the page keeps pointing at
+
+    def choose(self, reference: Reference) -> Choice | None:
+        """Return what to do, or None to leave the reference as it is."""
+        tag = reference.tag
+        if tag is not None and tag.off:
+            self._keep(reference)
+            return None
+        if not self._is_html or tag is None:
+            return self._find(reference)
+        if tag.name == "img" and not tag.noscript:
+            return self._image(reference, tag)
+        found = self._find(reference)
+        if found is None:
+            return None
+        return self._source(tag, found) if reference.kind == "source srcset" and tag.picture else found
+
+    def _find(self, reference: Reference) -> Link | None:
+        """Resolve a reference to an image of the site; report what is missing."""
+        may_be_page = reference.kind == "a href"
+        if may_be_page and not IMAGE_URL.search(reference.url):
+            return None
+        target = self._root.resolve(reference.url, document=self._document, base=reference.base)
+        if target.lead is Lead.MISSING and not is_placeholder(reference.url):
+            asset = self._absent(reference, target, may_be_page=may_be_page)
+        else:
+            asset = self._library.asset(target.path) if target.lead is Lead.FILE else None
+        return Link(asset, target) if asset else None
+
+    def _absent(self, reference: Reference, target: LinkTarget, *, may_be_page: bool) -> Asset | None:
+        """Find an image that is not on disk but in the bucket, as the project's lock tells; report what is nowhere."""
+        try:
+            asset = self._library.absent(target.path)
+            if asset is None and not may_be_page:
+                self._missing(reference, target)
+        except AssetError as error:
+            self._report(reference, "ambiguous", str(error))
+            return None
+        return asset
+
+    def _keep(self, reference: Reference) -> None:
+        self.kept.add(self._root.resolve(reference.url, document=self._document, base=reference.base).path)
+
+    def _missing(self, reference: Reference, target: LinkTarget) -> None:
+        near = self._root.nearest(target.path)
+        hint = f"did you mean {near!r}?" if near else "add the file or remove the reference."
+        self._report(reference, "missing", f"image {target.path!r} does not exist: {hint}")
+
+    def _image(self, reference: Reference, tag: Tag) -> Choice | None:
+        """Decide for a whole ``<img>`` at its first reference; its others are part of that."""
+        author = {attribute.name: attribute.value for attribute in tag.attributes}
+        if not {"data-src", "data-srcset"}.isdisjoint(author):  # a script will set the real URL
+            return self._find(reference)
+        if tag.start == self._decided:
+            return None
+        self._decided = tag.start
+        said = directives.read(author, self._config)
+        for fault in said.faults:
+            self._report(reference, "bad-word", f"{fault}.")
+        if said.mode == "off":
+            self._keep(reference)
+            return Strip(tag)
+        links = self._links(reference, author)
+        main = links.get((author.get("src") or "").strip(_WHITE_SPACE)) or next(iter(links.values()), None)
+        if main is None:
+            return None
+        if self._config.rules:  # what they say depends on where the image is
+            said = directives.read(author, self._config, path=main.asset.path)
+            if said.mode == "off":
+                self.kept.update(link.asset.path for link in links.values())
+                return Strip(tag)
+        has_variants = said.mode == "picture" and not self._dimensions_only
+        ladder = self._library.ladder(main.asset, said.wish) if has_variants else unchanged(main.asset)
+        return Image(tag, main.asset, main.target, ladder, said, author, self._is_eager(ladder, said.wish), links)
+
+    def _links(self, reference: Reference, author: Mapping[str, str | None]) -> dict[str, Link]:
+        """Resolve all URLs of an ``<img>``."""
+        urls = [(author.get("src") or "").strip(_WHITE_SPACE)]
+        urls += [candidate.url for candidate in image_candidates.parse(author.get("srcset") or "")]
+        found = {url: self._find(msgspec.structs.replace(reference, url=url)) for url in urls if url}
+        return {url: link for url, link in found.items() if link}
+
+    def _is_eager(self, ladder: VariantSet, wish: VariantRequest) -> bool:
+        eager = self._in_header
+        if (wish.width or ladder.width) >= _CONTENT_WIDTH:
+            self._in_header = False
+        return eager
+
+    def _source(self, tag: Tag, found: Link) -> Choice:
+        """Extend a source that names one picture of any type; others are the author's own choice of files."""
+        author = {attribute.name: attribute.value for attribute in tag.attributes}
+        if self._dimensions_only or "type" in author or len(image_candidates.parse(author.get("srcset", ""))) != 1:
+            return found
+        said = directives.read({}, self._config, path=found.asset.path)
+        if said.mode == "off":
+            self.kept.add(found.asset.path)
+            return Strip(tag)
+        if said.mode == "url":
+            return found
+        ladder = self._library.ladder(found.asset, said.wish)
+        return Image(tag, found.asset, found.target, ladder, said, author)
+
+
+def is_placeholder(url: str) -> bool:
+    """Tell whether a template engine or a script has yet to fill in a URL."""
+    return any(mark in url for mark in ("{{", "<%", "${", "{%"))

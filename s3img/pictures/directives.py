@@ -1,0 +1,150 @@
+"""What an author says about one image: ``data-s3img*`` attributes, and the standard ones that count."""
+
+from __future__ import annotations
+
+import difflib
+import re
+from dataclasses import dataclass, field
+from functools import lru_cache
+from typing import TYPE_CHECKING, Literal, TypeVar, get_args
+
+from s3img.config import Config, Format, Rule
+from s3img.errors import TransformError
+from s3img.pictures.markup import pixels
+from s3img.pictures.variants import Layout, VariantRequest
+from s3img.transform import Transform
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+T = TypeVar("T")
+Placeholder = Literal["none", "color", "lqip"]
+Mode = Literal["picture", "author", "url", "off"]
+"""All of it; dimensions around candidates of the author's own; URLs only; nothing."""
+
+NAMES = (
+    *("data-s3img", "data-s3img-widths", "data-s3img-formats", "data-s3img-layout", "data-s3img-placeholder"),
+    "data-s3img-priority",
+)
+"""The attributes of this family; all are removed from the page."""
+
+
+@dataclass(frozen=True, slots=True)
+class ImageDirectives:
+    """Hold what to do with an image; ``faults`` are words that were not understood."""
+
+    mode: Mode
+    wish: VariantRequest = field(default_factory=VariantRequest)
+    priority: bool = False
+    placeholder: Placeholder = "none"
+    faults: tuple[str, ...] = ()
+
+
+def read(author: Mapping[str, str | None], config: Config, *, path: str = "") -> ImageDirectives:
+    """Read an ``<img>``'s attributes, and what the settings' rules say of images at its path in the site.
+
+    A word that can't be understood is a fault and otherwise without effect.
+    """
+    if config.rules and path:
+        author = {**_ruled(path, config.rules), **author}
+    if not any(name.startswith("data-s3img") for name in author):
+        return _silent(pixels(author.get("width")), is_picture="srcset" not in author)
+    word = (author.get("data-s3img") or "").strip()
+    if word == "off":
+        return ImageDirectives("off")
+    faults = _unknown(author)
+    transform = _transform(word, config, faults) if word not in {"", "url"} else Transform()
+    wish = VariantRequest(
+        width=pixels(author.get("width")),
+        layout=_layout(author, faults),
+        transform=transform,
+        widths=_widths(author, config, faults),
+        formats=_formats(author, faults),
+    )
+    mode: Mode = "url" if word == "url" else "author" if "srcset" in author else "picture"
+    placeholder = _choice(author, "data-s3img-placeholder", get_args(Placeholder), faults)
+    return ImageDirectives(mode, wish, "data-s3img-priority" in author, placeholder or "none", tuple(faults))
+
+
+@lru_cache(maxsize=4096)
+def _ruled(path: str, rules: tuple[Rule, ...]) -> dict[str, str]:
+    """Return the attributes that rules give an image; of two rules that say the same, the later one counts."""
+    found: dict[str, str] = {}
+    for rule in rules:
+        if _glob(rule.match).fullmatch(path):
+            said = {
+                "data-s3img": rule.s3img,
+                "data-s3img-widths": " ".join(map(str, rule.widths)),
+                "data-s3img-formats": " ".join(rule.formats),
+                "data-s3img-layout": rule.layout,
+                "data-s3img-placeholder": rule.placeholder,
+            }
+            found |= {name: value for name, value in said.items() if value}
+    return found
+
+
+@lru_cache(maxsize=256)
+def _glob(pattern: str) -> re.Pattern[str]:
+    """Compile a glob: ``**`` stands for any folders, ``*`` and ``?`` for characters of one name."""
+    parts = {"**/": "(?:.*/)?", "**": ".*", "*": "[^/]*", "?": "[^/]"}
+    return re.compile(
+        re.sub(r"\*\*/|\*\*|[*?]|[^*?]+", lambda m: parts.get(m[0]) or re.escape(m[0]), pattern), re.DOTALL
+    )
+
+
+@lru_cache(maxsize=1024)
+def _silent(width: int, *, is_picture: bool) -> ImageDirectives:
+    """Return what an author means who says nothing to us."""
+    return ImageDirectives("picture" if is_picture else "author", VariantRequest(width))
+
+
+def _unknown(author: Mapping[str, str | None]) -> list[str]:
+    found = []
+    for name in author:
+        if name.startswith("data-s3img") and name not in NAMES:
+            near = difflib.get_close_matches(name, NAMES, n=1)
+            found.append(f"{name} is unknown" + (f", did you mean {near[0]}?" if near else f": known are {NAMES}"))
+    return found
+
+
+def _transform(word: str, config: Config, faults: list[str]) -> Transform:
+    try:
+        return Transform.parse(word, presets=config.presets)
+    except TransformError as error:
+        faults.append(f"data-s3img={word!r}: {error}")
+        return Transform()
+
+
+def _layout(author: Mapping[str, str | None], faults: list[str]) -> Layout:
+    return _choice(author, "data-s3img-layout", get_args(Layout), faults) or "constrained"
+
+
+def _choice(author: Mapping[str, str | None], name: str, known: tuple[T, ...], faults: list[str]) -> T | None:
+    """Return the one of the known values that an attribute has, None without one."""
+    word = author.get(name)
+    for value in known:
+        if word == value:
+            return value
+    if name in author:
+        faults.append(f"{name}={word!r}: write one of {', '.join(map(str, known))}")
+    return None
+
+
+def _widths(author: Mapping[str, str | None], config: Config, faults: list[str]) -> tuple[int, ...]:
+    words = (author.get("data-s3img-widths") or "").replace(",", " ").split()
+    good = [
+        int(word)
+        for word in words
+        if word.isascii() and word.isdigit() and 0 < int(word[:6]) <= config.limits.output_side
+    ]
+    if len(good) < len(words):
+        faults.append(f'data-s3img-widths={" ".join(words)!r}: write px with blanks between, such as "400 800"')
+    return tuple(good)
+
+
+def _formats(author: Mapping[str, str | None], faults: list[str]) -> tuple[str, ...]:
+    words = (author.get("data-s3img-formats") or "").replace(",", " ").split()
+    good = [word for word in words if word in get_args(Format)]
+    if len(good) < len(words):
+        faults.append(f"data-s3img-formats={' '.join(words)!r}: known are {', '.join(get_args(Format))}")
+    return tuple(good)

@@ -1,0 +1,78 @@
+"""What shows while an image loads: its average colour, or a picture of a few hundred bytes."""
+
+from __future__ import annotations
+
+import base64
+import os
+from concurrent.futures import ThreadPoolExecutor
+from typing import TYPE_CHECKING
+
+from s3img import imaging
+from s3img.atomic import write_atomically
+from s3img.errors import S3ImgError
+from s3img.keys import variant_digest
+from s3img.transform import Transform
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Mapping
+    from pathlib import Path
+
+    from s3img.assets import Asset
+    from s3img.cache import Cache
+    from s3img.limits import Limits
+    from s3img.pictures.choices import Image
+
+_TINY = Transform.of(width=24, format="webp", quality=40)
+
+
+def identity(image: Image) -> str:
+    """Return what names an image's placeholder for ever (hex), "" where none is wanted.
+
+    A picture with transparent px gets none: it would show through for ever.
+    """
+    facts = image.asset.facts
+    if image.words.placeholder == "none" or facts.alpha or not image.ladder.formats:
+        return ""
+    return variant_digest(image.asset.digest, f"{image.words.placeholder} {image.words.wish.transform}")
+
+
+class Placeholders:
+    """Make the styles of placeholders, each once, and keep them in the cache."""
+
+    def __init__(self, source: Callable[[Asset], Path], cache: Cache, limits: Limits) -> None:
+        self._source = source
+        self._cache = cache
+        self._limits = limits
+
+    def missing(self, images: Iterable[Image]) -> dict[str, Image]:
+        """Return the images whose placeholders have to be made, by identity."""
+        named = {name: image for image in images if (name := identity(image))}
+        return {name: image for name, image in named.items() if not self._file(name).exists()}
+
+    def make(self, missing: Mapping[str, Image]) -> None:
+        """Make placeholders; an image of which none can be made has none."""
+        with ThreadPoolExecutor(os.cpu_count(), thread_name_prefix="s3img-placeholder") as pool:
+            list(pool.map(self._make, missing, missing.values()))
+
+    def styles(self, images: Iterable[Image]) -> dict[str, str]:
+        """Return the CSS of every placeholder there is, by identity."""
+        files = {name: self._file(name) for image in images if (name := identity(image))}
+        return {name: file.read_text("ascii") for name, file in files.items() if file.exists()}
+
+    def _file(self, name: str) -> Path:
+        return self._cache.variant(name, "css")
+
+    def _make(self, name: str, image: Image) -> None:
+        try:
+            style = self._style(image)
+        except S3ImgError:
+            return
+        write_atomically(self._file(name), style.encode("ascii"))
+
+    def _style(self, image: Image) -> str:
+        source = self._source(image.asset)
+        if image.words.placeholder == "color" or image.asset.facts.animated:
+            return f"background-color:{imaging.average_color(source, self._limits)}"
+        rendered = imaging.render(source, image.words.wish.transform.then(_TINY), limits=self._limits)
+        data = base64.b64encode(rendered.data).decode("ascii")
+        return f"background:url(data:{rendered.media_type};base64,{data}) center/cover no-repeat"

@@ -1,0 +1,175 @@
+"""Which variants an image gets: pure decisions from its facts, its author's words and the configuration."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from functools import lru_cache
+from typing import TYPE_CHECKING, Literal, cast
+
+from s3img.keys import EXTENSIONS, KeyFields, KeyTemplate, variant_digest
+from s3img.transform import Transform
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from s3img.assets import Asset
+    from s3img.config import Config
+    from s3img.limits import Limits
+    from s3img.transform.steps import OutputFormat
+
+Layout = Literal["constrained", "fixed", "full", "none"]
+NEAR = 1.25
+"""Two widths closer than this factor look the same and cost twice; the larger one stays."""
+
+FORMATS = {"image/jpeg": "jpeg", "image/png": "png", "image/gif": "gif", "image/webp": "webp", "image/avif": "avif"}
+"""The format a source is in, where it is one that browsers show and the renderer writes."""
+
+MEDIA_TYPES = {name: media_type for media_type, name in FORMATS.items()}
+_QUALITY_FORMATS = frozenset({"jpeg", "webp", "avif"})
+_LABEL_LENGTH = 60
+
+
+@dataclass(frozen=True, slots=True)
+class Variant:
+    """Name one rendering of an asset: its transform, the size in px and format that come out.
+
+    ``identity`` (hex) names the rendering for ever, wherever its source lies; ``key`` is its object's.
+    """
+
+    asset: Asset
+    transform: Transform
+    width: int
+    height: int
+    format: str
+    identity: str
+    key: str
+
+    @property
+    def media_type(self) -> str:
+        """Return the media type of the rendering."""
+        return MEDIA_TYPES[self.format]
+
+
+def original_key(asset: Asset, template: KeyTemplate) -> str:
+    """Return the key of an asset's own bytes; its extension is that of what the bytes are."""
+    facts = asset.facts
+    return template.key(KeyFields.of_original(asset.path, asset.digest, facts.media_type, facts.width, facts.height))
+
+
+@dataclass(frozen=True, slots=True)
+class VariantRequest:
+    """Hold what an image's author asked for: layout width in css px (0: unknown), and overrides."""
+
+    width: int = 0
+    layout: Layout = "constrained"
+    transform: Transform = field(default_factory=Transform)
+    widths: tuple[int, ...] = ()
+    formats: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class VariantSet:
+    """Hold the rungs of an image: size of the whole picture in px, and its variants by format.
+
+    ``formats`` maps each format to its variants by rising width, in the order browsers are offered them; ``own`` is
+    the source's format, "" where browsers can't be given it in other sizes.
+    """
+
+    width: int
+    height: int
+    own: str
+    formats: dict[str, tuple[Variant, ...]]
+
+    @property
+    def variants(self) -> list[Variant]:
+        """List all variants."""
+        return [variant for rungs in self.formats.values() for variant in rungs]
+
+
+def choose(asset: Asset, wish: VariantRequest, config: Config, template: KeyTemplate) -> VariantSet:
+    """Decide an image's variants; an image that can't be rendered to other sizes gets none."""
+    facts = asset.facts
+    own = FORMATS.get(facts.media_type, "")
+    if not facts.width or not _is_rendered(asset):
+        return unchanged(asset)
+    width, height = _size(wish.transform, (facts.width, facts.height), config.limits)
+    names = _formats(own, wish.formats or config.formats, animated=facts.animated)
+    widths = wanted_widths(width, wish, config)
+    return VariantSet(width, height, own, {name: _rungs(asset, wish, config, template, name, widths) for name in names})
+
+
+def unchanged(asset: Asset) -> VariantSet:
+    """Return the ladder of an image that is used as it is."""
+    facts = asset.facts
+    return VariantSet(facts.width, facts.height, FORMATS.get(facts.media_type, ""), {})
+
+
+def _is_rendered(asset: Asset) -> bool:
+    facts = asset.facts
+    if facts.animated:  # an animated AVIF or PNG keeps its motion only as it is
+        return facts.media_type in {"image/gif", "image/webp"}
+    return facts.media_type.startswith("image/") and facts.media_type not in {
+        "image/svg+xml",
+        "image/vnd.microsoft.icon",
+    }
+
+
+def _formats(own: str, wanted: Iterable[str], *, animated: bool) -> list[str]:
+    """Order formats for ``<source>``: the wanted ones, then the source's own for browsers that know none of them."""
+    names = ["webp"] if animated else list(wanted)
+    return [*names, *([own] if own and own not in names else [])]
+
+
+def wanted_widths(width: int, wish: VariantRequest, config: Config) -> tuple[int, ...]:
+    """Return the rising widths in px that a picture of ``width`` px is wanted in."""
+    if wish.layout == "none":
+        return (width,)
+    if wish.widths:
+        wanted = set(wish.widths)
+    elif wish.layout == "fixed":
+        wanted = {wish.width or width, 2 * (wish.width or width)}
+    elif wish.width:
+        wanted = {wish.width, 2 * wish.width} | {w for w in config.widths if w < 2 * wish.width}
+    else:
+        wanted = set(config.widths)
+    return collapse(wanted, width)
+
+
+def collapse(wanted: Iterable[int], limit: int) -> tuple[int, ...]:
+    """Return rising widths, none above ``limit`` and none within a factor of 1.25 of the next one."""
+    top = min(limit, max(wanted))
+    kept = [top]
+    for width in sorted(set(wanted), reverse=True):
+        if width * NEAR < kept[-1]:
+            kept.append(width)
+    return tuple(reversed(kept))
+
+
+def _rungs(
+    asset: Asset, wish: VariantRequest, config: Config, template: KeyTemplate, name: str, widths: tuple[int, ...]
+) -> tuple[Variant, ...]:
+    quality = getattr(config.quality, name) if name in _QUALITY_FORMATS else None
+    source = (asset.facts.width, asset.facts.height)
+    found = []
+    for width in widths:
+        transform, text, label = _transform(wish.transform, width, quality, name)
+        w, h = _size(transform, source, config.limits)
+        identity = variant_digest(asset.digest, text)
+        key = template.key(KeyFields(asset.path, identity, f"{label}.{EXTENSIONS[MEDIA_TYPES[name]]}", w, h))
+        found.append(Variant(asset, transform, w, h, name, identity, key))
+    return tuple(found)
+
+
+@lru_cache(maxsize=1024)
+def _transform(first: Transform, width: int, quality: int | None, name: str) -> tuple[Transform, str, str]:
+    """Return a rung's transform, its text, and what keys call it; most images of a site share them."""
+    transform = first.then(Transform.of(width=width, format=cast("OutputFormat", name), quality=quality))
+    text = str(transform)
+    words = [word for word in text.replace(":", ",").split(",") if not word.startswith(("f-", "q-"))]
+    return transform, text, "_".join(words)[:_LABEL_LENGTH] or "o"
+
+
+@lru_cache(maxsize=4096)
+def _size(transform: Transform, source: tuple[int, int], limits: Limits) -> tuple[int, int]:
+    """Return the size in px that a transform gives a picture; many of a site's are of one size."""
+    return transform.output_size(source, limits=limits)

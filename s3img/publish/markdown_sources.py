@@ -1,0 +1,137 @@
+"""Markdown sources: put the images they show into the bucket and write the public URLs into the text.
+
+For text that no site build touches, such as a README on a package index. A file is written back only as far as
+rendering before and after proves that nothing but the URLs changes.
+"""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+from s3img.assets import AssetRoot
+from s3img.atomic import write_atomically
+from s3img.cache import SiteState
+from s3img.errors import AssetError
+from s3img.keys import KeyTemplate
+from s3img.pictures.choices import Link, PageReader
+from s3img.pictures.editor import Placement
+from s3img.pictures.library import Library
+from s3img.publish.result import POLICY, Problem, PublishResult
+from s3img.rewrite import Reference, find_references, position
+from s3img.rewrite.markdown.proof import rewrite_markdown
+from s3img.transfer.render import ObjectUploader
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Mapping
+    from pathlib import Path
+
+    from s3img.buckets import Bucket
+    from s3img.config import Config
+    from s3img.errors import S3ImgError
+    from s3img.transfer import UploadResult
+
+_MEDIA_TYPE = "text/markdown"
+
+
+@dataclass(frozen=True, slots=True)
+class _Source:
+    """Hold a file: its path below the root, its text, and the image that each reference shows."""
+
+    path: str
+    text: str
+    links: dict[str, Link] = field(default_factory=dict)
+
+
+class SourcePublisher:
+    """Publish the images of Markdown files that lie below one root."""
+
+    def __init__(self, root: Path, config: Config, *, bucket: Bucket, render: Callable[[str], str]) -> None:
+        self._root = AssetRoot(root, site_url=config.site_url)
+        self._config = config
+        self._target = bucket.name
+        self._uploader = ObjectUploader(bucket, config.workers, config.deadline)
+        self._render = render
+        self._placement = Placement(KeyTemplate.parse(config.key_template), config.base_url)
+        self._problems: list[Problem] = []
+        self._library = Library(self._root, SiteState(), config, self._fault)
+
+    def run(self, files: Iterable[Path], *, dry_run: bool = False) -> PublishResult:
+        """Upload what is missing, then write the files; raise S3ImgError when a file can't be read or written."""
+        sources = [self._read(file) for file in files]
+        links = [link for source in sources for link in source.links.values()]
+        has_errors = any(problem.severity == "error" for problem in self._problems)
+        failed: Mapping[str, S3ImgError] = {}
+        code, changed = 0, 0
+        if links and not has_errors and not dry_run:
+            result = self._put(links)
+            failed, code = result.failed, result.exit_code
+            changed = sum(self._write(source, failed.keys()) for source in sources)
+        self._problems += [Problem("", 0, 0, "upload", text, "error") for text in sorted({*map(str, failed.values())})]
+        return PublishResult(
+            target=self._target,
+            pages=len(sources),
+            pages_changed=changed,
+            images=len({link.asset.path for link in links}),
+            uploaded=len(self._uploader.uploaded),
+            present=len(self._uploader.found),
+            requests=dict(self._uploader.requests),
+            problems=tuple(sorted(self._problems)),
+            failed=tuple(sorted(failed)),
+            exit_code=code or int(any(problem.severity == "error" for problem in self._problems)),
+            dry_run=dry_run,
+        )
+
+    def _read(self, file: Path) -> _Source:
+        path = os.path.relpath(file.absolute(), self._root.root.absolute()).replace(os.sep, "/")
+        if path.startswith("../"):
+            raise AssetError(
+                f"{file}: lies outside {self._root.root}.", path=str(file), fix="Name its folder with --root."
+            )
+        try:
+            text = file.read_bytes().decode("utf-8")
+        except OSError as error:
+            raise AssetError(f"{file}: can't be read: {error.strerror}.", path=str(file)) from error
+        except UnicodeDecodeError as error:
+            raise AssetError(f"{file}: is no UTF-8.", path=str(file), fix="Save it as UTF-8.") from error
+
+        def report(reference: Reference, code: str, message: str) -> None:
+            severity = POLICY[self._config.missing]
+            if severity is not None:
+                self._problems.append(Problem(path, *position(text, reference.start), code, message, severity))
+
+        reader = PageReader(path, self._root, self._library, self._config, report, is_html=False)
+        found = {reference.url: reader.choose(reference) for reference in find_references(text, _MEDIA_TYPE)}
+        return _Source(path, text, {url: choice for url, choice in found.items() if isinstance(choice, Link)})
+
+    def _put(self, links: Iterable[Link]) -> UploadResult:
+        """Put what is missing. Nobody knows where the text goes, so its images count as in use for ever."""
+        assets = {self._placement.original(link.asset): link.asset for link in links}
+        self._uploader.claim(lambda: frozenset(assets), site="")
+        uploads = [self._uploader.original(key, asset, self._root.file(asset.path)) for key, asset in assets.items()]
+        return self._uploader.run(uploads, lambda *_: None)
+
+    def _write(self, source: _Source, failed: Iterable[str]) -> bool:
+        """Write a file back; return whether it changed."""
+        broken = set(failed)
+
+        def replace(reference: Reference) -> str | None:
+            link = source.links.get(reference.url)
+            key = self._placement.original(link.asset) if link else ""
+            return self._placement.url(key, link.target) + link.target.tail if link and key not in broken else None
+
+        result = rewrite_markdown(source.text, replace, self._render)
+        for refusal in result.refusals:
+            message = f"{refusal.url!r} stays: {refusal.reason}"
+            self._problems.append(Problem(source.path, refusal.line, refusal.column, "refused", message))
+        if not result.changed:
+            return False
+        try:
+            write_atomically(self._root.file(source.path), result.text.encode("utf-8"))
+        except OSError as error:
+            raise AssetError(f"{source.path}: can't be written: {error.strerror}.", path=source.path) from error
+        return True
+
+    def _fault(self, path: str, code: str, message: str) -> None:
+        self._problems.append(Problem(path, 0, 0, code, message))

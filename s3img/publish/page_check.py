@@ -1,0 +1,135 @@
+"""Verify a site from outside: every image reference leads to an image, or to what the project's lock names."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from s3img.assets import AssetRoot, Lead
+from s3img.cache import file_digest
+from s3img.errors import S3ImgError
+from s3img.imaging import probe
+from s3img.keys import KeyTemplate
+from s3img.pictures.choices import IMAGE_URL, is_placeholder
+from s3img.pictures.editor import Placement
+from s3img.pictures.locked_originals import LockedPaths
+from s3img.publish.files import media_type_of
+from s3img.publish.result import Problem
+from s3img.rewrite import find_references, position
+from s3img.transfer.claims import recorded_keys
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+    from s3img.config import Config
+    from s3img.lock import Lock
+    from s3img.rewrite import Reference
+
+
+def broken_references(site: Path, *, site_url: str = "") -> tuple[list[str], int]:
+    """Return (a line for each reference that leads nowhere or to no image, how many were followed)."""
+    root = AssetRoot(site, site_url=site_url)
+    broken, checked = [], 0
+    for path in sorted(root.files):
+        media_type = media_type_of(path)
+        if media_type is None:
+            continue
+        data = root.file(path).read_bytes()
+        for reference in find_references(data, media_type):
+            target = root.resolve(reference.url, document=path, base=reference.base)
+            if target.lead is Lead.EXTERNAL:
+                continue
+            checked += 1
+            if fault := _fault(root, target.lead, target.path):
+                line, column = position(data, reference.start)
+                broken.append(f"{path}:{line}:{column}: {reference.url}: {fault}")
+    return broken, checked
+
+
+def _fault(root: AssetRoot, lead: Lead, path: str) -> str:
+    if lead not in {Lead.FILE, Lead.OWN}:
+        return f"{path} does not exist"
+    try:
+        probe(root.file(path))
+    except S3ImgError as error:
+        return str(error)
+    return ""
+
+
+def check_pages(site: Path, lock: Lock, config: Config) -> tuple[Problem, ...]:
+    """Name each image reference of a built site that the lock knows nothing of; the bucket is not asked.
+
+    Images in the site have to be those of the lock; images that are not must be in it; URLs below the bucket's public
+    address have to lead to keys of the lock, or of what was published with the site. Raise AssetError.
+    """
+    check = _PageCheck(site, lock, config)
+    return tuple(sorted(problem for path in sorted(check.root.files) for problem in check.page(path)))
+
+
+class _PageCheck:
+    def __init__(self, site: Path, lock: Lock, config: Config) -> None:
+        self.root = AssetRoot(site, site_url=config.site_url)
+        self._placement = Placement(KeyTemplate.parse(config.key_template), config.base_url)
+        self._locked = LockedPaths(lock)
+        self._digests = {entry.sha256 for entry in lock}
+        self._keys = lock.keys() | recorded_keys(site)
+        self._verdicts: dict[str, tuple[str, str]] = {}
+
+    def page(self, path: str) -> Iterator[Problem]:
+        """Yield what is wrong in one file of the site."""
+        media_type = media_type_of(path)
+        if media_type is None:
+            return
+        try:
+            data = self.root.file(path).read_bytes()
+        except OSError as error:
+            yield Problem(path, 0, 0, "unreadable", f"can't be read: {error.strerror}.", "error")
+            return
+        for reference in find_references(data, media_type):
+            code, message = self._fault(reference, path)
+            if code:
+                line, column = position(data, reference.start)
+                yield Problem(path, line, column, code, message, "error")
+
+    def _fault(self, reference: Reference, document: str) -> tuple[str, str]:
+        """Return (code, message), both empty where nothing is wrong."""
+        url = reference.url
+        if self._placement.base_url and url.startswith(f"{self._placement.base_url}/"):
+            return self._key_fault(url)
+        target = self.root.resolve(url, document=document, base=reference.base)
+        is_image = bool(IMAGE_URL.search(url))
+        if target.lead is Lead.MISSING and not is_placeholder(url) and (is_image or reference.kind != "a href"):
+            return self._missing(target.path)
+        if target.lead is not Lead.FILE or not is_image:
+            return "", ""
+        if target.path not in self._verdicts:
+            self._verdicts[target.path] = self._file_fault(target.path)
+        return self._verdicts[target.path]
+
+    def _key_fault(self, url: str) -> tuple[str, str]:
+        unknown = self._placement.keys_of([url]) - self._keys
+        if not unknown:
+            return "", ""
+        return "unknown-key", f"{url}: the lock has no such key: publish the site, or sync and commit the lock."
+
+    def _missing(self, path: str) -> tuple[str, str]:
+        found = self._locked.find(path)
+        if len(found) > 1:
+            return "ambiguous", f"image {path!r} may be any of {', '.join(entry.path for entry in found)}."
+        if found:
+            return "", ""
+        near = self.root.nearest(path)
+        hint = f"did you mean {near!r}?" if near else "add the file or remove the reference."
+        return "missing", f"image {path!r} is neither here nor in the lock: {hint}"
+
+    def _file_fault(self, path: str) -> tuple[str, str]:
+        try:
+            digest = file_digest(self.root.file(path))
+        except OSError as error:
+            return "unreadable", f"image {path!r} can't be read: {error.strerror}."
+        found = self._locked.find(path)
+        if any(entry.sha256 == digest for entry in found) or (not found and digest in self._digests):
+            return "", ""
+        if found:
+            return "changed", f"image {path!r} is not the one that the lock has: run s3img sync and commit the lock."
+        return "not-in-lock", f"image {path!r} is not in the lock: run s3img sync and commit the lock."

@@ -1,0 +1,299 @@
+"""The pipeline of a built site: survey its pages, render, put what is missing, then rewrite page by page.
+
+Everything a page will point at is in its place before the page is replaced, so a visitor never meets a reference
+that leads nowhere, and a run that stops half-way leaves each page either old or new.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import time
+from typing import TYPE_CHECKING
+
+import msgspec
+
+from s3img.assets import OWN_FOLDER, Asset
+from s3img.atomic import write_atomically
+from s3img.cache import stat_of
+from s3img.errors import AssetError
+from s3img.keys import KeyTemplate
+from s3img.pictures.choices import Image, Strip
+from s3img.pictures.editor import Editor, Placement, RenderInventory
+from s3img.pictures.markup import PICTURE_CLASS, STYLE_SHEET
+from s3img.pictures.placeholders import Placeholders
+from s3img.publish.pages import SiteSurvey, Surveyor
+from s3img.publish.result import POLICY, Problem, PublishResult, summarise
+from s3img.rewrite import OPTIONAL_KINDS, Reference, Replace, TagEdit, head_end, rewrite
+from s3img.transfer import claims
+from s3img.transfer.render import ObjectUploader, Progress, Renderer
+from s3img.urls import quote_path
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping, Set
+    from pathlib import Path
+
+    from s3img.buckets import Bucket
+    from s3img.cache import Cache
+    from s3img.config import Config
+    from s3img.pictures.locked_originals import LockedOriginals
+    from s3img.pictures.variants import Variant
+    from s3img.publish.files import SiteFiles
+    from s3img.publish.pages import PagePlan
+    from s3img.transfer import Upload
+
+_PICTURE = f'<picture class="{PICTURE_CLASS}'.encode()
+
+
+def rewrite_page(data: bytes, plan: PagePlan, editor: Editor, style_path: str, *, is_whole: bool) -> bytes:
+    """Return the new page, or ``data`` itself when nothing changes.
+
+    In a page that is not whole (an image of it failed), the author's words to us stay for the next run.
+    """
+    replace = _replace(plan, editor, is_whole=is_whole)
+    new = rewrite(data, plan.media_type, replace, optional=OPTIONAL_KINDS, found=plan.found)
+    image = next((choice for choice in plan.choices.values() if isinstance(choice, Image)), None)
+    if new is data or image is None or quote_path(style_path).encode() in new:
+        return new
+    return _with_style_sheet(new, image.target.url(style_path))
+
+
+def _replace(plan: PagePlan, editor: Editor, *, is_whole: bool) -> Replace:
+    def replace(reference: Reference) -> str | TagEdit | None:
+        choice = plan.choices.get(reference.start)
+        if choice is None or not (is_whole or (editor.is_possible(choice) and not isinstance(choice, Strip))):
+            return None
+        return editor.edit(choice)
+
+    return replace
+
+
+def _with_style_sheet(data: bytes, url: str) -> bytes:
+    """Link the style sheet in the form that the page uses for its images; pages without our pictures need none."""
+    picture = data.find(_PICTURE)
+    if picture < 0:
+        return data
+    place = head_end(data)
+    if place is None:  # no <head> was written: a style sheet may also stand before what it styles
+        place = picture
+    return data[:place] + f'<link rel="stylesheet" href="{url}">'.encode() + data[place:]
+
+
+STYLE_PATH = f"{OWN_FOLDER}/s3img.css"
+
+
+class SitePublisher:
+    """Publish one built site; ``bucket`` is where objects go, ``base_url`` its public address, "" inside the site.
+
+    ``originals`` are the images that are in the bucket and not in the site.
+    """
+
+    def __init__(
+        self,
+        files: SiteFiles,
+        config: Config,
+        *,
+        bucket: Bucket,
+        base_url: str,
+        cache: Cache,
+        progress: Progress,
+        originals: LockedOriginals | None = None,
+        dimensions_only: bool = False,
+    ) -> None:
+        self._files = files
+        self._root = files.root
+        self._config = config
+        self._dimensions_only = dimensions_only
+        self._target = bucket.name if base_url else ""
+        self._progress = progress
+        self._originals = originals
+        self._placement = Placement(KeyTemplate.parse(config.key_template), base_url)
+        self._shelf = RenderInventory()
+        self._editor = Editor(config, self._placement, self._shelf)
+        self._renderer = Renderer(self._source, cache, config.limits)
+        self._placeholders = Placeholders(self._source, cache, config.limits)
+        self._uploader = ObjectUploader(bucket, config.workers, config.deadline)
+
+    def run(self, *, dry_run: bool = False, notes: Iterable[Problem] = ()) -> PublishResult:
+        """Publish; with ``dry_run`` only say what there is to do. Raise S3ImgError; most problems are in the result."""
+        start = time.perf_counter()
+        survey = self._survey(dry_run=dry_run)
+        survey.problems += notes
+        changed, removed = 0, 0
+        if not any(problem.severity == "error" for problem in survey.problems):
+            self._stock(survey, dry_run=dry_run)
+            if not dry_run:
+                changed = self._rewrite(survey)
+                removed = self._remove(survey)
+        if not dry_run:
+            self._files.save(survey.settled)
+        result = summarise(survey, self._editor, self._shelf, self._uploader, dry_run=dry_run)
+        return msgspec.structs.replace(
+            result,
+            target=self._target,
+            pages_changed=changed,
+            rendered=result.rendered if dry_run else self._renderer.rendered,
+            removed=removed,
+            seconds=round(time.perf_counter() - start, 3),
+        )
+
+    def _survey(self, *, dry_run: bool) -> SiteSurvey:
+        """Read the pages; once more where an image that is not on disk turned out to be animated."""
+        survey = self._read_pages()
+        if self._originals and not dry_run and self._originals.learn(survey.images(), self._uploader.present):
+            survey = self._read_pages()
+        return survey
+
+    def _read_pages(self) -> SiteSurvey:
+        surveyor = Surveyor(self._files, self._config, dimensions_only=self._dimensions_only, originals=self._originals)
+        return surveyor.run()
+
+    def _source(self, asset: Asset) -> Path:
+        """Return where an image's bytes are."""
+        if self._originals and asset in self._originals:
+            return self._originals.file(asset)
+        return self._root.file(asset.path)
+
+    def _stock(self, survey: SiteSurvey, *, dry_run: bool) -> None:
+        """Render and put everything that the pages need."""
+        if not dry_run and self._placement.base_url:
+            self._claim(survey)
+        present = self._uploader.present() if survey.needs_objects(self._placement) else {}
+        variants = [variant for image in survey.images() for variant in image.ladder.variants]
+        self._take_stock(variants, present)
+        if not dry_run:
+            self._render(survey, variants)
+            self._hold_places(survey)
+            self._put(survey)
+
+    def _claim(self, survey: SiteSurvey) -> None:
+        """Say what the pages may point at before anything in the bucket is relied on.
+
+        A site that was built anew and needs nothing may have needed something before.
+        """
+        is_anew = not self._files.settled
+        if not (survey.needs_objects(self._placement) or (is_anew and self._config.site_url)):
+            return
+        keys = {key for choice in survey.choices() for key in self._editor.possible_keys(choice)}
+        keys |= self._placement.keys_of(survey.urls)
+        self._uploader.claim(lambda: claims.site_keys(self._root.root, keys, anew=is_anew), site=self._config.site_url)
+
+    def _take_stock(self, variants: Iterable[Variant], present: Mapping[str, int]) -> None:
+        """Note the variants whose bytes are known and need not be made: in the bucket under every key, or cached."""
+        sizes: dict[str, int | None] = {}
+        for variant in variants:
+            if sizes.get(variant.identity, 0) is not None:
+                size = present.get(variant.key)
+                sizes[variant.identity] = self._renderer.size(variant) if size is None else size
+        self._shelf.sizes |= {identity: size for identity, size in sizes.items() if size is not None}
+
+    def _render(self, survey: SiteSurvey, variants: Iterable[Variant]) -> None:
+        def fault(asset: Asset, message: str) -> None:
+            text = f"{message.removeprefix(asset.path + ': ')} Its references stay as they are."
+            survey.problems.append(Problem(asset.path, 0, 0, "bad-image", text))
+
+        missing = [variant for variant in variants if variant.identity not in self._shelf.sizes]
+        self._fetch(survey, [variant.asset for variant in missing])
+        usable = [variant for variant in missing if variant.asset.digest not in self._shelf.bad_sources]
+        self._renderer.run(usable, self._shelf, fault, self._progress)
+
+    def _hold_places(self, survey: SiteSurvey) -> None:
+        """Make what shows while images load, where somebody asked for it."""
+        missing = self._placeholders.missing(survey.images())
+        if missing:
+            unreachable = self._fetch(survey, [image.asset for image in missing.values()])
+            usable = {name: image for name, image in missing.items() if image.asset.digest not in unreachable}
+            self._placeholders.make(usable)
+        self._shelf.placeholders = self._placeholders.styles(survey.images())
+
+    def _fetch(self, survey: SiteSurvey, assets: Iterable[Asset]) -> Set[str]:
+        """Bring the bytes of images that are not on disk; return the digests of those that can't be had."""
+        failures = self._originals.fetch(assets) if self._originals else {}
+        severity = POLICY[self._config.missing] or "note"
+        for digest, (path, error) in failures.items():
+            if digest not in self._shelf.bad_sources:
+                text = f"is not on disk, and can't be had from the bucket: {error} Its references stay as they are."
+                survey.problems.append(Problem(path, 0, 0, "unreachable", text, severity))
+        self._shelf.bad_sources |= failures.keys()
+        return failures.keys()
+
+    def _put(self, survey: SiteSurvey) -> None:
+        variants, originals = self._wanted(survey)
+        present = self._uploader.present() if originals else {}
+        lacking = [asset for key, asset in originals.items() if present.get(key) != asset.size]
+        if unreachable := self._fetch(survey, lacking):
+            self._shelf.unreachable |= unreachable
+            variants, originals = self._wanted(survey)
+        uploads = [self._upload(key, variant) for key, variant in variants.items()]
+        uploads += [self._uploader.original(key, asset, self._source(asset)) for key, asset in originals.items()]
+        result = self._uploader.run(uploads, self._progress)
+        self._shelf.exit_code = result.exit_code
+        self._shelf.failed_keys |= result.failed.keys()
+        for error in {str(error): error for error in result.failed.values()}.values():
+            survey.problems.append(Problem("", 0, 0, "upload", str(error), "error"))
+
+    def _wanted(self, survey: SiteSurvey) -> tuple[dict[str, Variant], dict[str, Asset]]:
+        """Return what has to be in the bucket, by key: variants, and images as they are."""
+        variants: dict[str, Variant] = {}
+        originals: dict[str, Asset] = {}
+        for choice in survey.choices():
+            if self._editor.is_possible(choice):
+                wanted, linked = self._editor.keys(choice)
+                variants |= {variant.key: variant for variant in wanted}
+                originals |= {key: asset for asset in linked if (key := self._placement.original(asset))}
+        return variants, originals
+
+    def _upload(self, key: str, variant: Variant) -> Upload:
+        path = self._renderer.path(variant)
+        return self._uploader.variant(key, variant, path, self._shelf.sizes[variant.identity])
+
+    def _rewrite(self, survey: SiteSurvey) -> int:
+        """Replace the pages and return how many changed."""
+        changed = 0
+        for done, (path, plan) in enumerate(survey.plans.items(), 1):
+            is_whole = path not in survey.faulty and all(map(self._editor.is_possible, plan.choices.values()))
+            try:
+                changed += self._rewrite_page(path, plan, is_whole=is_whole)
+            except OSError as error:
+                message = f"{path}: can't be replaced: {error.strerror}."
+                raise AssetError(
+                    message, path=path, fix="Free or unlock it; the other pages go on next time."
+                ) from error
+            if is_whole:
+                survey.settled.add(path)
+            self._progress("rewriting", done, len(survey.plans))
+        return changed
+
+    def _rewrite_page(self, path: str, plan: PagePlan, *, is_whole: bool) -> bool:
+        file = self._root.file(path)
+        data = file.read_bytes()
+        if not plan.fits(data):
+            raise AssetError(f"{path}: was changed while it was published.", path=path, fix="Run the command again.")
+        new = rewrite_page(data, plan, self._editor, STYLE_PATH, is_whole=is_whole)
+        if new is data:
+            return False
+        style = self._root.file(STYLE_PATH)
+        if STYLE_PATH.encode() in new and not style.exists():
+            write_atomically(style, STYLE_SHEET.encode())
+        self._files.write_page(path, new, is_finished=is_whole)
+        return True
+
+    def _remove(self, survey: SiteSurvey) -> int:
+        """Delete the local files that every page has left for the bucket, where the settings ask for it."""
+        if not (self._config.remove_local and self._placement.base_url):
+            return 0
+        kept: set[str] = set(survey.kept)
+        moved: set[str] = set()
+        for path, plan in survey.plans.items():
+            for choice in plan.choices.values():
+                if not isinstance(choice, Strip):
+                    is_stored = self._placement.original(choice.asset) in self._uploader.stored
+                    (moved if is_stored and path in survey.settled else kept).add(choice.asset.path)
+        return sum(map(self._remove_file, moved - kept))
+
+    def _remove_file(self, path: str) -> bool:
+        """Delete a file that is still what was uploaded."""
+        with contextlib.suppress(OSError):
+            if stat_of(self._root.file(path)) == self._root.files[path]:
+                self._root.file(path).unlink()
+                return True
+        return False

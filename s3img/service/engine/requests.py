@@ -1,0 +1,202 @@
+"""What the service's front asks of its engine, and what it gets: plain values and one interface."""
+
+from __future__ import annotations
+
+import os
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import TYPE_CHECKING, BinaryIO, Protocol, TypeAlias
+
+import msgspec
+
+from s3img.errors import ClientGone
+from s3img.service.engine.errors import late
+from s3img.transform import Transform
+from s3img.transform.geometry import NO_HINTS, Hints
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+
+def _never() -> bool:
+    return False
+
+
+class SourceRef(msgspec.Struct, frozen=True):
+    """Name a source: an origin's name, a key as its bucket knows it, and one version of it where several are kept."""
+
+    origin: str
+    key: str
+    version: str = ""
+
+
+class Facts(msgspec.Struct, frozen=True):
+    """Hold what an origin says of a source: ``size`` in bytes, ``etag`` opaque and without quotes.
+
+    ``metadata`` has names in lower case; ``media_type`` is what was stored with it, which nobody has checked.
+    """
+
+    etag: str
+    size: int
+    modified: datetime
+    media_type: str = ""
+    cache_control: str = ""
+    version: str = ""
+    metadata: dict[str, str] = {}
+
+
+Inspect: TypeAlias = Callable[[Facts, str], bool]
+"""Called with a source's facts and the result's entity tag (no quotes) before anything is read or rendered.
+
+It returns True when the client's copy is current, which ends the work, and raises what forbids the answer.
+"""
+
+Timings: TypeAlias = tuple[tuple[str, float], ...]
+"""Pairs of a step's name and the seconds it took, in the order of the steps."""
+
+
+class Budget(msgspec.Struct, frozen=True):
+    """Bound one request: by a time (``time.monotonic()``), and by its client, who may have left."""
+
+    deadline: float
+    is_gone: Callable[[], bool] = _never
+
+    @classmethod
+    def of(cls, seconds: float, is_gone: Callable[[], bool] = _never) -> Budget:
+        """Start now and end in ``seconds``."""
+        return cls(time.monotonic() + seconds, is_gone)
+
+    @property
+    def left(self) -> float:
+        """Return the seconds that are left, negative after the end."""
+        return self.deadline - time.monotonic()
+
+    def check(self, step: str) -> None:
+        """Raise `DeadlineExceeded` after the end, naming the step, and `ClientGone` without a client."""
+        if self.left <= 0:
+            raise late(step)
+        if self.is_gone():
+            raise ClientGone("The client has closed its connection.")
+
+
+class RenderJob(msgspec.Struct, frozen=True):
+    """Ask for one rendering.
+
+    ``accept`` holds the media types that the client takes, for a transform without a format; None leaves it out.
+    ``hints`` is for ``dpr-auto`` and ``w-auto``: give it only where the answer may depend on it.
+    """
+
+    source: SourceRef
+    transform: Transform
+    accept: frozenset[str] | None = None
+    hints: Hints = NO_HINTS
+
+
+class Result(msgspec.Struct, frozen=True):
+    """Hold a result of ``size`` bytes; ``body`` is all of them, or a file open at its first byte, to be closed.
+
+    ``etag`` (no quotes) is strong. ``unchanged`` says that the client's copy is current: there is no body then.
+    ``origin`` tells where the result came from: ``memory``, ``disk``, ``target`` (bucket), ``render`` or ``""``.
+    """
+
+    body: bytes | BinaryIO
+    media_type: str
+    etag: str
+    size: int
+    width: int
+    height: int
+    facts: Facts
+    origin: str = ""
+    timings: Timings = ()
+    unchanged: bool = False
+
+    def close(self) -> None:
+        """Let go of the file, if there is one."""
+        if not isinstance(self.body, bytes):
+            self.body.close()
+
+
+@dataclass(frozen=True, slots=True)
+class Original:
+    """Stream bytes ``start`` to ``stop`` (exclusive) of a source as it is; ``close`` ends it early.
+
+    ``chunks`` raises a `BucketError` when the source ends early: the connection to the client must then be cut.
+    """
+
+    facts: Facts
+    start: int
+    stop: int
+    chunks: Iterator[bytes]
+    close: Callable[[], None]
+
+
+class EngineProtocol(Protocol):
+    """Everything between a parsed request and bytes; safe to share between threads, and to make before a fork.
+
+    Each method may raise `S3ImgError` kinds only, those of a source (`ObjectNotFound`, `AccessDenied`,
+    `Unreachable`, `BucketError`), of an image, and `Busy`, `DeadlineExceeded` and `ClientGone` of its own.
+    """
+
+    def facts(self, source: SourceRef, budget: Budget) -> Facts:
+        """Return what is known of a source: from memory or disk while that is fresh, else from its origin."""
+
+    def result(self, job: RenderJob, budget: Budget, *, inspect: Inspect | None = None) -> Result:
+        """Return a rendering, from a store or made now."""
+
+    def derived(
+        self,
+        source: SourceRef,
+        name: str,
+        make: Callable[[bytes], bytes],
+        budget: Budget,
+        *,
+        media_type: str = "application/json",
+        inspect: Inspect | None = None,
+    ) -> Result:
+        """Return what ``make`` makes of a source's bytes, kept like a rendering; ``name`` (``info/1``) says what."""
+
+    def original(self, source: SourceRef, budget: Budget, *, start: int = 0, stop: int | None = None) -> Original:
+        """Open a source as it is, or a range of its bytes. Compare its facts with those the range was chosen by."""
+
+    def ready(self, budget: Budget) -> None:
+        """Raise `S3ImgError` while requests can't be served."""
+
+    def metrics(self) -> tuple[bytes, str]:
+        """Return Prometheus's text and its media type; raise `ConfigError` without the extra."""
+
+    def close(self) -> None:
+        """Finish what is under way, results that are still to be stored included; stop the threads."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class EngineOptions:
+    """Bound what the engine of one process takes and keeps; sizes in bytes, times in seconds.
+
+    ``cache_folder`` None keeps nothing on disk; ``cache_bytes`` bounds the folder, which all processes of a machine
+    may share; ``memory_bytes`` of small results are kept in memory (0: none). ``fetches``, ``renders`` (decoding and
+    all up to encoding), ``encodes`` (to AVIF, and as many to other formats) and ``stores`` are places for each kind of
+    work, ``queue`` is how many may wait for each; ``drawn_bytes`` of decoded pictures may wait to be encoded.
+
+    A source is asked about again after ``fresh``, a missing one after ``missing``; its old facts are then used for
+    ``stale_while_revalidate`` while it is asked in the background, and for ``stale_if_error`` when it does not answer.
+    ``lock_seconds`` is how long one process waits for another that makes the same result.
+    """
+
+    cache_folder: Path | None = None
+    cache_bytes: int = 1 << 30
+    memory_bytes: int = 0
+    fetches: int = 16
+    renders: int = field(default_factory=lambda: os.cpu_count() or 1)
+    encodes: int = field(default_factory=lambda: os.cpu_count() or 1)
+    stores: int = 4
+    queue: int = 64
+    drawn_bytes: int = 1 << 28
+    fresh: float = 60.0
+    missing: float = 10.0
+    stale_while_revalidate: float = 0.0
+    stale_if_error: float = 86_400.0
+    lock_seconds: float = 30.0
+    retry_after: int = 2

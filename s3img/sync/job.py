@@ -1,0 +1,140 @@
+"""What a sync has to do and what became of it, as values, and how both are told."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Literal
+
+import msgspec
+
+from s3img import transfer
+from s3img.lock import Lock, LockEntry, VariantSettings, recipe
+from s3img.pictures.variants import Variant, VariantSet
+from s3img.sync.outcome import FileFinding, PlannedUpload, SyncPlan, SyncResult
+from s3img.sync.survey import FolderSurvey
+from s3img.transfer import UploadPlan, UploadResult
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator
+
+    from s3img.config import Config
+    from s3img.errors import S3ImgError
+    from s3img.sync.tree import Scope
+
+NOTHING = transfer.UploadResult((), {}, 0, 0.0)
+
+
+class VariantPlan(msgspec.Struct, frozen=True):
+    """Hold the images to render, by path: ``new`` ladders, and rungs (by key) that the lock names and nobody has."""
+
+    new: Mapping[str, VariantSet] = {}
+    missing: Mapping[str, Mapping[str, Variant]] = {}
+
+    @property
+    def paths(self) -> tuple[str, ...]:
+        """Return the images that something is to be rendered for."""
+        return tuple(sorted({*self.new, *self.missing}))
+
+    def variants(self) -> Iterator[Variant]:
+        """Yield everything that has to be rendered, unless it is there already."""
+        for ladder in self.new.values():
+            yield from ladder.variants
+        for variants in self.missing.values():
+            yield from variants.values()
+
+
+class SyncJob(msgspec.Struct, frozen=True):
+    """Hold what there is to do; ``settings`` are None where no variants are wanted."""
+
+    survey: FolderSurvey
+    lock: Lock
+    uploads: UploadPlan
+    verified: Literal["cache", "list"]
+    ladders: VariantPlan = VariantPlan()
+    settings: VariantSettings | None = None
+    prune: bool = False
+
+    def new_lock(self, old: Lock, lines: Iterable[LockEntry]) -> Lock:
+        """Return a lock with these lines; an image that has none here keeps the one it had."""
+        return old.updated(lines, without=self.survey.missing if self.prune else (), settings=self.settings)
+
+
+class Done(msgspec.Struct, frozen=True):
+    """Hold what a sync did: uploads, the lines that follow, how many variants it rendered and which it could not."""
+
+    sent: UploadResult = NOTHING
+    lines: tuple[LockEntry, ...] = ()
+    rendered: int = 0
+    findings: tuple[FileFinding, ...] = ()
+
+
+def describe(job: SyncJob, config: Config, scope: Scope) -> SyncPlan:
+    """Return a job as the plan that people read."""
+    new = job.new_lock(job.lock, job.survey.entries)
+    changed = {entry.path for entry in new if job.lock.get(entry.path) not in {None, entry}}
+    changed |= {path for path in job.ladders.new if path in job.lock}
+    places = {upload.key: upload.path for upload in job.uploads.uploads}
+    return SyncPlan(
+        target=config.bucket,
+        endpoint_url=config.endpoint_url,
+        dirs=scope.paths,
+        prune=job.prune,
+        images=len(job.survey.entries),
+        bytes=job.uploads.bytes,
+        uploads=tuple(
+            PlannedUpload(entry.path, entry.key, entry.size, entry.media_type)
+            for entry in job.survey.entries
+            if places.get(entry.key) == scope.file(entry.path)
+        ),
+        ladders=job.ladders.paths,
+        lock_added=tuple(path for path in new.entries if path not in job.lock),
+        lock_changed=tuple(sorted(changed)),
+        lock_removed=tuple(path for path in job.lock.entries if path not in new),
+        problems=job.survey.findings,
+        tree=job.survey.tree(f"{recipe(config)} {job.settings}" if job.settings else ""),
+    )
+
+
+def report(
+    job: SyncJob,
+    done: Done,
+    *,
+    target: str,
+    lock: str,
+    lock_changed: bool,
+    requests: Mapping[str, int],
+    seconds: float,
+    dry_run: bool,
+) -> SyncResult:
+    """Return what a sync did, or with ``dry_run`` would do, as the result that people read."""
+    findings = job.survey.findings + done.findings + _failures(done.sent)
+    return SyncResult(
+        target=target,
+        lock=lock,
+        images=len(job.survey.entries),
+        uploaded=len(job.uploads.uploads) if dry_run else len(done.sent.uploaded),
+        present=len(job.survey.keys()) - len(job.uploads.uploads),
+        kept=0 if job.prune else len(job.survey.missing),
+        rendered=done.rendered,
+        bytes=job.uploads.bytes if dry_run else done.sent.bytes,
+        lock_changed=lock_changed,
+        verified=job.verified,
+        requests=dict(requests),
+        problems=findings,
+        failed=tuple(done.sent.failed),
+        exit_code=done.sent.exit_code or int(bool(findings)),
+        seconds=seconds,
+        dry_run=dry_run,
+    )
+
+
+def _failures(result: UploadResult) -> tuple[FileFinding, ...]:
+    """Name each cause once, by the first object that met it."""
+    causes: dict[str, list[S3ImgError]] = {}
+    for key, error in result.failed.items():
+        causes.setdefault(str(error).replace(repr(key), ""), []).append(error)
+    return tuple(FileFinding("", "upload", f"{errors[0]}{_more(len(errors) - 1)}") for errors in causes.values())
+
+
+def _more(number: int) -> str:
+    return f" The same goes for {number:,} more." if number else ""

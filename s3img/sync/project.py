@@ -1,0 +1,155 @@
+"""A lock, the folder that it lies in, and the bucket: everything that can be done with them."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from s3img.cache import Cache
+from s3img.config.address import DirectoryAddress
+from s3img.errors import ConfigError
+from s3img.sync import quick
+from s3img.sync.look import Look, UnusualError, look
+from s3img.sync.state import FRESH_SECONDS, StateFile, nothing_to_do
+from s3img.sync.tree import Scope
+
+if TYPE_CHECKING:
+    import os
+    from collections.abc import Callable, Iterable, Sequence
+
+    from s3img.assets import FileStat
+    from s3img.buckets import Bucket
+    from s3img.config import Config
+    from s3img.sync.folder_sync import FolderSync
+    from s3img.sync.outcome import CheckResult, PullResult, SyncOptions, SyncPlan, SyncResult
+    from s3img.sync.reading import Reader
+    from s3img.sync.state import Progress, SyncState
+
+    Places = Iterable[str | os.PathLike[str]]
+
+
+class Project:
+    """Work on the images below a lock's folder; most of the program is loaded only when there is something to do."""
+
+    def __init__(self, config: Config, lock: str | os.PathLike[str], *, open_bucket: Callable[[], Bucket]) -> None:
+        self._config = config
+        self._lock_path = Path(lock)
+        self._open_bucket = open_bucket
+        self._cache = Cache.at(config.cache_dir)
+        target = f"{config.endpoint_url} {config.bucket}"
+        self.state_file = StateFile(self._cache, self._lock_path.parent, target)
+
+    def sync(
+        self,
+        where: Places,
+        options: SyncOptions,
+        *,
+        dry_run: bool = False,
+        progress: Progress | None = None,
+        command: Sequence[str] = (),
+    ) -> SyncResult:
+        """Bring bucket and lock in line with the images on disk; see `quick` for the ``command`` that asks."""
+        require_bucket(self._config)
+        scope = self._scope(where)
+        seen = _seen(scope)
+        state, files = self.state_file.load(), scope.among(seen.stats) if seen else scope.files()
+        done = None if dry_run else nothing_to_do(state, scope, files, self._lock_path, self._config, options)
+        done = done or self._folders(scope, options, state, files).run(state, dry_run=dry_run, progress=progress)
+        if command and seen and not done.exit_code:
+            self._remember(command, scope, options, seen, files)
+        return done
+
+    def _remember(
+        self, command: Sequence[str], scope: Scope, options: SyncOptions, seen: Look, files: dict[str, FileStat]
+    ) -> None:
+        """Let the same command line answer at once from now on, if the sync has left nothing to do."""
+
+        def settled() -> tuple[str, float, float]:
+            state = self.state_file.load()
+            done = nothing_to_do(state, scope, files, self._lock_path, self._config, options)
+            return str(done or ""), state.listed, state.listed + FRESH_SECONDS
+
+        state, lock = str(self.state_file.path), str(self._lock_path)
+        quick.remember(command, settled, state=state, lock=lock, folders=scope.places(), seen=seen)
+
+    def plan(self, where: Places, options: SyncOptions) -> SyncPlan:
+        """Say what a sync would do."""
+        scope, state = self._scope(where), self.state_file.load()
+        return self._folders(scope, options, state, scope.files()).plan(state)
+
+    def apply(self, plan: SyncPlan, options: SyncOptions, progress: Progress | None = None) -> SyncResult:
+        """Sync what was planned, if it is still the same."""
+        scope = self._scope(self._lock_path.parent / path for path in plan.dirs)
+        state = self.state_file.load()
+        return self._folders(scope, options, state, scope.files()).apply(plan, state, progress)
+
+    def check(self, where: Places, *, allow_missing: bool) -> CheckResult:
+        """Compare the lock with the images on disk."""
+        from s3img.sync.lock_check import check
+
+        known = self.state_file.load().files
+        return check(self._config, self._scope(where), self._lock_path, known, allow_missing=allow_missing)
+
+    def pull(self, where: Places, *, overwrite: bool) -> PullResult:
+        """Restore images of the lock from the bucket."""
+        from s3img.sync.pull import pull
+
+        config = self._config
+        scope = self._scope(where)
+        return pull(
+            scope,
+            self._lock_path,
+            self._open_bucket,
+            target=config.bucket,
+            workers=config.workers,
+            overwrite=overwrite,
+        )
+
+    def _scope(self, where: Places) -> Scope:
+        """Place folders below the lock; those that hold what s3img makes of images are left out."""
+        address = self._config.address
+        own = [address.path] if isinstance(address, DirectoryAddress) else []
+        return Scope.of(self._lock_path.parent, where, without=[self._cache.folder, *own])
+
+    def _folders(self, scope: Scope, options: SyncOptions, state: SyncState, files: dict[str, FileStat]) -> FolderSync:
+        require_bucket(self._config)
+        reader = self._reader(scope, state, self._listed(files) if options.listed_only else files)
+        from s3img.sync.folder_sync import FolderSync
+
+        return FolderSync(
+            self._config,
+            scope,
+            self._lock_path,
+            cache=self._cache,
+            reader=reader,
+            state_file=self.state_file,
+            open_bucket=self._open_bucket,
+            options=options,
+        )
+
+    def _reader(self, scope: Scope, state: SyncState, files: dict[str, FileStat]) -> Reader:
+        """Begin to read images while the rest is loaded; without a lock yet, most of them are going to be sent."""
+        from s3img.sync.reading import Reader
+
+        keep = not self._lock_path.exists()
+        return Reader(scope.base, files, state.files, self._config.limits, keep=keep)
+
+    def _listed(self, files: dict[str, FileStat]) -> dict[str, FileStat]:
+        from s3img.lock import read_lock
+
+        lock = read_lock(self._lock_path, missing_ok=True)
+        return {path: stat for path, stat in files.items() if path in lock}
+
+
+def _seen(scope: Scope) -> Look | None:
+    """Look at everything below the folders of a scope; None where there are links and the like, or single files."""
+    try:
+        return look(scope.places())
+    except (OSError, UnusualError):
+        return None
+
+
+def require_bucket(config: Config) -> None:
+    """Raise ConfigError where no bucket is configured."""
+    if not config.bucket:
+        raise ConfigError(["bucket: is needed, because it is where the images go: write s3://NAME/PREFIX"])

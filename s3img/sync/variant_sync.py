@@ -1,0 +1,172 @@
+"""The ladder of each image in a sync: what the lock names and has to be there, what is still to be made."""
+
+from __future__ import annotations
+
+import os
+from concurrent.futures import ThreadPoolExecutor
+from typing import TYPE_CHECKING
+
+from msgspec import structs
+
+from s3img import imaging
+from s3img.assets import Asset
+from s3img.errors import S3ImgError
+from s3img.keys import KeyTemplate
+from s3img.lock import LockedVariants, recipe
+from s3img.pictures.editor import RenderInventory
+from s3img.pictures.markup import ImageCandidate, select
+from s3img.pictures.variants import VariantRequest, VariantSet, choose
+from s3img.sync.job import VariantPlan
+from s3img.sync.outcome import FileFinding
+from s3img.transfer import Upload
+from s3img.transfer.render import Renderer
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping
+    from pathlib import Path
+
+    from s3img.assets import ImageFacts
+    from s3img.cache import Cache
+    from s3img.config import Config
+    from s3img.limits import Limits
+    from s3img.lock import Lock, LockEntry
+    from s3img.pictures.variants import Variant
+    from s3img.sync.state import Progress
+    from s3img.sync.tree import Scope
+
+
+class VariantPlanner:
+    """Decide which images of a survey need renderings; ``keys`` are all that count."""
+
+    def __init__(
+        self, entries: Iterable[LockEntry], facts: Mapping[str, ImageFacts], lock: Lock, config: Config
+    ) -> None:
+        self._config = config
+        self._facts = facts
+        self._template = KeyTemplate.parse(config.key_template)
+        self._named: dict[LockEntry, list[str]] = {}
+        self._new: dict[str, VariantSet] = {}
+        for entry in entries:
+            if lock.is_current(entry, config):
+                self._named[entry] = [*entry.variant_keys(self._template).values()]
+            elif (ladder := self._choose(entry)).formats:
+                self._new[entry.path] = ladder
+
+    @property
+    def keys(self) -> frozenset[str]:
+        """Return the keys of all renderings that images have or may get."""
+        named = (key for keys in self._named.values() for key in keys)
+        return frozenset([*named, *(rung.key for ladder in self._new.values() for rung in ladder.variants)])
+
+    def plan(self, present: Mapping[str, int]) -> VariantPlan:
+        """Return what is left to do where these objects are there (bytes by key)."""
+        missing = {}
+        for entry, keys in self._named.items():
+            if lost := {key for key in keys if key not in present}:
+                missing[entry.path] = {rung.key: rung for rung in self._choose(entry).variants if rung.key in lost}
+        return VariantPlan(self._new, missing)
+
+    def _choose(self, entry: LockEntry) -> VariantSet:
+        asset = Asset(entry.path, entry.sha256, entry.size, self._facts[entry.sha256])
+        return choose(asset, VariantRequest(), self._config, self._template)
+
+
+class VariantMaker:
+    """Render what a plan asks for, into the cache, and say what is to be put and which lines follow."""
+
+    def __init__(self, plan: VariantPlan, scope: Scope, cache: Cache, config: Config) -> None:
+        self._plan = plan
+        self._scope = scope
+        self._config = config
+        self._renderer = Renderer(lambda asset: scope.file(asset.path), cache, config.limits)
+        self._shelf = RenderInventory()
+        self._kept: dict[str, list[Variant]] = {}
+        self._colours: dict[str, str] = {}
+        self.findings: list[FileFinding] = []
+
+    @property
+    def rendered(self) -> int:
+        """Return how many renderings were made."""
+        return self._renderer.rendered
+
+    def pending(self, present: Mapping[str, int]) -> int:
+        """Count what neither the bucket nor the cache has."""
+        self._take_stock(present)
+        return len({v.identity for v in self._plan.variants()} - self._shelf.sizes.keys())
+
+    def run(self, present: Mapping[str, int], progress: Progress | None) -> list[Upload]:
+        """Render, choose what is worth having, and return the uploads; a picture that can't be rendered has none."""
+        self._take_stock(present)
+        self._renderer.run(self._plan.variants(), self._shelf, self._fault, progress or _silent)
+        good = {
+            path: ladder
+            for path, ladder in self._plan.new.items()
+            if ladder.variants[0].asset.digest not in self._shelf.bad_sources
+        }
+        self._kept = {path: kept(ladder, self._shelf.sizes) for path, ladder in good.items()}
+        self._colours = _colours({path: self._scope.file(path) for path in good}, self._config.limits)
+        again = {key: rung for rungs in self._plan.missing.values() for key, rung in rungs.items()}
+        wanted = again | {variant.key: variant for variants in self._kept.values() for variant in variants}
+        return [self._upload(v, present) for v in wanted.values() if v.identity in self._shelf.sizes]
+
+    def line(self, entry: LockEntry, failed: frozenset[str]) -> LockEntry:
+        """Return an image's line with its ladder, without one where an object of it is not there."""
+        if entry.path in self._plan.missing:
+            rungs = self._plan.missing[entry.path]
+            is_whole = failed.isdisjoint(rungs) and all(v.identity in self._shelf.sizes for v in rungs.values())
+            return entry if is_whole else structs.replace(entry, ladder=None)
+        if entry.path not in self._plan.new:
+            return entry
+        variants = self._kept.get(entry.path)
+        if variants is None or not failed.isdisjoint(variant.key for variant in variants):
+            return structs.replace(entry, ladder=None)
+        names = dict.fromkeys(variant.format for variant in variants)
+        formats = tuple((name, tuple(v.width for v in variants if v.format == name)) for name in names)
+        ladder = LockedVariants(recipe(self._config), formats)
+        return structs.replace(entry, ladder=ladder, placeholder=self._colours.get(entry.path, ""))
+
+    def _take_stock(self, present: Mapping[str, int]) -> None:
+        """Note the renderings that need not be made: in the bucket under every key, or cached."""
+        sizes: dict[str, int | None] = {}
+        for variant in self._plan.variants():
+            if sizes.get(variant.identity, 0) is not None:
+                sizes[variant.identity] = present.get(variant.key) or self._renderer.size(variant)
+        self._shelf.sizes |= {identity: size for identity, size in sizes.items() if size is not None}
+
+    def _upload(self, variant: Variant, present: Mapping[str, int]) -> Upload:
+        """One that is in the bucket counts whatever encoder made it."""
+        size = present.get(variant.key, self._shelf.sizes[variant.identity])
+        return Upload(variant.key, self._renderer.path(variant), size, variant.media_type)
+
+    def _fault(self, asset: Asset, message: str) -> None:
+        text = message.removeprefix(f"{self._scope.file(asset.path)}: ")
+        self.findings.append(FileFinding(asset.path, "bad-image", f"has no variants: {text}"))
+
+
+def kept(ladder: VariantSet, sizes: Mapping[str, int]) -> list[Variant]:
+    """Return the renderings that a page would offer: `markup.select` decides, as it does when a site is published."""
+    asset = ladder.variants[0].asset
+    made = {
+        name: [ImageCandidate(rung.identity, rung.width, sizes[rung.identity], is_variant=True) for rung in rungs]
+        for name, rungs in ladder.formats.items()
+    }
+    sources, image = select(ladder, made, ImageCandidate("", asset.facts.width, asset.size))
+    used = {candidate.url for candidates in (*sources.values(), image) for candidate in candidates}
+    return [variant for variant in ladder.variants if variant.identity in used]
+
+
+def _colours(files: Mapping[str, Path], limits: Limits) -> dict[str, str]:
+    """Return the placeholder colour of each image; one that can't be had is no reason to fail."""
+    with ThreadPoolExecutor(os.cpu_count(), thread_name_prefix="s3img-colour") as pool:
+        return dict(zip(files, pool.map(lambda file: _colour(file, limits), files.values()), strict=True))
+
+
+def _colour(file: Path, limits: Limits) -> str:
+    try:
+        return imaging.average_color(file, limits)
+    except S3ImgError:
+        return ""
+
+
+def _silent(stage: str, done: int, total: int) -> None:
+    """Report nothing."""

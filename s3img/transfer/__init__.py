@@ -1,0 +1,22 @@
+"""Uploads: what has to be sent (`plan_uploads`, pure), and sending it (`run_uploads`, a bounded pool).
+
+Failures are values. Keys are expected to change with their content, so an object that is there with its planned size is
+not sent again.
+"""
+
+from __future__ import annotations
+
+from s3img.transfer.failures import SAME_FAILURES, Deadline
+from s3img.transfer.plan import Upload, UploadPlan, UploadResult, plan_uploads
+from s3img.transfer.run import run_uploads, upload_one
+
+__all__ = [
+    "SAME_FAILURES",
+    "Deadline",
+    "Upload",
+    "UploadPlan",
+    "UploadResult",
+    "plan_uploads",
+    "run_uploads",
+    "upload_one",
+]

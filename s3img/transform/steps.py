@@ -1,0 +1,156 @@
+"""What a transform says, as values: a ``Step`` changes pixels, an ``Output`` says how the result is written.
+
+Texts become these values in ``s3img.transform``; ``s3img.transform.geometry`` works out a step's boxes.
+
+The order in which the parts of ONE step apply (ImageKit leaves it open but for "radius after resizing"; only ``:``
+orders steps among each other):
+
+1. ``trim``
+2. size: ``width height aspect_ratio crop focus x y xc yc dpr`` (scale, crop, pad); a padded area is transparent when
+   ``background`` is set and black otherwise
+3. ``flip``
+4. ``grayscale``, ``contrast``, ``blur``, ``sharpen``, ``unsharp``
+5. ``border``: around the picture, adds its width to every side
+6. ``radius``: rounds the outer corners, border included
+7. ``rotate``: clockwise about the centre; the canvas grows to the turned rectangle; new corners are transparent
+8. ``opacity``
+9. ``background``: lies under everything that is transparent by then
+
+Geometry counts in the upright picture: EXIF orientation is applied before the first step.
+"""
+
+from __future__ import annotations
+
+from fractions import Fraction
+from typing import Literal, TypeAlias
+
+import msgspec
+
+from s3img.transform.expressions import Expression
+
+Crop = Literal[
+    "maintain_ratio",
+    "maintain_ratio_no_enlarge",
+    "force",
+    "at_max",
+    "at_max_enlarge",
+    "at_least",
+    "pad_resize",
+    "pad_resize_no_enlarge",
+    "extract",
+    "pad_extract",
+    "pad_extract_no_shrink",
+]
+Focus = Literal["center", "top", "left", "bottom", "right", "top_left", "top_right", "bottom_left", "bottom_right"]
+Flip = Literal["h", "v", "h_v"]
+OutputFormat = Literal["auto", "orig", "jpeg", "png", "webp", "avif", "gif"]
+
+Side: TypeAlias = int | Fraction | Expression
+"""A requested side: whole px, a share (0 < s < 1) of the source's side, or an expression in px."""
+Offset: TypeAlias = int | Expression
+"""A place or thickness in px."""
+Corner: TypeAlias = int | Literal["max"]
+"""The radius of one corner in px, or ``max``: half of the shorter side."""
+
+DEFAULT_TRIM = 10
+"""What ``t-true`` means; ImageKit does not say. sharp's and imgproxy's default."""
+DEFAULT_SHARPEN = 10
+"""What ``e-sharpen`` without a number means; ImageKit does not say."""
+
+
+class Color(msgspec.Struct, frozen=True):
+    """Hold an RGB colour of 0 to 255 a channel; ``alpha`` is the opacity in per cent, 0 to 100."""
+
+    red: int
+    green: int
+    blue: int
+    alpha: int = 100
+
+    @property
+    def rgba(self) -> tuple[int, int, int, int]:
+        """Return the four channels as bytes."""
+        return self.red, self.green, self.blue, (self.alpha * 255 + 50) // 100
+
+    def __str__(self) -> str:
+        """Return ImageKit's form: six hexadecimal digits, and two decimal ones for the per cent unless opaque."""
+        alpha = "" if self.alpha == 100 else f"{self.alpha:02d}"
+        return f"{self.red:02X}{self.green:02X}{self.blue:02X}{alpha}"
+
+
+class Border(msgspec.Struct, frozen=True):
+    """Hold a frame's thickness in px and its colour."""
+
+    width: Offset
+    color: Color
+
+
+class Radius(msgspec.Struct, frozen=True):
+    """Hold the radius of each corner; geometry never makes them larger than half of the shorter side."""
+
+    top_left: Corner
+    top_right: Corner
+    bottom_right: Corner
+    bottom_left: Corner
+
+
+class Unsharp(msgspec.Struct, frozen=True):
+    """Hold an unsharp mask: ``radius`` and ``sigma`` in px, ``amount`` as a gain, ``threshold`` 0 to 1."""
+
+    radius: Fraction
+    sigma: Fraction
+    amount: Fraction
+    threshold: Fraction
+
+
+DEFAULT_UNSHARP = Unsharp(Fraction(2), Fraction(2), Fraction("0.8"), Fraction("0.024"))
+"""What ``e-usm`` without numbers means: the numbers of ImageKit's own example."""
+
+
+class Step(msgspec.Struct, frozen=True, kw_only=True, repr_omit_defaults=True):
+    """Hold one step between two ``:``; a field at its default does nothing.
+
+    ``dpr`` multiplies width and height (``auto``: the client's hint); ``x y`` are the top left corner and ``xc yc``
+    the centre of an extract; ``trim`` is a tolerance of 1 to 99, 0 for none; ``blur`` 0 to 100; ``sharpen`` from 0;
+    ``rotate`` in degrees clockwise, 0 <= r < 360; ``opacity`` in per cent.
+    """
+
+    trim: int = 0
+    width: Side | Literal["auto"] | None = None
+    height: Side | None = None
+    aspect_ratio: Fraction | Expression | None = None
+    crop: Crop = "maintain_ratio"
+    focus: Focus = "center"
+    x: Offset | None = None
+    y: Offset | None = None
+    xc: Offset | None = None
+    yc: Offset | None = None
+    dpr: Fraction | Literal["auto"] = Fraction(1)
+    flip: Flip | None = None
+    grayscale: bool = False
+    contrast: bool = False
+    blur: int = 0
+    sharpen: int = 0
+    unsharp: Unsharp | None = None
+    border: Border | None = None
+    radius: Radius | None = None
+    rotate: Fraction = Fraction(0)
+    opacity: int = 100
+    background: Color | None = None
+
+
+class Output(msgspec.Struct, frozen=True, kw_only=True, repr_omit_defaults=True):
+    """Hold how the last step's picture is written; None leaves the choice to the configuration or the engine.
+
+    ``quality`` 1 to 100; ``metadata`` keeps all of it, ``color_profile`` the ICC profile only; ``density`` in dots per
+    inch; ``original`` asks for the source's own bytes; ``default_image`` is the key served for a missing source.
+    """
+
+    format: OutputFormat = "auto"
+    quality: int | None = None
+    lossless: bool = False
+    progressive: bool | None = None
+    metadata: bool = False
+    color_profile: bool = False
+    density: int | None = None
+    original: bool = False
+    default_image: str = ""

@@ -1,0 +1,134 @@
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import pytest
+
+from s3img.config import Config
+from s3img.config.load import SettingsSource, load
+from s3img.errors import ConfigError
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+
+def test_load_without_anything_gives_defaults(tmp_path: Path) -> None:
+    assert load(environ={}, folder=tmp_path) == Config()
+
+
+def test_precedence_is_options_environment_host_file_project(tmp_path: Path) -> None:
+    (tmp_path / "pyproject.toml").write_text(
+        '[tool.s3img]\nregion="p"\nsizes="p"\nworkers=1\nbucket="s3://ppp"\npublic_url="http://p"'
+    )
+    (tmp_path / "s3img.toml").write_text('sizes="f"\nworkers=2\nbucket="s3://fff"\npublic_url="http://f"')
+    host = SettingsSource({"workers": 3, "bucket": "s3://hhh", "public_url": "http://h"}, str)
+    environ = {"S3IMG_BUCKET": "s3://eee", "S3IMG_PUBLIC_URL": "http://e"}
+    config = load(options={"public_url": "http://o"}, host=host, environ=environ, folder=tmp_path)
+    assert (config.region, config.sizes, config.workers) == ("p", "f", 3)
+    assert (config.bucket, config.public_url) == ("s3://eee", "http://o")
+
+
+def test_environment_gives_lists_numbers_and_tables(tmp_path: Path) -> None:
+    environ = {
+        "S3IMG_WIDTHS": "400, 800",
+        "S3IMG_WORKERS": "8",
+        "S3IMG_QUALITY": '{"webp": 70}',
+        "S3IMG_ANONYMOUS": "true",
+    }
+    config = load(environ=environ, folder=tmp_path)
+    assert (config.widths, config.workers, config.quality.webp, config.anonymous) == ((400, 800), 8, 70, True)
+
+
+def test_all_problems_are_reported_in_their_own_words(tmp_path: Path) -> None:
+    (tmp_path / "s3img.toml").write_text('bukcet = "s3://x"\nwidths = ["a"]\n')
+    environ = {"S3IMG_WORKERS": "many", "S3IMG_ENDPOINT_URL": "minio.local:9000"}
+    with pytest.raises(ConfigError) as caught:
+        load(options={"missing": "shout"}, environ=environ, folder=tmp_path)
+    text = "\n".join(caught.value.problems)
+    assert "s3img.toml bukcet: unknown setting, did you mean bucket?" in text
+    for words in (
+        "s3img.toml widths",
+        "S3IMG_WORKERS",
+        "S3IMG_ENDPOINT_URL: 'minio.local:9000' is no absolute URL",
+        "--missing",
+    ):
+        assert words in text
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "words"),
+    [
+        ("TRANSPORT", "curl", "Invalid enum value 'curl': write one of auto, boto3, obstore"),
+        ("FORMATS", "avif,gif", "Invalid enum value 'gif' - at `$[1]`: write one of avif, webp, jpeg, png"),
+    ],
+)
+def test_what_may_be_written_is_listed(tmp_path: Path, name: str, value: str, words: str) -> None:
+    with pytest.raises(ConfigError) as caught:
+        load(environ={f"S3IMG_{name}": value}, folder=tmp_path)
+    assert caught.value.problems == (f"S3IMG_{name}: {words}",)
+
+
+@pytest.mark.parametrize("name", ["access_key", "secret_key", "aws_secret_access_key", "session_token", "accessKey"])
+def test_credentials_in_a_file_are_refused_without_repeating_them(tmp_path: Path, name: str) -> None:
+    (tmp_path / "s3img.toml").write_text(f'{name} = "hunter2hunter2"')
+    with pytest.raises(ConfigError, match="AWS_ACCESS_KEY_ID") as caught:
+        load(environ={}, folder=tmp_path)
+    assert "hunter2" not in str(caught.value)
+
+
+@pytest.mark.parametrize("text", ["bucket = ", "\xff"])
+def test_file_that_is_no_toml_is_named(tmp_path: Path, text: str) -> None:
+    (tmp_path / "s3img.toml").write_bytes(text.encode("latin-1"))
+    with pytest.raises(ConfigError, match=r"s3img\.toml: is no TOML"):
+        load(environ={}, folder=tmp_path)
+
+
+def test_named_file_that_is_missing_is_an_error(tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match=r"nothere\.toml: can't be read"):
+        load(environ={"S3IMG_CONFIG": str(tmp_path / "nothere.toml")}, folder=tmp_path)
+
+
+def test_cache_dir_counts_from_its_file(tmp_path: Path) -> None:
+    (tmp_path / "s3img.toml").write_text('cache_dir = ".cache"')
+    assert load(environ={}, path=tmp_path / "s3img.toml").cache_dir == str(tmp_path / ".cache")
+
+
+@pytest.mark.parametrize(
+    ("values", "words"),
+    [
+        ({"bucket": "my-bucket"}, "s3://"),
+        ({"bucket": "file://relative/x"}, "three slashes"),
+        ({"bucket": "s3://bbb/a/../c"}, "segment"),
+        ({"endpoint_url": "https://host/bucket"}, "has a path"),
+        ({"quality": {"webp": 0}}, "1 to 100"),
+        ({"widths": []}, "px"),
+        ({"workers": 0}, "1 to 256"),
+        ({"deadline": -1}, "name seconds"),
+        ({"deadline": float("nan")}, "name seconds"),
+        ({"external_id": "x"}, "role_arn"),
+        ({"anonymous": True, "aws_profile": "x"}, "aws_profile"),
+        ({"bucket": "s3://bbb", "endpoint_url": "https://acc.r2.cloudflarestorage.com"}, "public_url is needed"),
+        ({"key_template": "{{year}}"}, "from run to run"),
+        ({"limits": {"seconds": 0}}, "above 0"),
+        ({"presets": {"thumb": "w-"}}, "presets"),
+    ],
+)
+def test_value_that_cannot_work_is_refused(tmp_path: Path, values: dict[str, object], words: str) -> None:
+    with pytest.raises(ConfigError, match=words):
+        load(host=SettingsSource(values, str), environ={}, folder=tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("values", "base_url"),
+    [
+        ({"bucket": "s3://b-1/docs"}, "https://b-1.s3.amazonaws.com/docs"),
+        ({"bucket": "s3://b-1", "region": "eu-west-1"}, "https://b-1.s3.eu-west-1.amazonaws.com"),
+        ({"bucket": "s3://b.dots"}, "https://s3.amazonaws.com/b.dots"),
+        ({"bucket": "s3://b-1/d", "endpoint_url": "http://127.0.0.1:9000"}, "http://127.0.0.1:9000/b-1/d"),
+        ({"bucket": "s3://b-1/d", "public_url": "https://i.example.com/d/"}, "https://i.example.com/d"),
+        ({"bucket": "file:///srv/my%20images"}, "file:///srv/my%20images"),
+        ({}, ""),
+    ],
+)
+def test_base_url_is_the_usual_public_address(values: dict[str, str], base_url: str) -> None:
+    assert Config(**values).base_url == base_url  # type: ignore[arg-type]

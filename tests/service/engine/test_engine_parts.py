@@ -1,0 +1,186 @@
+"""Parts of the engine by themselves: shared flights, locks between processes, lanes, names."""
+
+from __future__ import annotations
+
+import gc
+import threading
+import time
+import weakref
+from concurrent.futures import ThreadPoolExecutor
+from typing import TYPE_CHECKING, Any
+
+import pytest
+from engine_bench import KEY, ask, job
+from filelock import FileLock
+
+from s3img.errors import DeadlineExceeded, ImageError, S3ImgError
+from s3img.service.engine import Budget, SourceRef
+from s3img.service.engine.flights import Flights, ProcessLocks
+from s3img.service.engine.identity import Recipe
+from s3img.service.engine.lanes import Lane
+from s3img.service.engine.memory import MemoryCache, Recent
+from s3img.service.engine.metrics import Stopwatch
+from s3img.transform import Transform
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from pathlib import Path
+
+    from engine_bench import Bench
+
+QUALITY = {"jpeg": 80, "webp": 82, "avif": 67}
+
+
+def together(flights: Flights[Any], work: Callable[[Budget], Any], budgets: list[Budget]) -> list[Any]:
+    """Run the work for all budgets in one flight: the first leads, and begins when the others wait."""
+    leads = threading.Event()
+
+    def led(budget: Budget) -> Any:
+        leads.set()
+        while sum(flight.followers for flight in flights._flights.values()) < len(budgets) - 1:
+            time.sleep(0.001)
+        return work(budget)
+
+    def run(budget: Budget) -> Any:
+        try:
+            return flights.run("name", led if not leads.is_set() else work, budget)
+        except S3ImgError as error:
+            return error
+
+    with ThreadPoolExecutor(len(budgets)) as pool:
+        first = pool.submit(run, budgets[0])
+        leads.wait(20)
+        others = [pool.submit(run, budget) for budget in budgets[1:]]
+        return [future.result(30) for future in (first, *others)]
+
+
+def test_flight_shares_what_its_work_raises() -> None:
+    calls = []
+
+    def work(_: Budget) -> None:
+        calls.append(1)
+        raise ImageError("bad")
+
+    found = together(Flights(), work, [Budget.of(20)] * 3)
+    assert {str(error) for error in found} == {"bad"}
+    assert len(calls) == 1
+
+
+def test_flight_goes_on_when_its_leader_has_no_time_left() -> None:
+    def work(budget: Budget) -> str:
+        while budget.left < 10:
+            budget.check("work")
+        return "done"
+
+    late, done = together(Flights(), work, [Budget.of(0.3), Budget.of(20)])
+    assert isinstance(late, DeadlineExceeded)
+    assert done == "done"
+
+
+def test_flight_lets_a_follower_leave_at_its_own_deadline() -> None:
+    def work(_: Budget) -> str:
+        time.sleep(0.6)
+        return "done"
+
+    done, late = together(Flights(), work, [Budget.of(20), Budget.of(0.2)])
+    assert done == "done"
+    assert isinstance(late, DeadlineExceeded)
+
+
+def test_lock_of_another_is_waited_for_half_the_budget_at_most(tmp_path: Path) -> None:
+    locks = ProcessLocks(tmp_path, seconds=1000)
+    with FileLock(tmp_path / "abc.lock"):
+        budget = Budget.of(0.4)
+        with locks.held("abcdef", budget):
+            assert budget.left > 0
+
+
+def test_lock_that_can_not_be_made_is_done_without(tmp_path: Path) -> None:
+    (tmp_path / "file").write_bytes(b"")
+    with ProcessLocks(tmp_path / "file", seconds=1).held("abcdef", Budget.of(20)):
+        pass
+
+
+def test_lane_frees_its_place_whatever_happens() -> None:
+    lane = Lane("work", places=1, queue=0)
+    for _ in range(3):
+        with pytest.raises(ImageError):
+            lane.run(_fail, Budget.of(20), Stopwatch())
+    assert lane.run(lambda: 1, Budget.of(20), Stopwatch()) == 1
+    lane.close()
+
+
+def _fail() -> None:
+    raise ImageError("bad")
+
+
+def test_failed_request_keeps_nothing_in_memory(bench: Bench) -> None:
+    bench.source.put(KEY, b"no image", media_type="image/jpeg")
+    engine = bench.engine()
+    gc.collect()
+    gc.disable()
+    try:
+        try:
+            ask(engine)
+        except ImageError as error:
+            left = weakref.ref(error)
+        end = time.monotonic() + 20
+        while left() is not None and time.monotonic() < end:
+            time.sleep(0.01)  # the worker's thread lets go of it a moment later
+        assert left() is None
+    finally:
+        gc.enable()
+
+
+@pytest.mark.parametrize(
+    ("transform", "accept", "text"),
+    [
+        ("f-webp,w-300", None, "w-300,f-webp,q-82"),
+        ("w-300,f-webp,q-82", None, "w-300,f-webp,q-82"),
+        ("w-300", {"image/avif"}, "w-300,f-avif,q-67"),
+        ("w-300,q-50", {"image/webp"}, "w-300,f-webp,q-50"),
+        ("w-300,f-png", {"image/webp"}, "w-300,f-png"),
+        ("w-300", set(), "w-300\naccept=\nquality=[('avif', 67), ('jpeg', 80), ('webp', 82)]"),
+        ("w-300", None, "w-300\naccept=any\nquality=[('avif', 67), ('jpeg', 80), ('webp', 82)]"),
+    ],
+)
+def test_recipe_settles_what_it_can(transform: str, accept: Any, text: str) -> None:
+    from s3img.transform.geometry import NO_HINTS
+
+    taken = None if accept is None else frozenset(accept)
+    assert Recipe.of(Transform.parse(transform), taken, NO_HINTS, QUALITY).text == text
+
+
+def test_memory_keeps_what_was_used_last() -> None:
+    from s3img.service.engine.cache_entry import Entry, EntryHeader
+
+    cache = MemoryCache(1000)
+    for number in range(40):
+        cache.put(str(number), Entry(EntryHeader("image/webp"), bytes(50), 50))
+        cache.get("0")
+    cache.put("large", Entry(EntryHeader("image/webp"), bytes(500), 500))
+    assert [name for name in map(str, range(40)) if cache.get(name)] == ["0", *map(str, range(21, 40))]
+    assert cache.get("large") is None
+
+
+def test_recent_forgets_the_oldest() -> None:
+    recent: Recent[int] = Recent(3)
+    for number in range(5):
+        recent.set(number, number)
+    assert [recent.get(number) for number in range(5)] == [None, None, 2, 3, 4]
+
+
+def test_clock_that_went_back_makes_facts_old(bench: Bench) -> None:
+    engine = bench.engine()
+    ask(engine)
+    bench.now -= 1000
+    assert ask(engine).origin == "disk"
+    assert bench.asked("head") == 1
+
+
+def test_damaged_record_of_a_source_is_none(bench: Bench) -> None:
+    ask(bench.engine())
+    (record,) = (bench.folder / "cache" / "results").rglob("*.source")
+    record.write_bytes(b"damaged")
+    assert bench.engine().facts(SourceRef("pictures", KEY), Budget.of(20)).size > 0
+    assert ask(bench.engine(), job()).origin == "disk"

@@ -1,0 +1,149 @@
+"""One plan of renderings on threads and on processes: the same bytes, the same errors, nothing but plain values."""
+
+from __future__ import annotations
+
+import hashlib
+import multiprocessing
+import os
+import pickle
+import signal
+from concurrent.futures import Executor, Future, ProcessPoolExecutor, ThreadPoolExecutor
+from typing import TYPE_CHECKING, Any
+
+import pytest
+from sites import animation, drawing, photo
+
+from s3img import Config
+from s3img.assets import Asset, ImageFacts
+from s3img.cache import Cache
+from s3img.imaging import probe
+from s3img.keys import KeyTemplate
+from s3img.limits import Limits
+from s3img.pictures.editor import RenderInventory
+from s3img.pictures.variants import Variant, VariantRequest, choose
+from s3img.transfer.render import Renderer, render_group
+from s3img.transform import Transform
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from pathlib import Path
+
+CONFIG = Config(widths=(40, 80), formats=("avif", "webp"))
+TURNED = VariantRequest(transform=Transform.parse("rt-90"))
+
+
+def spawned() -> ProcessPoolExecutor:
+    """Return processes that have inherited nothing, as on other machines."""
+    return ProcessPoolExecutor(2, mp_context=multiprocessing.get_context("spawn"))
+
+
+def planned(path: str, content: bytes, wish: VariantRequest) -> list[Variant]:
+    info = probe(content)
+    facts = ImageFacts(info.media_type, info.width, info.height, animated=info.animated, alpha=info.alpha)
+    asset = Asset(path, hashlib.sha256(content).hexdigest(), len(content), facts)
+    return choose(asset, wish, CONFIG, KeyTemplate.parse(CONFIG.key_template)).variants
+
+
+@pytest.fixture
+def plan(tmp_path: Path) -> list[Variant]:
+    """Return every variant of five images and of three that can't be rendered, whose files lie in ``tmp_path``."""
+    contents = {"photo.jpg": photo(160, 120), "drawing.png": drawing(120, 90), "moving.gif": animation(100, 60)}
+    contents |= {"turned.jpg": photo(160, 120, seed=2), "grey.png": photo(90, 90, format="PNG", seed=3)}
+    contents |= {"broken.jpg": photo(160, 120, seed=4)[:2000], "edited.jpg": photo(80, 60), "gone.png": drawing(80, 80)}
+    for path, content in contents.items():
+        (tmp_path / path).write_bytes(content)
+    variants = [
+        variant
+        for path, content in contents.items()
+        for variant in planned(path, content, TURNED if path == "turned.jpg" else VariantRequest())
+    ]
+    (tmp_path / "edited.jpg").write_bytes(photo(80, 60, seed=5))
+    (tmp_path / "gone.png").unlink()
+    return variants
+
+
+def rendered(
+    variants: list[Variant], folder: Path, executor: Executor | None
+) -> tuple[dict[str, str], list[tuple[str, str]]]:
+    """Return the sha256 of each result by key, and what was wrong with which image."""
+    faults: list[tuple[str, str]] = []
+    renderer = Renderer(
+        lambda asset: folder / asset.path,
+        Cache(folder / f"cache-{type(executor).__name__}"),
+        Limits(),
+        executor=executor,
+    )
+    shelf = RenderInventory()
+    renderer.run(variants, shelf, lambda asset, text: faults.append((asset.path, text)), lambda *_: None)
+    made = {variant.key: renderer.path(variant) for variant in variants if variant.identity in shelf.sizes}
+    assert renderer.rendered == len(shelf.sizes)
+    return {key: hashlib.sha256(file.read_bytes()).hexdigest() for key, file in made.items()}, sorted(faults)
+
+
+def test_threads_and_processes_render_the_same_plan(plan: list[Variant], tmp_path: Path) -> None:
+    with ThreadPoolExecutor(2) as threads, spawned() as processes:
+        by_default, on_threads, on_processes = (rendered(plan, tmp_path, pool) for pool in (None, threads, processes))
+    digests, faults = on_processes
+    assert on_threads == on_processes == by_default
+    assert {key.rpartition(".")[2] for key in digests} == {"avif", "webp", "jpg", "png", "gif"}
+    assert len(digests) == len(plan) - sum(variant.asset.path in dict(faults) for variant in plan)
+    assert [path for path, _ in faults] == ["broken.jpg", "edited.jpg", "gone.png"]
+    assert "was changed meanwhile" in faults[1][1]
+    assert "can't be read" in faults[2][1]
+
+
+class Pickling(Executor):
+    """Run each job at once, and let neither what goes in nor what comes out be anything but its pickle."""
+
+    def __init__(self) -> None:
+        self.jobs: list[tuple[Any, ...]] = []
+
+    def submit(self, fn: Callable[..., Any], /, *arguments: Any, **keywords: Any) -> Future[Any]:
+        assert (fn, keywords) == (render_group, {})
+        self.jobs.append(arguments)
+        future: Future[Any] = Future()
+        future.set_result(pickle.loads(pickle.dumps(fn(*pickle.loads(pickle.dumps(arguments))))))
+        return future
+
+
+def test_a_job_is_positional_plain_values(plan: list[Variant], tmp_path: Path) -> None:
+    executor = Pickling()
+    rendered(plan, tmp_path, executor)
+    assert len(executor.jobs) == 8
+    for source, digest, variants, limits in executor.jobs:
+        assert (type(source), type(digest), type(limits)) == (str, str, Limits)
+        assert {type(value) for variant in variants for value in variant} == {str, int}
+
+
+def test_an_executor_that_was_given_is_left_open(plan: list[Variant], tmp_path: Path) -> None:
+    with ThreadPoolExecutor(1) as executor:
+        rendered(plan[:2], tmp_path, executor)
+        assert executor.submit(int, "7").result(60) == 7
+
+
+def test_a_worker_process_that_dies_is_a_fault_of_each_image(plan: list[Variant], tmp_path: Path) -> None:
+    with spawned() as executor:
+        executor.submit(os.kill, executor.submit(os.getpid).result(60), signal.SIGKILL).exception(60)
+        digests, faults = rendered(plan, tmp_path, executor)
+    assert (digests, len(faults)) == ({}, 8)
+    assert all(text.startswith("A worker died") for _, text in faults)
+
+
+class Interrupted(Executor):
+    """Begin nothing, and be interrupted when the third job is submitted."""
+
+    def __init__(self) -> None:
+        self.futures: list[Future[Any]] = []
+
+    def submit(self, *_: Any, **__: Any) -> Future[Any]:
+        if len(self.futures) == 2:
+            raise KeyboardInterrupt
+        self.futures.append(Future())
+        return self.futures[-1]
+
+
+def test_an_interrupt_takes_back_what_has_not_begun(plan: list[Variant], tmp_path: Path) -> None:
+    executor = Interrupted()
+    with pytest.raises(KeyboardInterrupt):
+        rendered(plan, tmp_path, executor)
+    assert [future.cancelled() for future in executor.futures] == [True, True]
