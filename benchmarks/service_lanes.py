@@ -22,7 +22,7 @@ sys.path.insert(0, str(Path(__file__).parent.parent / "tests" / "support"))
 from sites import photo
 
 from s3img.buckets import open_bucket
-from s3img.service.engine import Budget, Engine, EngineOptions, Job, SourceRef
+from s3img.service.engine import Budget, Engine, EngineOptions, RenderJob, SourceRef
 from s3img.transform import Transform
 
 CLIENTS = 8
@@ -53,7 +53,7 @@ def run(folder: str, settings: EngineOptions, seconds: float) -> tuple[list[floa
 
     def ask(key: str, transform: str) -> float:
         started = time.monotonic()
-        engine.result(Job(SourceRef("pictures", key), Transform.parse(transform)), Budget.of(120))
+        engine.result(RenderJob(SourceRef("pictures", key), Transform.parse(transform)), Budget.of(120))
         return time.monotonic() - started
 
     def pictures() -> None:

@@ -9,7 +9,7 @@ import pytest
 from sites import photo
 
 from s3img.buckets import Bucket, open_bucket
-from s3img.service.engine import Budget, Engine, EngineOptions, Inspect, Job, Result, SourceRef
+from s3img.service.engine import Budget, Engine, EngineOptions, Inspect, RenderJob, Result, SourceRef
 from s3img.transform import Transform
 
 if TYPE_CHECKING:
@@ -45,11 +45,13 @@ class Bench:
         return [path for path in (self.folder / "cache" / "results").rglob("*") if path.is_file() and not path.suffix]
 
 
-def job(transform: str = "w-40,f-webp", key: str = KEY, **more: Any) -> Job:
-    return Job(SourceRef("pictures", key), Transform.parse(transform), **more)
+def job(transform: str = "w-40,f-webp", key: str = KEY, **more: Any) -> RenderJob:
+    return RenderJob(SourceRef("pictures", key), Transform.parse(transform), **more)
 
 
-def ask(engine: Engine, what: Job | None = None, *, seconds: float = 20, inspect: Inspect | None = None) -> Result:
+def ask(
+    engine: Engine, what: RenderJob | None = None, *, seconds: float = 20, inspect: Inspect | None = None
+) -> Result:
     return engine.result(what or job(), Budget.of(seconds), inspect=inspect)
 
 

@@ -16,7 +16,7 @@ from sites import photo
 
 from s3img.buckets import Bucket, open_bucket
 from s3img.errors import AccessDenied, BucketError, Busy, ClientGone, DeadlineExceeded, ObjectNotFound, Unreachable
-from s3img.service.engine import Budget, Engine, EngineOptions, Job, SourceRef
+from s3img.service.engine import Budget, Engine, EngineOptions, RenderJob, SourceRef
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -92,12 +92,12 @@ def test_stalled_source_takes_no_place_for_rendering(store: TestBucket, faulty: 
     transform = job().transform
     with ThreadPoolExecutor(4) as pool:
         slow = [
-            pool.submit(engine.result, Job(SourceRef("slow", f"{number}.jpg"), transform), Budget.of(1.5))
+            pool.submit(engine.result, RenderJob(SourceRef("slow", f"{number}.jpg"), transform), Budget.of(1.5))
             for number in range(4)
         ]
         while proxy.injected < 4:
             time.sleep(0.01)
-        assert engine.result(Job(SourceRef("quick", KEY), transform), Budget.of(20)).width == 40
+        assert engine.result(RenderJob(SourceRef("quick", KEY), transform), Budget.of(20)).width == 40
         assert not any(future.done() and not future.exception() for future in slow)
     engine.close()
 

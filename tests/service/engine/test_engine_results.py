@@ -15,7 +15,7 @@ from sites import photo
 
 from s3img.errors import AccessDenied, ImageError, ImageTooLarge, ObjectNotFound, UnsupportedImage
 from s3img.limits import Limits
-from s3img.service.engine import Budget, Job, SourceRef
+from s3img.service.engine import Budget, RenderJob, SourceRef
 from s3img.transform.geometry import Hints
 
 if TYPE_CHECKING:
@@ -209,7 +209,7 @@ def test_version_is_never_asked_about_again(bench: Bench) -> None:
     versioned = SourceRef("pictures", KEY, "v1")
     plain = bench.source.open
     bench.source.open = lambda key, **more: plain(key)  # type: ignore[method-assign] # folders have no versions
-    what = Job(versioned, job().transform)
+    what = RenderJob(versioned, job().transform)
     ask(engine, what)
     bench.now += 1_000_000
     assert ask(engine, what).origin == "disk"
