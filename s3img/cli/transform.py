@@ -12,7 +12,7 @@ import click
 from s3img.atomic import write_atomically
 from s3img.cli.parameters import load_config
 from s3img.errors import AssetError, S3ImgError
-from s3img.imaging import MEDIA_TYPES, probe, render
+from s3img.imaging import MEDIA_TYPES, probe
 from s3img.transform import Transform
 
 _BY_SUFFIX = {".jpg": "jpeg", ".jpeg": "jpeg", ".png": "png", ".webp": "webp", ".avif": "avif", ".gif": "gif"}
@@ -25,6 +25,8 @@ _BY_SUFFIX = {".jpg": "jpeg", ".jpeg": "jpeg", ".png": "png", ".webp": "webp", "
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
 def transform_command(source: Path, result: Path, *, text: str, as_json: bool) -> None:
     """Render the image IN to the file OUT."""
+    from s3img.imaging import render  # loads Pillow, which `size` and `probe` do without
+
     config = load_config({}, None)
     transform = Transform.parse(text, presets=config.presets, limits=config.limits)
     wanted = _BY_SUFFIX.get(result.suffix.lower())

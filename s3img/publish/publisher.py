@@ -22,7 +22,8 @@ from s3img.pictures.editor import Editor, Placement, RenderInventory
 from s3img.pictures.markup import PICTURE_CLASS, STYLE_SHEET
 from s3img.pictures.placeholders import Placeholders
 from s3img.publish.pages import SiteSurvey, Surveyor
-from s3img.publish.result import POLICY, Problem, PublishResult, summarise
+from s3img.publish.result import POLICY, Problem, PublishResult
+from s3img.publish.summary import summarise
 from s3img.rewrite import OPTIONAL_KINDS, Reference, Replace, TagEdit, head_end, rewrite
 from s3img.transfer import claims
 from s3img.transfer.render import ObjectUploader, Progress, Renderer

@@ -2,19 +2,9 @@
 
 from __future__ import annotations
 
-from collections import defaultdict
-from typing import TYPE_CHECKING, Literal
+from typing import Literal
 
 import msgspec
-
-from s3img.pictures.choices import Image, Strip
-
-if TYPE_CHECKING:
-    from s3img.assets import Asset
-    from s3img.pictures.editor import Editor, RenderInventory
-    from s3img.pictures.variants import Variant
-    from s3img.publish.pages import SiteSurvey
-    from s3img.transfer.render import ObjectUploader
 
 Severity = Literal["error", "warning", "note"]
 
@@ -111,65 +101,3 @@ def size_text(size: float) -> str:
             return f"{size:.0f} {unit}" if unit == "B" else f"{size:.1f} {unit}"
         size /= 1000
     return f"{size:.1f} GB"
-
-
-def summarise(
-    survey: SiteSurvey, editor: Editor, shelf: RenderInventory, uploader: ObjectUploader, *, dry_run: bool
-) -> PublishResult:
-    """Return the result of a run, as far as it follows from what was surveyed and put."""
-    used: dict[str, Variant] = {}
-    every: dict[str, Variant] = {}
-    originals: dict[str, int] = {}
-    replaced: dict[str, int] = {}
-    for choice in survey.choices():
-        if not isinstance(choice, Strip):
-            originals[choice.asset.path] = choice.asset.size
-        if isinstance(choice, Image) and editor.is_possible(choice):
-            wanted, _ = editor.keys(choice)
-            used |= {variant.identity: variant for variant in wanted}
-            every |= {variant.identity: variant for variant in choice.ladder.variants}
-            if wanted:
-                replaced[choice.asset.path] = shelf.sizes[widest(wanted, choice.asset).identity]
-    return PublishResult(
-        target="",
-        pages=survey.pages,
-        images=len(originals),
-        variants=len(every if dry_run else used),
-        bytes_before=sum(originals[path] for path in replaced),
-        bytes_after=sum(replaced.values()),
-        rendered=len(every.keys() - shelf.sizes.keys()),
-        uploaded=len(uploader.uploaded),
-        present=len(uploader.found),
-        dropped=0 if dry_run else len(every) - len(used),
-        requests=dict(uploader.requests),
-        formats=_rows(used, every, shelf),
-        problems=tuple(sorted(survey.problems)),
-        failed=tuple(sorted(shelf.failed_keys)),
-        exit_code=exit_code(survey, shelf),
-        dry_run=dry_run,
-    )
-
-
-def widest(variants: list[Variant], asset: Asset) -> Variant:
-    """Return the widest variant of the format that browsers are offered first."""
-    first = variants[0].format
-    return max((v for v in variants if v.format == first and v.asset == asset), key=lambda v: v.width)
-
-
-def _rows(used: dict[str, Variant], every: dict[str, Variant], shelf: RenderInventory) -> tuple[FormatRow, ...]:
-    rows: dict[str, list[int]] = defaultdict(lambda: [0, 0, 0])
-    for identity, variant in every.items():
-        row = rows[variant.format]
-        if identity in used:
-            row[0] += 1
-            row[1] += shelf.sizes[identity]
-        else:
-            row[2] += 1
-    return tuple(FormatRow(name, *row) for name, row in sorted(rows.items()))
-
-
-def exit_code(survey: SiteSurvey, shelf: RenderInventory) -> int:
-    """Return 0, 1 for findings under the policy in force, or what the first failed upload stands for."""
-    if shelf.exit_code:
-        return shelf.exit_code
-    return 1 if any(problem.severity == "error" for problem in survey.problems) else 0

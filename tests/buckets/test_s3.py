@@ -215,10 +215,10 @@ def test_nothing_shows_the_secret(seaweedfs: S3Server) -> None:
 
 def test_a_bucket_opens_without_importing_boto3(tmp_path: Path) -> None:
     code = (
-        "import sys; import s3img.buckets, s3img.transfer as sync;"
+        "import sys; import s3img.buckets, s3img.transfer as t;"
         "s3 = s3img.buckets.open_bucket('s3://pics/docs'); s3.name;"
         f"d = s3img.buckets.open_bucket({tmp_path.as_uri()!r}); d.put('a', b'x', media_type='image/png');"
-        "sync.run(sync.plan([], {}), s3);"
+        "t.run_uploads(t.plan_uploads([], {}), s3);"
         "print([m for m in sys.modules if m.partition('.')[0] in {'boto3', 'botocore', 'urllib3', 's3transfer'}])"
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=60, check=False)

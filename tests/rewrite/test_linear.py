@@ -96,10 +96,10 @@ def elements() -> html_elements.Elements:
 @pytest.fixture(autouse=True)
 def counting(monkeypatch: pytest.MonkeyPatch) -> None:
     """Let every pattern of the scanner count."""
-    for info in pkgutil.iter_modules(s3img.rewrite.__path__):
-        if not info.name.startswith(("html", "css", "entities", "srcset")):
+    for info in pkgutil.walk_packages(s3img.rewrite.__path__, "s3img.rewrite."):
+        if info.name.split(".")[2] not in {"html", "css", "srcset"}:
             continue
-        module = importlib.import_module(f"s3img.rewrite.{info.name}")
+        module = importlib.import_module(info.name)
         for name, value in vars(module).copy().items():
             if isinstance(value, re.Pattern):
                 monkeypatch.setattr(module, name, CountingPattern(value))

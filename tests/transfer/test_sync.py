@@ -414,9 +414,9 @@ _HANG = """
 import sys
 from pathlib import Path
 from s3img.buckets import AccessKey, S3Options, open_bucket
-from s3img.transfer import Upload, plan, run
+from s3img.transfer import Upload, plan_uploads, run_uploads
 bucket = open_bucket("s3://pics", S3Options(endpoint_url=sys.argv[1], access_key=AccessKey("k", "s"), attempts=1))
-result = run(plan([Upload("a", Path(sys.argv[2]), 100, "image/png")], {}), bucket, patience=0.5)
+result = run_uploads(plan_uploads([Upload("a", Path(sys.argv[2]), 100, "image/png")], {}), bucket, patience=0.5)
 print(result.failed["a"].code)
 """
 
