@@ -3,17 +3,10 @@
 from __future__ import annotations
 
 import gc
-import sys
 
 
 def main() -> None:
     """Load the command line and run it."""
-    if sys.argv[1:2] in (["sync"], ["publish"]) and sys.stdout:
-        from s3img.sync import quick
-
-        if text := quick.answer(sys.argv[1:]):
-            sys.stdout.write(f"{text}\n")
-            return
     gc.set_threshold(200_000)  # or a tenth of a quick command is spent on looking for garbage in what it imports
     from s3img.cli import main as run
 

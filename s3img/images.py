@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 import os
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeAlias
@@ -15,10 +14,9 @@ from s3img.config import LOCK_NAME, Config
 from s3img.errors import ConfigError, CredentialsError
 from s3img.publish.files import SiteFiles
 from s3img.publish.result import Problem, PublishResult
-from s3img.sync import quick
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+    from collections.abc import Callable, Iterable, Iterator, Mapping
 
     from s3img.buckets import Bucket, ObjectInfo, S3Options
     from s3img.imaging import Rendered
@@ -84,18 +82,6 @@ class Images:
         )
         return publisher.run(dry_run=dry_run, notes=notes)
 
-    def remember_publish(
-        self, arguments: Sequence[str], site: StrPath, text: Callable[[PublishResult], str], *, lock: StrPath
-    ) -> None:
-        """Let the same command line of `s3img publish` answer at once for as long as nothing changes."""
-        root, cache = Path(site), Cache.at(self.config.cache_dir)
-
-        def settled() -> tuple[str, float, float]:
-            files = SiteFiles(root, self.config, cache)
-            return text(self._nothing_to_do(files, dry_run=False)) if files.is_known else "", 0, math.inf
-
-        quick.remember(arguments, settled, state=str(cache.state_path(root)), lock=str(lock), folders=[str(root)])
-
     def _originals(self, lock: StrPath | None, bucket: Bucket, files: SiteFiles, cache: Cache) -> LockedOriginals:
         from s3img.pictures.locked_originals import LockedOriginals
 
@@ -143,17 +129,15 @@ class Images:
         listed_only: bool = False,
         dry_run: bool = False,
         progress: Progress | None = None,
-        command: Sequence[str] = (),
     ) -> SyncResult:
         """Put the images of folders (the lock's own if none is named) into the bucket as they are; write the lock.
 
         ``verify`` lists the bucket whatever is known of it, ``prune`` drops lines of images that are not on disk,
-        ``listed_only`` leaves out images that the lock does not name. ``command`` are the arguments of the command
-        line that asks: given again, they are answered at once for as long as nothing changes. Raise S3ImgError; what
-        concerns single images is in the result.
+        ``listed_only`` leaves out images that the lock does not name. Raise S3ImgError; what concerns
+        single images is in the result.
         """
         options = self._options_of(verify=verify, prune=prune, listed_only=listed_only)
-        return self._project(lock).sync(where, options, dry_run=dry_run, progress=progress, command=command)
+        return self._project(lock).sync(where, options, dry_run=dry_run, progress=progress)
 
     def plan(self, *where: StrPath, lock: StrPath = LOCK_NAME, verify: bool = False, prune: bool = False) -> SyncPlan:
         """Say what `sync` would do, as a value that `apply` takes; write nothing."""

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import sys
 from pathlib import Path
 from typing import Any
 
 import click
 
 from s3img.cli import parameters
-from s3img.cli.report import RunProgress, json_text, print_json, print_report
+from s3img.cli.report import RunProgress, print_json, print_report
 from s3img.config.load import load
 from s3img.images import Images
 
@@ -48,8 +47,6 @@ def publish_command(
     with RunProgress() as progress:
         result = images.publish(site_dir, dry_run=dry_run, require_upload=require_upload, lock=lock, progress=progress)
     (print_json if as_json else print_report)(result)
-    if sys.argv[1:2] == ["publish"] and not (dry_run or result.exit_code):  # see s3img.__main__
-        images.remember_publish(sys.argv[1:], site_dir, json_text if as_json else str, lock=lock_file or beside)
     return result.exit_code
 
 

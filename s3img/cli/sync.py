@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +11,6 @@ import msgspec
 from s3img.cli import parameters
 from s3img.cli.report import RunProgress, one_line, print_json
 from s3img.errors import AssetError
-from s3img.lock import read_lock
 from s3img.publish.result import count
 from s3img.sync.outcome import SyncPlan
 
@@ -39,12 +37,8 @@ def sync_command(
     """Put the images of folders into the bucket as they are, and write s3img.lock."""
     images = parameters.open_images(config_file, options)
     lock = parameters.lock_path(lock_file, config_file)
-    is_usual = sys.argv[1:2] == ["sync"] and not (as_json or verify or dry_run)
-    asked = sys.argv[1:] if is_usual else []  # see s3img.__main__
     with RunProgress() as progress:
-        result = images.sync(
-            *dirs, lock=lock, verify=verify, prune=prune, dry_run=dry_run, progress=progress, command=asked
-        )
+        result = images.sync(*dirs, lock=lock, verify=verify, prune=prune, dry_run=dry_run, progress=progress)
     return parameters.print_result(result, as_json=as_json)
 
 
@@ -91,6 +85,8 @@ def push_command(
     """Put the images that s3img.lock names, as they are now, and no others."""
     images = parameters.open_images(config_file, options)
     lock = parameters.lock_path(lock_file, config_file)
+    from s3img.lock import read_lock  # the other commands may have nothing to do, and then need none
+
     read_lock(lock)  # without one there is nothing to put, which nobody asks for
     with RunProgress() as progress:
         result = images.sync(*dirs, lock=lock, verify=verify, listed_only=True, dry_run=dry_run, progress=progress)

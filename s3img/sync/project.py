@@ -8,14 +8,12 @@ from typing import TYPE_CHECKING
 from s3img.cache import Cache
 from s3img.config.address import DirectoryAddress
 from s3img.errors import ConfigError
-from s3img.sync import quick
-from s3img.sync.look import Look, UnusualError, look
-from s3img.sync.state import FRESH_SECONDS, StateFile, nothing_to_do
+from s3img.sync.state import StateFile, nothing_to_do
 from s3img.sync.tree import Scope
 
 if TYPE_CHECKING:
     import os
-    from collections.abc import Callable, Iterable, Sequence
+    from collections.abc import Callable, Iterable
 
     from s3img.assets import FileStat
     from s3img.buckets import Bucket
@@ -46,31 +44,13 @@ class Project:
         *,
         dry_run: bool = False,
         progress: Progress | None = None,
-        command: Sequence[str] = (),
     ) -> SyncResult:
-        """Bring bucket and lock in line with the images on disk; see `quick` for the ``command`` that asks."""
+        """Bring bucket and lock in line with the images on disk."""
         require_bucket(self._config)
-        scope = self._scope(where)
-        seen = _seen(scope)
-        state, files = self.state_file.load(), scope.among(seen.stats) if seen else scope.files()
+        scope, state = self._scope(where), self.state_file.load()
+        files = scope.files()
         done = None if dry_run else nothing_to_do(state, scope, files, self._lock_path, self._config, options)
-        done = done or self._folders(scope, options, state, files).run(state, dry_run=dry_run, progress=progress)
-        if command and seen and not done.exit_code:
-            self._remember(command, scope, options, seen, files)
-        return done
-
-    def _remember(
-        self, command: Sequence[str], scope: Scope, options: SyncOptions, seen: Look, files: dict[str, FileStat]
-    ) -> None:
-        """Let the same command line answer at once from now on, if the sync has left nothing to do."""
-
-        def settled() -> tuple[str, float, float]:
-            state = self.state_file.load()
-            done = nothing_to_do(state, scope, files, self._lock_path, self._config, options)
-            return str(done or ""), state.listed, state.listed + FRESH_SECONDS
-
-        state, lock = str(self.state_file.path), str(self._lock_path)
-        quick.remember(command, settled, state=state, lock=lock, folders=scope.places(), seen=seen)
+        return done or self._folders(scope, options, state, files).run(state, dry_run=dry_run, progress=progress)
 
     def plan(self, where: Places, options: SyncOptions) -> SyncPlan:
         """Say what a sync would do."""
@@ -139,14 +119,6 @@ class Project:
 
         lock = read_lock(self._lock_path, missing_ok=True)
         return {path: stat for path, stat in files.items() if path in lock}
-
-
-def _seen(scope: Scope) -> Look | None:
-    """Look at everything below the folders of a scope; None where there are links and the like, or single files."""
-    try:
-        return look(scope.places())
-    except (OSError, UnusualError):
-        return None
 
 
 def require_bucket(config: Config) -> None:

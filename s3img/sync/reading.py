@@ -40,6 +40,8 @@ class Reader:
     def __init__(
         self, base: Path, stats: Mapping[str, FileStat], known: SiteState, limits: Limits, *, keep: bool = False
     ) -> None:
+        if known.settings != repr(limits):  # what was an image under other limits may be too large under these
+            known.facts, known.settings = {}, repr(limits)
         self.stats = stats
         self.known = known
         self.contents: dict[str, bytes] = {}

@@ -13,7 +13,7 @@ from s3img.cache import stat_of
 from s3img.errors import AssetError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Iterable
 
 SUFFIXES = frozenset({"apng", "avif", "bmp", "gif", "ico", "jfif", "jpeg", "jpg", "png", "svg", "tif", "tiff", "webp"})
 
@@ -39,10 +39,6 @@ class Scope(msgspec.Struct, frozen=True):
         """Tell whether a path is one of the files, or lies in one of the folders."""
         return any(scope in {"", path} or path.startswith(f"{scope}/") for scope in self.paths)
 
-    def places(self) -> list[str]:
-        """Return the absolute path of each place in scope."""
-        return [str(self.base / path) for path in self.paths]
-
     def file(self, path: str) -> Path:
         """Return the place on disk of a path below the base."""
         return self.base / path
@@ -58,17 +54,6 @@ class Scope(msgspec.Struct, frozen=True):
             else:
                 found[scope] = _file(place, scope)
         return self._without_own(found)
-
-    def among(self, found: Mapping[str, os.stat_result]) -> dict[str, FileStat]:
-        """Pick the images in scope from all files below its folders, by their absolute paths."""
-        images: dict[str, FileStat] = {}
-        for scope in self.paths:
-            place, front = f"{self.base / scope}{os.sep}", f"{scope}/" if scope else ""
-            for path, stat in found.items():
-                inner = path.removeprefix(place).replace(os.sep, "/")
-                if path.startswith(place) and is_image_path(inner):
-                    images[front + inner] = FileStat(stat.st_size, stat.st_mtime_ns, stat.st_ctime_ns)
-        return self._without_own(images)
 
     def _without_own(self, found: dict[str, FileStat]) -> dict[str, FileStat]:
         own = tuple(f"{relative(folder, self.base)}/" for folder in self.without)
