@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from s3img.imaging import effects
+from s3img.imaging.attention import attention_point, thumbnail_size
 from s3img.imaging.decode import picture
 from s3img.imaging.resize import resize
 from s3img.transform.geometry import plan
@@ -17,7 +18,7 @@ if TYPE_CHECKING:
 
     from s3img.imaging.decode import Decoded, RenderDeadline
     from s3img.limits import Limits
-    from s3img.transform.geometry import Hints, Plan
+    from s3img.transform.geometry import Hints, Plan, Point
     from s3img.transform.steps import Step
 
     Size: TypeAlias = tuple[int, int]
@@ -27,7 +28,7 @@ if TYPE_CHECKING:
 class Chain:
     """Hold the steps for one source of ``size`` px; ``keep_profile`` leaves colours in the source's RGB profile.
 
-    What the first frame's trim finds holds for all frames of an animation.
+    What the first frame's trim finds, and where it draws attention, holds for all frames of an animation.
     """
 
     steps: tuple[Step, ...]
@@ -37,6 +38,7 @@ class Chain:
     deadline: RenderDeadline
     keep_profile: bool = False
     trims: dict[int, effects.PixelBox] = field(default_factory=dict)
+    focuses: dict[int, Point] = field(default_factory=dict)
 
     def decoded_size(self, oversampling: float) -> Size:
         """Return the px at which the whole source has to be decoded for the first step, ``oversampling`` at least 1."""
@@ -54,6 +56,9 @@ class Chain:
         if not self.steps or self.steps[0].trim:
             return self._rest(self._start(decoded, whole, self.size), 0)
         first = self._plan(self.size, self.steps[0])
+        if self._seeks_focus(0, first):
+            self._find_focus(0, self._start(decoded, whole, thumbnail_size(self.size)), first)
+        first = self._plan(self.size, self.steps[0], self.focuses.get(0))
         start = self._start(decoded, first.source.edges, first.scaled)
         return self._rest(look(start, self.steps[0], first), 1)
 
@@ -72,11 +77,24 @@ class Chain:
                 box = self.trims.setdefault(number, effects.trim_box(picture, step.trim))
                 trimmed = resize(picture, (box[2] - box[0], box[3] - box[1]), box)
             planned = self._plan(trimmed.size, step)
+            if self._seeks_focus(number, planned):
+                small = resize(trimmed, thumbnail_size(trimmed.size), (0, 0, *trimmed.size))
+                self._find_focus(number, small, planned)
+            planned = self._plan(trimmed.size, step, self.focuses.get(number))
             picture = look(resize(trimmed, planned.scaled, planned.source.edges), step, planned)
         return picture
 
-    def _plan(self, size: Size, step: Step) -> Plan:
-        return plan(size, step, source=self.size, hints=self.hints, limits=self.limits)
+    def _plan(self, size: Size, step: Step, focus: Point | None = None) -> Plan:
+        return plan(size, step, source=self.size, hints=self.hints, limits=self.limits, focus=focus)
+
+    def _seeks_focus(self, number: int, planned: Plan) -> bool:
+        return self.steps[number].focus == "auto" and planned.crops and number not in self.focuses
+
+    def _find_focus(self, number: int, small: Image.Image, planned: Plan) -> None:
+        """Look at a small copy of the picture that enters a step."""
+        left, top, right, bottom = planned.source.edges
+        window = (right - left) / planned.size[0], (bottom - top) / planned.size[1]
+        self.focuses[number] = attention_point(small, window)
 
 
 def look(picture: Image.Image, step: Step, planned: Plan) -> Image.Image:

@@ -15,7 +15,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from fractions import Fraction
 
-    from s3img.transform.steps import Color, Flip, Unsharp
+    from s3img.transform.colors import Color
+    from s3img.transform.steps import Flip, Unsharp
 
 PixelBox = tuple[int, int, int, int]
 

@@ -7,8 +7,9 @@ from typing import TYPE_CHECKING, Final
 
 from msgspec.structs import replace
 
+from s3img.transform.geometry import NEVER_ENLARGE
 from s3img.transform.parameters import PARAMETERS, Parameter
-from s3img.transform.steps import Crop, Output, Radius, Side, Step
+from s3img.transform.steps import Output, Radius, Side, Step
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -19,7 +20,6 @@ _NOTHING: Final = Step()
 _PLAIN: Final = Output()
 _SQUARE: Final = Radius(0, 0, 0, 0)
 _ONE: Final = Fraction(1)
-_NEVER_ENLARGE: Final = frozenset({"at_max", "maintain_ratio_no_enlarge", "pad_resize_no_enlarge"})
 _UNCUT: Final = frozenset({"force", "at_max", "at_max_enlarge", "at_least"})
 _STEP_PARAMETERS: Final = tuple(row for row in PARAMETERS if row.name in Step.__struct_fields__)
 _OUTPUT_PARAMETERS: Final = tuple(row for row in PARAMETERS if row.name in Output.__struct_fields__)
@@ -27,8 +27,15 @@ _OUTPUT_PARAMETERS: Final = tuple(row for row in PARAMETERS if row.name in Outpu
 
 def normal_steps(steps: Iterable[Step]) -> tuple[Step, ...]:
     """Return the steps without what has no effect on any picture, and without steps that do nothing."""
-    normal = (_normal_place(_normal_size(_normal_look(step))) for step in steps)
-    return tuple(step for step in normal if step != _NOTHING)
+    normal = []
+    for step in steps:
+        border = None if step.border is not None and step.border.width == 0 else step.border
+        radius = None if step.radius == _SQUARE else step.radius
+        looks = replace(step, border=border, radius=radius, rotate=step.rotate and step.rotate % 360)
+        placed = _normal_place(_normal_size(looks))
+        if placed != _NOTHING:
+            normal.append(placed)
+    return tuple(normal)
 
 
 def normal_output(output: Output) -> Output:
@@ -55,10 +62,8 @@ def _tokens(value: Step | Output, plain: Step | Output, rows: tuple[Parameter, .
             yield token
 
 
-def _normal_look(step: Step) -> Step:
-    border = None if step.border is not None and step.border.width == 0 else step.border
-    radius = None if step.radius == _SQUARE else step.radius
-    return replace(step, border=border, radius=radius, rotate=step.rotate and step.rotate % 360)
+def _is_ignored(side: Side | str | None) -> bool:
+    return isinstance(side, int) and side > _MAX_SIDE
 
 
 def _normal_size(step: Step) -> Step:
@@ -67,21 +72,12 @@ def _normal_size(step: Step) -> Step:
     height = None if _is_ignored(step.height) else step.height
     sides = (width is not None) + (height is not None)
     ratio = step.aspect_ratio if sides < 2 else None
-    crop = step.crop if sides == 2 or ratio is not None else _lenient_crop(step.crop, sides)
+    crop = step.crop
+    if not sides and ratio is None:
+        crop = "maintain_ratio"
+    elif sides == 1 and ratio is None and "extract" not in crop:  # nothing has to be cut or padded to a ratio
+        crop = "at_max" if crop in NEVER_ENLARGE else "maintain_ratio"
     return replace(step, width=width, height=height, aspect_ratio=ratio, crop=crop, dpr=step.dpr if sides else _ONE)
-
-
-def _is_ignored(side: Side | str | None) -> bool:
-    return isinstance(side, int) and side > _MAX_SIDE
-
-
-def _lenient_crop(crop: Crop, sides: int) -> Crop:
-    """Return what is left of a crop when nothing has to be cut or padded to a ratio."""
-    if not sides:
-        return "maintain_ratio"
-    if "extract" in crop:
-        return crop
-    return "at_max" if crop in _NEVER_ENLARGE else "maintain_ratio"
 
 
 def _normal_place(step: Step) -> Step:
@@ -90,12 +86,9 @@ def _normal_place(step: Step) -> Step:
     x, y = (step.x, step.y) if places else (None, None)
     xc = step.xc if places and x is None else None
     yc = step.yc if places and y is None else None
-    pinned = None not in (x if xc is None else xc, y if yc is None else yc)
-    return replace(step, x=x, y=y, xc=xc, yc=yc, focus=step.focus if _has_focus(step, pinned=pinned) else "center")
-
-
-def _has_focus(step: Step, *, pinned: bool) -> bool:
     if "extract" in step.crop:
-        return not pinned
-    cuts = step.aspect_ratio is not None or None not in (step.width, step.height)
-    return cuts and step.crop not in _UNCUT
+        has_focus = None in (x if xc is None else xc, y if yc is None else yc)
+    else:
+        cuts = step.aspect_ratio is not None or None not in (step.width, step.height)
+        has_focus = cuts and step.crop not in _UNCUT
+    return replace(step, x=x, y=y, xc=xc, yc=yc, focus=step.focus if has_focus else "center")

@@ -1,4 +1,4 @@
-"""Size expressions such as ``iw_div_2``: parsed once, evaluated exactly in rational numbers.
+"""Numbers of transforms: decimals, and size expressions such as ``iw_div_2``, evaluated exactly as fractions.
 
 Operators group as ImageKit documents: ``mul`` and ``div`` first, then ``add`` and ``sub``, then ``mod``, then ``pow``;
 each group from left to right. ``mod`` takes the sign of its left side, as in JavaScript (ImageKit does not say).
@@ -22,6 +22,8 @@ if TYPE_CHECKING:
 VARIABLES: Final = ("iw", "ih", "iar", "cw", "ch", "car")
 """Width, height and aspect ratio of the source (``i``) and of the picture that enters the step (``c``)."""
 MAX_OPERATORS: Final = 16
+LARGEST: Final = 10**6
+"""Numbers of a transform are below this."""
 _MAX_BITS: Final = 512
 """Of numerator and denominator together; keeps every later number inside what a float holds."""
 _NUMBER = re.compile(r"(N?)([0-9]{1,6}(?:\.[0-9]{1,6})?)")
@@ -43,8 +45,13 @@ def format_number(value: Fraction | float) -> str:
     return f"N{text}" if value < 0 else text
 
 
+def nearest(value: Fraction | int) -> int:
+    """Round to the nearest whole number, halves up."""
+    return (2 * value.numerator + value.denominator) // (2 * value.denominator)
+
+
 class Expression(msgspec.Struct, frozen=True):
-    """Hold ``operands`` (numbers and names of variables) with one of ``operators`` between each two."""
+    """Numbers and names of variables (``operands``) with one of ``operators`` between each two."""
 
     operands: tuple[Fraction | str, ...]
     operators: tuple[str, ...] = ()
@@ -52,7 +59,7 @@ class Expression(msgspec.Struct, frozen=True):
     @classmethod
     def parse(cls, text: str) -> Expression | None:
         """Read ``iw_sub_10_div_2``; return None for anything that is not an expression."""
-        words = text.split("_")
+        words = text.split("_", 2 * MAX_OPERATORS + 1)  # a longer one is no expression, whatever follows
         if len(words) % 2 == 0 or len(words) > 2 * MAX_OPERATORS + 1:
             return None
         operands = tuple(word if word in VARIABLES else parse_number(word) for word in words[::2])
@@ -75,22 +82,33 @@ class Expression(msgspec.Struct, frozen=True):
         operators = list(self.operators)
         try:
             for group in _GROUPS:
-                _fold(values, operators, group)
+                index = 0
+                while index < len(operators):
+                    if operators[index] not in group:
+                        index += 1
+                        continue
+                    value = _OPERATORS[operators.pop(index)](values[index], values.pop(index + 1))
+                    # Without a bound, 16 times "mul" or "pow" would make numbers that take seconds to multiply.
+                    if value.numerator.bit_length() + value.denominator.bit_length() > _MAX_BITS:
+                        raise OverflowError
+                    values[index] = value
         except (ArithmeticError, ValueError):
             raise TransformError(f"{self} has no value for this picture.", token=str(self)) from None
         return values[0]
 
 
-def _fold(values: list[Fraction], operators: list[str], group: tuple[str, ...]) -> None:
-    index = 0
-    while index < len(operators):
-        if operators[index] not in group:
-            index += 1
-            continue
-        value = _OPERATORS[operators.pop(index)](values[index], values.pop(index + 1))
-        if value.numerator.bit_length() + value.denominator.bit_length() > _MAX_BITS:
-            raise OverflowError
-        values[index] = value
+def read_value(text: str) -> Expression | Fraction | None:
+    """Read an expression, worked out at once where it has no variable: to whole px, or six decimals below 1."""
+    expression = Expression.parse(text)
+    if expression is None or not expression.is_constant:
+        return expression
+    try:
+        value = expression.evaluate({})
+    except TransformError:
+        return None
+    if not expression.operators:
+        return value
+    return Fraction(nearest(value)) if abs(value) >= 1 else Fraction(nearest(value * LARGEST), LARGEST)
 
 
 def _modulo(left: Fraction, right: Fraction) -> Fraction:
@@ -107,11 +125,8 @@ def _power(base: Fraction, exponent: Fraction) -> Fraction:
             raise OverflowError
         return Fraction(base**exponent.numerator)
     with localcontext(prec=28):
-        return Fraction(_decimal(base) ** _decimal(exponent))
-
-
-def _decimal(value: Fraction) -> Decimal:
-    return Decimal(value.numerator) / Decimal(value.denominator)
+        root, power = (Decimal(number.numerator) / Decimal(number.denominator) for number in (base, exponent))
+        return Fraction(root**power)
 
 
 _OPERATORS: Final[dict[str, Callable[[Fraction, Fraction], Fraction]]] = {

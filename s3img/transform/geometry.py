@@ -14,21 +14,52 @@ import msgspec
 
 from s3img.errors import ImageError, ImageTooLarge, TransformError
 from s3img.limits import Limits
-from s3img.transform.expressions import Expression, parse_number
+from s3img.transform.expressions import Expression, nearest, parse_number
+from s3img.transform.steps import Step
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping
 
-    from s3img.transform.steps import Border, Crop, Focus, Offset, Radius, Side, Step
+    from s3img.transform.steps import Crop, Focus, Offset, Side
 
-__all__ = ["LIMITS", "NO_HINTS", "Box", "Hints", "Plan", "Size", "plan", "plans"]
+__all__ = ["LIMITS", "NEVER_ENLARGE", "NO_HINTS", "Box", "Hints", "Plan", "Point", "Size", "plan", "plans"]
 
 Size: TypeAlias = tuple[int, int]
 """Width and height in px."""
 
+Point: TypeAlias = tuple[Fraction, Fraction]
+"""A place in a picture, as shares of its width and height: (1/2, 1/2) is the centre."""
+
+LIMITS: Final = Limits()
+
+NEVER_ENLARGE: Final = frozenset({"at_max", "maintain_ratio_no_enlarge", "pad_resize_no_enlarge"})
+
+_DPR_CEILING: Final = 5_000
+"""A side in px above which dpr is ignored, as ImageKit documents."""
+
+_HINT_STEP: Final = 100
+"""Widths that clients tell are rounded up to hundreds of px, or every window size would have a result of its own."""
+
+_LARGEST: Final = 2**31 - 1
+
+_HALF: Final = Fraction(1, 2)
+
+_ANCHORS: Final[Mapping[Focus, Point]] = {
+    "center": (_HALF, _HALF),
+    "top": (_HALF, Fraction(0)),
+    "left": (Fraction(0), _HALF),
+    "bottom": (_HALF, Fraction(1)),
+    "right": (Fraction(1), _HALF),
+    "top_left": (Fraction(0), Fraction(0)),
+    "top_right": (Fraction(1), Fraction(0)),
+    "bottom_left": (Fraction(0), Fraction(1)),
+    "bottom_right": (Fraction(1), Fraction(1)),
+    "auto": (_HALF, _HALF),  # where nobody has looked at the picture
+}
+
 
 class Box(msgspec.Struct, frozen=True):
-    """Hold a rectangle in px of the picture; its edges may lie between pixels."""
+    """A rectangle in px of the picture; its edges may lie between pixels."""
 
     left: Fraction | int
     top: Fraction | int
@@ -42,11 +73,16 @@ class Box(msgspec.Struct, frozen=True):
 
 
 class Hold(msgspec.Struct, frozen=True):
-    """Hold where a window lies on one axis: from ``start``, around ``centre``, or by ``anchor`` (0, 1/2 or 1)."""
+    """Where a window lies on one axis: from ``start``, around ``centre`` (px), around ``focus`` or by ``anchor``.
+
+    ``anchor`` is the share of the rest that lies before the window (0, 1/2 or 1); ``focus`` is a share of the side,
+    and the window stays inside the picture.
+    """
 
     anchor: Fraction
     start: int | None = None
     centre: Fraction | None = None
+    focus: Fraction | None = None
 
     def place(self, length: int, window: int) -> int:
         """Return where a window begins on a side of ``length``; an odd rest goes to the right or the bottom."""
@@ -54,14 +90,20 @@ class Hold(msgspec.Struct, frozen=True):
             return self.start
         if self.centre is not None:
             return nearest(self.centre - Fraction(window, 2))
-        return math.trunc((length - window) * self.anchor)
+        return math.trunc(self.exact(Fraction(length), Fraction(window)))
+
+    def exact(self, length: Fraction, window: Fraction) -> Fraction:
+        """Return where a window begins by ``focus`` or ``anchor``, without rounding."""
+        if self.focus is None or window >= length:
+            return (length - window) * self.anchor
+        return min(max(self.focus * length - window / 2, Fraction(0)), length - window)
 
 
 Holds: TypeAlias = tuple[Hold, Hold]
 
 
 class Fit(msgspec.Struct, frozen=True):
-    """Hold the part taken, its size after scaling, the canvas, and where on it the scaled part lies."""
+    """The part taken, its size after scaling, the canvas, and where on it the scaled part lies."""
 
     source: Box
     scaled: Size
@@ -69,24 +111,9 @@ class Fit(msgspec.Struct, frozen=True):
     offset: Size = (0, 0)
 
 
-def nearest(value: Fraction | int) -> int:
-    """Round to the nearest whole number, halves up."""
-    return (2 * value.numerator + value.denominator) // (2 * value.denominator)
-
-
 def pixels(value: Fraction | int) -> int:
     """Round a side to whole px, to at least one."""
     return max(1, nearest(value))
-
-
-def _share(side: int, part: int, whole: int) -> int:
-    """Return ``pixels`` of side * part / whole."""
-    return max(1, (2 * side * part + whole) // (2 * whole))
-
-
-def fit(size: Size, wanted: Size, crop: Crop, holds: Holds) -> Fit:
-    """Fit a picture to the size asked for; raise TransformError for an extract that leaves the picture."""
-    return _FITS[crop](size, wanted, holds)
 
 
 def scale(size: Size, scaled: Size) -> Fit:
@@ -96,12 +123,12 @@ def scale(size: Size, scaled: Size) -> Fit:
 
 def by_width(size: Size, width: int) -> Size:
     """Return the size of that width and the same ratio."""
-    return width, _share(size[1], width, size[0])
+    return width, max(1, (2 * size[1] * width + size[0]) // (2 * size[0]))
 
 
 def by_height(size: Size, height: int) -> Size:
     """Return the size of that height and the same ratio."""
-    return _share(size[0], height, size[1]), height
+    return max(1, (2 * size[0] * height + size[1]) // (2 * size[1])), height
 
 
 def is_wider(size: Size, than: Size) -> bool:
@@ -109,112 +136,81 @@ def is_wider(size: Size, than: Size) -> bool:
     return size[0] * than[1] >= than[0] * size[1]
 
 
-def _inside(size: Size, wanted: Size) -> Size:
+def inside(size: Size, wanted: Size, *, enlarge: bool) -> Size:
+    """Return the largest size of the picture's ratio inside another; one of its own without ``enlarge``."""
+    if not enlarge and wanted[0] >= size[0] and wanted[1] >= size[1]:
+        return size
     return by_width(size, wanted[0]) if is_wider(size, wanted) else by_height(size, wanted[1])
 
 
-def _inside_no_enlarge(size: Size, wanted: Size) -> Size:
-    return size if wanted[0] >= size[0] and wanted[1] >= size[1] else _inside(size, wanted)
-
-
-def _force(size: Size, wanted: Size, _: Holds) -> Fit:
-    return scale(size, wanted)
-
-
-def _at_max(size: Size, wanted: Size, _: Holds) -> Fit:
-    return scale(size, _inside_no_enlarge(size, wanted))
-
-
-def _at_max_enlarge(size: Size, wanted: Size, _: Holds) -> Fit:
-    return scale(size, _inside(size, wanted))
-
-
-def _at_least(size: Size, wanted: Size, _: Holds) -> Fit:
-    return scale(size, by_height(size, wanted[1]) if is_wider(size, wanted) else by_width(size, wanted[0]))
-
-
-def _maintain_ratio(size: Size, wanted: Size, holds: Holds) -> Fit:
+def cover(size: Size, wanted: Size, holds: Holds) -> Fit:
     """Crop to the ratio asked for before scaling: the box is exact, so nothing is distorted or rounded twice."""
     (w, h), (to_w, to_h) = size, wanted
     wide = is_wider(size, wanted)
     box_w, box_h = (Fraction(h * to_w, to_h), Fraction(h)) if wide else (Fraction(w), Fraction(w * to_h, to_w))
-    left, top = (w - box_w) * holds[0].anchor, (h - box_h) * holds[1].anchor
+    left, top = holds[0].exact(Fraction(w), box_w), holds[1].exact(Fraction(h), box_h)
     return Fit(Box(left, top, left + box_w, top + box_h), wanted, wanted)
 
 
-def _maintain_ratio_no_enlarge(size: Size, wanted: Size, holds: Holds) -> Fit:
+def cover_no_enlarge(size: Size, wanted: Size, holds: Holds) -> Fit:
     """Crop a picture that would have to grow to the ratio asked for, at its own scale."""
     if wanted[0] <= size[0] and wanted[1] <= size[1]:
-        return _maintain_ratio(size, wanted, holds)
-    return _extract(size, by_height(wanted, size[1]) if is_wider(size, wanted) else by_width(wanted, size[0]), holds)
+        return cover(size, wanted, holds)
+    return extract(size, by_height(wanted, size[1]) if is_wider(size, wanted) else by_width(wanted, size[0]), holds)
 
 
-def _pad(size: Size, scaled: Size, canvas: Size, holds: Holds) -> Fit:
+def pad(size: Size, scaled: Size, canvas: Size, holds: Holds) -> Fit:
+    """Scale the whole picture and put it on a canvas."""
+    # The picture lies on the canvas as a window of the canvas's size would lie on the picture, with the sign changed.
     left, top = (-hold.place(s, c) for hold, s, c in zip(holds, scaled, canvas, strict=True))
     return Fit(Box(0, 0, *size), scaled, canvas, (left, top))
 
 
-def _pad_resize(size: Size, wanted: Size, holds: Holds) -> Fit:
-    return _pad(size, _inside(size, wanted), wanted, holds)
-
-
-def _pad_resize_no_enlarge(size: Size, wanted: Size, holds: Holds) -> Fit:
-    return _pad(size, _inside_no_enlarge(size, wanted), wanted, holds)
-
-
-def _extract(size: Size, wanted: Size, holds: Holds) -> Fit:
+def extract(size: Size, wanted: Size, holds: Holds) -> Fit:
     """Cut without scaling; a window that reaches over an edge ends there, unless its centre was given: that fails."""
-    cut = _pad_extract(size, wanted, holds)
+    cut = pad_extract(size, wanted, holds)
     if cut.scaled != wanted and any(hold.centre is not None for hold in holds):
-        raise TransformError(f"A {_say(wanted)} extract around xc, yc leaves the {_say(size)} picture.")
+        raise TransformError(f"A {wanted[0]}x{wanted[1]} extract around xc, yc leaves the {size[0]}x{size[1]} picture.")
     return Fit(cut.source, cut.scaled, cut.scaled)
 
 
-def _pad_extract(size: Size, wanted: Size, holds: Holds) -> Fit:
+def pad_extract(size: Size, wanted: Size, holds: Holds) -> Fit:
+    """Cut without scaling, and pad where the window reaches over an edge."""
     left, top = (hold.place(s, w) for hold, s, w in zip(holds, size, wanted, strict=True))
     part = Box(max(0, left), max(0, top), min(size[0], left + wanted[0]), min(size[1], top + wanted[1]))
     scaled = int(part.right - part.left), int(part.bottom - part.top)
     if min(scaled) < 1:
-        raise TransformError(f"A {_say(wanted)} extract at {left}, {top} lies outside the {_say(size)} picture.")
+        raise TransformError(
+            f"A {wanted[0]}x{wanted[1]} extract at {left}, {top} lies outside the {size[0]}x{size[1]} picture."
+        )
     return Fit(part, scaled, wanted, (int(part.left) - left, int(part.top) - top))
 
 
-def _pad_extract_no_shrink(size: Size, wanted: Size, holds: Holds) -> Fit:
-    return _pad_extract(size, (max(size[0], wanted[0]), max(size[1], wanted[1])), holds)
-
-
-def _say(size: Size) -> str:
-    return f"{size[0]}x{size[1]}"
-
-
-_FITS: Final[Mapping[Crop, Callable[[Size, Size, Holds], Fit]]] = {
-    "maintain_ratio": _maintain_ratio,
-    "maintain_ratio_no_enlarge": _maintain_ratio_no_enlarge,
-    "force": _force,
-    "at_max": _at_max,
-    "at_max_enlarge": _at_max_enlarge,
-    "at_least": _at_least,
-    "pad_resize": _pad_resize,
-    "pad_resize_no_enlarge": _pad_resize_no_enlarge,
-    "extract": _extract,
-    "pad_extract": _pad_extract,
-    "pad_extract_no_shrink": _pad_extract_no_shrink,
+CROPS: Final[Mapping[Crop, Callable[[Size, Size, Holds], Fit]]] = {
+    "maintain_ratio": cover,
+    "maintain_ratio_no_enlarge": cover_no_enlarge,
+    "force": lambda size, wanted, _: scale(size, wanted),
+    "at_max": lambda size, wanted, _: scale(size, inside(size, wanted, enlarge=False)),
+    "at_max_enlarge": lambda size, wanted, _: scale(size, inside(size, wanted, enlarge=True)),
+    "at_least": lambda size, wanted, _: scale(
+        size, by_height(size, wanted[1]) if is_wider(size, wanted) else by_width(size, wanted[0])
+    ),
+    "pad_resize": lambda size, wanted, holds: pad(size, inside(size, wanted, enlarge=True), wanted, holds),
+    "pad_resize_no_enlarge": lambda size, wanted, holds: pad(size, inside(size, wanted, enlarge=False), wanted, holds),
+    "extract": extract,
+    "pad_extract": pad_extract,
+    "pad_extract_no_shrink": lambda size, wanted, holds: pad_extract(
+        size, (max(size[0], wanted[0]), max(size[1], wanted[1])), holds
+    ),
 }
+"""How each value of ``c`` and ``cm`` fits a picture to a size of which both sides are asked for.
 
-_DPR_CEILING: Final = 5_000
-"""A side in px above which dpr is ignored, as ImageKit documents."""
-
-_HINT_STEP: Final = 100
-
-_LARGEST: Final = 2**31 - 1
-
-_HALF: Final = Fraction(1, 2)
-
-_Sides = tuple[int | None, int | None]
+Those that cut raise TransformError for a window that leaves the picture.
+"""
 
 
 class Hints(msgspec.Struct, frozen=True, kw_only=True):
-    """Hold what a client says about its screen, for ``dpr-auto`` and ``w-auto``; ``width`` in device px."""
+    """What a client tells of its screen, for ``dpr-auto`` and ``w-auto``; ``width`` in device px."""
 
     dpr: Fraction | float = 1
     width: int | None = None
@@ -232,11 +228,9 @@ class Hints(msgspec.Struct, frozen=True, kw_only=True):
 
 NO_HINTS: Final = Hints()
 
-LIMITS: Final = Limits()
-
 
 class Plan(msgspec.Struct, frozen=True, kw_only=True):
-    """Hold the geometry of one step on a picture of ``size`` (its size after the step's trim).
+    """The geometry of one step on a picture of ``size`` (its size after the step's trim).
 
     ``source``: the part to take; ``scaled``: its size after one resize; ``canvas``: the size after padding, with the
     scaled part's top left corner at ``offset``; ``border``: px added to every side of the canvas; ``radii``: px, top
@@ -269,19 +263,90 @@ class Plan(msgspec.Struct, frozen=True, kw_only=True):
         return self.canvas != self.scaled
 
 
-class _Scene(msgspec.Struct, frozen=True):
-    """Hold the sizes that expressions know: of the source and of the picture that enters the step."""
+class StepGeometry(msgspec.Struct, frozen=True):
+    """One step on one picture: ``source`` is the size before the first step, ``size`` the one that enters this step."""
 
     source: Size
-    current: Size
+    size: Size
+    step: Step
+    hints: Hints = NO_HINTS
+    focus: Point | None = None
 
     def value(self, number: int | Fraction | Expression) -> Fraction | int:
-        return number.evaluate(self._variables()) if isinstance(number, Expression) else number
+        """Return a number, or what an expression is for this picture."""
+        if not isinstance(number, Expression):
+            return number
+        sides = {"iw": self.source[0], "ih": self.source[1], "cw": self.size[0], "ch": self.size[1]}
+        ratios = {"iar": Fraction(*self.source), "car": Fraction(*self.size)}
+        return number.evaluate({**{name: Fraction(side) for name, side in sides.items()}, **ratios})
 
-    def _variables(self) -> dict[str, Fraction]:
-        sides = {"iw": self.source[0], "ih": self.source[1], "cw": self.current[0], "ch": self.current[1]}
-        ratios = {"iar": Fraction(*self.source), "car": Fraction(*self.current)}
-        return {**{name: Fraction(side) for name, side in sides.items()}, **ratios}
+    def positive(self, number: int | Fraction | Expression, *, least: int = 1) -> Fraction | int:
+        """Return the value of a number that must be above 0 (``least=0``: not below)."""
+        value = self.value(number)
+        if value < 0 or (least and value == 0):
+            raise TransformError(
+                f"{number} is {float(value):g} for this picture; it must be above 0.", token=str(number)
+            )
+        return value
+
+    def side(self, side: Side | None, whole: int) -> Fraction | int | None:
+        """Return a side in px; ``whole`` px are the source's, of which a fraction is a share."""
+        if side is None:
+            return None
+        return side * whole if isinstance(side, Fraction) else self.positive(side)
+
+    def wanted(self) -> tuple[int | None, int | None]:
+        """Return the sides asked for, in whole px; None where the picture decides."""
+        step, hints = self.step, self.hints
+        width = None if step.width == "auto" else self.side(step.width, self.source[0])
+        height = self.side(step.height, self.source[1])
+        dpr = Fraction(hints.dpr) if step.dpr == "auto" else step.dpr
+        if dpr != 1 and not all(side is None or 1 <= side * dpr <= _DPR_CEILING for side in (width, height)):
+            dpr = Fraction(1)
+        across = None if width is None else pixels(width * dpr)
+        if step.width == "auto" and hints.width is not None:
+            across = math.ceil(hints.width / _HINT_STEP) * _HINT_STEP
+        down = None if height is None else pixels(height * dpr)
+        return (across, down) if step.aspect_ratio is None else self.with_ratio(across, down)
+
+    def with_ratio(self, width: int | None, height: int | None) -> tuple[int, int]:
+        """Complete the sides by the ratio asked for."""
+        ratio = Fraction(self.positive(self.step.aspect_ratio or 1))
+        if width is not None:
+            return width, pixels(width / ratio) if height is None else height
+        if height is not None:
+            return pixels(height * ratio), height
+        # The largest size of that ratio inside the picture, or for padding the smallest around it.
+        wide = is_wider(self.size, (ratio.numerator, ratio.denominator))
+        if wide == self.step.crop.startswith("pad"):
+            return self.size[0], pixels(self.size[0] / ratio)
+        return pixels(self.size[1] * ratio), self.size[1]
+
+    def fit(self) -> Fit:
+        """Return what is taken of the picture and where it goes."""
+        width, height = self.wanted()
+        crop, size = self.step.crop, self.size
+        if width is None and height is None:
+            return scale(size, size)
+        if (width is not None and height is not None) or "extract" in crop:
+            return CROPS[crop](size, (width or size[0], height or size[1]), self.holds())
+        scaled = by_width(size, width) if width is not None else by_height(size, height or 1)
+        return scale(size, min(size, scaled) if crop in NEVER_ENLARGE else scaled)
+
+    def holds(self) -> Holds:
+        """Return how a crop or a padded picture is placed on each axis."""
+        step, (across, down) = self.step, _ANCHORS[self.step.focus]
+        if step.crop in {"extract", "pad_extract"}:
+            return self.hold(across, 0, step.x, step.xc), self.hold(down, 1, step.y, step.yc)
+        return self.hold(across, 0), self.hold(down, 1)
+
+    def hold(self, anchor: Fraction, axis: int, start: Offset | None = None, centre: Offset | None = None) -> Hold:
+        """Return the place on one axis (0: across, 1: down); a written place wins over a centre, that over a focus."""
+        if start is not None:
+            return Hold(anchor, start=nearest(self.value(start)))
+        if centre is not None:
+            return Hold(anchor, centre=Fraction(self.value(centre)))
+        return Hold(anchor, focus=None if self.focus is None else self.focus[axis])
 
 
 def plans(size: Size, steps: Iterable[Step], *, hints: Hints = NO_HINTS, limits: Limits = LIMITS) -> tuple[Plan, ...]:
@@ -297,22 +362,34 @@ def plans(size: Size, steps: Iterable[Step], *, hints: Hints = NO_HINTS, limits:
 
 
 def plan(
-    size: Size, step: Step, *, source: Size | None = None, hints: Hints = NO_HINTS, limits: Limits = LIMITS
+    size: Size,
+    step: Step,
+    *,
+    source: Size | None = None,
+    hints: Hints = NO_HINTS,
+    limits: Limits = LIMITS,
+    focus: Point | None = None,
 ) -> Plan:
     """Work out the geometry of one step on a picture of ``size``; ``source`` is the size before the first step.
 
-    Raise TransformError when an expression has no useful value for this picture or an extract leaves it,
-    ImageTooLarge when the result is above ``limits``, ImageError when ``size`` is no size.
+    ``focus`` is what a crop keeps under ``fo-auto``; the sizes of a plan do not depend on it. Raise TransformError when
+    an expression has no useful value for this picture or an extract leaves it, ImageTooLarge when the result is above
+    ``limits``, ImageError when ``size`` is no size.
     """
     if not 1 <= min(size) <= max(size) <= _LARGEST:
         raise ImageError(f"A picture's sides have 1 to {_LARGEST} px.")
-    scene = _Scene(source or size, size)
-    fitted = _fit(scene, step, _wanted(scene, step, hints))
-    border = _thickness(scene, step.border)
+    geometry = StepGeometry(source or size, size, step, hints, focus)
+    fitted = geometry.fit()
+    border = nearest(geometry.positive(step.border.width, least=0)) if step.border else 0
     bordered = fitted.canvas[0] + 2 * border, fitted.canvas[1] + 2 * border
-    _check(bordered, limits)
-    output = _turned(bordered, step.rotate) if step.rotate else bordered
-    _check(output, limits)
+    check_size(bordered, limits)
+    output = turned(bordered, step.rotate) if step.rotate else bordered
+    check_size(output, limits)
+    corners: list[Fraction] = [Fraction(0)] * 4
+    if step.radius is not None:
+        most = Fraction(min(bordered), 2)
+        radii = step.radius.top_left, step.radius.top_right, step.radius.bottom_right, step.radius.bottom_left
+        corners = [most if corner == "max" else min(Fraction(corner), most) for corner in radii]
     return Plan(
         size=size,
         source=fitted.source,
@@ -320,12 +397,12 @@ def plan(
         canvas=fitted.canvas,
         offset=fitted.offset,
         border=border,
-        radii=_radii(bordered, step.radius),
+        radii=(corners[0], corners[1], corners[2], corners[3]),
         output=output,
     )
 
 
-def _check(size: Size, limits: Limits) -> None:
+def check_size(size: Size, limits: Limits) -> None:
     """Raise ImageTooLarge when a result of that size is above the limits."""
     if max(size) > limits.output_side:
         name, allowed = "output_side", limits.output_side
@@ -340,125 +417,10 @@ def _check(size: Size, limits: Limits) -> None:
     )
 
 
-def _turned(size: Size, angle: Fraction) -> Size:
+def turned(size: Size, angle: Fraction) -> Size:
     """Return the size of the upright rectangle around a picture turned by ``angle`` degrees."""
     if angle % 90 == 0:
         return (size[1], size[0]) if angle % 180 else size
     sine, cosine = abs(math.sin(math.radians(angle))), abs(math.cos(math.radians(angle)))
     width, height = size[0] * cosine + size[1] * sine, size[0] * sine + size[1] * cosine
     return max(1, math.floor(width + 0.5)), max(1, math.floor(height + 0.5))
-
-
-def _wanted(scene: _Scene, step: Step, hints: Hints) -> _Sides:
-    """Work out the sides asked for, in whole px; None where the picture decides."""
-    width = None if step.width is None or step.width == "auto" else _side(scene, step.width, scene.source[0])
-    height = None if step.height is None else _side(scene, step.height, scene.source[1])
-    dpr = _dpr(step, hints, width, height)
-    sides = (
-        _client_width(hints) if step.width == "auto" else None if width is None else pixels(width * dpr),
-        None if height is None else pixels(height * dpr),
-    )
-    return sides if step.aspect_ratio is None else _with_ratio(scene, step, sides)
-
-
-def _side(scene: _Scene, side: Side, whole: int) -> Fraction | int:
-    if isinstance(side, Fraction):
-        return side * whole
-    value = scene.value(side)
-    if value <= 0:
-        raise _useless(side, value)
-    return value
-
-
-def _useless(expression: object, value: Fraction | int) -> TransformError:
-    return TransformError(
-        f"{expression} is {float(value):g} for this picture; it must be above 0.", token=str(expression)
-    )
-
-
-def _dpr(step: Step, hints: Hints, *sides: Fraction | int | None) -> Fraction | int:
-    dpr = Fraction(hints.dpr) if step.dpr == "auto" else step.dpr
-    fits = dpr != 1 and all(side is None or 1 <= side * dpr <= _DPR_CEILING for side in sides)
-    return dpr if fits else 1
-
-
-def _client_width(hints: Hints) -> int | None:
-    return None if hints.width is None else -(-hints.width // _HINT_STEP) * _HINT_STEP
-
-
-def _with_ratio(scene: _Scene, step: Step, sides: _Sides) -> _Sides:
-    ratio = Fraction(scene.value(step.aspect_ratio or 1))
-    if ratio <= 0:
-        raise _useless(step.aspect_ratio, ratio)
-    width, height = sides
-    if width is not None:
-        return width, pixels(width / ratio) if height is None else height
-    if height is not None:
-        return pixels(height * ratio), height
-    return _ratio_alone(scene.current, ratio, enclose=step.crop.startswith("pad"))
-
-
-def _ratio_alone(size: Size, ratio: Fraction, *, enclose: bool) -> Size:
-    """Return the largest size of that ratio inside the picture, or the smallest around it."""
-    wide = is_wider(size, (ratio.numerator, ratio.denominator))
-    return (size[0], pixels(size[0] / ratio)) if wide == enclose else (pixels(size[1] * ratio), size[1])
-
-
-def _fit(scene: _Scene, step: Step, wanted: _Sides) -> Fit:
-    size, (width, height) = scene.current, wanted
-    if width is not None and height is not None:
-        return fit(size, (width, height), step.crop, _holds(scene, step))
-    if width is None and height is None:
-        return scale(size, size)
-    if "extract" in step.crop:
-        return fit(size, (width or size[0], height or size[1]), step.crop, _holds(scene, step))
-    scaled = by_width(size, width) if width is not None else by_height(size, height or 1)
-    return scale(size, min(size, scaled) if step.crop in _NEVER_ENLARGE else scaled)
-
-
-def _holds(scene: _Scene, step: Step) -> tuple[Hold, Hold]:
-    across, down = _ANCHORS[step.focus]
-    if step.crop not in {"extract", "pad_extract"}:
-        return Hold(across), Hold(down)
-    return _hold(scene, across, step.x, step.xc), _hold(scene, down, step.y, step.yc)
-
-
-def _hold(scene: _Scene, anchor: Fraction, start: Offset | None, centre: Offset | None) -> Hold:
-    if start is not None:
-        return Hold(anchor, start=nearest(scene.value(start)))
-    return Hold(anchor, centre=None if centre is None else Fraction(scene.value(centre)))
-
-
-def _thickness(scene: _Scene, border: Border | None) -> int:
-    if border is None:
-        return 0
-    width = scene.value(border.width)
-    if width < 0:
-        raise _useless(border.width, width)
-    return nearest(width)
-
-
-def _radii(size: Size, radius: Radius | None) -> tuple[Fraction, Fraction, Fraction, Fraction]:
-    if radius is None:
-        return _SQUARE
-    most = Fraction(min(size), 2)
-    corners = radius.top_left, radius.top_right, radius.bottom_right, radius.bottom_left
-    a, b, c, d = (most if corner == "max" else min(Fraction(corner), most) for corner in corners)
-    return a, b, c, d
-
-
-_SQUARE: Final = (Fraction(0), Fraction(0), Fraction(0), Fraction(0))
-
-_NEVER_ENLARGE: Final = frozenset({"at_max", "maintain_ratio_no_enlarge", "pad_resize_no_enlarge"})
-
-_ANCHORS: Final[Mapping[Focus, tuple[Fraction, Fraction]]] = {
-    "center": (_HALF, _HALF),
-    "top": (_HALF, Fraction(0)),
-    "left": (Fraction(0), _HALF),
-    "bottom": (_HALF, Fraction(1)),
-    "right": (Fraction(1), _HALF),
-    "top_left": (Fraction(0), Fraction(0)),
-    "top_right": (Fraction(1), Fraction(0)),
-    "bottom_left": (Fraction(0), Fraction(1)),
-    "bottom_right": (Fraction(1), Fraction(1)),
-}

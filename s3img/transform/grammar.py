@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import difflib
 import re
 from typing import TYPE_CHECKING, Any, Final, NamedTuple, TypeAlias
 from urllib.parse import unquote
 
 from s3img.errors import TransformError
-from s3img.transform.parameters import BY_KEY, BY_NAME, PARAMETERS, PRESET, REFUSED, REFUSED_VALUES, Parameter
+from s3img.transform.kinds import closest
+from s3img.transform.parameters import BY_KEY, BY_NAME, PARAMETERS, PRESET, REFUSED, REFUSED_VALUES
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -28,7 +28,7 @@ _RATIO_END = re.compile(r"[0-9.]+")
 
 
 class Token(NamedTuple):
-    """Hold one ``key-value`` and where it begins in the text as given."""
+    """One ``key-value`` and where it begins in the text as given."""
 
     text: str
     position: int
@@ -85,19 +85,16 @@ def _join_ratios(parts: list[str]) -> Iterator[tuple[str, str]]:
         index += 2
 
 
-def _decode(token: Token) -> Token:
-    if "%" not in token.text:
-        return token
-    try:
-        return token._replace(text=unquote(token.text, errors="strict"))
-    except UnicodeDecodeError:
-        raise _fault(token, "is not UTF-8 when percent-decoded") from None
-
-
 def _read_step(tokens: list[Token], presets: Mapping[str, str]) -> list[Fields]:
     """Read the tokens between two ``:``; a preset may stand for several steps."""
     found: dict[str, Any] = {}
-    for token in map(_decode, tokens):
+    for encoded in tokens:
+        token = encoded
+        if "%" in encoded.text:
+            try:
+                token = encoded._replace(text=unquote(encoded.text, errors="strict"))
+            except UnicodeDecodeError:
+                raise _fault(encoded, "is not UTF-8 when percent-decoded") from None
         key = _key(token.text)
         if key in found:
             raise _fault(token, f"gives {key} a second time in one step; separate steps with ':'")
@@ -124,43 +121,33 @@ def _key(text: str) -> str:
 
 def _value(key: str, token: Token) -> object:
     parameter = BY_KEY.get(key)
-    if parameter is None:
-        raise _unknown(key, token)
     text = token.text[len(key) + 1 :]
+    if parameter is None:
+        if key in REFUSED:
+            raise _fault(token, f"asks for {REFUSED[key]}, which s3img does not do")
+        near = closest(key, [*BY_KEY, *BY_NAME])
+        known = BY_KEY.get(near) or BY_NAME.get(near)
+        suggestion = "" if known is None else f"{known.key}-{text}" if text else known.key
+        raise _fault(token, "is not a known parameter", suggestion)
     value = parameter.kind.read(text)
-    if value is None or token.text == f"{key}-":
-        raise _bad_value(parameter, text, token)
-    return value
+    if value is not None and token.text != f"{key}-":
+        return value
+    if text.startswith(REFUSED_VALUES.get(key, ())):
+        raise _fault(token, "is a value of ImageKit that s3img does not do")
+    near = parameter.kind.near(text)
+    raise _fault(token, f"needs another value: {parameter.kind.words}", f"{key}-{near}" if near else "")
 
 
 def _read_preset(token: Token, presets: Mapping[str, str]) -> list[Fields]:
     """Read what a preset stands for; it can't name another one."""
     name = token.text[len(PRESET) + 1 :]
     if name not in presets:
-        near = difflib.get_close_matches(name[:40], presets, n=1)
-        raise _fault(token, "names no preset of the configuration", f"{PRESET}-{near[0]}" if near else "")
+        near = closest(name, presets)
+        raise _fault(token, "names no preset of the configuration", f"{PRESET}-{near}" if near else "")
     try:
         return [step for tokens in _split(presets[name]) for step in _read_step(tokens, {})]
     except TransformError as error:
         raise _fault(token, f"stands for {presets[name]!r}, which is not understood: {error}") from None
-
-
-def _unknown(key: str, token: Token) -> TransformError:
-    if key in REFUSED:
-        return _fault(token, f"asks for {REFUSED[key]}, which s3img does not do")
-    near = difflib.get_close_matches(key[:40].lower(), [*BY_KEY, *BY_NAME], n=1)
-    if not near:
-        return _fault(token, "is not a known parameter")
-    parameter = BY_KEY.get(near[0]) or BY_NAME[near[0]]
-    value = token.text[len(key) + 1 :]
-    return _fault(token, "is not a known parameter", f"{parameter.key}-{value}" if value else parameter.key)
-
-
-def _bad_value(parameter: Parameter, text: str, token: Token) -> TransformError:
-    if text.startswith(REFUSED_VALUES.get(parameter.key, ())):
-        return _fault(token, "is a value of ImageKit that s3img does not do")
-    near = parameter.kind.near(text)
-    return _fault(token, f"needs another value: {parameter.kind.words}", f"{parameter.key}-{near}" if near else "")
 
 
 def _fault(token: Token, problem: str, suggestion: str = "") -> TransformError:

@@ -22,7 +22,7 @@ _CROPS: Final = tuple(crop for crop in get_args(Crop) if crop not in MODES)
 
 
 class Parameter(msgspec.Struct, frozen=True):
-    """Hold one row: ImageKit's ``key``, our long ``name`` (a field of Step or Output), its values, the docs' words."""
+    """One row: ImageKit's ``key``, our long ``name`` (a field of Step or Output), its values, the docs' words."""
 
     key: str
     name: str
@@ -49,8 +49,8 @@ PARAMETERS: Final = (
               "w-300,h-300,c-at_max", "extended"),
     Parameter("cm", "crop", choice(MODES), "none", "Pad or cut instead of scaling to fill; wins over `c`.",
               "w-300,h-300,cm-pad_resize", "decided"),
-    Parameter("fo", "focus", choice(get_args(Focus)), "`center`", "What a crop keeps; where padding puts the picture.",
-              "w-300,h-300,fo-left"),
+    Parameter("fo", "focus", choice(get_args(Focus)), "`center`", "What a crop keeps; where padding puts the picture. "
+              "`auto` keeps what draws attention.", "w-300,h-300,fo-left", "decided"),
     Parameter("x", "x", kinds.OFFSET, "by `fo`", "Left edge of an extract.", "w-300,h-200,cm-extract,x-10,y-20",
               "decided"),
     Parameter("y", "y", kinds.OFFSET, "by `fo`", "Top edge of an extract.", "w-300,h-200,cm-extract,x-10,y-20",
@@ -125,7 +125,7 @@ REFUSED: Final = {
 
 REFUSED_VALUES: Final = {
     "bg": ("blurred", "dominant", "gradient_dominant", "genfill"),
-    "fo": ("auto", "custom", "face"),
+    "fo": ("custom", "face"),
     "f": ("svg", "mp4", "webm"),
 }
 """Beginnings of ImageKit's values that are understood and refused, by key."""

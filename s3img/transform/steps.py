@@ -21,12 +21,14 @@ Geometry counts in the upright picture: EXIF orientation is applied before the f
 
 from __future__ import annotations
 
+import re
 from fractions import Fraction
-from typing import Literal, TypeAlias
+from typing import Final, Literal, Self, TypeAlias
 
 import msgspec
 
-from s3img.transform.expressions import Expression
+from s3img.transform.colors import Color
+from s3img.transform.expressions import LARGEST, Expression, format_number, parse_number, read_value
 
 Crop = Literal[
     "maintain_ratio",
@@ -41,7 +43,10 @@ Crop = Literal[
     "pad_extract",
     "pad_extract_no_shrink",
 ]
-Focus = Literal["center", "top", "left", "bottom", "right", "top_left", "top_right", "bottom_left", "bottom_right"]
+Focus = Literal[
+    "center", "top", "left", "bottom", "right", "top_left", "top_right", "bottom_left", "bottom_right", "auto"
+]
+"""What a crop keeps; ``auto`` is where the picture draws attention (``s3img.imaging.attention``)."""
 Flip = Literal["h", "v", "h_v"]
 OutputFormat = Literal["auto", "orig", "jpeg", "png", "webp", "avif", "gif"]
 
@@ -58,48 +63,81 @@ DEFAULT_SHARPEN = 10
 """What ``e-sharpen`` without a number means; ImageKit does not say."""
 
 
-class Color(msgspec.Struct, frozen=True):
-    """Hold an RGB colour of 0 to 255 a channel; ``alpha`` is the opacity in per cent, 0 to 100."""
+WHOLE: Final = re.compile(r"[0-9]{1,6}")
+_BORDER = re.compile(r"(.+)[-_]([^-_]+)")
 
-    red: int
-    green: int
-    blue: int
-    alpha: int = 100
 
-    @property
-    def rgba(self) -> tuple[int, int, int, int]:
-        """Return the four channels as bytes."""
-        return self.red, self.green, self.blue, (self.alpha * 255 + 50) // 100
-
-    def __str__(self) -> str:
-        """Return ImageKit's form: six hexadecimal digits, and two decimal ones for the per cent unless opaque."""
-        alpha = "" if self.alpha == 100 else f"{self.alpha:02d}"
-        return f"{self.red:02X}{self.green:02X}{self.blue:02X}{alpha}"
+def read_offset(text: str) -> Expression | int | None:
+    """Read a place or thickness: whole px below a million, or an expression; None for anything else."""
+    value = read_value(text)
+    if not isinstance(value, Fraction):
+        return value
+    return int(value) if value.denominator == 1 and abs(value) < LARGEST else None
 
 
 class Border(msgspec.Struct, frozen=True):
-    """Hold a frame's thickness in px and its colour."""
+    """The thickness of a frame in px and its colour: ``5_FFF000``."""
 
     width: Offset
     color: Color
 
+    @classmethod
+    def parse(cls, text: str) -> Self | None:
+        """Read a border, or return None for a text that is none."""
+        # The last joint is meant: an expression for the width has more of them.
+        match = _BORDER.fullmatch(text)
+        if match is None:
+            return None
+        width, color = read_offset(match[1]), Color.parse(match[2])
+        if width is None or color is None or (isinstance(width, int) and width < 0):
+            return None
+        return cls(width, color)
+
+    def __str__(self) -> str:
+        return f"{self.width}_{self.color}"
+
 
 class Radius(msgspec.Struct, frozen=True):
-    """Hold the radius of each corner; geometry never makes them larger than half of the shorter side."""
+    """The radius of each corner; geometry never makes them larger than half of the shorter side."""
 
     top_left: Corner
     top_right: Corner
     bottom_right: Corner
     bottom_left: Corner
 
+    @classmethod
+    def parse(cls, text: str) -> Self | None:
+        """Read ``20``, ``max`` or four of them (``10_10_max_0``), or return None."""
+        words = text.split("_", 4)
+        if len(words) not in {1, 4} or not all(word == "max" or WHOLE.fullmatch(word) for word in words):
+            return None
+        corners: list[Corner] = ["max" if word == "max" else int(word) for word in words]
+        return cls(*corners) if len(corners) == 4 else cls(*corners * 4)
+
+    def __str__(self) -> str:
+        corners = (self.top_left, self.top_right, self.bottom_right, self.bottom_left)
+        return str(corners[0]) if len({*corners}) == 1 else "_".join(map(str, corners))
+
 
 class Unsharp(msgspec.Struct, frozen=True):
-    """Hold an unsharp mask: ``radius`` and ``sigma`` in px, ``amount`` as a gain, ``threshold`` 0 to 1."""
+    """An unsharp mask: ``radius`` and ``sigma`` in px, ``amount`` as a gain, ``threshold`` 0 to 1."""
 
     radius: Fraction
     sigma: Fraction
     amount: Fraction
     threshold: Fraction
+
+    @classmethod
+    def parse(cls, text: str) -> Self | None:
+        """Read ``radius-sigma-amount-threshold``, or return None."""
+        numbers = [number for number in map(parse_number, text.split("-", 4)) if number is not None]
+        if len(numbers) != 4 or text.count("-") != 3 or not all(0 <= number <= 100 for number in numbers):
+            return None
+        unsharp = cls(*numbers)
+        return unsharp if unsharp.sigma > 0 and unsharp.threshold <= 1 else None
+
+    def __str__(self) -> str:
+        return "-".join(map(format_number, (self.radius, self.sigma, self.amount, self.threshold)))
 
 
 DEFAULT_UNSHARP = Unsharp(Fraction(2), Fraction(2), Fraction("0.8"), Fraction("0.024"))
@@ -107,7 +145,7 @@ DEFAULT_UNSHARP = Unsharp(Fraction(2), Fraction(2), Fraction("0.8"), Fraction("0
 
 
 class Step(msgspec.Struct, frozen=True, kw_only=True, repr_omit_defaults=True):
-    """Hold one step between two ``:``; a field at its default does nothing.
+    """One step between two ``:``; a field at its default does nothing.
 
     ``dpr`` multiplies width and height (``auto``: the client's hint); ``x y`` are the top left corner and ``xc yc``
     the centre of an extract; ``trim`` is a tolerance of 1 to 99, 0 for none; ``blur`` 0 to 100; ``sharpen`` from 0;
@@ -139,7 +177,7 @@ class Step(msgspec.Struct, frozen=True, kw_only=True, repr_omit_defaults=True):
 
 
 class Output(msgspec.Struct, frozen=True, kw_only=True, repr_omit_defaults=True):
-    """Hold how the last step's picture is written; None leaves the choice to the configuration or the engine.
+    """How the last step's picture is written; None leaves the choice to the configuration or the engine.
 
     ``quality`` 1 to 100; ``metadata`` keeps all of it, ``color_profile`` the ICC profile only; ``density`` in dots per
     inch; ``original`` asks for the source's own bytes; ``default_image`` is the key served for a missing source.

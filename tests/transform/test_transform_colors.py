@@ -5,12 +5,11 @@ from __future__ import annotations
 import pytest
 from tinycss2.color3 import parse_color
 
-from s3img.transform.kinds import NAMES, read_color
-from s3img.transform.steps import Color
+from s3img.transform.colors import NAMES, Color
 
 
 def channels(name: str) -> tuple[int, ...]:
-    color = read_color(name)
+    color = Color.parse(name)
     assert color is not None
     return color.rgba[:3]
 
@@ -33,15 +32,15 @@ def test_names_are_those_of_css() -> None:
     ],
 )
 def test_the_last_two_digits_are_decimal_per_cent(text: str, rgba: tuple[int, ...]) -> None:
-    color = read_color(text)
+    color = Color.parse(text)
     assert color is not None
     assert color.rgba == rgba
-    assert read_color(str(color)) == color
+    assert Color.parse(str(color)) == color
 
 
 @pytest.mark.parametrize("text", ["", "FFF", "#FFF000", "FFF0000", "FFF000AA", "FFF000100", "GGG000", "transparent"])
 def test_other_texts_are_no_colours(text: str) -> None:
-    assert read_color(text) is None
+    assert Color.parse(text) is None
 
 
 def test_a_fully_opaque_colour_has_no_alpha_digits() -> None:

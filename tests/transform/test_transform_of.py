@@ -9,8 +9,8 @@ import pytest
 
 from s3img.errors import TransformError
 from s3img.transform import Transform
-from s3img.transform.options import TransformOptions
 from s3img.transform.parameters import BY_NAME
+from s3img.transform.transform import TransformOptions
 
 
 @pytest.mark.parametrize(
@@ -59,7 +59,7 @@ def test_of_writes_what_the_text_says(options: Any, text: str) -> None:
         ({"lossless": 1}, "lossless"),
         ({"background": object()}, "background"),
         ({"default_image": "../x"}, "default_image"),
-        ({"grayscale": 1}, "grayscale"),
+        ({"grayscale": 2}, "grayscale"),
     ],
 )
 def test_of_refuses_what_the_text_could_not_say(options: Any, token: str) -> None:
