@@ -53,7 +53,7 @@ def out(width: int, height: int, name: str, quality: int) -> dict[str, Any]:
     return {"width": width, "height": height, "format": name, "quality": quality}
 
 
-def ladder(*formats: tuple[str, int]) -> tuple[dict[str, Any], ...]:
+def variants(*formats: tuple[str, int]) -> tuple[dict[str, Any], ...]:
     return tuple(out(w, round(w * 3168 / 4224), name, quality) for w in WIDTHS for name, quality in formats)
 
 
@@ -68,9 +68,11 @@ TASKS = [
     Task("10 MP WebP → 800 px WebP", "10 MP webp", (out(800, 0, "webp", 80),)),
     Task("GIF, 40 frames of a photograph → WebP", "pan gif", (out(300, 0, "webp", 80),), bar=1.0),
     Task("GIF, 40 frames of a drawing → WebP", "drawing gif", (out(360, 0, "webp", 80),), bar=1.0),
-    Task("ladder of 5: JPEG", "12 MP jpeg", ladder(("jpeg", 80)), "build", 0.35),
-    Task("ladder of 5: JPEG, WebP", "12 MP jpeg", ladder(("jpeg", 80), ("webp", 80)), "build"),
-    Task("ladder of 5: JPEG, WebP, AVIF", "12 MP jpeg", ladder(("jpeg", 80), ("webp", 80), ("avif", 50)), "build", 0.8),
+    Task("5 variants: JPEG", "12 MP jpeg", variants(("jpeg", 80)), "build", 0.35),
+    Task("5 variants: JPEG, WebP", "12 MP jpeg", variants(("jpeg", 80), ("webp", 80)), "build"),
+    Task(
+        "5 variants: JPEG, WebP, AVIF", "12 MP jpeg", variants(("jpeg", 80), ("webp", 80), ("avif", 50)), "build", 0.8
+    ),
 ]
 
 

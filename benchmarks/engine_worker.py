@@ -21,14 +21,14 @@ Engine = Callable[[bytes, Task], list[bytes]]
 
 
 def s3img_engine() -> Engine:
-    from s3img.imaging import RenderTarget, render, render_ladder
+    from s3img.imaging import RenderTarget, render, render_variants
     from s3img.transform import Transform
 
     def run(data: bytes, task: Task) -> list[bytes]:
         outputs = task["outputs"]
         if len(outputs) > 1:
             targets = [RenderTarget(o["width"], o["height"], o["format"], o["quality"]) for o in outputs]
-            return [outcome.data for outcome in render_ladder(data, targets)]
+            return [outcome.data for outcome in render_variants(data, targets)]
         (o,) = outputs
         height = f",h-{o['height']}" if o["height"] else ""
         text = f"w-{o['width']}{height},f-{o['format']},q-{o['quality']}"

@@ -39,11 +39,11 @@ def page(images: int, size: int) -> bytes:
 
 
 def middleware(folder: Path, app: Callable[..., Any], **options: Any) -> RewriteMiddleware:
-    ladder = LockedVariants(
+    variants = LockedVariants(
         recipe(CONFIG), tuple((name, (320, 640, 960, 1280, 1920)) for name in ("avif", "webp", "jpeg"))
     )
     entries = [
-        LockEntry(f"static/{n}.jpg", f"{n:064x}", 900_000, 3000, 2000, "image/jpeg", f"static/{n}.a.jpg", "", ladder)
+        LockEntry(f"static/{n}.jpg", f"{n:064x}", 900_000, 3000, 2000, "image/jpeg", f"static/{n}.a.jpg", "", variants)
         for n in range(IMAGES)
     ]
     write_lock(folder / "s3img.lock", Lock.of(entries, settings=VariantSettings.of(CONFIG)))

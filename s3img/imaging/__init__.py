@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from s3img.imaging.description import average_color, describe
     from s3img.imaging.encode import DEFAULT_QUALITY, encoders
     from s3img.imaging.pipeline import Drawn, draw, render
-    from s3img.imaging.pyramid import RenderedFile, render_job, render_ladder
+    from s3img.imaging.pyramid import RenderedFile, render_job, render_variants
 
 __all__ = [
     "DEFAULT_QUALITY",
@@ -38,7 +38,7 @@ __all__ = [
     "probe",
     "render",
     "render_job",
-    "render_ladder",
+    "render_variants",
 ]
 
 _LAZY: Final = {
@@ -52,7 +52,7 @@ _LAZY: Final = {
     "encoders": "encode",
     "render": "pipeline",
     "render_job": "pyramid",
-    "render_ladder": "pyramid",
+    "render_variants": "pyramid",
 }
 
 

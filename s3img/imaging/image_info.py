@@ -71,7 +71,7 @@ class Rendered(msgspec.Struct, frozen=True):
 
 
 class RenderTarget(msgspec.Struct, frozen=True):
-    """Ask for one rung of a ladder: px, format (``jpeg png gif webp avif``) and quality (0: the default's)."""
+    """Ask for one variant of an image: px, format (``jpeg png gif webp avif``) and quality (0: the default's)."""
 
     width: int
     height: int

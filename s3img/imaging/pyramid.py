@@ -1,4 +1,4 @@
-"""One source, many sizes and formats: decode once, derive each rung from the next larger one."""
+"""One source, many sizes and formats: decode once, derive each level from the next larger one."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 
-_OVERSAMPLING = 2  # JPEG is decoded at twice the largest rung at least: SSIM .999 instead of .99
+_OVERSAMPLING = 2  # JPEG is decoded at twice the largest level at least: SSIM .999 instead of .99
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,7 +48,7 @@ class RenderedFile:
     error: str = ""
 
 
-def render_ladder(
+def render_variants(
     source: ImageSource, targets: Sequence[RenderTarget], *, limits: Limits | None = None
 ) -> list[Rendered | ImageError]:
     """Render one source to every target; the result has one entry for each, in their order.
@@ -116,23 +116,23 @@ def _refusal(target: RenderTarget, limits: Limits) -> ImageError | None:
 
 
 def _still(fp: BinaryIO, info: ImageInfo, numbered: Numbered, limits: Limits) -> Iterator[tuple[int, Outcome]]:
-    """Yield the outcomes of still targets: one decode, Lanczos from rung to rung."""
+    """Yield the outcomes of still targets: one decode, Lanczos from level to level."""
     deadline = RenderDeadline(limits.seconds)
-    rungs = _rungs(numbered)
-    size = rungs[0][0]
+    levels = _levels(numbered)
+    size = levels[0][0]
     decoded = decode(fp, info, (_OVERSAMPLING * size[0], _OVERSAMPLING * size[1]))
     deadline.check()
     with pillow_errors(f"The {info.format.upper()} can't be converted"):
-        rung = _top(decoded, size)
-    for size, members in rungs:
+        level = _top(decoded, size)
+    for size, members in levels:
         with pillow_errors("The picture can't be scaled"):
-            rung = resize(rung, size)
+            level = resize(level, size)
         for index, target in members:
-            yield index, _attempt(_encoded, rung, target)
+            yield index, _attempt(_encoded, level, target)
 
 
 def _top(decoded: Decoded, size: Size) -> Image.Image:
-    """Return the largest rung: scaled, in sRGB, upright."""
+    """Return the largest level: scaled, in sRGB, upright."""
     return picture(decoded, (0, 0, *decoded.source), size)
 
 
@@ -142,12 +142,12 @@ def _encoded(picture: Image.Image, target: RenderTarget) -> Rendered:
 
 
 def _moving(fp: BinaryIO, info: ImageInfo, numbered: Numbered, limits: Limits) -> Iterator[tuple[int, Outcome]]:
-    """Yield the outcomes of animated targets; the frames of one rung at a time are held."""
-    rungs = _rungs(numbered)
+    """Yield the outcomes of animated targets; the frames of one level at a time are held."""
+    levels = _levels(numbered)
     animation = load_animation(
-        fp, info, partial(_top, size=rungs[0][0]), limits=limits, deadline=RenderDeadline(limits.seconds)
+        fp, info, partial(_top, size=levels[0][0]), limits=limits, deadline=RenderDeadline(limits.seconds)
     )
-    for size, members in rungs:
+    for size, members in levels:
         animation = animation.map(partial(resize, size=size))
         for index, target in members:
             yield index, _attempt(_encoded_animation, animation, target)
@@ -166,9 +166,9 @@ def _attempt(encoded: Callable[[T, RenderTarget], Rendered], picture: T, target:
         return error
 
 
-def _rungs(numbered: Numbered) -> list[tuple[Size, Numbered]]:
+def _levels(numbered: Numbered) -> list[tuple[Size, Numbered]]:
     """Group targets by size, the largest first."""
-    rungs: dict[Size, Numbered] = {}
+    levels: dict[Size, Numbered] = {}
     for index, target in numbered:
-        rungs.setdefault((target.width, target.height), []).append((index, target))
-    return sorted(rungs.items(), key=lambda rung: rung[0][0] * rung[0][1], reverse=True)
+        levels.setdefault((target.width, target.height), []).append((index, target))
+    return sorted(levels.items(), key=lambda level: level[0][0] * level[0][1], reverse=True)

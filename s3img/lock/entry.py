@@ -39,7 +39,7 @@ _NO_KEYS: Mapping[tuple[str, int], str] = MappingProxyType({})
 class LockEntry(msgspec.Struct, frozen=True):
     """Hold one line: a path below the lock's folder, its content (sha256, hex), bytes, upright px, and its key.
 
-    ``placeholder`` is a colour (``#rrggbb``) to show while the image loads, "" where none is known; ``ladder`` names
+    ``placeholder`` is a colour (``#rrggbb``) to show while the image loads, "" where none is known; ``variants`` names
     the renderings in the bucket, None where none were made.
     """
 
@@ -51,7 +51,7 @@ class LockEntry(msgspec.Struct, frozen=True):
     media_type: str
     key: str
     placeholder: str = ""
-    ladder: LockedVariants | None = None
+    variants: LockedVariants | None = None
 
     @classmethod
     def parse(cls, line: str) -> Self:
@@ -59,7 +59,7 @@ class LockEntry(msgspec.Struct, frozen=True):
         match = _LINE.fullmatch(line)
         if match is None:
             raise ValueError(f"{line[:60]!r} is damaged")
-        path, digest, size, width, height, media_type, key, placeholder, ladder = match.groups()
+        path, digest, size, width, height, media_type, key, placeholder, variants = match.groups()
         return cls(
             _unescape(path),
             digest,
@@ -69,18 +69,18 @@ class LockEntry(msgspec.Struct, frozen=True):
             media_type,
             _unescape(key),
             "" if placeholder == "-" else placeholder,
-            LockedVariants.parse(ladder) if ladder else None,
+            LockedVariants.parse(variants) if variants else None,
         )
 
     def __str__(self) -> str:
         return (
             f"{_escape(self.path)} {self.sha256} {self.size} {self.width}x{self.height} {self.media_type}"
-            f" {_escape(self.key)} {self.placeholder or '-'}{f' {self.ladder}' if self.ladder else ''}"
+            f" {_escape(self.key)} {self.placeholder or '-'}{f' {self.variants}' if self.variants else ''}"
         )
 
     def variant_keys(self, template: KeyTemplate) -> Mapping[tuple[str, int], str]:
         """Return the keys of the renderings that the line names, by format and width: those that publishing gives."""
-        return _variant_keys(self, self.ladder, template) if self.ladder and self.width else _NO_KEYS
+        return _variant_keys(self, self.variants, template) if self.variants and self.width else _NO_KEYS
 
     def height_at(self, width: int) -> int:
         """Return the height in px of the whole picture at a width."""
@@ -88,16 +88,16 @@ class LockEntry(msgspec.Struct, frozen=True):
 
 
 @lru_cache(maxsize=4096)
-def _variant_keys(entry: LockEntry, ladder: LockedVariants, template: KeyTemplate) -> Mapping[tuple[str, int], str]:
+def _variant_keys(entry: LockEntry, variants: LockedVariants, template: KeyTemplate) -> Mapping[tuple[str, int], str]:
     """Work the keys out; every use of a lock asks for them several times."""
-    rungs = [(name, width) for name, widths in ladder.formats for width in widths]
-    return MappingProxyType({rung: _variant_key(entry, ladder, template, *rung) for rung in rungs})
+    pairs = [(name, width) for name, widths in variants.formats for width in widths]
+    return MappingProxyType({pair: _variant_key(entry, variants, template, *pair) for pair in pairs})
 
 
-def _variant_key(entry: LockEntry, ladder: LockedVariants, template: KeyTemplate, name: str, width: int) -> str:
-    quality = ladder.quality(name)
+def _variant_key(entry: LockEntry, variants: LockedVariants, template: KeyTemplate, name: str, width: int) -> str:
+    quality = variants.quality(name)
     text = f"w-{width},f-{name}" + (f",q-{quality}" if quality else "")
-    digest = variant_digest(entry.sha256, text, version=ladder.version)
+    digest = variant_digest(entry.sha256, text, version=variants.version)
     ext = f"w-{width}.{_EXTENSIONS.get(name, name)}"
     return template.key(KeyFields(entry.path, digest, ext, width, entry.height_at(width)))
 

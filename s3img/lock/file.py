@@ -32,7 +32,7 @@ _CONFLICT = ("<<<<<<<", "|||||||", "=======", ">>>>>>>")
 
 @dataclass(frozen=True, slots=True)
 class Lock:
-    """Hold the lines of a lock by path, in the order of paths, and the settings of their ladders.
+    """Hold the lines of a lock by path, in the order of paths, and the settings of their variants.
 
     ``is_tidy`` is false for one that was read with lines twice or out of order, as merges leave them.
     """
@@ -43,10 +43,10 @@ class Lock:
 
     @classmethod
     def of(cls, entries: Iterable[LockEntry], *, settings: VariantSettings = USUAL) -> Self:
-        """Build a lock; of two entries for one path the later one counts. Without ladders the settings say nothing."""
+        """Build a lock; of two entries for one path the later one counts. Without variants the settings say nothing."""
         ordered = {entry.path: entry for entry in sorted(entries, key=attrgetter("path"))}
-        has_ladders = any(entry.ladder for entry in ordered.values())
-        return cls(MappingProxyType(ordered), settings if has_ladders else USUAL)
+        has_variants = any(entry.variants for entry in ordered.values())
+        return cls(MappingProxyType(ordered), settings if has_variants else USUAL)
 
     @classmethod
     def parse(cls, text: str, *, name: str = LOCK_NAME) -> Self:
@@ -92,26 +92,26 @@ class Lock:
         template = KeyTemplate(self.settings.key_template)
         return frozenset(key for entry in self for key in (entry.key, *entry.variant_keys(template).values()))
 
-    def ladder(self, entry: LockEntry, config: Config) -> LockedVariants | None:
+    def variants(self, entry: LockEntry, config: Config) -> LockedVariants | None:
         """Return the renderings that may be shown under these settings: made by their recipe, found by their keys."""
-        if entry.ladder is None or entry.ladder.recipe != recipe(config):
+        if entry.variants is None or entry.variants.recipe != recipe(config):
             return None
-        return entry.ladder if self.settings.key_template == config.key_template else None
+        return entry.variants if self.settings.key_template == config.key_template else None
 
     def is_current(self, entry: LockEntry, config: Config) -> bool:
         """Tell whether a line's renderings are all that these settings ask for."""
-        return self.ladder(entry, config) is not None and self.settings == VariantSettings.of(config)
+        return self.variants(entry, config) is not None and self.settings == VariantSettings.of(config)
 
     def updated(
         self, entries: Iterable[LockEntry], *, without: Iterable[str] = (), settings: VariantSettings | None = None
     ) -> Self:
         """Return a lock with these lines added or in place of its own, and none for the paths ``without``.
 
-        With ``settings`` of other keys, lines that stay lose their ladder: nothing could name it any more.
+        With ``settings`` of other keys, lines that stay lose their variants: nothing could name it any more.
         """
         settings = settings or self.settings
         same_keys = settings.key_template == self.settings.key_template
-        old = self.entries if same_keys else {entry.path: structs.replace(entry, ladder=None) for entry in self}
+        old = self.entries if same_keys else {entry.path: structs.replace(entry, variants=None) for entry in self}
         merged = {**old, **{entry.path: entry for entry in entries}}
         dropped = set(without)
         return self.of((entry for path, entry in merged.items() if path not in dropped), settings=settings)

@@ -11,12 +11,12 @@ from s3img.config import DEFAULT_KEY_TEMPLATE, Config
 from s3img.errors import ConfigError
 from s3img.keys import RENDER_VERSION, KeyTemplate
 
-SETTINGS_MARK = "# ladders:"
+SETTINGS_MARK = "# variants:"
 """What the line begins with that holds settings."""
 
-_RUNGS = r"[a-z]+=[1-9]\d{0,8}(?:,[1-9]\d{0,8})*"
+_WIDTHS = r"[a-z]+=[1-9]\d{0,8}(?:,[1-9]\d{0,8})*"
 # Compiled when they are used: most locks name no renderings.
-_LADDER = rf"(?a)([0-9a-f]{{8}}):(-|{_RUNGS}(?:;{_RUNGS})*)"
+_VARIANTS = rf"(?a)([0-9a-f]{{8}}):(-|{_WIDTHS}(?:;{_WIDTHS})*)"
 _SETTINGS = rf"(?a){SETTINGS_MARK} widths=([1-9]\d{{0,8}}(?:,[1-9]\d{{0,8}})*) formats=([a-z]+(?:,[a-z]+)*|-) key=(.+)"
 _DEFAULTS = {field.name: field.default for field in msgspec.structs.fields(Config)}
 _LOSSY = ("jpeg", "webp", "avif")
@@ -43,7 +43,7 @@ class LockedVariants(msgspec.Struct, frozen=True):
     @classmethod
     def parse(cls, text: str) -> Self:
         """Read the text form; raise ValueError for anything else."""
-        match = re.fullmatch(_LADDER, text)
+        match = re.fullmatch(_VARIANTS, text)
         if match is None:
             raise ValueError(f"{text[:60]!r} is damaged")
         pairs = [part.partition("=") for part in match[2].split(";")] if match[2] != "-" else []
@@ -54,8 +54,8 @@ class LockedVariants(msgspec.Struct, frozen=True):
         return cls(match[1], formats)
 
     def __str__(self) -> str:
-        rungs = ";".join(f"{name}={','.join(map(str, widths))}" for name, widths in self.formats)
-        return f"{self.recipe}:{rungs or '-'}"
+        pairs = ";".join(f"{name}={','.join(map(str, widths))}" for name, widths in self.formats)
+        return f"{self.recipe}:{pairs or '-'}"
 
     def quality(self, name: str) -> int | None:
         """Return the encoder quality of a format, None for one without."""
@@ -69,7 +69,7 @@ class LockedVariants(msgspec.Struct, frozen=True):
 
 
 class VariantSettings(msgspec.Struct, frozen=True):
-    """Hold the settings that the ladders of a lock were chosen and named under; written where they are not the usual.
+    """Hold the settings that the variants of a lock were chosen and named under; written where they are not the usual.
 
     The text form is ``widths=320,640 formats=avif,webp key={{dir}}/{{stem}}.{{hash:8}}.{{ext}}``.
     """

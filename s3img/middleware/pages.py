@@ -178,17 +178,17 @@ class Pages:
         def fault(path: str, code: str, message: str) -> None:
             warn_once(f"{message} ({code})", where=path)
 
-        catalog, config, ladders = self._catalog, self._catalog.config, self._catalog.ladders
+        catalog, config, lookup = self._catalog, self._catalog.config, self._catalog.lookup
         root = LockedRoot(catalog, page, self._rules.mounts, missing, _bounded(self._targets))
-        library = LockedLibrary(catalog, ladders, fault)
+        library = LockedLibrary(catalog, lookup, fault)
         # all that is asked of root and library is what they have in common with those of a built site
         reader = PageReader(
             page.path, cast("AssetRoot", root), cast("Library", library), config, report, is_html=is_html
         )
         placement = LockedPlacement(
-            template=self._template, base_url=config.base_url, catalog=catalog, ladders=ladders, root=page.root
+            template=self._template, base_url=config.base_url, catalog=catalog, lookup=lookup, root=page.root
         )
-        return reader, Editor(config, placement, RenderInventory(sizes=ladders.sizes))
+        return reader, Editor(config, placement, RenderInventory(sizes=lookup.sizes))
 
     def style_link(self, page: Page) -> str:
         """Return the link to the style sheet, which is the app's own so that every policy for styles allows it."""
@@ -212,7 +212,7 @@ class _Editing:
         choice = self._reader.choose(reference)
         if choice is None:
             return None
-        if not isinstance(choice, Image) or choice.words.mode != "picture":
+        if not isinstance(choice, Image) or choice.directives.mode != "picture":
             return self._edit(choice)
         place = (choice.asset.path, choice.target.tail, self._root)
         key = (*place, choice.eager, choice.tag.name, choice.tag.picture, *choice.author.items())

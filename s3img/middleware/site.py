@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
     from s3img.pictures.catalog import Catalog
-    from s3img.pictures.locked import LockedLadders
+    from s3img.pictures.locked import VariantLookup
     from s3img.pictures.variants import VariantRequest, VariantSet
 
 _DROPPED_BY_BROWSERS = re.compile(r"[\t\n\r]")
@@ -139,29 +139,29 @@ class LockedRoot:
 
 
 class LockedLibrary:
-    """Look up images and their ladders in the lock; ``fault`` (path, code, message) is told what can't be had."""
+    """Look up images and their variants in the lock; ``fault`` (path, code, message) is told what can't be had."""
 
-    def __init__(self, catalog: Catalog, ladders: LockedLadders, fault: Callable[[str, str, str], None]) -> None:
+    def __init__(self, catalog: Catalog, lookup: VariantLookup, fault: Callable[[str, str, str], None]) -> None:
         self._catalog = catalog
-        self._ladders = ladders
+        self._lookup = lookup
         self._fault = fault
 
     def asset(self, path: str) -> Asset | None:
         """Return the image at a path of the lock."""
         entry = self._catalog.lock.get(path)
-        return self._ladders.asset(entry) if entry else None
+        return self._lookup.asset(entry) if entry else None
 
     def absent(self, path: str) -> Asset | None:  # noqa: ARG002 - the interface of a built site
         """Return nothing: what is not in the lock does not count as missing."""
         return None
 
-    def ladder(self, asset: Asset, wish: VariantRequest) -> VariantSet:
+    def variants(self, asset: Asset, request: VariantRequest) -> VariantSet:
         """Return what the bucket holds of an image, or what the service makes of it."""
-        if wish.transform.steps and self._catalog.service is None:
-            message = f"data-s3img={str(wish.transform)!r} needs service_url; the image is shown without it."
+        if request.transform.steps and self._catalog.service is None:
+            message = f"data-s3img={str(request.transform)!r} needs service_url; the image is shown without it."
             self._fault(asset.path, "no-service", message)
             return unchanged(asset)
-        return self._ladders.ladder(self._catalog.lock.entries[asset.path], wish)
+        return self._lookup.variants(self._catalog.lock.entries[asset.path], request)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -172,12 +172,12 @@ class LockedPlacement(Placement):
     """
 
     catalog: Catalog
-    ladders: LockedLadders
+    lookup: VariantLookup
     root: str
 
     def url(self, key: str, target: LinkTarget) -> str:  # noqa: ARG002 - the interface of a built site
-        """Return the address of a rung or an original."""
-        found = self.ladders.url(key)
+        """Return the address of a variant or an original."""
+        found = self.lookup.url(key)
         return self.root + found if found.startswith("/") else found
 
     def original(self, asset: Asset) -> str:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, get_args
 
 from s3img.errors import AssetError, ConfigError
 from s3img.lock import read_lock
-from s3img.pictures.locked import LockedLadders, ServiceUrls
+from s3img.pictures.locked import ServiceUrls, VariantLookup
 from s3img.pictures.markup import ImageCandidate, LockedPicture, Picture, select
 from s3img.pictures.variants import Layout, VariantRequest
 from s3img.transform import Transform
@@ -39,14 +39,14 @@ class Catalog:
         self.lock = lock
         self.config = config
         self.service = ServiceUrls.of(config)
-        self._ladders = LockedLadders(lock, config, self.service)
+        self._lookup = VariantLookup(lock, config, self.service)
 
     @property
-    def ladders(self) -> LockedLadders:
-        """Return what knows the rungs of images; one answer goes with one page."""
-        if self._ladders.is_full:
-            self._ladders = LockedLadders(self.lock, self.config, self.service)
-        return self._ladders
+    def lookup(self) -> VariantLookup:
+        """Return what knows the variants of images; one answer goes with one page."""
+        if self._lookup.is_full:
+            self._lookup = VariantLookup(self.lock, self.config, self.service)
+        return self._lookup
 
     def entry(self, name: str) -> LockEntry:
         """Return an image's line; raise AssetError with the nearest name for one that is not in the lock."""
@@ -65,12 +65,12 @@ class Catalog:
         """
         entry = self.entry(name)
         if not transform:
-            return self.ladders.url(entry.key)
+            return self.lookup.url(entry.key)
         asked = self._transform(transform)
         if asked == Transform() or asked.output.original:
-            return self.ladders.url(entry.key)
-        if key := self.ladders.rung(entry, asked):
-            return self.ladders.url(key)
+            return self.lookup.url(entry.key)
+        if key := self.lookup.variant(entry, asked):
+            return self.lookup.url(key)
         return self._needed_service(asked).url(entry.key, asked, expires=expires)
 
     def picture(  # noqa: PLR0913 - one name for each thing that a template may say of a picture
@@ -96,33 +96,35 @@ class Catalog:
         ones of the ``<img>``. Raise what `url` raises, and AssetError for a value that can't be written.
         """
         entry = self.entry(name)
-        wish = VariantRequest(
+        request = VariantRequest(
             width=width,
             layout=_checked_layout(layout),
             transform=self._transform(transform),
             widths=_checked_widths(widths),
             formats=_checked_formats(formats),
         )
-        if wish.transform.steps:
-            self._needed_service(wish.transform)
+        if request.transform.steps:
+            self._needed_service(request.transform)
         said = {"class": class_, "loading": loading, "sizes": sizes, "width": str(width or "")}
         author = {"alt": alt, **{name: value for name, value in said.items() if value}, **(attributes or {})}
-        return LockedPicture(self._picture(entry, wish, priority=priority), author, entry.placeholder)
+        return LockedPicture(self._picture(entry, request, priority=priority), author, entry.placeholder)
 
-    def _picture(self, entry: LockEntry, wish: VariantRequest, *, priority: bool) -> Picture:
-        ladders = self.ladders
-        ladder = ladders.ladder(entry, wish)
-        made = {name: [ladders.candidate(rung) for rung in rungs] for name, rungs in ladder.formats.items()}
-        is_changed = bool(made and wish.transform.steps)
-        original = None if is_changed else ImageCandidate(ladders.url(entry.key), entry.width, entry.size)
-        sources, image = select(ladder, made, original)
+    def _picture(self, entry: LockEntry, request: VariantRequest, *, priority: bool) -> Picture:
+        lookup = self.lookup
+        variant_set = lookup.variants(entry, request)
+        made = {
+            name: [lookup.candidate(variant) for variant in variants] for name, variants in variant_set.formats.items()
+        }
+        is_changed = bool(made and request.transform.steps)
+        original = None if is_changed else ImageCandidate(lookup.url(entry.key), entry.width, entry.size)
+        sources, image = select(variant_set, made, original)
         return Picture(
             sources=sources,
             image=image,
-            width=ladder.width,
-            height=ladder.height,
-            layout_width=wish.width,
-            layout=wish.layout,
+            width=variant_set.width,
+            height=variant_set.height,
+            layout_width=request.width,
+            layout=request.layout,
             sizes=self.config.sizes,
             priority=priority,
         )

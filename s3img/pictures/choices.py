@@ -47,8 +47,8 @@ class Image:
     tag: Tag
     asset: Asset
     target: LinkTarget
-    ladder: VariantSet
-    words: ImageDirectives
+    variants: VariantSet
+    directives: ImageDirectives
     author: Mapping[str, str | None] = field(default_factory=dict)
     eager: bool = False
     links: Mapping[str, Link] = field(default_factory=dict)  # the author's own URLs
@@ -143,10 +143,10 @@ class PageReader:
         if tag.start == self._decided:
             return None
         self._decided = tag.start
-        said = directives.read(author, self._config)
-        for fault in said.faults:
-            self._report(reference, "bad-word", f"{fault}.")
-        if said.mode == "off":
+        wanted = directives.read(author, self._config)
+        for fault in wanted.faults:
+            self._report(reference, "bad-attribute", f"{fault}.")
+        if wanted.mode == "off":
             self._keep(reference)
             return Strip(tag)
         links = self._links(reference, author)
@@ -154,13 +154,14 @@ class PageReader:
         if main is None:
             return None
         if self._config.rules:  # what they say depends on where the image is
-            said = directives.read(author, self._config, path=main.asset.path)
-            if said.mode == "off":
+            wanted = directives.read(author, self._config, path=main.asset.path)
+            if wanted.mode == "off":
                 self.kept.update(link.asset.path for link in links.values())
                 return Strip(tag)
-        has_variants = said.mode == "picture" and not self._dimensions_only
-        ladder = self._library.ladder(main.asset, said.wish) if has_variants else unchanged(main.asset)
-        return Image(tag, main.asset, main.target, ladder, said, author, self._is_eager(ladder, said.wish), links)
+        has_variants = wanted.mode == "picture" and not self._dimensions_only
+        variants = self._library.variants(main.asset, wanted.request) if has_variants else unchanged(main.asset)
+        eager = self._is_eager(variants, wanted.request)
+        return Image(tag, main.asset, main.target, variants, wanted, author, eager, links)
 
     def _links(self, reference: Reference, author: Mapping[str, str | None]) -> dict[str, Link]:
         """Resolve all URLs of an ``<img>``."""
@@ -169,9 +170,9 @@ class PageReader:
         found = {url: self._find(msgspec.structs.replace(reference, url=url)) for url in urls if url}
         return {url: link for url, link in found.items() if link}
 
-    def _is_eager(self, ladder: VariantSet, wish: VariantRequest) -> bool:
+    def _is_eager(self, variants: VariantSet, request: VariantRequest) -> bool:
         eager = self._in_header
-        if (wish.width or ladder.width) >= _CONTENT_WIDTH:
+        if (request.width or variants.width) >= _CONTENT_WIDTH:
             self._in_header = False
         return eager
 
@@ -180,14 +181,14 @@ class PageReader:
         author = {attribute.name: attribute.value for attribute in tag.attributes}
         if self._dimensions_only or "type" in author or len(image_candidates.parse(author.get("srcset", ""))) != 1:
             return found
-        said = directives.read({}, self._config, path=found.asset.path)
-        if said.mode == "off":
+        wanted = directives.read({}, self._config, path=found.asset.path)
+        if wanted.mode == "off":
             self.kept.add(found.asset.path)
             return Strip(tag)
-        if said.mode == "url":
+        if wanted.mode == "url":
             return found
-        ladder = self._library.ladder(found.asset, said.wish)
-        return Image(tag, found.asset, found.target, ladder, said, author)
+        variants = self._library.variants(found.asset, wanted.request)
+        return Image(tag, found.asset, found.target, variants, wanted, author)
 
 
 def is_placeholder(url: str) -> bool:

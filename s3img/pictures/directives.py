@@ -34,7 +34,7 @@ class ImageDirectives:
     """Hold what to do with an image; ``faults`` are words that were not understood."""
 
     mode: Mode
-    wish: VariantRequest = field(default_factory=VariantRequest)
+    request: VariantRequest = field(default_factory=VariantRequest)
     priority: bool = False
     placeholder: Placeholder = "none"
     faults: tuple[str, ...] = ()
@@ -54,7 +54,7 @@ def read(author: Mapping[str, str | None], config: Config, *, path: str = "") ->
         return ImageDirectives("off")
     faults = _unknown(author)
     transform = _transform(word, config, faults) if word not in {"", "url"} else Transform()
-    wish = VariantRequest(
+    request = VariantRequest(
         width=pixels(author.get("width")),
         layout=_layout(author, faults),
         transform=transform,
@@ -63,7 +63,7 @@ def read(author: Mapping[str, str | None], config: Config, *, path: str = "") ->
     )
     mode: Mode = "url" if word == "url" else "author" if "srcset" in author else "picture"
     placeholder = _choice(author, "data-s3img-placeholder", get_args(Placeholder), faults)
-    return ImageDirectives(mode, wish, "data-s3img-priority" in author, placeholder or "none", tuple(faults))
+    return ImageDirectives(mode, request, "data-s3img-priority" in author, placeholder or "none", tuple(faults))
 
 
 @lru_cache(maxsize=4096)

@@ -81,10 +81,10 @@ class Offer:
 class Editor:
     """Write choices as markup."""
 
-    def __init__(self, config: Config, placement: Placement, shelf: RenderInventory) -> None:
+    def __init__(self, config: Config, placement: Placement, inventory: RenderInventory) -> None:
         self._config = config
         self._placement = placement
-        self._shelf = shelf
+        self._inventory = inventory
         self._offers: dict[int, Offer] = {}  # by choice; a survey keeps its choices
 
     def keys(self, choice: Choice) -> tuple[list[Variant], list[Asset]]:
@@ -94,7 +94,7 @@ class Editor:
         if isinstance(choice, Link):
             return [], [choice.asset]
         offer = self._offer(choice)
-        if choice.words.mode != "picture":
+        if choice.directives.mode != "picture":
             return [], [link.asset for link in choice.links.values()]
         needs_original = offer.needs_original or self._config.remove_local
         return offer.variants, [choice.asset] if needs_original else []
@@ -104,19 +104,19 @@ class Editor:
         if isinstance(choice, Strip):
             return []
         links = choice.links.values() if isinstance(choice, Image) else ()
-        variants = choice.ladder.variants if isinstance(choice, Image) else ()
+        variants = choice.variants.variants if isinstance(choice, Image) else ()
         originals = [choice.asset, *(link.asset for link in links)]
         return [*(variant.key for variant in variants), *map(self._placement.original, originals)]
 
     def is_possible(self, choice: Choice) -> bool:
         """Tell whether all that a choice points at exists."""
         variants, originals = self.keys(choice)
-        if isinstance(choice, Image) and choice.asset.digest in self._shelf.bad_sources:
+        if isinstance(choice, Image) and choice.asset.digest in self._inventory.bad_sources:
             return False
-        if self._shelf.unreachable and not self._shelf.unreachable.isdisjoint(asset.digest for asset in originals):
+        if not self._inventory.unreachable.isdisjoint(asset.digest for asset in originals):
             return False
         keys = [variant.key for variant in variants]
-        return self._shelf.failed_keys.isdisjoint([*keys, *map(self._placement.original, originals)])
+        return self._inventory.failed_keys.isdisjoint([*keys, *map(self._placement.original, originals)])
 
     def edit(self, choice: Choice) -> TagEdit | str | None:
         """Return what to write; None when nothing changes."""
@@ -139,20 +139,20 @@ class Editor:
     def _make_offer(self, choice: Image) -> Offer:
         made: dict[str, list[ImageCandidate]] = {}
         by_url: dict[str, Variant] = {}
-        for name, rungs in choice.ladder.formats.items():
+        for name, variants in choice.variants.formats.items():
             made[name] = []
-            for rung in rungs:
-                if (size := self._shelf.sizes.get(rung.identity)) is not None:
-                    url = self._placement.url(rung.key, choice.target)
-                    made[name].append(ImageCandidate(url, rung.width, size, is_variant=True))
-                    by_url[url] = rung
-        sources, image = select(choice.ladder, made, self._original(choice))
+            for variant in variants:
+                if (size := self._inventory.sizes.get(variant.identity)) is not None:
+                    url = self._placement.url(variant.key, choice.target)
+                    made[name].append(ImageCandidate(url, variant.width, size, is_variant=True))
+                    by_url[url] = variant
+        sources, image = select(choice.variants, made, self._original(choice))
         used = [by_url[c.url] for candidates in (*sources.values(), image) for c in candidates if c.url in by_url]
         return Offer(sources, image, used, needs_original=not all(c.is_variant for c in image))
 
     def _original(self, choice: Image) -> ImageCandidate | None:
         """Return the asset itself as a candidate, None when the author asked for something made from it."""
-        if choice.ladder.formats and choice.words.wish.transform.steps:
+        if choice.variants.formats and choice.directives.request.transform.steps:
             return None
         key = self._placement.original(choice.asset)
         url = self._placement.url(key, choice.target) if key else choice.target.url(choice.asset.path)
@@ -160,30 +160,30 @@ class Editor:
 
     def _picture(self, choice: Image) -> Picture:
         offer = self._offer(choice)
-        said = choice.words
+        directives = choice.directives
         return Picture(
             sources=offer.sources,
             image=offer.image,
-            width=choice.ladder.width,
-            height=choice.ladder.height,
-            layout_width=said.wish.width,
-            layout=said.wish.layout,
+            width=choice.variants.width,
+            height=choice.variants.height,
+            layout_width=directives.request.width,
+            layout=directives.request.layout,
             sizes=self._config.sizes,
             eager=choice.eager,
-            priority=said.priority,
+            priority=directives.priority,
             nested=choice.tag.picture,
         )
 
     def _image(self, choice: Image) -> TagEdit | None:
         picture = self._picture(choice)
-        if choice.words.mode != "picture":
+        if choice.directives.mode != "picture":
             return self._authors_image(choice, picture)
         found = attributes(picture, choice.author)
         if self._keeps_src(picture):
             del found["src"]
         else:
             found["src"] = _with_tail(found["src"] or "", choice.target.tail)
-        if placeholder := self._shelf.placeholders.get(identity(choice)):
+        if placeholder := self._inventory.placeholders.get(identity(choice)):
             found["style"] = ";".join(filter(None, [(choice.author.get("style") or "").rstrip("; "), placeholder]))
         return _edit(choice, found, surroundings(picture, choice.author))
 
@@ -197,7 +197,7 @@ class Editor:
         if self._placement.base_url:
             urls = {url: self._link(link) for url, link in choice.links.items()}
             found = _with_urls(choice.author, urls)
-        if choice.words.mode == "url" or picture.nested:
+        if choice.directives.mode == "url" or picture.nested:
             return _edit(choice, found, ("", ""))
         found |= loading(choice.author, eager=picture.eager, priority=picture.priority)
         if any(candidate.width for candidate in image_candidates.parse(choice.author.get("srcset") or "")):

@@ -37,7 +37,7 @@ class Library:
         self._digests = Digests(root.root, state)
         self._config = config
         self._template = KeyTemplate.parse(config.key_template)
-        self._ladders: dict[tuple[str, VariantRequest], VariantSet] = {}
+        self._variants: dict[tuple[str, VariantRequest], VariantSet] = {}
         self._fault = fault
         self._originals = originals
         self._assets: dict[str, Asset | None] = {}
@@ -55,11 +55,11 @@ class Library:
         """
         return self._originals.asset(path) if self._originals else None
 
-    def ladder(self, asset: Asset, wish: VariantRequest) -> VariantSet:
+    def variants(self, asset: Asset, request: VariantRequest) -> VariantSet:
         """Return an asset's variants; worked out once for all pages that show it in the same way."""
-        found = self._ladders.get((asset.path, wish))
+        found = self._variants.get((asset.path, request))
         if found is None:
-            found = self._ladders[asset.path, wish] = choose(asset, wish, self._config, self._template)
+            found = self._variants[asset.path, request] = choose(asset, request, self._config, self._template)
         return found
 
     def _read(self, path: str) -> Asset | None:

@@ -1,4 +1,4 @@
-"""The ladder of a locked image: its renderings in the bucket, else those that the service would make."""
+"""The variants of a locked image: its renderings in the bucket, else those that the service would make."""
 
 from __future__ import annotations
 
@@ -24,14 +24,14 @@ _MADE, _OWN, _NEVER = 1, 2, 1 << 62
 """Bytes that stand for those of renderings, which no lock holds: every one that is named was found worth having."""
 
 _MOST = 20_000
-"""Ladders that are kept: pages of one site show few, but widths may come from what visitors write."""
+"""Variant sets that are kept: pages of one site show few, but widths may come from what visitors write."""
 
 _LARGER = Variant(Asset("", "", 0, ImageFacts("", 0, 0)), Transform(), 0, 0, "", "", "")
 """The widest rendering in the image's own format where it was larger than the image: the image takes its place."""
 
 
-class LockedLadders:
-    """Find the ladder of each image once for each way to show it.
+class VariantLookup:
+    """Find the variants of each image once for each way to show it.
 
     ``sizes`` has what `markup.select` compares, by identity. Safe for threads.
     """
@@ -52,11 +52,11 @@ class LockedLadders:
         """Tell whether so many ways to show images were asked for that it is better to begin anew."""
         return len(self._found) > _MOST
 
-    def ladder(self, entry: LockEntry, wish: VariantRequest) -> VariantSet:
-        """Return the rungs to offer; none where neither lock nor service has what is wished."""
-        found = self._found.get((entry.path, wish))
+    def variants(self, entry: LockEntry, request: VariantRequest) -> VariantSet:
+        """Return the variants to offer; none where neither lock nor service has what is asked for."""
+        found = self._found.get((entry.path, request))
         if found is None:
-            found = self._found[entry.path, wish] = self._find(entry, wish)
+            found = self._found[entry.path, request] = self._find(entry, request)
         return found
 
     def asset(self, entry: LockEntry) -> Asset:
@@ -68,19 +68,19 @@ class LockedLadders:
         return found
 
     def url(self, key: str) -> str:
-        """Return the address of a rung, or of an object."""
+        """Return the address of a variant, or of an object."""
         found = self._urls.get(key)
         if found is None:
             found = self._urls[key] = object_url(self._base_url, key)
         return found
 
-    def candidate(self, rung: Variant) -> ImageCandidate:
-        """Return a rung as what markup is made of."""
-        return ImageCandidate(self.url(rung.key), rung.width, self.sizes[rung.identity], is_variant=True)
+    def candidate(self, variant: Variant) -> ImageCandidate:
+        """Return a variant as what markup is made of."""
+        return ImageCandidate(self.url(variant.key), variant.width, self.sizes[variant.identity], is_variant=True)
 
-    def rung(self, entry: LockEntry, transform: Transform) -> str:
+    def variant(self, entry: LockEntry, transform: Transform) -> str:
         """Return the key of the rendering that a transform asks for, "" where there is none in the bucket."""
-        locked = self._lock.ladder(entry, self._config)
+        locked = self._lock.variants(entry, self._config)
         if locked is None or not transform.steps or transform.steps[0].width not in _all_widths(locked):
             return ""
         own = FORMATS.get(entry.media_type, "")
@@ -89,32 +89,32 @@ class LockedLadders:
                 return key
         return ""
 
-    def _find(self, entry: LockEntry, wish: VariantRequest) -> VariantSet:
-        locked = self._lock.ladder(entry, self._config)
-        if locked is not None and not wish.transform.steps:
-            return self._locked(entry, wish, locked)
+    def _find(self, entry: LockEntry, request: VariantRequest) -> VariantSet:
+        locked = self._lock.variants(entry, self._config)
+        if locked is not None and not request.transform.steps:
+            return self._locked(entry, request, locked)
         asset = self.asset(entry)
-        return self._served(choose(asset, wish, self._config, self._template)) if self._service else unchanged(asset)
+        return self._served(choose(asset, request, self._config, self._template)) if self._service else unchanged(asset)
 
-    def _locked(self, entry: LockEntry, wish: VariantRequest, locked: LockedVariants) -> VariantSet:
-        """Choose, of what is there, the rungs nearest to those that publishing would make."""
+    def _locked(self, entry: LockEntry, request: VariantRequest, locked: LockedVariants) -> VariantSet:
+        """Choose, of what is there, the variants nearest to those that publishing would make."""
         listed = dict(locked.formats)
         own = FORMATS.get(entry.media_type, "")
-        wanted = wanted_widths(entry.width, wish, self._config)
+        wanted = wanted_widths(entry.width, request, self._config)
         names = dict.fromkeys([*(name for name in self._config.formats if name in listed or name == own), *listed, own])
         keys = entry.variant_keys(self._template)
         formats: dict[str, tuple[Variant, ...]] = {}
         for name in names:
-            if wish.formats and name not in {*wish.formats, own}:
+            if request.formats and name not in {*request.formats, own}:
                 continue
             widths = _nearest(listed.get(name, ()), wanted)
-            formats[name] = tuple(self._rung(entry, name, width, keys[name, width], own) for width in widths)
+            formats[name] = tuple(self._variant(entry, name, width, keys[name, width], own) for width in widths)
         if own and self._needs_original(listed.get(own, ()), wanted, entry):
             formats[own] += (_LARGER,)
-        return VariantSet(entry.width, entry.height, own, {name: rungs for name, rungs in formats.items() if rungs})
+        return VariantSet(entry.width, entry.height, own, {name: found for name, found in formats.items() if found})
 
-    def _rung(self, entry: LockEntry, name: str, width: int, key: str, own: str) -> Variant:
-        """Return a rung under its key, which is all that is asked of it."""
+    def _variant(self, entry: LockEntry, name: str, width: int, key: str, own: str) -> Variant:
+        """Return a variant under its key, which is all that is asked of it."""
         self.sizes[key] = _OWN if name == own else _MADE
         return Variant(self.asset(entry), Transform(), width, entry.height_at(width), name, key, key)
 
@@ -123,14 +123,14 @@ class LockedLadders:
         top = collapse(self._config.widths, entry.width)[-1]
         return top not in listed and wanted[-1] > max(listed, default=0)
 
-    def _served(self, ladder: VariantSet) -> VariantSet:
-        """Note where the service makes each rung."""
-        for variant in ladder.variants:
-            self.sizes[variant.identity] = _OWN if variant.format == ladder.own else _MADE
+    def _served(self, variants: VariantSet) -> VariantSet:
+        """Note where the service makes each variant."""
+        for variant in variants.variants:
+            self.sizes[variant.identity] = _OWN if variant.format == variants.own else _MADE
             if self._service:
                 entry = self._lock.entries[variant.asset.path]
                 self._urls[variant.key] = self._service.url(entry.key, variant.transform, in_srcset=True)
-        return ladder
+        return variants
 
 
 def _nearest(listed: tuple[int, ...], wanted: Iterable[int]) -> tuple[int, ...]:

@@ -97,12 +97,12 @@ class LockedOriginals:
         A variant that only a still picture has tells that it is one; where the bucket holds none, the image is needed
         anyway. A placeholder needs to know whether anything is transparent.
         """
-        doubtful = [image for image in images if image.asset.digest in self._unsure and image.ladder.formats]
+        doubtful = [image for image in images if image.asset.digest in self._unsure and image.variants.formats]
         if not doubtful:
             return False
         there = present()
         unknown = {
-            i.asset.digest: i.asset for i in doubtful if i.words.placeholder != "none" or not _is_still(i, there)
+            i.asset.digest: i.asset for i in doubtful if i.directives.placeholder != "none" or not _is_still(i, there)
         }
         self.fetch(unknown.values())
         misjudged = [asset for asset in unknown.values() if self._is_misjudged(asset)]
@@ -161,5 +161,5 @@ class LockedOriginals:
 
 def _is_still(image: Image, present: Mapping[str, int]) -> bool:
     """Tell whether the bucket holds a variant that an animated picture would not have."""
-    moving = {"webp", image.ladder.own}
-    return any(variant.key in present for variant in image.ladder.variants if variant.format not in moving)
+    moving = {"webp", image.variants.own}
+    return any(variant.key in present for variant in image.variants.variants if variant.format not in moving)

@@ -68,21 +68,21 @@ class Picture:
 
 
 def select(
-    ladder: VariantSet, made: Mapping[str, Sequence[ImageCandidate]], original: ImageCandidate | None
+    variant_set: VariantSet, made: Mapping[str, Sequence[ImageCandidate]], original: ImageCandidate | None
 ) -> tuple[dict[str, list[ImageCandidate]], list[ImageCandidate]]:
     """Return (candidates by format to offer first, candidates for every browser).
 
     Nothing as large in bytes as what it replaces is kept: the source, or the plainer format at the same width. A
-    format whose widest rung is lost goes as a whole: a wide screen that knows the format would be given a small
+    format whose widest variant is lost goes as a whole: a wide screen that knows the format would be given a small
     picture. Without ``original`` (the author asked for something made from it) renderings stay whatever their size.
     """
-    image = _own_candidates(made.get(ladder.own, ()), original)
+    image = _own_candidates(made.get(variant_set.own, ()), original)
     most = original.size if original else 1 << 62
     ceiling = {candidate.width: candidate.size for candidate in image}
     sources = {}
     for name, candidates in made.items():
         kept = [c for c in candidates if c.size < min(most, ceiling.get(c.width, most))]
-        if name == ladder.own:
+        if name == variant_set.own:
             if name != list(made)[-1]:  # a newer type than the next one: browsers take the first they know
                 sources[name] = image
         elif kept and kept[-1] is candidates[-1]:
@@ -90,14 +90,14 @@ def select(
     return sources, image or list(made.get(next(iter(made)), ()))
 
 
-def _own_candidates(rungs: Sequence[ImageCandidate], original: ImageCandidate | None) -> list[ImageCandidate]:
+def _own_candidates(candidates: Sequence[ImageCandidate], original: ImageCandidate | None) -> list[ImageCandidate]:
     """Return the source's format: its smaller renderings, and as the widest one whatever takes fewer bytes."""
     if original is None:
-        return list(rungs)
-    kept = [rung for rung in rungs if rung.size < original.size]
-    if kept and kept[-1] is rungs[-1]:
+        return list(candidates)
+    kept = [candidate for candidate in candidates if candidate.size < original.size]
+    if kept and kept[-1] is candidates[-1]:
         return kept
-    return [*(rung for rung in kept if rung.width < original.width), original]
+    return [*(candidate for candidate in kept if candidate.width < original.width), original]
 
 
 def attributes(picture: Picture, author: Mapping[str, str | None]) -> dict[str, str | None]:

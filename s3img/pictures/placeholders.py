@@ -31,9 +31,9 @@ def identity(image: Image) -> str:
     A picture with transparent px gets none: it would show through for ever.
     """
     facts = image.asset.facts
-    if image.words.placeholder == "none" or facts.alpha or not image.ladder.formats:
+    if image.directives.placeholder == "none" or facts.alpha or not image.variants.formats:
         return ""
-    return variant_digest(image.asset.digest, f"{image.words.placeholder} {image.words.wish.transform}")
+    return variant_digest(image.asset.digest, f"{image.directives.placeholder} {image.directives.request.transform}")
 
 
 class Placeholders:
@@ -71,8 +71,8 @@ class Placeholders:
 
     def _style(self, image: Image) -> str:
         source = self._source(image.asset)
-        if image.words.placeholder == "color" or image.asset.facts.animated:
+        if image.directives.placeholder == "color" or image.asset.facts.animated:
             return f"background-color:{imaging.average_color(source, self._limits)}"
-        rendered = imaging.render(source, image.words.wish.transform.then(_TINY), limits=self._limits)
+        rendered = imaging.render(source, image.directives.request.transform.then(_TINY), limits=self._limits)
         data = base64.b64encode(rendered.data).decode("ascii")
         return f"background:url(data:{rendered.media_type};base64,{data}) center/cover no-repeat"

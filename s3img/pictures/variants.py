@@ -69,7 +69,7 @@ class VariantRequest:
 
 @dataclass(frozen=True, slots=True)
 class VariantSet:
-    """Hold the rungs of an image: size of the whole picture in px, and its variants by format.
+    """Hold the variants of an image: size of the whole picture in px, and its variants by format.
 
     ``formats`` maps each format to its variants by rising width, in the order browsers are offered them; ``own`` is
     the source's format, "" where browsers can't be given it in other sizes.
@@ -83,23 +83,25 @@ class VariantSet:
     @property
     def variants(self) -> list[Variant]:
         """List all variants."""
-        return [variant for rungs in self.formats.values() for variant in rungs]
+        return [variant for variants in self.formats.values() for variant in variants]
 
 
-def choose(asset: Asset, wish: VariantRequest, config: Config, template: KeyTemplate) -> VariantSet:
+def choose(asset: Asset, request: VariantRequest, config: Config, template: KeyTemplate) -> VariantSet:
     """Decide an image's variants; an image that can't be rendered to other sizes gets none."""
     facts = asset.facts
     own = FORMATS.get(facts.media_type, "")
     if not facts.width or not _is_rendered(asset):
         return unchanged(asset)
-    width, height = _size(wish.transform, (facts.width, facts.height), config.limits)
-    names = _formats(own, wish.formats or config.formats, animated=facts.animated)
-    widths = wanted_widths(width, wish, config)
-    return VariantSet(width, height, own, {name: _rungs(asset, wish, config, template, name, widths) for name in names})
+    width, height = _size(request.transform, (facts.width, facts.height), config.limits)
+    names = _formats(own, request.formats or config.formats, animated=facts.animated)
+    widths = wanted_widths(width, request, config)
+    return VariantSet(
+        width, height, own, {name: _variants(asset, request, config, template, name, widths) for name in names}
+    )
 
 
 def unchanged(asset: Asset) -> VariantSet:
-    """Return the ladder of an image that is used as it is."""
+    """Return the variants of an image that is used as it is."""
     facts = asset.facts
     return VariantSet(facts.width, facts.height, FORMATS.get(facts.media_type, ""), {})
 
@@ -120,16 +122,16 @@ def _formats(own: str, wanted: Iterable[str], *, animated: bool) -> list[str]:
     return [*names, *([own] if own and own not in names else [])]
 
 
-def wanted_widths(width: int, wish: VariantRequest, config: Config) -> tuple[int, ...]:
+def wanted_widths(width: int, request: VariantRequest, config: Config) -> tuple[int, ...]:
     """Return the rising widths in px that a picture of ``width`` px is wanted in."""
-    if wish.layout == "none":
+    if request.layout == "none":
         return (width,)
-    if wish.widths:
-        wanted = set(wish.widths)
-    elif wish.layout == "fixed":
-        wanted = {wish.width or width, 2 * (wish.width or width)}
-    elif wish.width:
-        wanted = {wish.width, 2 * wish.width} | {w for w in config.widths if w < 2 * wish.width}
+    if request.widths:
+        wanted = set(request.widths)
+    elif request.layout == "fixed":
+        wanted = {request.width or width, 2 * (request.width or width)}
+    elif request.width:
+        wanted = {request.width, 2 * request.width} | {w for w in config.widths if w < 2 * request.width}
     else:
         wanted = set(config.widths)
     return collapse(wanted, width)
@@ -145,14 +147,14 @@ def collapse(wanted: Iterable[int], limit: int) -> tuple[int, ...]:
     return tuple(reversed(kept))
 
 
-def _rungs(
-    asset: Asset, wish: VariantRequest, config: Config, template: KeyTemplate, name: str, widths: tuple[int, ...]
+def _variants(
+    asset: Asset, request: VariantRequest, config: Config, template: KeyTemplate, name: str, widths: tuple[int, ...]
 ) -> tuple[Variant, ...]:
     quality = getattr(config.quality, name) if name in _QUALITY_FORMATS else None
     source = (asset.facts.width, asset.facts.height)
     found = []
     for width in widths:
-        transform, text, label = _transform(wish.transform, width, quality, name)
+        transform, text, label = _transform(request.transform, width, quality, name)
         w, h = _size(transform, source, config.limits)
         identity = variant_digest(asset.digest, text)
         key = template.key(KeyFields(asset.path, identity, f"{label}.{EXTENSIONS[MEDIA_TYPES[name]]}", w, h))
@@ -162,7 +164,7 @@ def _rungs(
 
 @lru_cache(maxsize=1024)
 def _transform(first: Transform, width: int, quality: int | None, name: str) -> tuple[Transform, str, str]:
-    """Return a rung's transform, its text, and what keys call it; most images of a site share them."""
+    """Return a variant's transform, its text, and what keys call it; most images of a site share them."""
     transform = first.then(Transform.of(width=width, format=cast("OutputFormat", name), quality=quality))
     text = str(transform)
     words = [word for word in text.replace(":", ",").split(",") if not word.startswith(("f-", "q-"))]

@@ -66,7 +66,7 @@ class SiteSurvey:
 
     def needs_objects(self, placement: Placement) -> bool:
         """Tell whether any page needs something that has to be put somewhere."""
-        if any(image.ladder.formats for image in self.images()):
+        if any(image.variants.formats for image in self.images()):
             return True
         return bool(placement.base_url) and any(not isinstance(choice, Strip) for choice in self.choices())
 

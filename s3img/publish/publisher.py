@@ -108,8 +108,8 @@ class SitePublisher:
         self._progress = progress
         self._originals = originals
         self._placement = Placement(KeyTemplate.parse(config.key_template), base_url)
-        self._shelf = RenderInventory()
-        self._editor = Editor(config, self._placement, self._shelf)
+        self._inventory = RenderInventory()
+        self._editor = Editor(config, self._placement, self._inventory)
         self._renderer = Renderer(self._source, cache, config.limits)
         self._placeholders = Placeholders(self._source, cache, config.limits)
         self._uploader = ObjectUploader(bucket, config.workers, config.deadline)
@@ -121,13 +121,13 @@ class SitePublisher:
         survey.problems += notes
         changed, removed = 0, 0
         if not any(problem.severity == "error" for problem in survey.problems):
-            self._stock(survey, dry_run=dry_run)
+            self._render_and_upload(survey, dry_run=dry_run)
             if not dry_run:
                 changed = self._rewrite(survey)
                 removed = self._remove(survey)
         if not dry_run:
             self._files.save(survey.settled)
-        result = summarise(survey, self._editor, self._shelf, self._uploader, dry_run=dry_run)
+        result = summarise(survey, self._editor, self._inventory, self._uploader, dry_run=dry_run)
         return msgspec.structs.replace(
             result,
             target=self._target,
@@ -154,13 +154,13 @@ class SitePublisher:
             return self._originals.file(asset)
         return self._root.file(asset.path)
 
-    def _stock(self, survey: SiteSurvey, *, dry_run: bool) -> None:
+    def _render_and_upload(self, survey: SiteSurvey, *, dry_run: bool) -> None:
         """Render and put everything that the pages need."""
         if not dry_run and self._placement.base_url:
             self._claim(survey)
         present = self._uploader.present() if survey.needs_objects(self._placement) else {}
-        variants = [variant for image in survey.images() for variant in image.ladder.variants]
-        self._take_stock(variants, present)
+        variants = [variant for image in survey.images() for variant in image.variants.variants]
+        self._note_sizes(variants, present)
         if not dry_run:
             self._render(survey, variants)
             self._hold_places(survey)
@@ -178,24 +178,24 @@ class SitePublisher:
         keys |= self._placement.keys_of(survey.urls)
         self._uploader.claim(lambda: claims.site_keys(self._root.root, keys, anew=is_anew), site=self._config.site_url)
 
-    def _take_stock(self, variants: Iterable[Variant], present: Mapping[str, int]) -> None:
+    def _note_sizes(self, variants: Iterable[Variant], present: Mapping[str, int]) -> None:
         """Note the variants whose bytes are known and need not be made: in the bucket under every key, or cached."""
         sizes: dict[str, int | None] = {}
         for variant in variants:
             if sizes.get(variant.identity, 0) is not None:
                 size = present.get(variant.key)
                 sizes[variant.identity] = self._renderer.size(variant) if size is None else size
-        self._shelf.sizes |= {identity: size for identity, size in sizes.items() if size is not None}
+        self._inventory.sizes |= {identity: size for identity, size in sizes.items() if size is not None}
 
     def _render(self, survey: SiteSurvey, variants: Iterable[Variant]) -> None:
         def fault(asset: Asset, message: str) -> None:
             text = f"{message.removeprefix(asset.path + ': ')} Its references stay as they are."
             survey.problems.append(Problem(asset.path, 0, 0, "bad-image", text))
 
-        missing = [variant for variant in variants if variant.identity not in self._shelf.sizes]
+        missing = [variant for variant in variants if variant.identity not in self._inventory.sizes]
         self._fetch(survey, [variant.asset for variant in missing])
-        usable = [variant for variant in missing if variant.asset.digest not in self._shelf.bad_sources]
-        self._renderer.run(usable, self._shelf, fault, self._progress)
+        usable = [variant for variant in missing if variant.asset.digest not in self._inventory.bad_sources]
+        self._renderer.run(usable, self._inventory, fault, self._progress)
 
     def _hold_places(self, survey: SiteSurvey) -> None:
         """Make what shows while images load, where somebody asked for it."""
@@ -204,17 +204,17 @@ class SitePublisher:
             unreachable = self._fetch(survey, [image.asset for image in missing.values()])
             usable = {name: image for name, image in missing.items() if image.asset.digest not in unreachable}
             self._placeholders.make(usable)
-        self._shelf.placeholders = self._placeholders.styles(survey.images())
+        self._inventory.placeholders = self._placeholders.styles(survey.images())
 
     def _fetch(self, survey: SiteSurvey, assets: Iterable[Asset]) -> Set[str]:
         """Bring the bytes of images that are not on disk; return the digests of those that can't be had."""
         failures = self._originals.fetch(assets) if self._originals else {}
         severity = POLICY[self._config.missing] or "note"
         for digest, (path, error) in failures.items():
-            if digest not in self._shelf.bad_sources:
+            if digest not in self._inventory.bad_sources:
                 text = f"is not on disk, and can't be had from the bucket: {error} Its references stay as they are."
                 survey.problems.append(Problem(path, 0, 0, "unreachable", text, severity))
-        self._shelf.bad_sources |= failures.keys()
+        self._inventory.bad_sources |= failures.keys()
         return failures.keys()
 
     def _put(self, survey: SiteSurvey) -> None:
@@ -222,13 +222,13 @@ class SitePublisher:
         present = self._uploader.present() if originals else {}
         lacking = [asset for key, asset in originals.items() if present.get(key) != asset.size]
         if unreachable := self._fetch(survey, lacking):
-            self._shelf.unreachable |= unreachable
+            self._inventory.unreachable |= unreachable
             variants, originals = self._wanted(survey)
         uploads = [self._upload(key, variant) for key, variant in variants.items()]
         uploads += [self._uploader.original(key, asset, self._source(asset)) for key, asset in originals.items()]
         result = self._uploader.run(uploads, self._progress)
-        self._shelf.exit_code = result.exit_code
-        self._shelf.failed_keys |= result.failed.keys()
+        self._inventory.exit_code = result.exit_code
+        self._inventory.failed_keys |= result.failed.keys()
         for error in {str(error): error for error in result.failed.values()}.values():
             survey.problems.append(Problem("", 0, 0, "upload", str(error), "error"))
 
@@ -245,7 +245,7 @@ class SitePublisher:
 
     def _upload(self, key: str, variant: Variant) -> Upload:
         path = self._renderer.path(variant)
-        return self._uploader.variant(key, variant, path, self._shelf.sizes[variant.identity])
+        return self._uploader.variant(key, variant, path, self._inventory.sizes[variant.identity])
 
     def _rewrite(self, survey: SiteSurvey) -> int:
         """Replace the pages and return how many changed."""

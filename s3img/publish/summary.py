@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 
 def summarise(
-    survey: SiteSurvey, editor: Editor, shelf: RenderInventory, uploader: ObjectUploader, *, dry_run: bool
+    survey: SiteSurvey, editor: Editor, inventory: RenderInventory, uploader: ObjectUploader, *, dry_run: bool
 ) -> PublishResult:
     """Return the result of a run, as far as it follows from what was surveyed and put."""
     used: dict[str, Variant] = {}
@@ -30,9 +30,9 @@ def summarise(
         if isinstance(choice, Image) and editor.is_possible(choice):
             wanted, _ = editor.keys(choice)
             used |= {variant.identity: variant for variant in wanted}
-            every |= {variant.identity: variant for variant in choice.ladder.variants}
+            every |= {variant.identity: variant for variant in choice.variants.variants}
             if wanted:
-                replaced[choice.asset.path] = shelf.sizes[widest(wanted, choice.asset).identity]
+                replaced[choice.asset.path] = inventory.sizes[widest(wanted, choice.asset).identity]
     return PublishResult(
         target="",
         pages=survey.pages,
@@ -40,15 +40,15 @@ def summarise(
         variants=len(every if dry_run else used),
         bytes_before=sum(originals[path] for path in replaced),
         bytes_after=sum(replaced.values()),
-        rendered=len(every.keys() - shelf.sizes.keys()),
+        rendered=len(every.keys() - inventory.sizes.keys()),
         uploaded=len(uploader.uploaded),
         present=len(uploader.found),
         dropped=0 if dry_run else len(every) - len(used),
         requests=dict(uploader.requests),
-        formats=_rows(used, every, shelf),
+        formats=_rows(used, every, inventory),
         problems=tuple(sorted(survey.problems)),
-        failed=tuple(sorted(shelf.failed_keys)),
-        exit_code=exit_code(survey, shelf),
+        failed=tuple(sorted(inventory.failed_keys)),
+        exit_code=exit_code(survey, inventory),
         dry_run=dry_run,
     )
 
@@ -59,20 +59,20 @@ def widest(variants: list[Variant], asset: Asset) -> Variant:
     return max((v for v in variants if v.format == first and v.asset == asset), key=lambda v: v.width)
 
 
-def _rows(used: dict[str, Variant], every: dict[str, Variant], shelf: RenderInventory) -> tuple[FormatRow, ...]:
+def _rows(used: dict[str, Variant], every: dict[str, Variant], inventory: RenderInventory) -> tuple[FormatRow, ...]:
     rows: dict[str, list[int]] = defaultdict(lambda: [0, 0, 0])
     for identity, variant in every.items():
         row = rows[variant.format]
         if identity in used:
             row[0] += 1
-            row[1] += shelf.sizes[identity]
+            row[1] += inventory.sizes[identity]
         else:
             row[2] += 1
     return tuple(FormatRow(name, *row) for name, row in sorted(rows.items()))
 
 
-def exit_code(survey: SiteSurvey, shelf: RenderInventory) -> int:
+def exit_code(survey: SiteSurvey, inventory: RenderInventory) -> int:
     """Return 0, 1 for findings under the policy in force, or what the first failed upload stands for."""
-    if shelf.exit_code:
-        return shelf.exit_code
+    if inventory.exit_code:
+        return inventory.exit_code
     return 1 if any(problem.severity == "error" for problem in survey.problems) else 0

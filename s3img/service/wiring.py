@@ -12,7 +12,7 @@ from s3img.cache import Cache
 from s3img.service.access import is_private
 from s3img.service.engine.engine import Engine
 from s3img.service.engine.requests import EngineOptions
-from s3img.service.engine.stores import LockedRungs
+from s3img.service.engine.stores import SyncedVariants
 from s3img.service.origins import open_origins, open_results
 from s3img.service.routing import OWN_BUCKET
 
@@ -36,7 +36,7 @@ def build_engine(config: Config, environ: Mapping[str, str], lock: Lock | None =
         target=open_results(config, environ),
         limits=config.limits,
         quality=msgspec.structs.asdict(config.quality),
-        shared=LockedRungs(lock, config, origin=OWN_BUCKET, hidden=is_private)
+        shared=SyncedVariants(lock, config, origin=OWN_BUCKET, hidden=is_private)
         if lock and OWN_BUCKET in origins
         else None,
     )

@@ -43,12 +43,12 @@ class _Looking:
     def __init__(self, bucket: Bucket) -> None:
         self.since = time.time()
         worker = Workers(1)
-        self._stock = worker.submit(look, bucket)
+        self._snapshot = worker.submit(look, bucket)
         worker.close()
 
-    def stock(self) -> BucketSnapshot:
+    def snapshot(self) -> BucketSnapshot:
         """Wait for what it saw; raise BucketError."""
-        return self._stock.result()
+        return self._snapshot.result()
 
 
 class FolderSync:
@@ -102,8 +102,8 @@ class FolderSync:
         job = self._prepare(state)
         if not dry_run:
             return self._execute(job, state, progress, started)
-        changed = bool(job.ladders.new) or job.new_lock(job.lock, job.survey.entries) != job.lock
-        pending = self._maker(job).pending(state.objects) if job.ladders.paths else 0
+        changed = bool(job.variants.new) or job.new_lock(job.lock, job.survey.entries) != job.lock
+        pending = self._maker(job).pending(state.objects) if job.variants.paths else 0
         return self._report(job, Done(rendered=pending), started, lock_changed=changed, dry_run=True)
 
     def _execute(self, job: SyncJob, state: SyncState, progress: Progress | None, started: float) -> SyncResult:
@@ -133,7 +133,7 @@ class FolderSync:
         """Put originals, then variants; a line names only what is there, and of a failed original there is none."""
         sent = self._send(job.uploads, state, progress)
         lines = [entry for entry in job.survey.entries if entry.key not in sent.failed]
-        if not job.ladders.paths:
+        if not job.variants.paths:
             return Done(sent, tuple(lines))
         maker = self._maker(job)
         variants = self._send(transfer.plan_uploads(maker.run(state.objects, progress), state.objects), state, progress)
@@ -154,7 +154,7 @@ class FolderSync:
             lock,
             self._uploads(found, state),
             verified="list" if must_list else "cache",
-            ladders=planner.plan(state.objects) if planner else VariantPlan(),
+            variants=planner.plan(state.objects) if planner else VariantPlan(),
             settings=VariantSettings.of(self._config) if planner else None,
             prune=self._options.prune,
         )
@@ -194,11 +194,11 @@ class FolderSync:
 
         Nor do those that one has marked: they are put again.
         """
-        stock = looking.stock()
-        state.objects = {key: size for key, size in stock.present.items() if key in wanted}
+        snapshot = looking.snapshot()
+        state.objects = {key: size for key, size in snapshot.present.items() if key in wanted}
         state.listed = looking.since
         state.settled = {}
-        self._marked = stock.marked
+        self._marked = snapshot.marked
 
     def _planner(self, found: FolderSurvey, lock: Lock) -> VariantPlanner | None:
         if not self._config.variants:
@@ -210,7 +210,7 @@ class FolderSync:
     def _maker(self, job: SyncJob) -> VariantMaker:
         from s3img.sync.variant_sync import VariantMaker
 
-        return VariantMaker(job.ladders, self._scope, self._cache, self._config)
+        return VariantMaker(job.variants, self._scope, self._cache, self._config)
 
     def _send(self, uploads: UploadPlan, state: SyncState, progress: Progress | None) -> UploadResult:
         if not uploads.uploads:

@@ -25,7 +25,7 @@ NOTHING = transfer.UploadResult((), {}, 0, 0.0)
 
 
 class VariantPlan(msgspec.Struct, frozen=True):
-    """Hold the images to render, by path: ``new`` ladders, and rungs (by key) that the lock names and nobody has."""
+    """The images to render, by path: ``new`` variant sets, and ``missing`` variants (by key) of lines in the lock."""
 
     new: Mapping[str, VariantSet] = {}
     missing: Mapping[str, Mapping[str, Variant]] = {}
@@ -37,8 +37,8 @@ class VariantPlan(msgspec.Struct, frozen=True):
 
     def variants(self) -> Iterator[Variant]:
         """Yield everything that has to be rendered, unless it is there already."""
-        for ladder in self.new.values():
-            yield from ladder.variants
+        for variant_set in self.new.values():
+            yield from variant_set.variants
         for variants in self.missing.values():
             yield from variants.values()
 
@@ -50,7 +50,7 @@ class SyncJob(msgspec.Struct, frozen=True):
     lock: Lock
     uploads: UploadPlan
     verified: Literal["cache", "list"]
-    ladders: VariantPlan = VariantPlan()
+    variants: VariantPlan = VariantPlan()
     settings: VariantSettings | None = None
     prune: bool = False
 
@@ -72,7 +72,7 @@ def describe(job: SyncJob, config: Config, scope: Scope) -> SyncPlan:
     """Return a job as the plan that people read."""
     new = job.new_lock(job.lock, job.survey.entries)
     changed = {entry.path for entry in new if job.lock.get(entry.path) not in {None, entry}}
-    changed |= {path for path in job.ladders.new if path in job.lock}
+    changed |= {path for path in job.variants.new if path in job.lock}
     places = {upload.key: upload.path for upload in job.uploads.uploads}
     return SyncPlan(
         target=config.bucket,
@@ -86,7 +86,7 @@ def describe(job: SyncJob, config: Config, scope: Scope) -> SyncPlan:
             for entry in job.survey.entries
             if places.get(entry.key) == scope.file(entry.path)
         ),
-        ladders=job.ladders.paths,
+        variants=job.variants.paths,
         lock_added=tuple(path for path in new.entries if path not in job.lock),
         lock_changed=tuple(sorted(changed)),
         lock_removed=tuple(path for path in job.lock.entries if path not in new),

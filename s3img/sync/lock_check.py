@@ -34,7 +34,7 @@ def check(
     """
     lock = read_lock(lock_path)
     found = survey(scope, lock, Reader(scope.base, scope.files(), known, config.limits), config)
-    findings = [*found.findings, *_differences(found, lock), *_stale_ladders(found, lock, config)]
+    findings = [*found.findings, *_differences(found, lock), *_stale_variants(found, lock, config)]
     if not allow_missing:
         fix = "restore it with s3img pull, or drop its line with s3img sync --prune."
         findings += [FileFinding(path, "missing", f"is in the lock and not on disk: {fix}") for path in found.missing]
@@ -48,13 +48,13 @@ def _differences(found: FolderSurvey, lock: Lock) -> Iterator[FileFinding]:
             yield FileFinding(entry.path, *_difference(line, entry))
 
 
-def _stale_ladders(found: FolderSurvey, lock: Lock, config: Config) -> Iterator[FileFinding]:
+def _stale_variants(found: FolderSurvey, lock: Lock, config: Config) -> Iterator[FileFinding]:
     """Find images whose renderings are not those of the settings, and with ``variants`` also those without any."""
     for entry in found.entries:
         line = lock.get(entry.path)
         if line is None or line.sha256 != entry.sha256 or lock.is_current(line, config):
             continue
-        if line.ladder:
+        if line.variants:
             yield FileFinding(entry.path, "stale", f"has variants of other settings: {_RENDER}")
         elif config.variants and _may_have_variants(entry, found, config):
             yield FileFinding(entry.path, "stale", f"has no variants: {_RENDER}")

@@ -31,7 +31,7 @@ class PlannedUpload(msgspec.Struct, frozen=True):
 class SyncPlan(msgspec.Struct, frozen=True, kw_only=True):
     """Say what a sync would do; ``tree`` (sha256, hex) stands for the images as they were, and for their keys.
 
-    ``ladders`` are images to be rendered; which of their renderings are worth an upload shows only then.
+    ``variants`` are images to be rendered; which of their renderings are worth an upload shows only then.
     """
 
     schema: Literal["s3img.plan/1"] = "s3img.plan/1"
@@ -42,7 +42,7 @@ class SyncPlan(msgspec.Struct, frozen=True, kw_only=True):
     images: int
     bytes: int
     uploads: tuple[PlannedUpload, ...] = ()
-    ladders: tuple[str, ...] = ()
+    variants: tuple[str, ...] = ()
     lock_added: tuple[str, ...] = ()
     lock_changed: tuple[str, ...] = ()
     lock_removed: tuple[str, ...] = ()
@@ -52,7 +52,7 @@ class SyncPlan(msgspec.Struct, frozen=True, kw_only=True):
     @property
     def is_empty(self) -> bool:
         """Tell whether there is nothing to do."""
-        return not (self.uploads or self.ladders or self.lock_added or self.lock_changed or self.lock_removed)
+        return not (self.uploads or self.variants or self.lock_added or self.lock_changed or self.lock_removed)
 
 
 class SyncResult(msgspec.Struct, frozen=True, kw_only=True):

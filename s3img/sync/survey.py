@@ -76,7 +76,7 @@ class _Lines:
         if old is None or old.sha256 != digest:
             return LockEntry(path, *fields)
         is_same = fields == (old.sha256, old.size, old.width, old.height, old.media_type, old.key)
-        return old if is_same else LockEntry(path, *fields, old.placeholder, old.ladder)
+        return old if is_same else LockEntry(path, *fields, old.placeholder, old.variants)
 
 
 def _read(

@@ -1,4 +1,4 @@
-"""The ladder of each image in a sync: what the lock names and has to be there, what is still to be made."""
+"""The variants of each image in a sync: what the lock names and has to be there, what is still to be made."""
 
 from __future__ import annotations
 
@@ -49,21 +49,25 @@ class VariantPlanner:
         for entry in entries:
             if lock.is_current(entry, config):
                 self._named[entry] = [*entry.variant_keys(self._template).values()]
-            elif (ladder := self._choose(entry)).formats:
-                self._new[entry.path] = ladder
+            elif (variant_set := self._choose(entry)).formats:
+                self._new[entry.path] = variant_set
 
     @property
     def keys(self) -> frozenset[str]:
         """Return the keys of all renderings that images have or may get."""
         named = (key for keys in self._named.values() for key in keys)
-        return frozenset([*named, *(rung.key for ladder in self._new.values() for rung in ladder.variants)])
+        return frozenset(
+            [*named, *(variant.key for variant_set in self._new.values() for variant in variant_set.variants)]
+        )
 
     def plan(self, present: Mapping[str, int]) -> VariantPlan:
         """Return what is left to do where these objects are there (bytes by key)."""
         missing = {}
         for entry, keys in self._named.items():
             if lost := {key for key in keys if key not in present}:
-                missing[entry.path] = {rung.key: rung for rung in self._choose(entry).variants if rung.key in lost}
+                missing[entry.path] = {
+                    variant.key: variant for variant in self._choose(entry).variants if variant.key in lost
+                }
         return VariantPlan(self._new, missing)
 
     def _choose(self, entry: LockEntry) -> VariantSet:
@@ -79,7 +83,7 @@ class VariantMaker:
         self._scope = scope
         self._config = config
         self._renderer = Renderer(lambda asset: scope.file(asset.path), cache, config.limits)
-        self._shelf = RenderInventory()
+        self._inventory = RenderInventory()
         self._kept: dict[str, list[Variant]] = {}
         self._colours: dict[str, str] = {}
         self.findings: list[FileFinding] = []
@@ -91,51 +95,51 @@ class VariantMaker:
 
     def pending(self, present: Mapping[str, int]) -> int:
         """Count what neither the bucket nor the cache has."""
-        self._take_stock(present)
-        return len({v.identity for v in self._plan.variants()} - self._shelf.sizes.keys())
+        self._note_sizes(present)
+        return len({v.identity for v in self._plan.variants()} - self._inventory.sizes.keys())
 
     def run(self, present: Mapping[str, int], progress: Progress | None) -> list[Upload]:
         """Render, choose what is worth having, and return the uploads; a picture that can't be rendered has none."""
-        self._take_stock(present)
-        self._renderer.run(self._plan.variants(), self._shelf, self._fault, progress or _silent)
+        self._note_sizes(present)
+        self._renderer.run(self._plan.variants(), self._inventory, self._fault, progress or _silent)
         good = {
-            path: ladder
-            for path, ladder in self._plan.new.items()
-            if ladder.variants[0].asset.digest not in self._shelf.bad_sources
+            path: variant_set
+            for path, variant_set in self._plan.new.items()
+            if variant_set.variants[0].asset.digest not in self._inventory.bad_sources
         }
-        self._kept = {path: kept(ladder, self._shelf.sizes) for path, ladder in good.items()}
+        self._kept = {path: kept(variant_set, self._inventory.sizes) for path, variant_set in good.items()}
         self._colours = _colours({path: self._scope.file(path) for path in good}, self._config.limits)
-        again = {key: rung for rungs in self._plan.missing.values() for key, rung in rungs.items()}
+        again = {key: variant for variants in self._plan.missing.values() for key, variant in variants.items()}
         wanted = again | {variant.key: variant for variants in self._kept.values() for variant in variants}
-        return [self._upload(v, present) for v in wanted.values() if v.identity in self._shelf.sizes]
+        return [self._upload(v, present) for v in wanted.values() if v.identity in self._inventory.sizes]
 
     def line(self, entry: LockEntry, failed: frozenset[str]) -> LockEntry:
-        """Return an image's line with its ladder, without one where an object of it is not there."""
+        """Return an image's line with its variants, without one where an object of it is not there."""
         if entry.path in self._plan.missing:
-            rungs = self._plan.missing[entry.path]
-            is_whole = failed.isdisjoint(rungs) and all(v.identity in self._shelf.sizes for v in rungs.values())
-            return entry if is_whole else structs.replace(entry, ladder=None)
+            missing = self._plan.missing[entry.path]
+            is_whole = failed.isdisjoint(missing) and all(v.identity in self._inventory.sizes for v in missing.values())
+            return entry if is_whole else structs.replace(entry, variants=None)
         if entry.path not in self._plan.new:
             return entry
         variants = self._kept.get(entry.path)
         if variants is None or not failed.isdisjoint(variant.key for variant in variants):
-            return structs.replace(entry, ladder=None)
+            return structs.replace(entry, variants=None)
         names = dict.fromkeys(variant.format for variant in variants)
         formats = tuple((name, tuple(v.width for v in variants if v.format == name)) for name in names)
-        ladder = LockedVariants(recipe(self._config), formats)
-        return structs.replace(entry, ladder=ladder, placeholder=self._colours.get(entry.path, ""))
+        made = LockedVariants(recipe(self._config), formats)
+        return structs.replace(entry, variants=made, placeholder=self._colours.get(entry.path, ""))
 
-    def _take_stock(self, present: Mapping[str, int]) -> None:
+    def _note_sizes(self, present: Mapping[str, int]) -> None:
         """Note the renderings that need not be made: in the bucket under every key, or cached."""
         sizes: dict[str, int | None] = {}
         for variant in self._plan.variants():
             if sizes.get(variant.identity, 0) is not None:
                 sizes[variant.identity] = present.get(variant.key) or self._renderer.size(variant)
-        self._shelf.sizes |= {identity: size for identity, size in sizes.items() if size is not None}
+        self._inventory.sizes |= {identity: size for identity, size in sizes.items() if size is not None}
 
     def _upload(self, variant: Variant, present: Mapping[str, int]) -> Upload:
         """One that is in the bucket counts whatever encoder made it."""
-        size = present.get(variant.key, self._shelf.sizes[variant.identity])
+        size = present.get(variant.key, self._inventory.sizes[variant.identity])
         return Upload(variant.key, self._renderer.path(variant), size, variant.media_type)
 
     def _fault(self, asset: Asset, message: str) -> None:
@@ -143,16 +147,19 @@ class VariantMaker:
         self.findings.append(FileFinding(asset.path, "bad-image", f"has no variants: {text}"))
 
 
-def kept(ladder: VariantSet, sizes: Mapping[str, int]) -> list[Variant]:
+def kept(variant_set: VariantSet, sizes: Mapping[str, int]) -> list[Variant]:
     """Return the renderings that a page would offer: `markup.select` decides, as it does when a site is published."""
-    asset = ladder.variants[0].asset
+    asset = variant_set.variants[0].asset
     made = {
-        name: [ImageCandidate(rung.identity, rung.width, sizes[rung.identity], is_variant=True) for rung in rungs]
-        for name, rungs in ladder.formats.items()
+        name: [
+            ImageCandidate(variant.identity, variant.width, sizes[variant.identity], is_variant=True)
+            for variant in variants
+        ]
+        for name, variants in variant_set.formats.items()
     }
-    sources, image = select(ladder, made, ImageCandidate("", asset.facts.width, asset.size))
+    sources, image = select(variant_set, made, ImageCandidate("", asset.facts.width, asset.size))
     used = {candidate.url for candidates in (*sources.values(), image) for candidate in candidates}
-    return [variant for variant in ladder.variants if variant.identity in used]
+    return [variant for variant in variant_set.variants if variant.identity in used]
 
 
 def _colours(files: Mapping[str, Path], limits: Limits) -> dict[str, str]:

@@ -56,18 +56,20 @@ def look(bucket: Bucket) -> BucketSnapshot:
     )
 
 
-def claim(bucket: Bucket, keys: Set[str], stock: BucketSnapshot, *, site: str = "", build: str = "") -> BucketSnapshot:
+def claim(
+    bucket: Bucket, keys: Set[str], snapshot: BucketSnapshot, *, site: str = "", build: str = ""
+) -> BucketSnapshot:
     """Name every key that a build may point at, and return what it may rely on from then on.
 
     A reference to the same keys that was there already does as well, if no later one of its site supersedes it. What
     was seen before a new reference counts only if nobody had ever marked anything by then: a key is swept long after
     it was marked, and marks stay. Raise BucketError.
     """
-    if is_named(stock.records, keys, site=site):
-        return stock
+    if is_named(snapshot.records, keys, site=site):
+        return snapshot
     write_reference(bucket, keys, site=site, build=build)
-    has_marks = any(info.key == TRASH for info in stock.records) or any(bucket.list(TRASH))
-    return look(bucket) if has_marks else stock
+    has_marks = any(info.key == TRASH for info in snapshot.records) or any(bucket.list(TRASH))
+    return look(bucket) if has_marks else snapshot
 
 
 def lost(bucket: Bucket, keys: Iterable[str], *, workers: int = 32) -> list[str]:

@@ -71,18 +71,20 @@ class Renderer:
         except OSError:
             return None
 
-    def run(self, variants: Iterable[Variant], shelf: RenderInventory, fault: RenderFault, progress: Progress) -> None:
-        """Render every variant that the shelf has no size for; an image of which one fails is a failure."""
+    def run(
+        self, variants: Iterable[Variant], inventory: RenderInventory, fault: RenderFault, progress: Progress
+    ) -> None:
+        """Render every variant that the inventory has no size for; an image of which one fails is a failure."""
         groups: dict[str, dict[str, Variant]] = {}
         for variant in variants:
-            if variant.identity not in shelf.sizes:
+            if variant.identity not in inventory.sizes:
                 groups.setdefault(variant.asset.digest, {})[variant.identity] = variant
         jobs = [list(group.values()) for group in groups.values()]
         if jobs:
             self._cache.remove_stale()
             with self._pool() as executor:
                 for done, (group, outcome) in enumerate(self._outcomes(executor, jobs), 1):
-                    self._shelve(group, outcome, shelf, fault)
+                    self._record(group, outcome, inventory, fault)
                     progress("rendering", done, len(jobs))
 
     def _pool(self) -> AbstractContextManager[Executor]:
@@ -124,14 +126,14 @@ class Renderer:
             str(self.path(variant)),
         )
 
-    def _shelve(self, group: list[Variant], outcome: Outcome, shelf: RenderInventory, fault: RenderFault) -> None:
+    def _record(self, group: list[Variant], outcome: Outcome, inventory: RenderInventory, fault: RenderFault) -> None:
         errors = [error for _, error in outcome if error]
         if errors:
-            shelf.bad_sources.add(group[0].asset.digest)
+            inventory.bad_sources.add(group[0].asset.digest)
             fault(group[0].asset, errors[0])
         for variant, (size, error) in zip(group, outcome, strict=True):
             if not error:
-                shelf.sizes[variant.identity] = size
+                inventory.sizes[variant.identity] = size
                 self.rendered += 1
 
 
@@ -159,12 +161,12 @@ def render_group(source: str, digest: str, variants: tuple[Plain, ...], limits: 
     data = _verified(source, digest)
     if isinstance(data, str):
         return [(0, data)] * len(variants)
-    ladder = [number for number, variant in enumerate(variants) if not variant[0]]
+    plain = [number for number, variant in enumerate(variants) if not variant[0]]
     found: dict[int, tuple[int, str]] = {}
     try:
-        if ladder:
-            found |= zip(ladder, _render_ladder(data, [variants[number] for number in ladder], limits), strict=True)
-        for number in set(range(len(variants))) - set(ladder):
+        if plain:
+            found |= zip(plain, _render_variants(data, [variants[number] for number in plain], limits), strict=True)
+        for number in set(range(len(variants))) - set(plain):
             found[number] = _render_one(data, variants[number], limits)
     except OSError as error:
         message = f"The cache can't be written: {error.strerror}. Free space, or name another cache_dir."
@@ -183,13 +185,13 @@ def _verified(source: str, digest: str) -> bytes | str:
     return data
 
 
-def _render_ladder(data: bytes, rungs: list[Plain], limits: Limits) -> Outcome:
-    folder = Path(rungs[0][5]).parent.parent
+def _render_variants(data: bytes, variants: list[Plain], limits: Limits) -> Outcome:
+    folder = Path(variants[0][5]).parent.parent
     folder.mkdir(parents=True, exist_ok=True)
-    targets = [RenderTarget(width, height, name, quality) for _, width, height, name, quality, _ in rungs]
+    targets = [RenderTarget(width, height, name, quality) for _, width, height, name, quality, _ in variants]
     with tempfile.TemporaryDirectory(dir=folder, prefix=RENDERING_PREFIX) as made:
         outcome = []
-        for rendered, (*_, path) in zip(imaging.render_job(data, targets, made, limits), rungs, strict=True):
+        for rendered, (*_, path) in zip(imaging.render_job(data, targets, made, limits), variants, strict=True):
             if not rendered.error:
                 Path(path).parent.mkdir(parents=True, exist_ok=True)
                 Path(rendered.path).replace(path)
@@ -214,7 +216,7 @@ class ObjectUploader:
         self._bucket = bucket
         self._workers = workers
         self._deadline = transfer.Deadline(deadline)
-        self._stock: BucketSnapshot | None = None
+        self._snapshot: BucketSnapshot | None = None
         self.uploaded: tuple[str, ...] = ()
         self.found: tuple[str, ...] = ()
 
@@ -234,13 +236,13 @@ class ObjectUploader:
 
     def claim(self, keys: Callable[[], frozenset[str]], *, site: str) -> None:
         """Keep a clean-up from deleting objects under these keys; the bucket is asked first, in case it can't be."""
-        stock = self._look()
-        self._stock = claims.claim(self._bucket, keys(), stock, site=site)
+        snapshot = self._look()
+        self._snapshot = claims.claim(self._bucket, keys(), snapshot, site=site)
 
     def _look(self) -> BucketSnapshot:
-        if self._stock is None:
-            self._stock = claims.look(self._bucket)
-        return self._stock
+        if self._snapshot is None:
+            self._snapshot = claims.look(self._bucket)
+        return self._snapshot
 
     def variant(self, key: str, variant: Variant, path: Path, size: int) -> Upload:
         """Return the upload of a rendering of ``size`` bytes; one in the bucket counts whatever encoder made it."""

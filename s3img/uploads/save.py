@@ -224,15 +224,20 @@ class Uploader:
             raise
 
     def _variants(self, key: str, clean: Rendered, digest: str) -> Iterable[tuple[Variant, Rendered]]:
-        """Render the ladder that a published page would show; nothing as large as the upload is kept."""
+        """Render the variants that a published page would show; nothing as large as the upload is kept."""
         info = imaging.probe(clean.data, limits=self._limits)
         facts = ImageFacts(info.media_type, info.width, info.height, animated=info.animated, alpha=info.alpha)
         asset = Asset(key, digest, len(clean.data), facts)
-        ladder = choose(asset, VariantRequest(), self._config, KeyTemplate.parse(self._config.key_template)).variants
-        targets = [RenderTarget(rung.width, rung.height, rung.format, rung.transform.quality or 0) for rung in ladder]
-        for rung, rendered in zip(ladder, imaging.render_ladder(clean.data, targets, limits=self._limits), strict=True):
+        variants = choose(asset, VariantRequest(), self._config, KeyTemplate.parse(self._config.key_template)).variants
+        targets = [
+            RenderTarget(variant.width, variant.height, variant.format, variant.transform.quality or 0)
+            for variant in variants
+        ]
+        for variant, rendered in zip(
+            variants, imaging.render_variants(clean.data, targets, limits=self._limits), strict=True
+        ):
             if isinstance(rendered, Rendered) and len(rendered.data) < len(clean.data):
-                yield rung, rendered
+                yield variant, rendered
 
     def _describe(self, variant: Variant, size: int) -> UploadedVariant:
         url = object_url(self._config.base_url, variant.key)

@@ -12,8 +12,8 @@ if TYPE_CHECKING:
 
 def test_lock_counts_images_not_their_renderings(tmp_path: Path) -> None:
     config = Config(cache_dir=str(tmp_path / "cache"))
-    ladder = LockedVariants(recipe(config), (("webp", (320, 640)),))
-    entry = LockEntry("cat.jpg", "0" * 64, 9, 800, 600, "image/jpeg", "cat.jpg", ladder=ladder)
+    variants = LockedVariants(recipe(config), (("webp", (320, 640)),))
+    entry = LockEntry("cat.jpg", "0" * 64, 9, 800, 600, "image/jpeg", "cat.jpg", variants=variants)
     write_lock(tmp_path / "s3img.lock", Lock.of([entry]))
     report = examine(config, environ={}, lock=tmp_path / "s3img.lock")
     said = {finding.probe: finding.message for finding in report.findings}

@@ -324,10 +324,10 @@ def test_service_shows_what_a_sync_has_rendered(make_app: Maker, project: Path, 
     app = make_app(service="/img", sync=False)
     with app.test_request_context():
         catalog = app.extensions["s3img"].catalog()
-        rung = catalog.url("static/cat.jpg", "w-100,f-webp,q-82").removeprefix(f"{store.public_url}/")
+        variant = catalog.url("static/cat.jpg", "w-100,f-webp,q-82").removeprefix(f"{store.public_url}/")
         url = catalog.service.url(catalog.entry("static/cat.jpg").key, "w-100,f-webp,q-82")
     marked = photo(10, 10, format="WEBP")
-    store.bucket.put(rung, marked, media_type="image/webp")
+    store.bucket.put(variant, marked, media_type="image/webp")
     assert get(app, url).data == marked
 
 

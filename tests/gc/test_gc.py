@@ -60,7 +60,7 @@ def gc(bucket: Bucket, days: float = 0, **options: Any) -> GcResult:
     return collect(bucket, **{"apply": True, "workers": 4, "now": now, **options})
 
 
-def stocked(bucket: Bucket) -> Bucket:
+def filled(bucket: Bucket) -> Bucket:
     """Two objects are in use; one was, by a build that another has long superseded."""
     put(bucket, "a.png", "b.png", "old.png")
     write_reference(bucket, ["a.png", "b.png", "old.png"], site=SITE)
@@ -74,7 +74,7 @@ def superseded(bucket: Bucket) -> None:
 
 
 def test_what_is_marked_long_enough_is_deleted(store: TestBucket) -> None:
-    bucket = stocked(open_bucket(f"{store.address}/docs", store.options))
+    bucket = filled(open_bucket(f"{store.address}/docs", store.options))
     superseded(bucket)
     assert (gc(bucket, 8).marked, keys(bucket)) == (("old.png",), {"a.png", "b.png", "old.png"})
     assert (gc(bucket, 14).deleted, gc(bucket, 14).waiting) == ((), ("old.png",))
@@ -85,7 +85,7 @@ def test_what_is_marked_long_enough_is_deleted(store: TestBucket) -> None:
 
 
 def test_a_dry_run_writes_and_deletes_nothing(bucket: Bucket) -> None:
-    stocked(bucket)
+    filled(bucket)
     before = bucket.requests
     for days in (0, 50, 500):
         assert gc(bucket, days, apply=False).applied is False
@@ -95,13 +95,13 @@ def test_a_dry_run_writes_and_deletes_nothing(bucket: Bucket) -> None:
 
 
 def test_what_a_young_object_is_for_may_still_come(bucket: Bucket) -> None:
-    put(stocked(bucket), "new.png")
+    put(filled(bucket), "new.png")
     superseded(bucket)
     assert gc(bucket, 6.9).marked == ()
 
 
 def test_objects_of_others_stay(store: TestBucket) -> None:
-    bucket = stocked(open_bucket(f"{store.address}/docs", store.options))
+    bucket = filled(open_bucket(f"{store.address}/docs", store.options))
     put(bucket, "foreign.png", metadata={})
     put(bucket, "upload.png", metadata={"s3img": "upload"})
     result = gc(bucket, 40, rules=Rules(force=True))
@@ -111,7 +111,7 @@ def test_objects_of_others_stay(store: TestBucket) -> None:
 
 
 def test_an_object_that_another_program_wrote_over_stays(store: TestBucket) -> None:
-    bucket = stocked(open_bucket(f"{store.address}/docs", store.options))
+    bucket = filled(open_bucket(f"{store.address}/docs", store.options))
     superseded(bucket)
     gc(bucket, 8)
     put(bucket, "old.png", metadata={})
@@ -151,8 +151,8 @@ def test_superseded_references_are_dropped_once_nothing_needs_them(tmp_path: Pat
 
 def test_a_neighbour_whose_prefix_begins_alike_is_not_touched(store: TestBucket) -> None:
     docs, docs2 = (open_bucket(f"{store.address}/{name}", store.options) for name in ("docs", "docs2"))
-    put(stocked(docs2), "x.png")
-    superseded(stocked(docs))
+    put(filled(docs2), "x.png")
+    superseded(filled(docs))
     gc(docs, 8, rules=Rules(force=True))
     assert gc(docs, 80, rules=Rules(force=True)).deleted == ("old.png",)
     assert keys(docs2) == {"a.png", "b.png", "old.png", "x.png"}
@@ -160,8 +160,8 @@ def test_a_neighbour_whose_prefix_begins_alike_is_not_touched(store: TestBucket)
 
 def test_the_prefix_of_another_project_inside_is_left_alone(store: TestBucket) -> None:
     docs, preview = (open_bucket(f"{store.address}/{name}", store.options) for name in ("docs", "docs/pr/7"))
-    superseded(stocked(docs))
-    superseded(stocked(preview))
+    superseded(filled(docs))
+    superseded(filled(preview))
     gc(docs, 8, rules=Rules(force=True))
     assert gc(docs, 80, rules=Rules(force=True)).deleted == ("old.png",)
     assert keys(preview) == {"a.png", "b.png", "old.png"}
@@ -174,7 +174,7 @@ def test_what_was_synced_to_another_prefix_stays(home: str, store: TestBucket, t
     key = "docs/cat.png" if not home else "cat.png"
     other = open_bucket(f"{store.address}/{home}", store.options)
     assert upload_one(other, Upload(key, tmp_path / "cat.png", 3, "image/png")) is None
-    bucket = stocked(open_bucket(f"{store.address}/docs", store.options))
+    bucket = filled(open_bucket(f"{store.address}/docs", store.options))
     assert gc(bucket, 40, rules=Rules(force=True)).foreign == 1
     gc(bucket, 80, rules=Rules(force=True))
     assert other.get(key) == b"cat"
@@ -189,19 +189,19 @@ def test_what_was_synced_to_a_prefix_a_clean_up_of_it_deletes(store: TestBucket,
 
 
 def test_a_build_puts_marked_objects_again_and_they_stay(store: TestBucket) -> None:
-    bucket = stocked(open_bucket(f"{store.address}/docs", store.options))
+    bucket = filled(open_bucket(f"{store.address}/docs", store.options))
     superseded(bucket)
     gc(bucket, 8)
     write_reference(bucket, ["old.png"], site=SITE)
-    stock = look(bucket)
-    assert (set(stock.present), stock.marked) == ({"a.png", "b.png"}, {"old.png"})
+    snapshot = look(bucket)
+    assert (set(snapshot.present), snapshot.marked) == ({"a.png", "b.png"}, {"old.png"})
     put(bucket, "old.png")
-    assert lost(bucket, stock.marked) == []
+    assert lost(bucket, snapshot.marked) == []
     assert (gc(bucket, 80).deleted, "old.png" in keys(bucket), read_marks(bucket)) == ((), True, {})
 
 
 def test_a_lock_keeps_objects(bucket: Bucket) -> None:
-    superseded(stocked(bucket))
+    superseded(filled(bucket))
     assert gc(bucket, 40, kept=["old.png"]).marked == ()
 
 
@@ -257,7 +257,7 @@ def test_a_bucket_without_a_reference_is_refused(bucket: Bucket) -> None:
 
 @pytest.mark.parametrize("record", [TRASH, f"{OWN}refs/unnamed/x-1.json"])
 def test_a_damaged_record_stops_everything(bucket: Bucket, record: str) -> None:
-    superseded(stocked(bucket))
+    superseded(filled(bucket))
     bucket.put(record, b"{", media_type="application/json")
     with pytest.raises(BucketError, match=record) as caught:
         gc(bucket, 40, rules=Rules(force=True))
@@ -316,7 +316,7 @@ def test_an_emptied_site_gives_up_its_keys(bucket: Bucket) -> None:
 
 def test_marks_that_changed_while_the_bucket_was_listed_are_followed_by_a_new_listing(tmp_path: Path) -> None:
     """A clean-up that sweeps between the listing and the reading of the marks."""
-    bucket = stocked(open_bucket((tmp_path / "docs").as_uri()))
+    bucket = filled(open_bucket((tmp_path / "docs").as_uri()))
     write_marks(bucket, {"old.png": Mark(START, START)})
 
     class Sweeping(Proxy):
@@ -325,8 +325,8 @@ def test_marks_that_changed_while_the_bucket_was_listed_are_followed_by_a_new_li
             write_marks(bucket, {})
             return bucket.open(key)
 
-    stock = look(Sweeping(bucket))  # type: ignore[arg-type]
-    assert (set(stock.present), stock.marked) == ({"a.png", "b.png"}, frozenset())
+    snapshot = look(Sweeping(bucket))  # type: ignore[arg-type]
+    assert (set(snapshot.present), snapshot.marked) == ({"a.png", "b.png"}, frozenset())
 
 
 def test_site_keys_adds_up_over_runs(tmp_path: Path) -> None:

@@ -104,9 +104,9 @@ def build(cat: Path, number: int = 1) -> Actor:
     """Do what publishing does, request by request."""
 
     def act(bucket: Any) -> None:
-        stock = claim(bucket, {KEY}, look(bucket), site=SITE, build=str(number))
-        put(bucket, cat, stock.present)
-        if lost(bucket, stock.marked & {KEY}, workers=1):
+        snapshot = claim(bucket, {KEY}, look(bucket), site=SITE, build=str(number))
+        put(bucket, cat, snapshot.present)
+        if lost(bucket, snapshot.marked & {KEY}, workers=1):
             put(bucket, cat, {})
 
     return act
@@ -219,9 +219,9 @@ def marks_after_the_list(cat: Path) -> Actor:
 
 def no_second_look(cat: Path) -> Actor:
     def act(bucket: Any) -> None:
-        stock = look(bucket)
+        snapshot = look(bucket)
         write_reference(bucket, [KEY], site=SITE, build="1")
-        put(bucket, cat, stock.present)
+        put(bucket, cat, snapshot.present)
 
     return act
 

@@ -8,7 +8,7 @@ import pytest
 from PIL import Image
 
 from s3img.errors import ImageTooLarge
-from s3img.imaging import RenderTarget, probe, render, render_ladder
+from s3img.imaging import RenderTarget, probe, render, render_variants
 from s3img.limits import Limits
 from s3img.transform import Transform
 
@@ -80,7 +80,7 @@ def test_a_still_format_shows_the_first_frame(make: Any, target: str) -> None:
     assert make.decode(result.data).convert("RGB").getpixel((2, 6))[0] > 200
 
 
-def test_ladder_mixes_moving_and_still_targets(make: Any) -> None:
+def test_variants_mix_moving_and_still_targets(make: Any) -> None:
     source = make.animate(make.moving(4), "gif", duration=50, disposal=2)
     targets = [
         RenderTarget(20, 15, "webp"),
@@ -88,7 +88,7 @@ def test_ladder_mixes_moving_and_still_targets(make: Any) -> None:
         RenderTarget(20, 15, "jpeg"),
         RenderTarget(40, 30, "webp"),
     ]
-    outcomes = render_ladder(source, targets)
+    outcomes = render_variants(source, targets)
     assert [(probe(r.data).frames, probe(r.data).width) for r in outcomes] == [(4, 20), (4, 10), (1, 20), (4, 40)]  # type: ignore[union-attr]
 
 

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from PIL import Image
 
 from s3img.errors import S3ImgError
-from s3img.imaging import probe, render, render_ladder
+from s3img.imaging import probe, render, render_variants
 from s3img.imaging.image_info import RenderTarget
 from s3img.imaging.strip import stripped
 from s3img.limits import Limits
@@ -82,7 +82,7 @@ def test_stripping_survives_damaged_images(corpus: list[bytes], data: Any) -> No
 
 @BOUNDED
 @given(st.integers(1, 70), st.integers(1, 70), st.sampled_from(["jpeg", "png", "webp", "gif"]))
-def test_ladder_makes_any_small_size(corpus: list[bytes], width: int, height: int, name: str) -> None:
-    (outcome,) = render_ladder(corpus[0], [RenderTarget(width, height, name)])
+def test_variants_make_any_small_size(corpus: list[bytes], width: int, height: int, name: str) -> None:
+    (outcome,) = render_variants(corpus[0], [RenderTarget(width, height, name)])
     info = probe(outcome.data)  # type: ignore[union-attr]
     assert (info.width, info.height) == (width, height)

@@ -12,19 +12,19 @@ import pytest
 from PIL import Image, ImageChops, ImageStat
 
 from s3img.errors import ImageError, ImageTooLarge, UnsupportedImage
-from s3img.imaging import Rendered, RenderedFile, RenderTarget, probe, render_job, render_ladder
+from s3img.imaging import Rendered, RenderedFile, RenderTarget, probe, render_job, render_variants
 from s3img.limits import Limits
 
 FORMATS = ["jpeg", "png", "webp", "avif", "gif"]
 
 
 def results(source: bytes, *targets: RenderTarget) -> list[Rendered]:
-    outcomes = render_ladder(source, targets)
+    outcomes = render_variants(source, targets)
     assert all(isinstance(outcome, Rendered) for outcome in outcomes)
     return [outcome for outcome in outcomes if isinstance(outcome, Rendered)]
 
 
-def test_ladder_answers_in_the_order_of_targets(make: Any) -> None:
+def test_variants_answer_in_the_order_of_targets(make: Any) -> None:
     targets = [
         RenderTarget(16, 12, "png"),
         RenderTarget(32, 24, "webp"),
@@ -40,7 +40,7 @@ def test_ladder_answers_in_the_order_of_targets(make: Any) -> None:
 
 @pytest.mark.parametrize("name", FORMATS)
 @pytest.mark.parametrize("orientation", range(1, 9))
-def test_ladder_turns_the_picture_upright_once(make: Any, name: str, orientation: int) -> None:
+def test_variants_turn_the_picture_upright_once(make: Any, name: str, orientation: int) -> None:
     turned = {1: None, 2: 0, 3: 3, 4: 1, 5: 5, 6: 2, 7: 6, 8: 4}[orientation]
     picture = make.quadrants(256, 192)
     stored = picture if turned is None else picture.transpose(Image.Transpose(turned))
@@ -50,14 +50,14 @@ def test_ladder_turns_the_picture_upright_once(make: Any, name: str, orientation
 
 
 @pytest.mark.parametrize("name", ["png", "webp", "avif", "tiff"])
-def test_ladder_honours_orientation_in_every_format(make: Any, name: str) -> None:
+def test_variants_honour_orientation_in_every_format(make: Any, name: str) -> None:
     stored = make.quadrants(64, 48).transpose(Image.Transpose.ROTATE_90)
     (rendered,) = results(make.encode(stored, name, exif=make.orientation_exif(6)), RenderTarget(64, 48, "png"))
     assert make.corners(make.decode(rendered.data)) == ("red", "lime", "white", "blue")
     assert rendered.data.find(b"eXIf") == -1
 
 
-def test_ladder_keeps_a_rung_close_to_a_direct_resize(make: Any) -> None:
+def test_variants_keep_a_level_close_to_a_direct_resize(make: Any) -> None:
     picture = Image.radial_gradient("L").resize((1024, 768)).convert("RGB")
     *_, small = results(make.encode(picture, "png"), *(RenderTarget(w, w * 3 // 4, "png") for w in (960, 640, 320, 64)))
     difference = ImageChops.difference(
@@ -66,25 +66,25 @@ def test_ladder_keeps_a_rung_close_to_a_direct_resize(make: Any) -> None:
     assert max(ImageStat.Stat(difference).mean) < 1
 
 
-def test_ladder_reports_an_impossible_target_in_its_place(make: Any) -> None:
+def test_variants_report_an_impossible_target_in_its_place(make: Any) -> None:
     targets = [
         RenderTarget(8, 6, "png"),
         RenderTarget(0, 6, "png"),
         RenderTarget(8, 6, "heic"),
         RenderTarget(20_000, 20_000, "png"),
     ]
-    outcomes = render_ladder(make.encode(make.quadrants(), "png"), targets)
+    outcomes = render_variants(make.encode(make.quadrants(), "png"), targets)
     assert [type(outcome) for outcome in outcomes] == [Rendered, ImageError, UnsupportedImage, ImageTooLarge]
 
 
-def test_ladder_raises_for_a_broken_source(make: Any) -> None:
+def test_render_variants_raises_for_a_broken_source(make: Any) -> None:
     with pytest.raises(ImageError):
-        render_ladder(make.encode(make.quadrants(), "png")[:-40], [RenderTarget(8, 6, "png")])
+        render_variants(make.encode(make.quadrants(), "png")[:-40], [RenderTarget(8, 6, "png")])
 
 
-def test_ladder_refuses_svg() -> None:
+def test_render_variants_refuses_svg() -> None:
     with pytest.raises(UnsupportedImage):
-        render_ladder(b"<svg width='4' height='4'/>", [RenderTarget(2, 2, "png")])
+        render_variants(b"<svg width='4' height='4'/>", [RenderTarget(2, 2, "png")])
 
 
 def test_job_writes_files_and_reports_them(make: Any, tmp_path: Path) -> None:
@@ -123,7 +123,7 @@ def test_job_runs_in_another_process(make: Any, tmp_path: Path) -> None:
     assert probe(Path(files[0].path)).width == 8
 
 
-def test_ladder_gives_the_same_bytes_from_many_threads(make: Any) -> None:
+def test_variants_give_the_same_bytes_from_many_threads(make: Any) -> None:
     source = make.encode(Image.radial_gradient("L").convert("RGB"), "jpeg")
     targets = [RenderTarget(side, side, name) for side in (128, 64) for name in FORMATS]
     expected = results(source, *targets)

@@ -11,7 +11,7 @@ import pytest
 from PIL import Image, ImageChops, ImageCms, ImageStat
 
 from s3img.errors import ImageError, ImageTooLarge, S3ImgError
-from s3img.imaging import RenderTarget, probe, render, render_ladder
+from s3img.imaging import RenderTarget, probe, render, render_variants
 from s3img.limits import Limits
 from s3img.transform import Transform
 
@@ -193,7 +193,7 @@ def test_flipped_bytes_raise_nothing_else(make: Any, name: str) -> None:
 
 def test_a_jpeg_of_ninety_megapixels_raises_no_warning(make: Any) -> None:
     source = make.encode(Image.new("L", (9600, 9600), 77), "jpeg", quality=20)
-    (outcome,) = render_ladder(source, [RenderTarget(96, 96, "png")])
+    (outcome,) = render_variants(source, [RenderTarget(96, 96, "png")])
     assert close(color_at(make.decode(outcome.data)), (77, 77, 77))  # type: ignore[union-attr]
 
 

@@ -32,7 +32,7 @@ NAMES = st.text(st.characters(exclude_categories=("Cs",)), min_size=1) | st.bina
 )
 FORMATS = ("avif", "webp", "jpeg", "png", "gif")
 WIDTHS = st.lists(st.integers(1, 99999), min_size=1, max_size=5, unique=True).map(lambda found: tuple(sorted(found)))
-LADDERS = st.builds(
+VARIANTS = st.builds(
     LockedVariants,
     st.text("0123456789abcdef", min_size=8, max_size=8),
     st.lists(st.tuples(st.sampled_from(FORMATS), WIDTHS), max_size=3, unique_by=lambda pair: pair[0]).map(tuple),
@@ -47,7 +47,7 @@ ENTRIES = st.builds(
     media_type=st.sampled_from(["image/jpeg", "image/svg+xml", "image/vnd.microsoft.icon"]),
     key=NAMES,
     placeholder=st.sampled_from(["", "#000000", "#c0ffee"]),
-    ladder=st.none() | LADDERS,
+    variants=st.none() | VARIANTS,
 )
 
 
@@ -71,9 +71,9 @@ def test_any_name_survives(entries: list[LockEntry]) -> None:
     assert text.count("\n") == len(text.splitlines()) == len(lock) + 1
 
 
-@given(LADDERS)
-def test_any_ladder_survives(ladder: LockedVariants) -> None:
-    assert LockedVariants.parse(str(ladder)) == ladder
+@given(VARIANTS)
+def test_any_variants_survive(variants: LockedVariants) -> None:
+    assert LockedVariants.parse(str(variants)) == variants
 
 
 @pytest.mark.parametrize(
@@ -81,16 +81,16 @@ def test_any_ladder_survives(ladder: LockedVariants) -> None:
     ["5052430", "50524302", "50524302:", "50524302:avif", "50524302:avif=", "50524302:avif=640,320", "XY524302:-"]
     + ["50524302:avif=0", "50524302:avif=320;", "50524302:avif=320;avif=640", "50524302:avif=320,320", "50524302:-;-"],
 )
-def test_damaged_ladder_is_named_by_its_line(text: str) -> None:
+def test_damaged_variants_are_named_by_its_line(text: str) -> None:
     with pytest.raises(LockError, match=r"s3img\.lock:2: ") as caught:
         Lock.parse(f"{HEADER}\n{CAT} {text}\n")
     assert caught.value.line == 2
 
 
-def test_ladder_is_the_eighth_field() -> None:
+def test_variants_are_the_eighth_field() -> None:
     line = f"{CAT} 50524302:avif=320,640;webp=320,640;jpeg=640"
     entry = LockEntry.parse(line)
-    assert (str(entry), entry.ladder) == (
+    assert (str(entry), entry.variants) == (
         line,
         LockedVariants("50524302", (("avif", (320, 640)), ("webp", (320, 640)), ("jpeg", (640,)))),
     )
@@ -108,28 +108,28 @@ def test_recipe_changes_with_every_quality() -> None:
 def test_keys_are_those_that_publishing_gives(template: str, size: tuple[int, int], kind: str) -> None:
     config = Config(key_template=template, quality=Quality(avif=40))
     asset = Asset("img/a cat.x", "a" * 64, 12345, ImageFacts(f"image/{kind}", *size))
-    ladder = choose(asset, VariantRequest(), config, KeyTemplate.parse(template))
-    formats = tuple((name, tuple(rung.width for rung in rungs)) for name, rungs in ladder.formats.items())
+    variants = choose(asset, VariantRequest(), config, KeyTemplate.parse(template))
+    formats = tuple((name, tuple(variant.width for variant in found)) for name, found in variants.formats.items())
     entry = LockEntry(
-        asset.path, asset.digest, 12345, *size, "image/x", "k", ladder=LockedVariants(recipe(config), formats)
+        asset.path, asset.digest, 12345, *size, "image/x", "k", variants=LockedVariants(recipe(config), formats)
     )
     lock = Lock.parse(str(Lock.of([entry], settings=VariantSettings.of(config))))
-    assert lock.keys() == {"k", *(variant.key for variant in ladder.variants)}
+    assert lock.keys() == {"k", *(variant.key for variant in variants.variants)}
 
 
-def test_settings_of_ladders_are_written_where_they_are_not_the_usual() -> None:
-    ladder = LockedVariants("50524302", (("webp", (100,)),))
-    entry = structs.replace(CAT, ladder=ladder)
+def test_settings_of_variants_are_written_where_they_are_not_the_usual() -> None:
+    variants = LockedVariants("50524302", (("webp", (100,)),))
+    entry = structs.replace(CAT, variants=variants)
     settings = VariantSettings((100, 200), ("webp",), "{{dir}}/x {{stem}}.{{hash:8}}.{{ext}}")
     lock = Lock.of([entry], settings=settings)
-    line = "# ladders: widths=100,200 formats=webp key={{dir}}/x {{stem}}.{{hash:8}}.{{ext}}"
+    line = "# variants: widths=100,200 formats=webp key={{dir}}/x {{stem}}.{{hash:8}}.{{ext}}"
     assert str(lock).splitlines()[1] == line
     assert Lock.parse(str(lock)) == lock
     assert str(Lock.of([entry])).count("\n") == 2
     assert str(Lock.of([CAT], settings=settings)).count("\n") == 2
 
 
-@pytest.mark.parametrize("line", ["# ladders:", "# ladders: widths=1 formats=- key={{no}}", "# ladders: widths=0"])
+@pytest.mark.parametrize("line", ["# variants:", "# variants: widths=1 formats=- key={{no}}", "# variants: widths=0"])
 def test_damaged_settings_are_named_by_their_line(line: str) -> None:
     with pytest.raises(LockError, match=r"s3img\.lock:2: "):
         Lock.parse(f"{HEADER}\n{line}\n{CAT}\n")
@@ -141,7 +141,7 @@ def test_two_settings_are_an_error() -> None:
         Lock.parse(f"{HEADER}\n{first}\n{second}\n")
 
 
-def test_line_whose_keys_nothing_could_name_loses_its_ladder() -> None:
+def test_line_whose_keys_nothing_could_name_loses_its_variants() -> None:
     entry = LockEntry.parse(f"{CAT} 50524302:avif=320")
     lock = Lock.of([entry])
     assert list(lock.updated([DOG], settings=VariantSettings(widths=(100,)))) == [entry, DOG]

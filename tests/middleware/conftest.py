@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 @pytest.fixture
 def lock(tmp_path: Path) -> Path:
-    return make_lock(tmp_path, locked("static/cat.jpg", ladder=True), locked("static/plain.jpg", digest="b"))
+    return make_lock(tmp_path, locked("static/cat.jpg", variants=True), locked("static/plain.jpg", digest="b"))
 
 
 @pytest.fixture

@@ -41,7 +41,7 @@ PLAIN = b"<!doctype html><p>nothing of ours: <img src=/elsewhere.jpg> <img src=h
 # what is written
 
 
-def test_image_with_a_ladder_becomes_a_picture(wrap: Wrap) -> None:
+def test_image_with_variants_becomes_a_picture(wrap: Wrap) -> None:
     text = send(wrap(app_of(PAGE))).text
     assert text.count('<picture class="s3img"><source type="image/webp" srcset="https://img.example.com/app/') == 1
     assert 'alt="A cat"' in text
@@ -49,7 +49,7 @@ def test_image_with_a_ladder_becomes_a_picture(wrap: Wrap) -> None:
     assert "/static/cat.jpg" not in text
 
 
-def test_image_without_a_ladder_gets_address_dimensions_and_loading(wrap: Wrap) -> None:
+def test_image_without_variants_gets_address_dimensions_and_loading(wrap: Wrap) -> None:
     text = send(wrap(app_of(PAGE.replace(IMG, IMG + b'<img src="/static/plain.jpg" alt="">')))).text
     expected = (
         f'<img src="{BASE}/static/plain.jpg.orig" alt="" width="1000" height="500" loading="lazy" decoding="async">'
@@ -228,7 +228,7 @@ def test_etag_changes_with_the_lock(wrap: Wrap, lock: Path, etag: str) -> None:
     assert first.startswith(etag[:-1])
     assert first != etag
     assert send(app).headers["ETag"] == first
-    make_lock(lock.parent, locked("static/cat.jpg", ladder=True))
+    make_lock(lock.parent, locked("static/cat.jpg", variants=True))
     assert send(app).headers["ETag"] not in {first, etag}
 
 

@@ -38,8 +38,8 @@ def settings(**changes: Any) -> Config:
 
 def entry(path: str, *formats: tuple[str, tuple[int, ...]], config: Config = CONFIG, **facts: Any) -> LockEntry:
     values = {"sha256": "a" * 64, "size": 99_999, "width": 1000, "height": 500, "media_type": "image/jpeg"}
-    ladder = LockedVariants(recipe(config), formats) if formats else None
-    return LockEntry(path, **{**values, **facts}, key=f"{path}.orig", ladder=ladder)
+    variants = LockedVariants(recipe(config), formats) if formats else None
+    return LockEntry(path, **{**values, **facts}, key=f"{path}.orig", variants=variants)
 
 
 def catalog(*entries: LockEntry, config: Config = CONFIG) -> Catalog:
@@ -66,7 +66,7 @@ def test_address_without_a_transform_is_the_originals() -> None:
         ("w-320,f-webp,q-82", "webp"),
     ],
 )
-def test_transform_that_is_a_rung_is_its_object(transform: str, ext: str) -> None:
+def test_transform_that_is_a_variant_is_its_object(transform: str, ext: str) -> None:
     url = catalog(CAT).url("static/cat.jpg", transform)
     assert re.fullmatch(rf"{BASE}/static/cat\.[0-9a-f]{{8}}\.w-(320|640)\.{ext}", url)
 
@@ -146,7 +146,7 @@ def test_picture_has_its_parts() -> None:
 
 
 @pytest.mark.parametrize(
-    ("wish", "widths"),
+    ("options", "widths"),
     [
         ({"width": 150}, ["320w"]),
         ({"width": 200}, ["320w,", "640w"]),
@@ -157,8 +157,8 @@ def test_picture_has_its_parts() -> None:
         ({"layout": "full"}, ["320w,", "640w"]),
     ],
 )
-def test_wish_takes_the_nearest_that_is_there(wish: dict[str, Any], widths: list[str]) -> None:
-    picture = catalog(CAT).picture("static/cat.jpg", alt="", **wish)
+def test_request_takes_the_nearest_that_is_there(options: dict[str, Any], widths: list[str]) -> None:
+    picture = catalog(CAT).picture("static/cat.jpg", alt="", **options)
     assert picture.srcset("webp").split()[1::2] == widths
 
 
@@ -181,7 +181,7 @@ def test_renderings_of_other_settings_are_not_shown(config: Config) -> None:
     assert picture.size == (1000, 500)
 
 
-def test_image_without_a_ladder_comes_from_the_service() -> None:
+def test_image_without_variants_comes_from_the_service() -> None:
     picture = catalog(PLAIN, config=settings(**SERVICE)).picture("static/plain.jpg", alt="")
     candidates = picture.srcset("avif").split()[::2]
     assert len(candidates) == 2
@@ -199,12 +199,12 @@ def test_transform_of_a_picture_is_the_services() -> None:
 
 
 @pytest.mark.parametrize(
-    "wish",
+    "options",
     [{"layout": "wide"}, {"widths": [0]}, {"widths": ["x"]}, {"formats": ["jxl"]}, {"attributes": {"on x": ""}}],
 )
-def test_wish_that_means_nothing_is_an_error(wish: dict[str, Any]) -> None:
+def test_request_that_means_nothing_is_an_error(options: dict[str, Any]) -> None:
     with pytest.raises((ConfigError, AssetError)):
-        catalog(CAT).picture("static/cat.jpg", alt="", **wish)
+        catalog(CAT).picture("static/cat.jpg", alt="", **options)
 
 
 TEXTS = st.text(st.characters(exclude_categories=("Cs",), exclude_characters="\0"))
@@ -263,7 +263,7 @@ def test_what_is_remembered_is_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
     found = catalog(PLAIN, config=settings(**SERVICE))
     for width in range(1, 100):
         assert found.picture("static/plain.jpg", alt="", width=width).srcset("webp")
-    assert len(found.ladders._found) <= 11
+    assert len(found.lookup._found) <= 11
 
 
 def test_threads_share_a_catalog() -> None:

@@ -120,13 +120,18 @@ RULES = [
 )
 def test_rules_go_by_path(path: str, widths: tuple[int, ...], layout: str, formats: tuple[str, ...], mode: str) -> None:
     said = read({}, Config(rules=RULES), path=path)  # type: ignore[arg-type]
-    assert (said.wish.widths, said.wish.layout, said.wish.formats, said.mode) == (widths, layout, formats, mode)
+    assert (said.request.widths, said.request.layout, said.request.formats, said.mode) == (
+        widths,
+        layout,
+        formats,
+        mode,
+    )
 
 
 def test_words_of_the_author_win_over_rules() -> None:
     config = Config(rules=RULES)  # type: ignore[arg-type]
     said = read({"data-s3img-widths": "300", "data-s3img-placeholder": "none"}, config, path="img/cat.jpg")
-    assert (said.wish.widths, said.placeholder) == ((300,), "none")
+    assert (said.request.widths, said.placeholder) == ((300,), "none")
     assert read({"data-s3img": "url"}, config, path="logo.png").mode == "url"
 
 

@@ -82,7 +82,7 @@ def store(seaweedfs: S3Server) -> Iterator[tuple[str, list[str]]]:
         yield proxy.endpoint_url, Counting(proxy).seen
 
 
-def test_rung_of_a_sync_is_served_without_source_or_rendering(
+def test_variant_of_a_sync_is_served_without_source_or_rendering(
     settings: dict[str, Any], environ: dict[str, str], lock: Lock, bucket: TestBucket, store: tuple[str, list[str]]
 ) -> None:
     endpoint, seen = store
@@ -97,7 +97,7 @@ def test_rung_of_a_sync_is_served_without_source_or_rendering(
     assert not [request for request in seen if request.startswith("PUT")]
 
 
-def test_source_of_a_known_rung_is_not_read(
+def test_source_of_a_known_variant_is_not_read(
     settings: dict[str, Any], environ: dict[str, str], lock: Lock, store: tuple[str, list[str]]
 ) -> None:
     endpoint, seen = store
@@ -116,8 +116,8 @@ def test_rendering_of_a_private_source_is_not_put_under_a_public_key(
     settings: dict[str, Any], environ: dict[str, str], lock: Lock, bucket: TestBucket
 ) -> None:
     (entry,) = lock
-    rungs = [info.key for info in bucket.bucket.list() if info.key != entry.key]
-    bucket.bucket.delete(rungs)
+    variants = [info.key for info in bucket.bucket.list() if info.key != entry.key]
+    bucket.bucket.delete(variants)
     data = _read(bucket, entry.key)
     bucket.bucket.put(entry.key, data, media_type="image/jpeg", metadata={"isprivatefile": "true"})
     presets = {"small": TARGETS[0]}

@@ -18,9 +18,9 @@ if TYPE_CHECKING:
 CONFIG = Config(public_url="https://img.example.com/app", widths=(320, 640), formats=("webp",))
 
 
-def locked(path: str, *, ladder: bool = False, digest: str = "a") -> LockEntry:
+def locked(path: str, *, variants: bool = False, digest: str = "a") -> LockEntry:
     made = LockedVariants(recipe(CONFIG), (("webp", (320, 640)), ("jpeg", (320, 640))))
-    return LockEntry(path, digest * 64, 99_999, 1000, 500, "image/jpeg", f"{path}.orig", "", made if ladder else None)
+    return LockEntry(path, digest * 64, 99_999, 1000, 500, "image/jpeg", f"{path}.orig", "", made if variants else None)
 
 
 def make_lock(folder: Path, *entries: LockEntry) -> Path:

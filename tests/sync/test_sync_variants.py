@@ -80,8 +80,8 @@ class Project:
         return [(f.path, f.code) for f in self.images.check(self.root / "static", lock=self.lock_path).findings]
 
 
-def ladders(lock: Lock) -> dict[str, str]:
-    return {entry.path.removeprefix("static/"): str(entry.ladder).partition(":")[2] for entry in lock}
+def variants_of(lock: Lock) -> dict[str, str]:
+    return {entry.path.removeprefix("static/"): str(entry.variants).partition(":")[2] for entry in lock}
 
 
 @pytest.fixture
@@ -102,7 +102,7 @@ def test_variants_are_put_and_named(request: pytest.FixtureRequest, store: str, 
     project = _filled(request.getfixturevalue(store), tmp_path, cache_dir)
     result = project.sync()
     assert (result.exit_code, result.rendered) == (0, 4)
-    assert ladders(project.lock) == {"cat.jpg": "webp=160,320;jpeg=160,320", "logo.svg": ""}
+    assert variants_of(project.lock) == {"cat.jpg": "webp=160,320;jpeg=160,320", "logo.svg": ""}
     assert project.stored() == project.lock.keys()
     assert result.requests == {"list": 1, "put": 6}
     assert project.line("cat.jpg").placeholder.startswith("#")
@@ -153,24 +153,24 @@ def test_lost_variant_is_rendered_and_put_again(project: Project, tmp_path: Path
     assert (result.requests, result.rendered, lost in project.stored()) == ({"list": 1, "put": 1}, 1, True)
 
 
-def test_image_whose_variants_are_larger_has_an_empty_ladder(project: Project) -> None:
+def test_image_whose_variants_are_larger_has_empty_variants(project: Project) -> None:
     project.add("dot.png", drawing(9, 9))
     assert project.sync().exit_code == 0
-    assert ladders(project.lock)["dot.png"] == "-"
+    assert variants_of(project.lock)["dot.png"] == "-"
     assert project.sync().requests == {}
 
 
 def test_sync_without_variants_keeps_those_of_unchanged_images(project: Project) -> None:
     project.sync()
     plain = project.under(variants=False)
-    assert (plain.sync().requests, ladders(project.lock)["cat.jpg"]) == ({}, "webp=160,320;jpeg=160,320")
+    assert (plain.sync().requests, variants_of(project.lock)["cat.jpg"]) == ({}, "webp=160,320;jpeg=160,320")
     project.add("cat.jpg", photo(480, 360, seed=2))
     assert plain.sync().requests == {"put": 1}
-    assert (project.line("cat.jpg").ladder, project.line("cat.jpg").placeholder) == (None, "")
+    assert (project.line("cat.jpg").variants, project.line("cat.jpg").placeholder) == (None, "")
 
 
 @pytest.mark.parametrize(
-    ("settings", "ladder", "rendered"),
+    ("settings", "variants", "rendered"),
     [
         ({"widths": (160, 400)}, "webp=160,400;jpeg=160,400", 2),
         ({"formats": ()}, "jpeg=160,320", 0),
@@ -179,15 +179,15 @@ def test_sync_without_variants_keeps_those_of_unchanged_images(project: Project)
     ],
 )
 def test_other_settings_make_other_variants(
-    project: Project, settings: dict[str, Any], ladder: str, rendered: int
+    project: Project, settings: dict[str, Any], variants: str, rendered: int
 ) -> None:
     project.sync()
     other = project.under(**settings)
     assert ("static/cat.jpg", "stale") in other.codes()
     assert other.sync().rendered == rendered
-    assert (ladders(other.lock)["cat.jpg"], other.codes()) == (ladder, [])
+    assert (variants_of(other.lock)["cat.jpg"], other.codes()) == (variants, [])
     assert other.lock.keys() <= other.stored()
-    assert other.line("cat.jpg").ladder.recipe == recipe(other.config)  # type: ignore[union-attr]
+    assert other.line("cat.jpg").variants.recipe == recipe(other.config)  # type: ignore[union-attr]
 
 
 def test_check_wants_variants_where_the_settings_do(project: Project) -> None:
@@ -200,7 +200,7 @@ def test_dry_run_and_plan_change_nothing(project: Project) -> None:
     result = project.sync(dry_run=True)
     assert (result.rendered, result.uploaded, project.stored(), project.lock_path.exists()) == (4, 2, set(), False)
     plan = project.images.plan(project.root / "static", lock=project.lock_path)
-    assert (plan.ladders, len(plan.uploads), project.stored()) == (("static/cat.jpg",), 2, set())
+    assert (plan.variants, len(plan.uploads), project.stored()) == (("static/cat.jpg",), 2, set())
     assert project.images.apply(plan, lock=project.lock_path).rendered == 4
     assert project.images.plan(project.root / "static", lock=project.lock_path).is_empty
 
@@ -216,7 +216,7 @@ def test_picture_that_can_not_be_rendered_is_put_without_variants(project: Proje
     project.add("bad.jpg", photo(480, 360, seed=4)[:9000])
     result = project.sync()
     assert (result.exit_code, [(p.path, p.code) for p in result.problems]) == (1, [("static/bad.jpg", "bad-image")])
-    assert (project.line("bad.jpg").ladder, project.line("cat.jpg").ladder is not None) == (None, True)
+    assert (project.line("bad.jpg").variants, project.line("cat.jpg").variants is not None) == (None, True)
     assert project.line("bad.jpg").key in project.stored()
 
 
@@ -235,13 +235,13 @@ def test_edit_while_rendering_leaves_no_variants_under_a_wrong_name(
     result = project.sync()
     assert result.exit_code == 1
     assert "was changed meanwhile" in str(result.problems[0])
-    assert project.line("cat.jpg").ladder is None
+    assert project.line("cat.jpg").variants is None
     monkeypatch.undo()
     project.add("cat.jpg", original)
     assert project.sync().rendered == 4
 
 
-def test_line_names_no_ladder_of_which_an_object_failed(project: Project, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_line_names_no_variants_of_which_an_object_failed(project: Project, monkeypatch: pytest.MonkeyPatch) -> None:
     from s3img.buckets.s3.s3_bucket import S3Bucket
 
     put = S3Bucket.put
@@ -254,10 +254,10 @@ def test_line_names_no_ladder_of_which_an_object_failed(project: Project, monkey
     monkeypatch.setattr(S3Bucket, "put", failing)
     project = project.under(transport="boto3")
     result = project.sync()
-    assert (len(result.failed), project.line("cat.jpg").ladder) == (1, None)
+    assert (len(result.failed), project.line("cat.jpg").variants) == (1, None)
     monkeypatch.undo()
     assert project.sync().exit_code == 0
-    assert ladders(project.lock)["cat.jpg"] == "webp=160,320;jpeg=160,320"
+    assert variants_of(project.lock)["cat.jpg"] == "webp=160,320;jpeg=160,320"
 
 
 def test_pruned_line_takes_its_variants_with_it(project: Project) -> None:

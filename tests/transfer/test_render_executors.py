@@ -37,11 +37,11 @@ def spawned() -> ProcessPoolExecutor:
     return ProcessPoolExecutor(2, mp_context=multiprocessing.get_context("spawn"))
 
 
-def planned(path: str, content: bytes, wish: VariantRequest) -> list[Variant]:
+def planned(path: str, content: bytes, request: VariantRequest) -> list[Variant]:
     info = probe(content)
     facts = ImageFacts(info.media_type, info.width, info.height, animated=info.animated, alpha=info.alpha)
     asset = Asset(path, hashlib.sha256(content).hexdigest(), len(content), facts)
-    return choose(asset, wish, CONFIG, KeyTemplate.parse(CONFIG.key_template)).variants
+    return choose(asset, request, CONFIG, KeyTemplate.parse(CONFIG.key_template)).variants
 
 
 @pytest.fixture
@@ -73,10 +73,10 @@ def rendered(
         Limits(),
         executor=executor,
     )
-    shelf = RenderInventory()
-    renderer.run(variants, shelf, lambda asset, text: faults.append((asset.path, text)), lambda *_: None)
-    made = {variant.key: renderer.path(variant) for variant in variants if variant.identity in shelf.sizes}
-    assert renderer.rendered == len(shelf.sizes)
+    inventory = RenderInventory()
+    renderer.run(variants, inventory, lambda asset, text: faults.append((asset.path, text)), lambda *_: None)
+    made = {variant.key: renderer.path(variant) for variant in variants if variant.identity in inventory.sizes}
+    assert renderer.rendered == len(inventory.sizes)
     return {key: hashlib.sha256(file.read_bytes()).hexdigest() for key, file in made.items()}, sorted(faults)
 
 

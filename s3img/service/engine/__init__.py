@@ -13,7 +13,7 @@ from s3img.service.engine.requests import (
     SourceRef,
     Timings,
 )
-from s3img.service.engine.stores import LockedRungs
+from s3img.service.engine.stores import SyncedVariants
 
 __all__ = [
     "Budget",
@@ -22,10 +22,10 @@ __all__ = [
     "EngineProtocol",
     "Facts",
     "Inspect",
-    "LockedRungs",
     "Original",
     "RenderJob",
     "Result",
     "SourceRef",
+    "SyncedVariants",
     "Timings",
 ]

@@ -98,7 +98,7 @@ class Stores:
             self.lane.begin(partial(self.target.put, place.key, entry))
 
 
-class LockedRungs:
+class SyncedVariants:
     """Find the places of results whose source is in a lock, below the bucket that ``origin`` names.
 
     Of a source that is ``hidden`` there are none: everybody may read what a sync puts.
@@ -119,10 +119,10 @@ class LockedRungs:
         if entry is None or entry.size != facts.size or self._hidden(facts):
             return None
         identity = variant_digest(entry.sha256, recipe.text)
-        key = self._rung(entry, recipe, identity)
+        key = self._variant(entry, recipe, identity)
         return ResultPlace(identity, key) if key else ResultPlace.of(identity)
 
-    def _rung(self, entry: LockEntry, recipe: Recipe, identity: str) -> str:
+    def _variant(self, entry: LockEntry, recipe: Recipe, identity: str) -> str:
         """Return the key under which a sync puts this very rendering, "" where it makes none like it."""
         transform = recipe.transform
         if transform is None or len(transform.steps) != 1 or transform.format not in MEDIA_TYPES:
@@ -131,6 +131,6 @@ class LockedRungs:
         if not isinstance(width, int):
             return ""
         asset = Asset(entry.path, entry.sha256, entry.size, ImageFacts(entry.media_type, entry.width, entry.height))
-        wish = VariantRequest(widths=(width,), formats=(transform.format,))
-        rungs = choose(asset, wish, self._config, self._template).variants
-        return next((rung.key for rung in rungs if rung.identity == identity), "")
+        request = VariantRequest(widths=(width,), formats=(transform.format,))
+        variants = choose(asset, request, self._config, self._template).variants
+        return next((variant.key for variant in variants if variant.identity == identity), "")

@@ -14,7 +14,7 @@ from s3img.assets import Asset, ImageFacts
 from s3img.keys import KeyTemplate
 from s3img.lock import Lock, LockEntry
 from s3img.pictures.variants import VariantRequest, choose
-from s3img.service.engine import Engine, EngineOptions, LockedRungs
+from s3img.service.engine import Engine, EngineOptions, SyncedVariants
 
 if TYPE_CHECKING:
     from engine_bench import Bench
@@ -28,10 +28,10 @@ CONFIG = Config(widths=(320, 640), formats=("webp",))
 
 def shared(bench: Bench, entry: LockEntry = ENTRY) -> Engine:
     bench.source.put(KEY, DATA, media_type="image/jpeg")
-    rungs = LockedRungs(Lock.of([entry]), CONFIG, origin="pictures")
+    variants = SyncedVariants(Lock.of([entry]), CONFIG, origin="pictures")
     options = EngineOptions(cache_folder=bench.folder / "cache")
     quality = {"jpeg": 80, "webp": 82, "avif": 67}
-    engine = Engine(lambda _: bench.source, options, target=bench.target, quality=quality, shared=rungs)
+    engine = Engine(lambda _: bench.source, options, target=bench.target, quality=quality, shared=variants)
     bench.engines.append(engine)
     return engine
 
@@ -39,8 +39,8 @@ def shared(bench: Bench, entry: LockEntry = ENTRY) -> Engine:
 def published() -> dict[str, str]:
     """Return the keys that publishing gives to the image's renderings, by transform."""
     asset = Asset("a/cat.jpg", DIGEST, len(DATA), ImageFacts("image/jpeg", 800, 600))
-    ladder = choose(asset, VariantRequest(), CONFIG, KeyTemplate.parse(CONFIG.key_template))
-    return {str(rung.transform): rung.key for rung in ladder.variants}
+    variants = choose(asset, VariantRequest(), CONFIG, KeyTemplate.parse(CONFIG.key_template))
+    return {str(variant.transform): variant.key for variant in variants.variants}
 
 
 @pytest.mark.parametrize("transform", ["w-640,f-webp", "f-webp,w-640,q-82", "w-320,f-jpeg"])
