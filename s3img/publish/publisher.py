@@ -21,9 +21,9 @@ from s3img.pictures.choices import Image, Strip
 from s3img.pictures.editor import Editor, Placement, RenderInventory
 from s3img.pictures.markup import PICTURE_CLASS, STYLE_SHEET
 from s3img.pictures.placeholders import Placeholders
-from s3img.publish.pages import SiteSurvey, Surveyor
 from s3img.publish.result import POLICY, Problem, PublishResult
 from s3img.publish.summary import summarise
+from s3img.publish.survey import SiteSurvey, Surveyor
 from s3img.rewrite import OPTIONAL_KINDS, Reference, Replace, TagEdit, head_end, rewrite
 from s3img.transfer import claims
 from s3img.transfer.render import ObjectUploader, Progress, Renderer
@@ -39,7 +39,7 @@ if TYPE_CHECKING:
     from s3img.pictures.locked_originals import LockedOriginals
     from s3img.pictures.variants import Variant
     from s3img.publish.files import SiteFiles
-    from s3img.publish.pages import PagePlan
+    from s3img.publish.survey import PagePlan
     from s3img.transfer import Upload
 
 _PICTURE = f'<picture class="{PICTURE_CLASS}'.encode()

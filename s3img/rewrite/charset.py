@@ -6,7 +6,7 @@ import codecs
 import re
 from functools import lru_cache
 
-from s3img.rewrite.html.grammar import ATTRIBUTE, UP_TO_META
+from s3img.rewrite.html.tokens import ATTRIBUTE, UP_TO_META
 
 # Labels that Python does not know or takes for another encoding (https://encoding.spec.whatwg.org/#names-and-labels).
 _LABELS = {
@@ -67,8 +67,11 @@ def sniff(data: bytes, *, given: str | None = None, css: bool = False) -> str:
         if data.startswith(mark):
             return name
     found = codec(given) if given else None
-    if found is None:
-        found = _at_charset(data) if css else _meta(data[:_SNIFFED])
+    if found is None and css:
+        rule = _AT_CHARSET.match(data, 0, _SNIFFED)
+        found = _declared(rule[1]) if rule else None
+    elif found is None:
+        found = prescan(data[:_SNIFFED])
     return "utf-8" if found is None else found
 
 
@@ -78,36 +81,19 @@ def _declared(label: bytes) -> str | None:
     return "utf-8" if found in ("utf-16-le", "utf-16-be") else found
 
 
-def _at_charset(data: bytes) -> str | None:
-    rule = _AT_CHARSET.match(data, 0, _SNIFFED)
-    return _declared(rule[1]) if rule else None
-
-
-def _meta(head: bytes) -> str | None:
+def prescan(head: bytes) -> str | None:
     """Return the codec that a ``<meta>`` declares (https://html.spec.whatwg.org/#prescan-a-byte-stream…)."""
     at = 0
     while (skipped := UP_TO_META.match(head, at)) and skipped.end() < len(head):
-        at, attributes = _attributes(head, skipped.end() + len(b"<meta"))
-        found = _declaration(attributes)
-        if found is not None:
+        at, attributes = skipped.end() + len(b"<meta"), dict[bytes, bytes]()
+        while attribute := ATTRIBUTE.match(head, at):
+            group = attribute.lastindex or 1
+            attributes.setdefault(attribute[1].lower(), attribute[group].lower() if group > 1 else b"")
+            at = attribute.end()
+        label = attributes.get(b"charset")
+        if label is None and attributes.get(b"http-equiv") == b"content-type":
+            content = _CONTENT.search(attributes.get(b"content", b""))
+            label = content[content.lastindex or 0] if content else None
+        if label is not None and (found := _declared(label)) is not None:
             return found
     return None
-
-
-def _attributes(head: bytes, at: int) -> tuple[int, dict[bytes, bytes]]:
-    found: dict[bytes, bytes] = {}
-    while attribute := ATTRIBUTE.match(head, at):
-        group = attribute.lastindex or 1
-        value = attribute[group] if group > 1 else b""
-        found.setdefault(attribute[1].lower(), value.lower())
-        at = attribute.end()
-    return at, found
-
-
-def _declaration(attributes: dict[bytes, bytes]) -> str | None:
-    if b"charset" in attributes:
-        return _declared(attributes[b"charset"])
-    if attributes.get(b"http-equiv") != b"content-type":
-        return None
-    content = _CONTENT.search(attributes.get(b"content", b""))
-    return _declared(content[content.lastindex or 0]) if content else None

@@ -36,14 +36,14 @@ _IS_URL = rb"(?<=[uU][rR][lL]\()(?<![-\w\\\x80-\xff][uU][rR][lL]\()"
 _IS_SET = rb"(?<=[iI][mM][aA][gG][eE]-[sS][eE][tT]\()"
 
 
-def _until(stops: bytes) -> bytes:
+def up_to(stops: bytes) -> bytes:
     """Return a pattern for everything up to one of the stops that is outside strings and comments."""
     return rb"""(?:[^%b"'/\\]++|%b|%b|%b|/)*+""" % (stops, _COMMENT, _STRING, _ESCAPE)
 
 
 _AT_RULE = rb"@(?:(?i:import|namespace|charset)(?![-\w])%b;?+|(?i:font-face)(?![-\w])%b\}?+)?+" % (
-    _until(b";{"),
-    _until(b"}"),
+    up_to(b";{"),
+    up_to(b"}"),
 )
 _NEXT = re.compile(
     rb"""(?:[^"'/@\\(]++|\((?!%b|%b)|%b|%b|/|%b|%b)*+\(?+""" % (_IS_URL, _IS_SET, _STRING, _COMMENT, _ESCAPE, _AT_RULE)
@@ -87,30 +87,29 @@ def spans(code: bytes, start: int, end: int) -> Iterator[CssSpan]:
     """Yield the URLs between two offsets; no byte of a multi-byte character may look like ASCII."""
     at, depth = start, 0
     while at < end:
-        at, depth, span = _in_set(code, at, end, depth) if depth else _outside(code, at, end)
+        span = None
+        if depth:
+            at, depth, span = in_image_set(code, at, end, depth)
+        else:
+            at = _NEXT.match(code, at, end).end()  # type: ignore[union-attr]  # the empty string matches, too
+            if code[at - 1 : at] != b"(":
+                return
+            if code[at - 2 : at - 1] in (b"l", b"L"):  # url(, else image-set(
+                at, span = argument(code, at, end)
+            else:
+                depth = 1
         if span and span.start < span.end and not code.startswith(b"#", span.start):
             yield span
 
 
-def _outside(code: bytes, at: int, end: int) -> tuple[int, int, CssSpan | None]:
-    """Go to the next function that counts -> where to go on, depth of ``image-set()`` there, URL."""
-    at = _NEXT.match(code, at, end).end()  # type: ignore[union-attr]  # the empty string matches, too
-    if code[at - 1 : at] != b"(":
-        return end, 0, None
-    if code[at - 2 : at - 1] not in (b"l", b"L"):
-        return at, 1, None
-    at, span = _argument(code, at, end)
-    return at, 0, span
-
-
-def _in_set(code: bytes, at: int, end: int, depth: int) -> tuple[int, int, CssSpan | None]:
-    """Go to the next string, URL or parenthesis inside ``image-set(``."""
+def in_image_set(code: bytes, at: int, end: int, depth: int) -> tuple[int, int, CssSpan | None]:
+    """Go to the next string, URL or parenthesis inside ``image-set(`` -> where to go on, depth there, URL."""
     found = _IN_SET.search(code, at, end)
     if found is None:
         return end, 0, None
     low, at = found.span()
     if found.lastgroup == "url":
-        at, span = _argument(code, at, end)
+        at, span = argument(code, at, end)
         return at, depth + 1, span
     if found.lastgroup == "string" and depth == 1:  # deeper ones are those of type()
         quote = code[low : low + 1]
@@ -119,7 +118,7 @@ def _in_set(code: bytes, at: int, end: int, depth: int) -> tuple[int, int, CssSp
     return at, depth + (found.lastgroup == "open") - (found.lastgroup == "close"), None
 
 
-def _argument(code: bytes, at: int, end: int) -> tuple[int, CssSpan | None]:
+def argument(code: bytes, at: int, end: int) -> tuple[int, CssSpan | None]:
     """Read what follows ``url(``, up to its parenthesis."""
     found = _ARGUMENT.match(code, at, end)
     if found is None or found.lastindex is None:
@@ -130,12 +129,13 @@ def _argument(code: bytes, at: int, end: int) -> tuple[int, CssSpan | None]:
 
 def unescape(text: str) -> str:
     """Return the text of a URL or string with its escapes decoded."""
-    return _UNESCAPE.sub(_character, text) if "\\" in text else text
+    return _UNESCAPE.sub(character, text) if "\\" in text else text
 
 
-def _character(found: re.Match[str]) -> str:
-    digits, newline, character = found.groups()
+def character(found: re.Match[str]) -> str:
+    """Return what an escape stands for (CSS Syntax 4.3.7); an escaped line end is nothing."""
+    digits, newline, other = found.groups()
     if not digits:
-        return "" if newline else str(character)
+        return "" if newline else str(other)
     number = int(digits, 16)
     return "\ufffd" if number == 0 or number > 0x10FFFF or 0xD800 <= number <= 0xDFFF else chr(number)

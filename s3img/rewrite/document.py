@@ -10,13 +10,13 @@ from typing import TYPE_CHECKING, TypeVar
 import msgspec
 
 from s3img.rewrite.charset import sniff
-from s3img.rewrite.formats import FINDERS
+from s3img.rewrite.formats import essence, finder_of
 from s3img.rewrite.source import Source, from_bytes, from_text
 from s3img.rewrite.splice import edits, splice
 from s3img.rewrite.xml import spans
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Collection, Sequence
+    from collections.abc import Collection, Sequence
 
     from s3img.rewrite.reference import Attribute, Extra, Reference, Replace, Tag
 
@@ -42,8 +42,8 @@ def find_references(
     ``OPTIONAL_KINDS``; ``extra`` further attributes, as ``{("amp-img", "src"): "url"}``. A media type that is not
     known, or an encoding that browsers refuse, has no references.
     """
-    source = _source(data, media_type, charset)
-    found = _find(source, media_type, optional, extra) if source else []
+    source, find = source_of(data, media_type, charset), finder_of(media_type)
+    found = find(source, optional, extra) if source and find else []
     return found if source is None or source.data is data else _in_utf16(found, str(source.data))
 
 
@@ -63,13 +63,13 @@ def rewrite(
     references of the tag are not asked). The other arguments are those of ``find_references``; ``found`` is what that
     has returned for the same ones, or those of it that count, and saves the search.
     """
-    source = _source(data, media_type, charset)
-    if source is None:
+    source, find = source_of(data, media_type, charset), finder_of(media_type)
+    if source is None or find is None:
         return data
     if isinstance(data, str) or source.data is data:
-        known = _find(source, media_type, optional, extra) if found is None else found
+        known = find(source, optional, extra) if found is None else found
         return splice(data, edits(source, known, replace))
-    found = _find(source, media_type, optional, extra)  # in UTF-16 the ones that were returned count bytes
+    found = find(source, optional, extra)  # in UTF-16 the ones that were returned count bytes
     shown = {reference.start: moved for reference, moved in zip(found, _in_utf16(found, str(source.data)), strict=True)}
     changes = edits(source, found, lambda reference: replace(shown[reference.start]))
     if not changes:
@@ -77,32 +77,19 @@ def rewrite(
     return splice(str(source.data), changes).encode(source.charset, "surrogatepass") + data[len(data) & ~1 :]
 
 
-def _essence(media_type: str) -> str:
-    """Return a media type without its parameters."""
-    return media_type.partition(";")[0].strip().lower()
-
-
-def _find(source: Source, media_type: str, optional: Collection[str], extra: Extra) -> list[Reference]:
-    finder = FINDERS.get(_essence(media_type))
-    return finder(source, optional, extra) if finder else []
-
-
-def _source(data: bytes | str, media_type: str, charset: str | None) -> Source | None:
+def source_of(data: bytes | str, media_type: str, charset: str | None) -> Source | None:
     """Return what the finders read, None for an encoding that browsers refuse; UTF-16 is searched as text."""
     if isinstance(data, str):
         return from_text(data)
-    essence = _essence(media_type)
-    codec = sniff(data, given=charset or _declared(data, essence), css=essence == "text/css")
+    kind = essence(media_type)
+    if kind in _XML:
+        charset = charset or spans.declared(data)
+    elif kind not in _SNIFFED:
+        charset = charset or "utf-8"
+    codec = sniff(data, given=charset, css=kind == "text/css")
     if codec in _UTF16:
         return from_text(data[: len(data) & ~1].decode(codec, "surrogatepass"), codec)
     return from_bytes(data, codec) if codec else None
-
-
-def _declared(data: bytes, essence: str) -> str | None:
-    """Return the encoding of formats that don't declare it as HTML and CSS do."""
-    if essence in _XML:
-        return spans.declared(data)
-    return None if essence in _SNIFFED else "utf-8"
 
 
 def _in_utf16(references: list[Reference], text: str) -> list[Reference]:
@@ -112,25 +99,20 @@ def _in_utf16(references: list[Reference], text: str) -> list[Reference]:
     def offset(characters: int) -> int:
         return 2 * (characters + bisect_left(long, characters))
 
+    def attribute(old: Attribute) -> Attribute:
+        start, end, name_start = map(offset, (old.start, old.end, old.name_start))
+        return msgspec.structs.replace(old, start=start, end=end, name_start=name_start)
+
+    def moved_tag(tag: Tag) -> Tag:
+        start, end = offset(tag.start), offset(tag.end)
+        return msgspec.structs.replace(tag, start=start, end=end, read=lambda *_: tuple(map(attribute, tag.attributes)))
+
     tags: dict[int, Tag] = {}
     moved = []
     for reference in references:
         tag = reference.tag
         if tag:
-            tag = tags.get(tag.start) or tags.setdefault(tag.start, _moved(tag, offset))
+            tag = tags.get(tag.start) or tags.setdefault(tag.start, moved_tag(tag))
         start, end = offset(reference.start), offset(reference.end)
         moved.append(msgspec.structs.replace(reference, start=start, end=end, tag=tag))
     return moved
-
-
-def _moved(tag: Tag, offset: Callable[[int], int]) -> Tag:
-    def attribute(old: Attribute) -> Attribute:
-        start, end, name_start = map(offset, (old.start, old.end, old.name_start))
-        return msgspec.structs.replace(old, start=start, end=end, name_start=name_start)
-
-    return msgspec.structs.replace(
-        tag,
-        start=offset(tag.start),
-        end=offset(tag.end),
-        read=lambda *_: tuple(map(attribute, tag.attributes)),
-    )

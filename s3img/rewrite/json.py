@@ -32,6 +32,9 @@ Node: TypeAlias = "JsonString | dict[str, Node] | list[Node] | None"
 """What a text holds; numbers, booleans and null are not kept (in arrays too)."""
 
 
+_EMPTY: dict[str, type[dict[str, Node]] | type[list[Node]]] = {"{": dict, "[": list}
+
+
 def parse(source: Source) -> Node:
     """Return the strings of a JSON text in their objects and arrays, or None when it is no JSON (RFC 8259).
 
@@ -54,31 +57,23 @@ def parse(source: Source) -> Node:
         elif key is None and isinstance(open_[-1], dict):
             key = _string(source, token).value
         else:
-            node = _node(source, token)
-            _put(open_[-1], key, node)
+            node: JsonString | dict[str, Node] | list[Node]
+            node = _EMPTY[token[0]]() if token[0] in _EMPTY else _string(source, token)
+            parent = open_[-1]
+            if isinstance(parent, list):
+                parent.append(node)
+            else:
+                parent[key or ""] = node
             if not isinstance(node, JsonString):
                 open_.append(node)
                 key = None
     return top[0] if top else None
 
 
-def _node(source: Source, token: re.Match[str]) -> JsonString | dict[str, Node] | list[Node]:
-    if token[0] == "{":
-        return {}
-    return [] if token[0] == "[" else _string(source, token)
-
-
 def _string(source: Source, token: re.Match[str]) -> JsonString:
     start, end = token.span(1)
     raw = source.text(start, end)
     return JsonString(str(json.loads(f'"{raw}"')) if "\\" in raw else raw, start, end)
-
-
-def _put(parent: dict[str, Node] | list[Node], key: str | None, node: Node) -> None:
-    if isinstance(parent, list):
-        parent.append(node)
-    else:
-        parent[key or ""] = node
 
 
 def encode(value: str) -> str:
@@ -109,54 +104,49 @@ def find_json_ld(source: Source) -> list[Reference]:
     Kinds: ``"ld+json"``, blank, the property (``"ld+json image"``, ``"ld+json contentUrl"``). ``@id`` is an
     identity that other nodes may name, hence never a reference.
     """
-    found = {string.start: reference(string, f"ld+json {name}") for string, name in _images(source) if string.value}
+    strings = image_strings(parse(source))
+    found = {string.start: reference(string, f"ld+json {name}") for string, name in strings if string.value}
     return [found[start] for start in sorted(found)]
 
 
-def _images(source: Source) -> Iterator[tuple[JsonString, str]]:
+def image_strings(document: Node) -> Iterator[tuple[JsonString, str]]:
     """Yield strings with the property that holds them; one below two image properties comes twice."""
-    pending = [parse(source)]
+    pending = [document]  # not recursion: a text may nest deeper than Python may call
     while pending:
         node = pending.pop()
         if isinstance(node, list):
             pending += node
         elif isinstance(node, dict):
             pending += node.values()
-            yield from _own_addresses(node)
+            if "ImageObject" in types(node):
+                yield from addresses(node)
             for name in node:
-                if _local(name) in PROPERTIES:
-                    yield from _values(node[name], _local(name))
+                if local_name(name) in PROPERTIES:
+                    for item in as_list(node[name]):
+                        if isinstance(item, JsonString):
+                            yield item, local_name(name)
+                        elif isinstance(item, dict) and not types(item):  # one with a type is seen as a node itself
+                            yield from addresses(item)
 
 
-def _own_addresses(node: dict[str, Node]) -> Iterator[tuple[JsonString, str]]:
-    if "ImageObject" in _types(node):
-        yield from _addresses(node)
-
-
-def _values(value: Node, name: str) -> Iterator[tuple[JsonString, str]]:
-    for item in value if isinstance(value, list) else [value]:
-        if isinstance(item, JsonString):
-            yield item, name
-        elif isinstance(item, dict) and not _types(item):
-            yield from _addresses(item)
-
-
-def _addresses(node: dict[str, Node]) -> Iterator[tuple[JsonString, str]]:
+def addresses(node: dict[str, Node]) -> Iterator[tuple[JsonString, str]]:
+    """Yield the addresses of an ``ImageObject`` with their property."""
     for name, value in node.items():
-        if _local(name) in _ADDRESSES:
-            for item in value if isinstance(value, list) else [value]:
-                if isinstance(item, JsonString):
-                    yield item, _local(name)
+        if local_name(name) in _ADDRESSES:
+            yield from ((item, local_name(name)) for item in as_list(value) if isinstance(item, JsonString))
 
 
-def _types(node: dict[str, Node]) -> list[str]:
-    value = node.get("@type")
-    return [
-        _local(item.value) for item in (value if isinstance(value, list) else [value]) if isinstance(item, JsonString)
-    ]
+def types(node: dict[str, Node]) -> list[str]:
+    """Return the types of a node, without their vocabulary."""
+    return [local_name(item.value) for item in as_list(node.get("@type")) if isinstance(item, JsonString)]
 
 
-def _local(name: str) -> str:
+def as_list(value: Node) -> list[Node]:
+    """Return the values of a property: JSON-LD writes one without an array."""
+    return value if isinstance(value, list) else [value]
+
+
+def local_name(name: str) -> str:
     """Return a term without its vocabulary: ``schema:image`` and ``https://schema.org/image`` are ``image``."""
     for vocabulary in ("schema:", "https://schema.org/", "http://schema.org/"):
         if name.startswith(vocabulary):
@@ -169,26 +159,16 @@ def find_web_manifest(source: Source) -> list[Reference]:
 
     Kinds: ``"manifest icons"``, ``"manifest screenshots"``, ``"manifest shortcuts"``.
     """
-    return sorted(_references(parse(source)), key=lambda reference: reference.start)
+    manifest = parse(source)
+    images = [(image, f"manifest {member}") for member in ("icons", "screenshots") for image in items(manifest, member)]
+    for shortcut in items(manifest, "shortcuts"):
+        images += [(image, "manifest shortcuts") for image in items(shortcut, "icons")]
+    strings = [(image.get("src"), kind) for image, kind in images if isinstance(image, dict)]
+    found = [reference(string, kind) for string, kind in strings if isinstance(string, JsonString) and string.value]
+    return sorted(found, key=lambda reference: reference.start)
 
 
-def _references(manifest: Node) -> Iterator[Reference]:
-    for member in ("icons", "screenshots"):
-        yield from _sources(_get(manifest, member), f"manifest {member}")
-    for shortcut in _items(_get(manifest, "shortcuts")):
-        yield from _sources(_get(shortcut, "icons"), "manifest shortcuts")
-
-
-def _sources(images: Node, kind: str) -> Iterator[Reference]:
-    for image in _items(images):
-        source = _get(image, "src")
-        if isinstance(source, JsonString) and source.value:
-            yield reference(source, kind)
-
-
-def _get(node: Node, name: str) -> Node:
-    return node.get(name) if isinstance(node, dict) else None
-
-
-def _items(node: Node) -> list[Node]:
-    return node if isinstance(node, list) else []
+def items(node: Node, name: str) -> list[Node]:
+    """Return the array that a member of an object is, empty where it is anything else."""
+    value = node.get(name) if isinstance(node, dict) else None
+    return value if isinstance(value, list) else []

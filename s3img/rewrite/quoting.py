@@ -58,11 +58,12 @@ def css(url: str, quote: str, *, spare: str = '"') -> str:
         return url
     mark = quote or spare
     text = url.replace("\\", "\\\\").replace(mark, "\\" + mark)
-    text = _CSS_CONTROL.sub(_hexadecimal, text)
+    text = _CSS_CONTROL.sub(as_hexadecimal, text)
     return text if quote else f"{mark}{text}{mark}"
 
 
-def _hexadecimal(found: re.Match[str]) -> str:
+def as_hexadecimal(found: re.Match[str]) -> str:
+    """Write a character as a CSS escape; the blank ends it."""
     return f"\\{ord(found[0]):x} "
 
 
@@ -75,7 +76,7 @@ def style_sheet(quote: str) -> Encoder:
 @cache
 def style_element(quote: str) -> Encoder:
     """Return the encoder for ``<style>``, where a URL can't end the element."""
-    return lambda url: _CSS_MARKUP.sub(_hexadecimal, css(url, quote))
+    return lambda url: _CSS_MARKUP.sub(as_hexadecimal, css(url, quote))
 
 
 @cache

@@ -56,15 +56,15 @@ class Tag(msgspec.Struct, frozen=True, gc=False):
         return self.read  # type: ignore[return-value]  # a tuple now; mypy keeps the narrowed property
 
     def __eq__(self, other: object) -> bool:
-        return isinstance(other, Tag) and self._told() == other._told()
+        return isinstance(other, Tag) and self._as_tuple() == other._as_tuple()
 
     def __hash__(self) -> int:
         return hash((self.name, self.start, self.end))
 
     def __repr__(self) -> str:
-        return f"Tag{self._told()}"
+        return f"Tag{self._as_tuple()}"
 
-    def _told(self) -> tuple[object, ...]:
+    def _as_tuple(self) -> tuple[object, ...]:
         return self.name, self.start, self.end, self.attributes, self.picture, self.noscript, self.off
 
     def get(self, name: str) -> str | None:

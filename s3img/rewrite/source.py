@@ -19,17 +19,14 @@ _WIDE = {
 }
 
 
-def _fill(found: re.Match[bytes]) -> bytes:
-    return b"\xff" * (found.end() - found.start())
-
-
-def _fill_characters(error: UnicodeError) -> tuple[bytes, int]:
+def fill_characters(error: UnicodeError) -> tuple[bytes, int]:
+    """Stand for each character that is not ASCII by one byte, so that offsets stay."""
     if not isinstance(error, UnicodeEncodeError):
         raise error
     return b"\xff" * (error.end - error.start), error.end
 
 
-codecs.register_error("s3img.fill", _fill_characters)
+codecs.register_error("s3img.fill", fill_characters)
 
 
 class Source(msgspec.Struct, frozen=True, gc=False):
@@ -72,4 +69,4 @@ def from_bytes(data: bytes, charset: str) -> Source:
     wide = _WIDE.get(charset)
     if wide is None or (data.isascii() and b"\x1b" not in data):
         return Source(data, data, charset)
-    return Source(data, wide.sub(_fill, data), charset)
+    return Source(data, wide.sub(lambda found: b"\xff" * len(found[0]), data), charset)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, TypeAlias, TypeVar, cast
 
-from s3img.rewrite.html.grammar import SPACES, TAG, Raw, raw
+from s3img.rewrite.html.tokens import SPACES, TAG, Raw, raw
 from s3img.rewrite.quoting import WHOLE, in_double_quotes
 from s3img.rewrite.reference import Reference, Replace, Tag, TagEdit
 
@@ -21,34 +21,31 @@ def tag_edits(source: Source, tag: Tag, edit: TagEdit) -> list[Edit]:
     """Return the edits of a tag: values in place, removals (of all that repeat a name), the rest behind the last."""
     code, wanted = source.code, {name.lower().encode(): value for name, value in edit.attributes.items()}
     found: list[Edit] = [(tag.start, tag.start, source.markup(edit.before))]
-    after_quote, last = False, _name_end(code, tag)
+    whole = TAG.match(code, tag.start, tag.end)
+    after_quote, last = False, whole.end(1) if whole else tag.end - 1
     for attribute in raw(code, tag.start, tag.end):
         last = attribute.after
         if attribute.name in wanted and wanted[attribute.name] is None:
-            found.append((_removed_from(code, attribute, after_quote=after_quote), last, source.markup("")))
+            found.append((removal_start(code, attribute, after_quote=after_quote), last, source.markup("")))
             continue
         after_quote = bool(attribute.quote)
         value = wanted.pop(attribute.name, None)
         if value is not None:
-            found.append(_set(source, attribute, value))
+            found.append(set_value(source, attribute, value))
     added = "".join(
         f' {name.decode()}="{in_double_quotes(value)}"' for name, value in wanted.items() if value is not None
     )
     return [*found, (last, last, source.markup(added)), (tag.end, tag.end, source.markup(edit.after))]
 
 
-def _name_end(code: bytes, tag: Tag) -> int:
-    whole = TAG.match(code, tag.start, tag.end)
-    return whole.end(1) if whole else tag.end - 1
-
-
-def _set(source: Source, attribute: Raw, value: str) -> Edit:
+def set_value(source: Source, attribute: Raw, value: str) -> Edit:
+    """Return the edit that gives an attribute another value, in its own quotes."""
     if attribute.quote or attribute.start < attribute.end:
         return (attribute.start, attribute.end, source.markup(WHOLE[attribute.quote](value)))
     return (attribute.end, attribute.after, source.markup(f'="{in_double_quotes(value)}"'))
 
 
-def _removed_from(code: bytes, attribute: Raw, *, after_quote: bool) -> int:
+def removal_start(code: bytes, attribute: Raw, *, after_quote: bool) -> int:
     """Return where a removal starts: with the white space before, unless that has to keep neighbours apart."""
     follows = code[attribute.after]
     if not after_quote and follows not in SPACES and follows != 0x3E:

@@ -41,7 +41,7 @@ def parse(value: str) -> list[Candidate]:
     """Return the candidates of a decoded attribute value; one with a bad descriptor is dropped, as in a browser."""
     found = []
     for start, end, descriptors in spans(value):
-        candidate = _candidate(value[start:end], descriptors)
+        candidate = candidate_of(value[start:end], descriptors)
         if candidate is not None:
             found.append(candidate)
     return found
@@ -66,7 +66,7 @@ def _end(pattern: re.Pattern[str], value: str, at: int) -> int:
     return found.end() if found else at
 
 
-def _candidate(url: str, descriptors: list[str]) -> Candidate | None:
+def candidate_of(url: str, descriptors: list[str]) -> Candidate | None:
     """Return the candidate, None for descriptors that are unknown, repeated, out of range or don't go together."""
     given: dict[str, str] = {}
     for descriptor in descriptors:

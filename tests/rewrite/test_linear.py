@@ -16,7 +16,7 @@ import pytest
 import s3img.rewrite
 from s3img.rewrite import html
 from s3img.rewrite.html import elements as html_elements
-from s3img.rewrite.html.collect import Context
+from s3img.rewrite.html.collector import Context
 from s3img.rewrite.html.scan import Scanner
 from s3img.rewrite.source import Source
 

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import msgspec
 
 from s3img.rewrite import json
-from s3img.rewrite.html.collect import Context
+from s3img.rewrite.html.collector import Context
 from s3img.rewrite.html.elements import JSON_LD, element_table, head_end_elements
 from s3img.rewrite.html.scan import Scanner
 from s3img.rewrite.source import Source, from_bytes
@@ -28,7 +28,7 @@ def scanner(
     final: bool = True,
 ) -> Scanner:
     """Return a scanner of a document, or a part of one, that collects references in ``found``."""
-    finder = _in_script if JSON_LD in optional else None
+    finder = find_in_script if JSON_LD in optional else None
     return Scanner(source, element_table(optional, extra), context, found, final=final, json_ld=finder)
 
 
@@ -46,7 +46,7 @@ def head_end(data: bytes) -> int | None:
     return head.head
 
 
-def _in_script(source: Source, start: int, end: int) -> Iterator[Reference]:
+def find_in_script(source: Source, start: int, end: int) -> Iterator[Reference]:
     """Yield the references of a script of JSON-LD."""
     part = Source(source.data[start:end], source.code[start:end], source.charset)
     for reference in json.find_json_ld(part):

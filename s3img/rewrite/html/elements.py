@@ -13,7 +13,7 @@ from typing import NamedTuple
 
 import msgspec
 
-from s3img.rewrite.html.grammar import NAME_ENDS, RAW_TEXT, SIMPLE_COMMENT, VALUE, WS, any_case, any_of, attributes
+from s3img.rewrite.html.tokens import NAME_ENDS, RAW_TEXT, SIMPLE_COMMENT, VALUE, WS, any_case, any_of, attributes
 from s3img.rewrite.reference import Extra, Syntax
 
 Values = Mapping[bytes, str]
@@ -92,11 +92,13 @@ _METAS = frozenset(
 )
 
 
-def _input(values: Values) -> Collection[bytes]:
+def input_attributes(values: Values) -> Collection[bytes]:
+    """Return ``src`` of an image button."""
     return (b"src",) if values.get(b"type", "").lower() == "image" else ()
 
 
-def _link(values: Values) -> Collection[bytes]:
+def link_attributes(values: Values) -> Collection[bytes]:
+    """Return those of an icon, or of an image that is loaded early."""
     relations = set(values.get(b"rel", "").lower().split())
     if relations & _ICONS:
         return (b"href",)
@@ -104,17 +106,20 @@ def _link(values: Values) -> Collection[bytes]:
     return (b"href", b"imagesrcset") if is_image else ()
 
 
-def _meta(values: Values) -> Collection[bytes]:
+def meta_attributes(values: Values) -> Collection[bytes]:
+    """Return ``content`` of what link previews show."""
     names = (values.get(name, "").strip().lower() for name in (b"property", b"name", b"itemprop"))
     return (b"content",) if any(name in _METAS for name in names) else ()
 
 
-def _link_to_image(values: Values) -> Collection[bytes]:
+def anchor_attributes(values: Values) -> Collection[bytes]:
+    """Return ``href`` of a link to an image file, by its extension."""
     path = values.get(b"href", "").partition("#")[0].partition("?")[0]
     return (b"href",) if path.rstrip().lower().endswith(_IMAGE_FILES) else ()
 
 
-def _svg_image(values: Values) -> Collection[bytes]:
+def svg_image_attributes(values: Values) -> Collection[bytes]:
+    """Return ``href``, which wins over its older name."""
     return (b"href",) if b"href" in values else (b"xlink:href",)
 
 
@@ -127,10 +132,10 @@ class Condition(NamedTuple):
 
 
 _CONDITIONS = {
-    "a": Condition("href", "href", _link_to_image),
-    "input": Condition("src", "type", _input),
-    "link": Condition("href imagesrcset", "rel as", _link),
-    "meta": Condition("content", "property name itemprop", _meta),
+    "a": Condition("href", "href", anchor_attributes),
+    "input": Condition("src", "type", input_attributes),
+    "link": Condition("href imagesrcset", "rel as", link_attributes),
+    "meta": Condition("content", "property name itemprop", meta_attributes),
 }
 
 
@@ -151,7 +156,8 @@ class ElementRule(msgspec.Struct, frozen=True):
     when: When
 
 
-def _rule(name: str, syntaxes: Mapping[str, Syntax], condition: Condition | None = None) -> ElementRule:
+def element_rule(name: str, syntaxes: Mapping[str, Syntax], condition: Condition | None = None) -> ElementRule:
+    """Return the rule for the attributes of an element, of which ``condition`` decides about some."""
     condition = condition or Condition("", "", lambda _: ())
     wanted: dict[bytes, tuple[Syntax, str]] = {
         attribute.encode(): (syntax, f"{name} {attribute}") for attribute, syntax in syntaxes.items()
@@ -159,7 +165,7 @@ def _rule(name: str, syntaxes: Mapping[str, Syntax], condition: Condition | None
     return ElementRule(
         name=name,
         wanted=wanted | {b"style": ("css", "css url")},
-        step=_step((*syntaxes, *condition.reads.split(), "style")),
+        step=attribute_step((*syntaxes, *condition.reads.split(), "style")),
         conditional=frozenset(condition.decides.encode().split()),
         read=tuple(condition.reads.encode().split()),
         when=condition.when,
@@ -167,7 +173,8 @@ def _rule(name: str, syntaxes: Mapping[str, Syntax], condition: Condition | None
 
 
 @lru_cache(maxsize=64)
-def _step(names: tuple[str, ...]) -> re.Pattern[bytes]:
+def attribute_step(names: tuple[str, ...]) -> re.Pattern[bytes]:
+    """Return the pattern of ``ElementRule.step`` for some attributes."""
     wanted = b"(?:%b)%b" % (b"|".join(any_case(name.encode()) for name in names), rb"(?=[%b/>=])" % WS)
     others = attributes(rb"(?!%b)" % wanted)
     return re.compile(
@@ -176,7 +183,9 @@ def _step(names: tuple[str, ...]) -> re.Pattern[bytes]:
 
 
 SVG_IMAGES = {
-    name.encode(): _rule(name, {"href": "url", "xlink:href": "url"}, Condition("href xlink:href", "href", _svg_image))
+    name.encode(): element_rule(
+        name, {"href": "url", "xlink:href": "url"}, Condition("href xlink:href", "href", svg_image_attributes)
+    )
     for name in ("image", "feimage")
 }
 
@@ -190,8 +199,9 @@ def rules(optional: Collection[str], extra: Extra) -> dict[bytes, ElementRule]:
     for (element, attribute), syntax in extra.items():
         wanted.setdefault(element.lower(), {})[attribute.lower()] = syntax
     return {
-        element.encode(): _rule(element, syntaxes, _CONDITIONS.get(element)) for element, syntaxes in wanted.items()
-    } | {b"image": _rule("img", wanted["img"])}  # the parser makes it an img
+        element.encode(): element_rule(element, syntaxes, _CONDITIONS.get(element))
+        for element, syntaxes in wanted.items()
+    } | {b"image": element_rule("img", wanted["img"])}  # the parser makes it an img
 
 
 class Role(IntEnum):
@@ -234,11 +244,11 @@ class Elements(msgspec.Struct, frozen=True):
 
 def element_table(optional: Collection[str], extra: Extra) -> Elements:
     """Return what to look for; kinds that are not of HTML are ignored."""
-    return _elements(frozenset(optional).intersection((*OPTIONAL, JSON_LD)), tuple(sorted(extra.items())))
+    return _element_table(frozenset(optional).intersection((*OPTIONAL, JSON_LD)), tuple(sorted(extra.items())))
 
 
-@lru_cache(maxsize=32)
-def _elements(optional: frozenset[str], extra: tuple[tuple[tuple[str, str], Syntax], ...]) -> Elements:
+@lru_cache(maxsize=32)  # the patterns take milliseconds to compile, and a site asks for the same ones page by page
+def _element_table(optional: frozenset[str], extra: tuple[tuple[tuple[str, str], Syntax], ...]) -> Elements:
     wanted = rules(optional - {JSON_LD}, dict(extra))
     touched = {element.lower().encode() for (element, _), _ in extra}
     if JSON_LD in optional:
@@ -246,14 +256,16 @@ def _elements(optional: frozenset[str], extra: tuple[tuple[tuple[str, str], Synt
     rejected = {name: pattern for name, pattern in _REJECTED.items() if name not in touched}
     names = [*wanted, *(name for name in _ROLES if name not in wanted)]
     plain = {name: rule for name, rule in wanted.items() if name not in _ROLES}
-    return Elements(_anchor(names, rejected), _anchor([*names, *_ENDS], rejected), wanted, _ROLES | _ENDS, plain)
+    return Elements(
+        anchor_pattern(names, rejected), anchor_pattern([*names, *_ENDS], rejected), wanted, _ROLES | _ENDS, plain
+    )
 
 
 @lru_cache(maxsize=1)
 def head_end_elements() -> Elements:
     """Return what has to be looked at to find the end tag of ``<head>``."""
     roles = _ROLES | {b"/head": Role.HEAD_END}
-    anchor = _anchor(list(roles), _REJECTED)
+    anchor = anchor_pattern(list(roles), _REJECTED)
     return Elements(anchor, anchor, {}, roles, {})
 
 
@@ -299,7 +311,7 @@ _SORTED_OUT = 3
 """Characters of a name that sort out nearly all other tags before whole names are tried."""
 
 
-def _anchor(names: Collection[bytes], rejected: Mapping[bytes, bytes]) -> re.Pattern[bytes]:
+def anchor_pattern(names: Collection[bytes], rejected: Mapping[bytes, bytes]) -> re.Pattern[bytes]:
     """Return the search pattern for names; ``rejected`` patterns after one say that the tag is of no interest."""
     leaves = {name: NAME_ENDS + (rb"(?!%b)" % rejected[name] if name in rejected else b"") for name in names}
     long = [name for name in names if len(name) >= _SORTED_OUT and not name.startswith(b"/")]

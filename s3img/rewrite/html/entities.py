@@ -18,34 +18,33 @@ _WINDOWS = {
 
 def decode(text: str, *, attribute: bool = True) -> str:
     """Return the text with its character references decoded, by the rules of attribute values or of text."""
-    return _REFERENCE.sub(_in_attribute if attribute else _in_text, text) if "&" in text else text
+    return _REFERENCE.sub(in_attribute if attribute else in_text, text) if "&" in text else text
 
 
-def _in_attribute(found: re.Match[str]) -> str:
+def in_attribute(found: re.Match[str]) -> str:
     """Leave a reference without semicolon before ``=``, a letter or a digit as it is: ``?a=1&copy=2``."""
     name = found[3]
     if name is None or name[-1] == ";":
-        return _in_text(found) if name is None or name in _NAMED else found[0]
+        return in_text(found) if name is None or name in _NAMED else found[0]
     follows = found.string[found.end() : found.end() + 1]
     return found[0] if follows == "=" else _NAMED.get(name, found[0])
 
 
-def _in_text(found: re.Match[str]) -> str:
+def in_text(found: re.Match[str]) -> str:
+    """Take the longest name that is known: ``&notit;`` is ``¬it;``."""
     decimal, hexadecimal, name = found.groups()
     if name is None:
-        return _numbered(decimal, 10) if decimal else _numbered(hexadecimal, 16)
+        digits, radix = (decimal, 10) if decimal else (hexadecimal, 16)
+        digits = digits.lstrip("0")
+        # the largest code point has seven decimal digits; longer numbers are not even converted
+        number = int(digits, radix) if 0 < len(digits) <= 8 else 0
+        if number == 0 or number > 0x10FFFF or 0xD800 <= number <= 0xDFFF:
+            return "\ufffd"
+        return chr(_WINDOWS.get(number, number))
     for size in range(min(len(name), _LONGEST), 1, -1):
         if name[:size] in _NAMED:
             return _NAMED[name[:size]] + name[size:]
     return found[0]
-
-
-def _numbered(digits: str, radix: int) -> str:
-    digits = digits.lstrip("0")
-    number = int(digits, radix) if 0 < len(digits) <= 8 else 0
-    if number == 0 or number > 0x10FFFF or 0xD800 <= number <= 0xDFFF:
-        return "\ufffd"
-    return chr(_WINDOWS.get(number, number))
 
 
 class Flat(NamedTuple):
@@ -65,7 +64,7 @@ def flatten(code: bytes, start: int, end: int, *, attribute: bool = True) -> Fla
     flat = Flat(b"", [], [])
     out, at = bytearray(), start
     for found in _REFERENCE.finditer(code[start:end].decode("latin-1")):
-        value = (_in_attribute if attribute else _in_text)(found)
+        value = (in_attribute if attribute else in_text)(found)
         if value == found[0]:
             continue
         low, high = start + found.start(), start + found.end()

@@ -2,7 +2,7 @@
 
 Most of a page is skipped by one pattern, the *anchor*: comments, and the start tags that name images or change the
 tokenizer's state. Whether an anchor stands where the tokenizer would see a tag (and not, say, in a quoted value)
-follows from a few characters before it; see ``html_proof``. Inside SVG and MathML every tag is looked at.
+follows from a few characters before it; see ``tokens.proved``. Inside SVG and MathML every tag is looked at.
 """
 
 from __future__ import annotations
@@ -12,10 +12,10 @@ from collections.abc import Callable, Iterable
 from functools import partial
 from typing import TYPE_CHECKING
 
-from s3img.rewrite.html import grammar
-from s3img.rewrite.html.collect import Collector, Context, StyleAttributes, Values
+from s3img.rewrite.html import tokens
+from s3img.rewrite.html.collector import Collector, Context, StyleAttributes, Values
 from s3img.rewrite.html.elements import SVG_IMAGES, Role
-from s3img.rewrite.html.grammar import (
+from s3img.rewrite.html.tokens import (
     BOGUS,
     COMMENT,
     COMMENT_END,
@@ -33,29 +33,38 @@ if TYPE_CHECKING:
     from s3img.rewrite.reference import Reference
     from s3img.rewrite.source import Source
 
+Finder = Callable[["Source", int, int], Iterable["Reference"]]
+
 HELD_BACK = 16
 """Bytes at the end of a part that may belong to an end tag or a mark which continues in the next part."""
 
+_SWITCH = re.compile(rb"<!--[\t\n\f\r ]{0,16}s3img:(on|off)[\t\n\f\r ]{0,16}--!?>")
+_LOOK_AHEAD = 64  # bytes that tell what kind of comment one is
+_CDATA = b"<![CDATA["
+_TAG_ENDS = 3  # the group of ElementRule.step
 
-def closing(code: bytes, at: int, end: int, context: Context) -> int | None:
+
+def raw_text_end(code: bytes, at: int, end: int, context: Context) -> int | None:
     """Return where the raw text element (its end tag) or the comment (behind it) that is open ends."""
     if context.inside == b"--":
         comment = COMMENT_END.search(code, at, end)
         return comment.end() if comment else None
     if context.inside == b"script":
-        return _script(code, at, end, context)
+        return script_end(code, at, end, context)
     pattern = END_TAG.get(context.inside)
     found = pattern.search(code, at, end) if pattern else None
     return found.start() if found else None
 
 
-def _script(code: bytes, at: int, end: int, context: Context) -> int | None:
+def script_end(code: bytes, at: int, end: int, context: Context) -> int | None:
     """Find the end tag of a script: behind ``<!--`` every ``<script`` protects one ``</script``.
 
-    Leaves the state ``HELD_BACK`` bytes before the end in the context: 0 script data, 1 escaped, 2 double escaped.
+    Leaves the state ``HELD_BACK`` bytes before the end in the context: 0 script data, 1 escaped, 2 double escaped
+    (https://html.spec.whatwg.org/#script-data-escaped-state).
     """
     state = context.escape
     found = END_TAG[b"script"].search(code, at, end)
+    # nearly every script: nothing before its end tag can change the state
     if found and not state and code.find(b"<!--", at, found.start()) < 0:
         return found.start()
     while mark := SCRIPT_MARK.search(code, at, end):
@@ -71,27 +80,17 @@ def _script(code: bytes, at: int, end: int, context: Context) -> int | None:
             return start
         else:
             state = 1
-        if start < end - HELD_BACK:
+        if start < end - HELD_BACK:  # a later mark is read again, with the next part
             context.escape = state
     return None
 
 
-Finder = Callable[["Source", int, int], Iterable["Reference"]]
+class Scanner:
+    """Scans one document, or the next part of one: ``final`` is false while more may follow.
 
-_SWITCH = re.compile(rb"<!--[\t\n\f\r ]{0,16}s3img:(on|off)[\t\n\f\r ]{0,16}--!?>")
-
-_LOOK_AHEAD = 64  # bytes that tell what kind of comment one is
-
-CDATA = b"<![CDATA["
-
-_TAG_ENDS = 3  # the group of Rule.step
-
-
-class Constructs:
-    """Reads constructs of one document, or of the next part of one: ``final`` is false while more may follow.
-
-    Methods take the offset where a construct starts and return where it ends. One that is not complete stops the
-    scan: they return its start. ``head`` is the offset of ``</head>`` if that was looked for, and found.
+    Each method reads one construct: it takes the offset where that starts and returns where to go on. One that is not
+    complete stops the scan: then it returns its start. ``head`` is the offset of ``</head>`` if that was looked for,
+    and found.
     """
 
     __slots__ = (
@@ -130,81 +129,27 @@ class Constructs:
         self._end = 0
         self.head: int | None = None
 
-    def _stop(self, at: int) -> int:
-        """Go no further: what starts at this offset is not complete."""
-        self._stopped = True
-        return at
-
-    def _element(self, rule: ElementRule, start: int, at: int) -> int:
-        """Collect from a tag whose name ends at an offset; return its end, -1 if it has none."""
-        code, end, step = self._code, self._end, rule.step.match
-        values: Values = {}
-        while (found := step(code, at, end)) and (group := found.lastindex):
-            at = found.end()
-            if name := found[1]:
-                values.setdefault(name.lower(), found.span(2))
-            if group == _TAG_ENDS:
-                if values:
-                    self._collect.element(rule, start, at, values)
-                return at
-        return -1
-
-    def _plain_tag(self, start: int) -> int:
-        tag = TAG.match(self._code, start, self._end)
-        if tag is None:
-            return -1
-        self._styles.on(tag)
-        return tag.end()
-
-    def _comment(self, start: int) -> int:
-        code, end, context = self._code, self._end, self._context
-        if not code.startswith(b"--", start + 2):
-            return self._bogus(start)
-        comment = COMMENT.match(code, start, end)
-        if comment:
-            if switch := _SWITCH.match(code, start, comment.end()):
-                context.off = switch[1] == b"off"
-            return comment.end()
-        if end - start < _LOOK_AHEAD:
-            return self._stop(start)
-        context.inside = b"--"
-        return start + 4
-
-    def _bogus(self, start: int) -> int:
-        bogus = BOGUS.match(self._code, start, self._end)
-        return bogus.end() if bogus else self._stop(start)
-
-    def _cdata(self, start: int) -> int:
-        end = self._code.find(b"]]>", start + len(CDATA), self._end)
-        if end < 0:
-            return self._stop(start)
-        current = self._context.opened.current
-        if current and current[:2] == (b"svg", b"style"):
-            self._collect.style_sheet(start + len(CDATA), end)
-        return end + 3
-
-
-class Scanner(Constructs):
-    """Scans one document, or the next part of one."""
-
-    __slots__ = ()
-
     def scan(self, at: int, end: int) -> int:
         """Collect the references between two offsets; return up to where everything is decided."""
         context = self._context
         self._end = self._styles.end = end
         while at < end and not self._stopped:
             if context.inside:
-                at = self._inside(at)
+                at = self.raw_text(at)
             elif context.opened:
-                at = self._foreign(at)
+                at = self.foreign(at)
             else:
-                at = self._html(at)
+                at = self.html(at)
+        return at
+
+    def _stop(self, at: int) -> int:
+        """Go no further: what starts at this offset is not complete."""
+        self._stopped = True
         return at
 
     # HTML ------------------------------------------------------------------------------------------------------------
 
-    def _html(self, at: int) -> int:
+    def html(self, at: int) -> int:
         """Scan HTML from a proven offset, up to the end or to foreign content or raw text."""
         code, end, context, styles = self._code, self._end, self._context, self._styles
         plain = self._elements.plain
@@ -217,22 +162,22 @@ class Scanner(Constructs):
             if styles.next <= known:
                 styles.between(at, known)
             at = known
-            if known != start:
+            if known != start:  # the anchor stood in a value or a comment; look again behind that
                 continue
             name = code[start + 1 : name_end].lower()
             rule = plain.get(name)
             if rule is not None:
-                at = self._element(rule, start, name_end)
+                at = self.element(rule, start, name_end)
                 if at < 0:
                     return self._stop(start)
                 continue
-            at = self._comment(start) if name == b"!" else self._start_tag(name, start, name_end)
+            at = self.comment(start) if name == b"!" else self.start_tag(name, start, name_end)
             if self._stopped or context.inside or context.opened:
                 return at
             search = self._elements.in_picture.search if context.pictures else self._elements.anchor.search
-        return self._rest(at)
+        return self.rest(at)
 
-    def _rest(self, at: int) -> int:
+    def rest(self, at: int) -> int:
         """Finish a stretch without further anchors."""
         code, end = self._code, self._end
         if not self._final:
@@ -244,47 +189,61 @@ class Scanner(Constructs):
             self._styles.between(at, end)
         return self._stop(end)
 
-    def _start_tag(self, name: bytes, start: int, name_end: int) -> int:
-        """Read a tag of interest; return where to go on."""
+    def element(self, rule: ElementRule, start: int, at: int) -> int:
+        """Collect from a start tag whose name ends at ``at``; return its end, -1 if it has none."""
+        code, end, step = self._code, self._end, rule.step.match
+        values: Values = {}
+        while (found := step(code, at, end)) and (group := found.lastindex):
+            at = found.end()
+            if name := found[1]:
+                values.setdefault(name.lower(), found.span(2))  # of a repeated attribute the first counts
+            if group == _TAG_ENDS:
+                if values:
+                    self._collect.element(rule, start, at, values)
+                return at
+        return -1
+
+    def plain_tag(self, start: int) -> int:
+        """Collect from the ``style`` attribute of any other tag; return its end, -1 if it has none."""
+        tag = TAG.match(self._code, start, self._end)
+        if tag is None:
+            return -1
+        self._styles.on(tag)
+        return tag.end()
+
+    def start_tag(self, name: bytes, start: int, name_end: int) -> int:
+        """Read a tag that names images or changes what follows it."""
         rule = self._elements.rules.get(name)
-        after = self._plain_tag(start) if rule is None else self._element(rule, start, name_end)
+        after = self.plain_tag(start) if rule is None else self.element(rule, start, name_end)
         if after < 0:
             return self._stop(start)
-        role = self._elements.roles.get(name)
-        return after if role is None else self._enter(role, name, start, after)
-
-    # what a start tag brings -----------------------------------------------------------------------------------------
-
-    def _enter(self, role: Role, name: bytes, start: int, after: int) -> int:
-        context = self._context
+        context, role = self._context, self._elements.roles.get(name)
+        if role is None:
+            return after
+        if role is Role.NOSCRIPT:
+            return self.noscript(start, after)
+        if role is Role.HEAD_END:
+            self.head = start
+            return self._stop(start)
         if role is Role.RAW_TEXT:
             context.inside, context.escape = name, 0
             context.held = name == b"style" or (name == b"script" and self._is_json_ld(start, after))
-        elif role is Role.FOREIGN:
-            if not grammar.is_empty(self._code, start, after):
-                context.opened.open_root(name)
         elif role is Role.BASE:
-            self._base(start, after)
-        elif role is Role.NOSCRIPT:
-            return self._noscript(start, after)
-        elif role is Role.HEAD_END:
-            self.head = start
-            return self._stop(start)
-        else:
+            self.base(start, after)
+        elif role is not Role.FOREIGN:
             context.pictures = max(0, context.pictures + (1 if role is Role.PICTURE else -1))
+        elif not tokens.is_empty(self._code, start, after):
+            context.opened.open_root(name)
         return after
 
-    def _is_json_ld(self, start: int, after: int) -> bool:
-        kind = grammar.value(self._source, start, after, b"type") if self._json_ld else None
-        return kind is not None and kind.split(";")[0].strip().lower() == "application/ld+json"
-
-    def _base(self, start: int, after: int) -> None:
+    def base(self, start: int, after: int) -> None:
+        """Note the address that later URLs count from: that of the first ``<base href>``."""
         context = self._context
         if context.base is None and not context.noscript:
-            href = grammar.value(self._source, start, after, b"href")
+            href = tokens.value(self._source, start, after, b"href")
             context.base = None if href is None else href.strip(SPACES.decode())
 
-    def _noscript(self, start: int, after: int) -> int:
+    def noscript(self, start: int, after: int) -> int:
         """Scan up to ``</noscript`` as a document of its own, so that nothing in it can hide what follows."""
         context = self._context
         if context.noscript:
@@ -298,30 +257,52 @@ class Scanner(Constructs):
         context.off = inner.off
         return end
 
+    def comment(self, start: int) -> int:
+        """Pass over what begins with ``<!``; the comments ``s3img:off`` and ``s3img:on`` count."""
+        code, end, context = self._code, self._end, self._context
+        if not code.startswith(b"--", start + 2):
+            return self.bogus_comment(start)
+        comment = COMMENT.match(code, start, end)
+        if comment:
+            if switch := _SWITCH.match(code, start, comment.end()):
+                context.off = switch[1] == b"off"
+            return comment.end()
+        if end - start < _LOOK_AHEAD:
+            return self._stop(start)
+        context.inside = b"--"
+        return start + 4
+
+    def bogus_comment(self, start: int) -> int:
+        """Pass over a bogus comment, a doctype or a processing instruction."""
+        bogus = BOGUS.match(self._code, start, self._end)
+        return bogus.end() if bogus else self._stop(start)
+
     # raw text --------------------------------------------------------------------------------------------------------
 
-    def _inside(self, at: int) -> int:
+    def _is_json_ld(self, start: int, after: int) -> bool:
+        kind = tokens.value(self._source, start, after, b"type") if self._json_ld else None
+        return kind is not None and kind.split(";")[0].strip().lower() == "application/ld+json"
+
+    def raw_text(self, at: int) -> int:
         """Go to the end of the raw text element or comment that is open."""
         context = self._context
-        stop = closing(self._code, at, self._end, context)
+        stop = raw_text_end(self._code, at, self._end, context)
         if context.held:
             if stop is None and not self._final:
                 return self._stop(at)
-            self._content(at, self._end if stop is None else stop)
+            end = self._end if stop is None else stop
+            if context.inside == b"style":
+                self._collect.style_sheet(at, end)
+            elif self._json_ld:
+                self._collect.add(self._json_ld(self._source, at, end))
         if stop is None:
             return self._stop(self._end if self._final else max(at, self._end - HELD_BACK))
         context.inside, context.held = b"", False
         return stop
 
-    def _content(self, start: int, end: int) -> None:
-        if self._context.inside == b"style":
-            self._collect.style_sheet(start, end)
-        elif self._json_ld:
-            self._collect.add(self._json_ld(self._source, start, end))
-
     # SVG and MathML --------------------------------------------------------------------------------------------------
 
-    def _foreign(self, at: int) -> int:
+    def foreign(self, at: int) -> int:
         """Scan foreign content, tag by tag, until the document is back in HTML."""
         opened = self._context.opened
         while opened and not self._stopped and not self._context.inside:
@@ -333,48 +314,55 @@ class Scanner(Constructs):
                 self._collect.style_text(at, self._end if less < 0 else less)
             if less < 0:
                 return self._stop(self._end)
-            at = self._markup(less)
+            at = self.foreign_markup(less)
         return at
 
-    def _markup(self, less: int) -> int:
-        """Take what starts with a ``<`` in foreign content; return where to go on."""
-        head = self._code[less : min(less + len(CDATA), self._end)]
-        if head == CDATA and self._context.opened.current:
-            return self._cdata(less)
-        if not self._final and head != CDATA and CDATA.startswith(head):
+    def foreign_markup(self, less: int) -> int:
+        """Read what starts with a ``<`` in foreign content."""
+        head = self._code[less : min(less + len(_CDATA), self._end)]
+        if head == _CDATA and self._context.opened.current:
+            return self.cdata_section(less)
+        if not self._final and head != _CDATA and _CDATA.startswith(head):
             return self._stop(less)
         if head.startswith(b"<!"):
-            return self._comment(less)
+            return self.comment(less)
         name = head[2:3] if head.startswith(b"</") else head[1:2]
-        if name.isalpha():
-            return self._tag(less)
-        return self._bogus(less) if head.startswith((b"</", b"<?")) else less + 1
-
-    def _tag(self, start: int) -> int:
-        tag = TAG.match(self._code, start, self._end)
+        if not name.isalpha():
+            return self.bogus_comment(less) if head.startswith((b"</", b"<?")) else less + 1
+        tag = TAG.match(self._code, less, self._end)
         if tag is None:
-            return self._stop(start)
-        read = self._end_tag if self._code[start + 1] == 0x2F else self._tag_inside
-        return read(tag[1].lower(), tag)
+            return self._stop(less)
+        return self.foreign_end_tag(tag) if head.startswith(b"</") else self.foreign_start_tag(tag)
 
-    def _end_tag(self, name: bytes, tag: re.Match[bytes]) -> int:
-        opened = self._context.opened
+    def cdata_section(self, start: int) -> int:
+        """Pass over a CDATA section; in ``<style>`` it is a style sheet."""
+        end = self._code.find(b"]]>", start + len(_CDATA), self._end)
+        if end < 0:
+            return self._stop(start)
+        current = self._context.opened.current
+        if current and current[:2] == (b"svg", b"style"):
+            self._collect.style_sheet(start + len(_CDATA), end)
+        return end + 3
+
+    def foreign_end_tag(self, tag: re.Match[bytes]) -> int:
+        """Leave the elements that an end tag closes."""
+        name, opened = tag[1].lower(), self._context.opened
         if name == b"picture" and not opened.current:
             self._context.pictures = max(0, self._context.pictures - 1)
         opened.close(name)
         return tag.end()
 
-    def _tag_inside(self, name: bytes, tag: re.Match[bytes]) -> int:
+    def foreign_start_tag(self, tag: re.Match[bytes]) -> int:
         """Read a start tag below ``<svg>`` or ``<math>``, by the rules of foreign content or of HTML."""
-        opened, current = self._context.opened, self._context.opened.current
+        name, opened, current = tag[1].lower(), self._context.opened, self._context.opened.current
         start, end = tag.span()
-        value = partial(grammar.value, self._source, start, end)
-        if opened.open(name, value, empty=grammar.is_empty(self._code, start, end)):
+        value = partial(tokens.value, self._source, start, end)
+        if opened.open(name, value, empty=tokens.is_empty(self._code, start, end)):
             rule = SVG_IMAGES.get(name) if current and current.namespace == b"svg" else None
-            return self._plain_tag(start) if rule is None else self._element(rule, start, tag.end(1))
-        if not opened:
+            return self.plain_tag(start) if rule is None else self.element(rule, start, tag.end(1))
+        if not opened:  # the tag broke out of foreign content: HTML's scan reads it again
             return start
-        at = self._start_tag(name, start, tag.end(1))
+        at = self.start_tag(name, start, tag.end(1))
         if not self._stopped and self._elements.roles.get(name) in (None, Role.PICTURE):
             opened.open_html(name)
         return at

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from s3img.rewrite.charset import codec
 from s3img.rewrite.document import NO_EXTRA
 from s3img.rewrite.html import scanner
-from s3img.rewrite.html.collect import Context
+from s3img.rewrite.html.collector import Context
 from s3img.rewrite.source import from_bytes
 from s3img.rewrite.splice import edits, splice
 
@@ -58,14 +58,16 @@ class Stream:
         self._wanted = 2 * len(self._held) if len(self._held) > _PATIENCE else 0
         if len(self._held) > self._max_hold:
             self._passing = True
-            out += self._take()
+            out += self._held
+            self._held = b""
         return out
 
     def finish(self) -> bytes:
         """Return the rest; the stream takes no more."""
         out = b"" if self._passing else self._advance(final=True)
         self._passing = True
-        return out + self._take()
+        held, self._held = self._held, b""
+        return out + held
 
     def _advance(self, *, final: bool) -> bytes:
         source = from_bytes(self._held, self._charset)
@@ -75,7 +77,3 @@ class Stream:
         out = splice(self._held, edits(source, found, self._replace), 0, decided)
         self._held = self._held[decided:]
         return out
-
-    def _take(self) -> bytes:
-        held, self._held = self._held, b""
-        return held

@@ -37,8 +37,8 @@ def find(source: Source, optional: Collection[str], extra: Extra) -> list[Refere
     code = source.code.decode("latin-1")
     start = front_matter.end(code)
     blocks = BlockReader(code, start)
-    masked = _without(code, blocks.quoted)
-    definitions, texts = _definitions(source, masked, blocks.paragraphs)
+    masked = blanked(code, blocks.quoted)
+    definitions, texts = take_definitions(source, masked, blocks.paragraphs)
     scanner = InlineScanner(source, masked, definitions)
     for span in sorted(texts + blocks.texts):
         scanner.scan(*span)
@@ -46,12 +46,12 @@ def find(source: Source, optional: Collection[str], extra: Extra) -> list[Refere
     found = [
         *front_matter.find(source, start, optional),
         *_Finder(source, masked, raw, links=LINK in optional).find(scanner.found, definitions),
-        *html.find(_only(source, masked, raw), optional, extra),
+        *html.find(only(source, masked, raw), optional, extra),
     ]
     return sorted(found, key=lambda reference: reference.start)
 
 
-def _definitions(source: Source, code: str, paragraphs: list[Span]) -> tuple[dict[str, Definition], list[Span]]:
+def take_definitions(source: Source, code: str, paragraphs: list[Span]) -> tuple[dict[str, Definition], list[Span]]:
     """Take the definitions from the beginnings of paragraphs; the first one of a label counts."""
     found: dict[str, Definition] = {}
     rest = []
@@ -90,23 +90,20 @@ class _Finder:
     def _reference(self, place: Destination, users: list[Inline]) -> Iterator[Reference]:
         url = destination.meaning(self._source.text(place.start, place.end))
         if url:
+            kind = LINK
+            if any(inline.image for inline in users):
+                kind = "markdown image" if users[0].destination else "markdown definition"
             encode = destination.in_angles if place.angle else destination.bare
-            tag = Tag("img", place.start, place.start, off=True) if any(map(self._is_off, users)) else None
-            yield Reference(place.start, place.end, url, _kind(users), tag, None, encode)
+            tag = Tag("img", place.start, place.start, off=True) if any(map(self.is_off, users)) else None
+            yield Reference(place.start, place.end, url, kind, tag, None, encode)
 
-    def _is_off(self, inline: Inline) -> bool:
+    def is_off(self, inline: Inline) -> bool:
         """Tell whether the author excluded an image, by its attribute list or by a region."""
         before = bisect_left(self._switches, (inline.start, False)) - 1
         return (before >= 0 and self._switches[before][1]) or _OFF.match(self._code, inline.end) is not None
 
 
-def _kind(users: list[Inline]) -> str:
-    if not any(inline.image for inline in users):
-        return LINK
-    return "markdown image" if users[0].destination else "markdown definition"
-
-
-def _without(code: str, spans: list[Span]) -> str:
+def blanked(code: str, spans: list[Span]) -> str:
     """Return the text with blanks in some places."""
     parts, at = [], 0
     for start, end in spans:
@@ -115,7 +112,7 @@ def _without(code: str, spans: list[Span]) -> str:
     return "".join((*parts, code[at:]))
 
 
-def _only(source: Source, code: str, spans: list[Span]) -> Source:
+def only(source: Source, code: str, spans: list[Span]) -> Source:
     """Return a source that is blank except in some places, at the same offsets."""
     parts, at = [], 0
     for start, end in sorted(spans):

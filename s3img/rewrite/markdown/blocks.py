@@ -70,7 +70,7 @@ class Line:
     def continues(self, width: int) -> bool:
         """Read the mark or the indentation of an open container, if it is there."""
         if width == QUOTE:
-            return self._quote()
+            return self.quote()
         if self.is_blank:
             return True
         if self.indent < width:
@@ -83,7 +83,7 @@ class Line:
 
         Only items that hold something, and lists that begin with 1, may interrupt a paragraph.
         """
-        if self._quote():
+        if self.quote():
             return QUOTE
         if mark := self.match(_INDENTED):
             width = self.indent + CODE
@@ -93,9 +93,18 @@ class Line:
         mark = None if self.is_break() else self.match(_ITEM)
         if mark and in_paragraph and (mark[1] not in (None, "1") or not self.code[mark.end() : self.end].strip(" \t")):
             return None
-        return self._item(len(mark[0])) if mark else None
+        if mark is None:
+            return None
+        width, column = self.indent + len(mark[0]), self._column + len(mark[0])
+        self._advance(len(mark[0]))
+        spaces = self._column - column
+        if self.is_blank or spaces > CODE:  # code in the item: one of the blanks belongs to the mark (5.2, rule 2)
+            spaces = 1
+        self._base = column + spaces
+        return width + spaces
 
-    def _quote(self) -> bool:
+    def quote(self) -> bool:
+        """Read the mark of a block quote, with one blank behind it, if it is there."""
         if self.first != ">" or self.indent >= CODE:
             return False
         after = self.code[self.pos + 1 : self.end][:1]
@@ -104,16 +113,6 @@ class Line:
         self._base = column + (after in (" ", "\t"))
         self.is_quoted = True
         return True
-
-    def _item(self, size: int) -> int:
-        width = self.indent + size
-        column = self._column + size
-        self._advance(size)
-        spaces = self._column - column
-        if self.is_blank or spaces > CODE:
-            spaces = 1
-        self._base = column + spaces
-        return width + spaces
 
     def _advance(self, size: int) -> None:
         self.pos += size
@@ -175,17 +174,17 @@ _ALONE = re.compile(rf"{TAG}[ \t]*+$")
 _WITH_MARKDOWN = re.compile(r"<[A-Za-z][^>]*?[ \t]markdown(?:=[\"']?(?:1|block|span|true)[\"']?)?(?=[ \t/>]|$)")
 
 _IsEnd: TypeAlias = "Callable[[Line], bool]"
+"""Tells whether a line is the last one of a block."""
 
 
-def _never(_: Line) -> bool:
-    return False
-
-
-def _after(pattern: re.Pattern[str]) -> _IsEnd:
+def ends_with(pattern: re.Pattern[str]) -> _IsEnd:
+    """Return a test for a line that holds a mark."""
     return lambda line: line.search(pattern) is not None
 
 
-def _fence_end(mark: str) -> _IsEnd:
+def closes_fence(mark: str) -> _IsEnd:
+    """Return a test for the closing fence: as long as the opening one, or longer."""
+
     def is_end(line: Line) -> bool:
         rest = line.code[line.pos : line.end].rstrip(" \t")
         return line.indent < CODE and rest.startswith(mark) and not rest.strip(mark[0])
@@ -209,47 +208,42 @@ class BlockReader:
         self._containers: list[int] = []
         self._kind: Literal["", "paragraph", "table", "verbatim", "html"] = ""
         self._start = self._last = self._end = 0
-        self._is_end: _IsEnd = _never
+        self._is_end: _IsEnd = lambda _: False
         for line in _LINE.finditer(code, start):
-            self._read(Line(code, *line.span(1)))
+            self.read(Line(code, *line.span(1)))
         self._finish()
 
-    def _read(self, line: Line) -> None:
-        depth = self._continued(line)
+    def read(self, line: Line) -> None:
+        """Read the next line."""
+        depth = 0
+        while depth < len(self._containers) and line.continues(self._containers[depth]):
+            depth += 1
         is_inside = depth == len(self._containers)
         if is_inside and self._kind in ("verbatim", "html"):
             self._extend(line)
         else:
             if not is_inside and self._kind != "paragraph":
                 self._finish()
-            self._read_new(line, depth)
+            self.read_new(line, self.open_containers(line, depth))
         if line.is_quoted:
             self.quoted.append((line.start, line.pos))
 
-    def _continued(self, line: Line) -> int:
-        """Return how many of the open containers the line continues."""
-        depth = 0
-        while depth < len(self._containers) and line.continues(self._containers[depth]):
-            depth += 1
-        return depth
-
-    def _read_new(self, line: Line, depth: int) -> None:
-        """Read a line that is no part of verbatim text: new containers, then what stands in the innermost."""
-        depth = self._opened(line, depth)
+    def read_new(self, line: Line, depth: int) -> None:
+        """Read what stands in the innermost container of a line that is no part of verbatim text."""
         if line.is_blank:
             self._close(depth)
-        elif line.indent < CODE and self._opens_leaf(line, depth):
+        elif line.indent < CODE and self.opens_leaf(line, depth):
             pass
         elif self._kind == "paragraph":  # a lazy line, too: it keeps all containers open
             self._last, self._end = line.pos, line.end
         elif line.indent >= CODE:
             self._close(depth)
         elif self._kind == "table":
-            self._row(line.pos, line.end)
+            self.table_row(line.pos, line.end)
         else:
             self._begin("paragraph", line, depth)
 
-    def _opened(self, line: Line, depth: int) -> int:
+    def open_containers(self, line: Line, depth: int) -> int:
         """Open containers; return how many the line is in."""
         while depth < _DEEPEST and not line.is_blank and line.indent < CODE:
             in_paragraph = self._is_in_paragraph(depth)
@@ -266,41 +260,32 @@ class BlockReader:
     def _is_in_paragraph(self, depth: int) -> bool:
         return self._kind == "paragraph" and depth == len(self._containers)
 
-    def _opens_leaf(self, line: Line, depth: int) -> bool:
+    def opens_leaf(self, line: Line, depth: int) -> bool:
+        """Read the first line of a heading, a fence, raw HTML, math or a table; tell whether it is one."""
         first = line.first
-        if first == "#":
-            return self._heading(line, depth)
-        if first in "`~":
-            return self._fence(line, depth)
         if first == "<":
-            return self._markup(line, depth)
-        if first in "$\\":
-            return self._math(line, depth)
-        return first in "=-*_|:" and self._rule(line, depth)
-
-    def _heading(self, line: Line, depth: int) -> bool:
-        if mark := line.match(_HEADING):
+            return self.raw_html(line, depth)
+        if first in "=-*_|:":
+            return self.rule(line, depth)
+        if first == "#" and (mark := line.match(_HEADING)):
             self._close(depth)
             self.texts.append((mark.end(), line.end))
-        return mark is not None
+            return True
+        if first in "`~" and (mark := line.match(_FENCE)):
+            self._begin("verbatim", line, depth, closes_fence(mark[0]))
+            return True
+        if first in "$\\" and self._kind != "paragraph" and (mark := line.match(_MATH)):
+            self._begin("verbatim", line, depth, ends_with(_MATH_ENDS[mark[1]]))
+            return True
+        return False
 
-    def _fence(self, line: Line, depth: int) -> bool:
-        if mark := line.match(_FENCE):
-            self._begin("verbatim", line, depth, _fence_end(mark[0]))
-        return mark is not None
-
-    def _math(self, line: Line, depth: int) -> bool:
-        mark = None if self._kind == "paragraph" else line.match(_MATH)
-        if mark:
-            self._begin("verbatim", line, depth, _after(_MATH_ENDS[mark[1]]))
-        return mark is not None
-
-    def _markup(self, line: Line, depth: int) -> bool:
+    def raw_html(self, line: Line, depth: int) -> bool:
+        """Read the beginning of raw HTML (section 4.6), unless its content is Markdown."""
         if line.match(_WITH_MARKDOWN):
             return False
         for start, end in _HTML:
             if line.match(start):
-                self._begin("html", line, depth, _after(end))
+                self._begin("html", line, depth, ends_with(end))
                 self._extend(line)
                 return True
         if (self._kind != "paragraph" and line.match(_ALONE)) or line.match(_ELEMENT):
@@ -308,35 +293,39 @@ class BlockReader:
             return True
         return False
 
-    def _rule(self, line: Line, depth: int) -> bool:
+    def rule(self, line: Line, depth: int) -> bool:
         """Read the underline of a heading, the second line of a table, or a thematic break."""
         in_paragraph = self._is_in_paragraph(depth)
         if in_paragraph and line.match(_UNDERLINE):
             self._finish()
             return True
-        if in_paragraph and line.match(_DELIMITERS) and self._is_head(line):
+        if in_paragraph and line.match(_DELIMITERS) and self._is_table_head(line):
             if self._start < self._last:
                 self.paragraphs.append((self._start, self._last))
             self._kind = "table"
-            self._row(self._last, self._end)
+            self.table_row(self._last, self._end)
             return True
         if line.is_break():
             self._close(depth)
             return True
         return False
 
-    def _is_head(self, line: Line) -> bool:
+    def _is_table_head(self, line: Line) -> bool:
         """Compare the columns of the line before, which may be the head of a table, with those of the line."""
         code = line.code
-        return "|" in code[line.pos : line.end] and _columns(code, self._last, self._end) == _columns(
-            code, line.pos, line.end
-        )
+        columns = column_count(code[line.pos : line.end])
+        return "|" in code[line.pos : line.end] and column_count(code[self._last : self._end]) == columns
 
-    def _row(self, start: int, end: int) -> None:
+    def table_row(self, start: int, end: int) -> None:
+        """Note the cells of a row."""
         self.texts += (cell.span() for cell in _CELL.finditer(self._code, start, end))
 
     def _begin(
-        self, kind: Literal["paragraph", "verbatim", "html"], line: Line, depth: int, is_end: _IsEnd = _never
+        self,
+        kind: Literal["paragraph", "verbatim", "html"],
+        line: Line,
+        depth: int,
+        is_end: _IsEnd = lambda _: False,
     ) -> None:
         self._close(depth)
         self._kind, self._is_end = kind, is_end
@@ -361,6 +350,6 @@ class BlockReader:
         self._kind = ""
 
 
-def _columns(code: str, start: int, end: int) -> int:
-    row = code[start:end].strip(" \t").removeprefix("|").removesuffix("|")
-    return len(_PIPE.findall(row)) + 1
+def column_count(row: str) -> int:
+    """Return how many cells a row of a table has."""
+    return len(_PIPE.findall(row.strip(" \t").removeprefix("|").removesuffix("|"))) + 1

@@ -47,7 +47,7 @@ class Definition(msgspec.Struct, frozen=True, gc=False):
 
 def inline(code: str, at: int, end: int) -> tuple[Destination, int] | None:
     """Read what follows ``](``: the destination and the offset after ``)``, None when it is no link."""
-    found = _destination(code, _after(_SPACES, code, at, end), end)
+    found = scan_destination(code, _after(_SPACES, code, at, end), end)
     closing = found and _INLINE_END.match(code, found.end + found.angle, end)
     return (found, closing.end()) if found and closing else None
 
@@ -55,7 +55,7 @@ def inline(code: str, at: int, end: int) -> tuple[Destination, int] | None:
 def definition(source: Source, code: str, at: int, end: int) -> Definition | None:
     """Read a link reference definition at the beginning of a line."""
     start = _DEFINITION_START.match(code, at, end)
-    found = start and _destination(code, start.end(), end)
+    found = start and scan_destination(code, start.end(), end)
     if not start or not found or (found.start == found.end and not found.angle):
         return None
     after = found.end + found.angle
@@ -75,7 +75,7 @@ def meaning(raw: str) -> str:
     Escapes and character references are resolved; a backslash that is left is the separator of a Windows path, which
     a browser reads as a slash.
     """
-    return _MEANING.sub(_meant, raw).replace("\\", "/").strip()
+    return _MEANING.sub(resolved, raw).replace("\\", "/").strip()
 
 
 def in_angles(url: str) -> str:
@@ -84,30 +84,18 @@ def in_angles(url: str) -> str:
     What could end a destination, a table cell or a code span, or begin an escape, is percent-encoded; ``&`` is only
     escaped where a character reference would come out of it.
     """
-    return _REFERENCE.sub("&amp;", _UNSAFE.sub(_percent, url))
+    return _REFERENCE.sub("&amp;", _UNSAFE.sub(lambda found: f"%{ord(found[0]):02X}", url))
 
 
 def bare(url: str) -> str:
     """Write a URL without angle brackets, or with them where its parentheses ask for it."""
     text = in_angles(url)
-    return text if text and _are_balanced(text) else f"<{text}>"
+    whole = scan_destination(text, 0, len(text))  # what reads it decides
+    return text if text and whole and whole.end == len(text) else f"<{text}>"
 
 
-def _are_balanced(text: str) -> bool:
-    depth = deepest = 0
-    for character in text:
-        depth += (character == "(") - (character == ")")
-        deepest = max(depth, deepest)
-        if depth < 0:
-            return False
-    return depth == 0 and deepest <= _DEEPEST
-
-
-def _percent(found: re.Match[str]) -> str:
-    return f"%{ord(found[0]):02X}"
-
-
-def _destination(code: str, at: int, end: int) -> Destination | None:
+def scan_destination(code: str, at: int, end: int) -> Destination | None:
+    """Read a destination: between angle brackets, or up to a blank or a parenthesis that it does not open."""
     if code.startswith("<", at, end):
         angle = _ANGLE.match(code, at, end)
         return Destination(*angle.span(1), angle=True) if angle else None
@@ -124,7 +112,8 @@ def _after(pattern: re.Pattern[str], code: str, at: int, end: int) -> int:
     return found.end() if found else at
 
 
-def _meant(found: re.Match[str]) -> str:
+def resolved(found: re.Match[str]) -> str:
+    """Return what an escape or a character reference stands for; bad code points are U+FFFD (CommonMark 2.5)."""
     escaped, decimal, hexadecimal, name = found.groups()
     if escaped:
         return str(escaped)

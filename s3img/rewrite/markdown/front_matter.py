@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import re
 from typing import TYPE_CHECKING
@@ -48,27 +49,17 @@ def find(source: Source, stop: int, optional: Collection[str]) -> Iterator[Refer
         start, after = entry.start(group), entry.start(group) + len(entry[group].rstrip(" \t"))
         raw = source.text(start, after)
         if kind in optional and raw:
-            yield Reference(start, after, _meaning(raw, group), kind, None, None, _ENCODERS[group])
-
-
-def _meaning(raw: str, group: int) -> str:
-    try:
-        return str(json.loads(f'"{raw}"')) if group == _DOUBLE and "\\" in raw else raw
-    except ValueError:
-        return raw
-
-
-def _in_double_quotes(url: str) -> str:
-    return json.dumps(url)[1:-1]
-
-
-def _in_single_quotes(url: str) -> str:
-    return url.replace("'", "%27")
-
-
-def _plain(url: str) -> str:
-    return url if _PLAIN.fullmatch(url) else json.dumps(url)
+            value = raw
+            if group == _DOUBLE and "\\" in raw:
+                with contextlib.suppress(ValueError):  # an escape that JSON does not have: the text as it stands
+                    value = str(json.loads(f'"{raw}"'))
+            yield Reference(start, after, value, kind, None, None, _ENCODERS[group])
 
 
 _DOUBLE = 2
-_ENCODERS: dict[int, Encoder] = {_DOUBLE: _in_double_quotes, 3: _in_single_quotes, 4: _plain}
+_ENCODERS: dict[int, Encoder] = {
+    _DOUBLE: lambda url: json.dumps(url)[1:-1],
+    3: lambda url: url.replace("'", "%27"),
+    4: lambda url: url if _PLAIN.fullmatch(url) else json.dumps(url),
+}
+"""How a value is written, by the group of ``_ENTRY`` that it was in: in double quotes, in single ones, in none."""

@@ -75,13 +75,13 @@ class InlineScanner:
         self._missing: set[str] = set()  # what does not occur in the rest of the block
         self._ticks: dict[int, list[int]] | None = None  # where code spans may end, by the length of the run
         self._readers = {
-            "\\": self._escape,
-            "`": self._code_span,
-            "<": self._angle,
-            "!": self._image,
-            "[": self._link,
-            "]": self._close,
-            "$": self._dollar,
+            "\\": self.escape,
+            "`": self.code_span,
+            "<": self.angle,
+            "!": self.image,
+            "[": self.link,
+            "]": self.close,
+            "$": self.dollar,
         }
 
     def scan(self, start: int, end: int) -> None:
@@ -96,12 +96,14 @@ class InlineScanner:
         while special := _NEXT.search(self._code, start, end):
             start = self._readers[special[0]](special.start())
 
-    def _escape(self, at: int) -> int:
+    def escape(self, at: int) -> int:
+        r"""Pass over a backslash and what it escapes, or over ``\(…\)`` and ``\[…\]``."""
         if math := self._section(at, _MATH_ENDS.get(self._code[at : at + 2])):
             return math
         return at + (2 if _ESCAPE.match(self._code, at, self._end) else 1)
 
-    def _dollar(self, at: int) -> int:
+    def dollar(self, at: int) -> int:
+        """Pass over math between dollars."""
         if self._code.startswith("$$", at):
             return self._section(at, "$$") or at + 2
         math = _MATH.match(self._code, at, self._end)
@@ -116,22 +118,20 @@ class InlineScanner:
             self._missing.add(closing)
         return end + len(closing) if end >= 0 else 0
 
-    def _code_span(self, at: int) -> int:
+    def code_span(self, at: int) -> int:
+        """Pass over a code span, or over ticks that begin none."""
         run = _TICKS.match(self._code, at, self._end)
         end = run.end() if run else at
-        if self._ticks is None:
-            self._ticks = self._runs(at)
+        if self._ticks is None:  # all runs of the block at once: looking for each closer anew would be quadratic
+            self._ticks = {}
+            for ticks in _TICKS.finditer(self._code, at, self._end):
+                self._ticks.setdefault(len(ticks[0]), []).append(ticks.start())
         closers = self._ticks.get(end - at, [])
         number = bisect_left(closers, end)
         return closers[number] + end - at if number < len(closers) else end
 
-    def _runs(self, at: int) -> dict[int, list[int]]:
-        runs: dict[int, list[int]] = {}
-        for run in _TICKS.finditer(self._code, at, self._end):
-            runs.setdefault(run.end() - run.start(), []).append(run.start())
-        return runs
-
-    def _angle(self, at: int) -> int:
+    def angle(self, at: int) -> int:
+        """Read an autolink or raw HTML."""
         if link := _AUTOLINK.match(self._code, at, self._end):
             return link.end()
         if tag := _TAG.match(self._code, at, self._end):
@@ -143,17 +143,20 @@ class InlineScanner:
                 return end
         return at + 1
 
-    def _image(self, at: int) -> int:
+    def image(self, at: int) -> int:
+        """Remember a bracket that may open an image."""
         if self._code.startswith("[", at + 1, self._end):
             self._openers.append(_Opener(at, at + 2, image=True))
             return at + 2
         return at + 1
 
-    def _link(self, at: int) -> int:
+    def link(self, at: int) -> int:
+        """Remember a bracket that may open a link."""
         self._openers.append(_Opener(at, at + 1, image=False))
         return at + 1
 
-    def _close(self, at: int) -> int:
+    def close(self, at: int) -> int:
+        """Decide what the last bracket opened."""
         if not self._openers:
             return at + 1
         opener = self._openers.pop()
@@ -162,18 +165,15 @@ class InlineScanner:
         target = None if inactive else self._target(opener, at)
         if target is None:
             return at + 1
-        self._collect(target)
-        return target.end
-
-    def _collect(self, inline: Inline) -> None:
-        if inline.image:
-            while self.found and self.found[-1].start > inline.start:
+        if target.image:  # what stands in its text is its alt
+            while self.found and self.found[-1].start > target.start:
                 self.found.pop()
-            while self.html and self.html[-1][0] > inline.start:
+            while self.html and self.html[-1][0] > target.start:
                 self.html.pop()
         else:
             self._inactive = len(self._openers)
-        self.found.append(inline)
+        self.found.append(target)
+        return target.end
 
     def _target(self, opener: _Opener, at: int) -> Inline | None:
         """Return what the brackets ``opener`` … ``at`` are."""

@@ -69,29 +69,27 @@ def rewrite_markdown(text: str, replace: Replace, render: Render, *, optional: C
     part of the page: of the keys asked for the value changes.
     """
     start = front_matter.end(text)
-    edits = _edits(text, replace, optional)
+    edits = []
+    for reference in markdown.find(from_text(text), optional, {}):
+        tag = reference.tag
+        is_off = tag is not None and (tag.off or tag.get("data-s3img") == "off")
+        url = None if is_off else replace(reference)
+        if isinstance(url, str) and url != reference.url:
+            edits.append(_Edit(reference, url))
     front = [edit for edit in edits if edit.reference.start < start]
     body = edits[len(front) :]
     proven, refused = _Prover(text, start, render).filter(body) if body else ([], {})
-    refusals = tuple(_refusal(text, edit, refused[edit.reference.start]) for edit in body if edit not in proven)
-    return Rewritten(_spliced(text, [*front, *proven]), len(front) + len(proven), refusals)
+    refusals = tuple(
+        Refusal(refused[at], edit.reference.url, at, *position(text, at))
+        for edit in body
+        if edit not in proven
+        for at in (edit.reference.start,)
+    )
+    return Rewritten(spliced(text, [*front, *proven]), len(front) + len(proven), refusals)
 
 
-def _edits(text: str, replace: Replace, optional: Collection[str]) -> list[_Edit]:
-    found = []
-    for reference in markdown.find(from_text(text), optional, {}):
-        url = None if _is_off(reference) else replace(reference)
-        if isinstance(url, str) and url != reference.url:
-            found.append(_Edit(reference, url))
-    return found
-
-
-def _is_off(reference: Reference) -> bool:
-    tag = reference.tag
-    return tag is not None and (tag.off or tag.get("data-s3img") == "off")
-
-
-def _spliced(text: str, edits: list[_Edit], start: int = 0) -> str:
+def spliced(text: str, edits: list[_Edit], start: int = 0) -> str:
+    """Return the text from ``start`` on with new URLs in their places."""
     parts, at = [], start
     for edit in edits:
         parts += [text[at : edit.reference.start], edit.reference.encode(edit.url)]
@@ -140,28 +138,23 @@ class _Prover:
     def _holds(self, edits: list[_Edit]) -> bool:
         """Tell whether nothing but the URLs of these edits changes."""
         before, after = self._before, self._page(edits)
-        mapped = {(_normal(edit.reference.url), _normal(edit.url)) for edit in edits}
+        mapped = {(normalized(edit.reference.url), normalized(edit.url)) for edit in edits}
         return before.rest == after.rest and all(
             old == new or (old, new) in mapped for old, new in zip(before.urls, after.urls, strict=True)
         )
 
     def _page(self, edits: list[_Edit]) -> _Page:
-        page = self._render(_spliced(self._text, edits, self._start))
+        page = self._render(spliced(self._text, edits, self._start))
         urls, rest, at = [], [], 0
         for reference in html.find(from_text(page), OPTIONAL, {}):
             quote = page[reference.start - 1]
             width = 1 if quote in "\"'" and page.startswith(quote, reference.end) else 0  # quotes may be added
             rest.append(page[at : reference.start - width])
-            urls.append(_normal(reference.url))
+            urls.append(normalized(reference.url))
             at = reference.end + width
         return _Page(urls, [*rest, page[at:]])
 
 
-def _normal(url: str) -> str:
+def normalized(url: str) -> str:
     """Return a URL without what renderers change in it: they percent-encode as they like."""
     return unquote(url).replace("\\", "/")
-
-
-def _refusal(text: str, edit: _Edit, reason: str) -> Refusal:
-    offset = edit.reference.start
-    return Refusal(reason, edit.reference.url, offset, *position(text, offset))

@@ -14,7 +14,6 @@ from s3img.rewrite.xml import spans
 from s3img.rewrite.xml.spans import Piece
 
 if TYPE_CHECKING:
-    import re
     from collections.abc import Collection
 
     from s3img.rewrite.reference import Encoder, Extra, Reference
@@ -37,13 +36,13 @@ def find(source: Source, element: XmlElement, optional: Collection[str], extra: 
     Only URLs can be replaced there. So they have no ``tag``, except where the author excluded an image, by
     ``data-s3img="off"`` or a region: that one has a tag without attributes that is ``off``.
     """
-    page = _Html(source)
+    page = EmbeddedHtml(source)
     for piece in spans.pieces(source.code, element):
         page.read(piece)
     return page.references(optional, extra)
 
 
-class _Html:
+class EmbeddedHtml:
     """The HTML of an element, put together from its pieces."""
 
     def __init__(self, source: Source) -> None:
@@ -58,15 +57,12 @@ class _Html:
         if piece.form == "text":
             for found in spans.CHARACTER.finditer(self._source.code, piece.start, piece.end):
                 self._add(data[at : found.start()], at, found.start(), piece, same=True)
-                self._add(self._character(found), *found.span(), piece, same=False)
+                character: bytes | str = spans.character(found)
+                if isinstance(character, str) and not isinstance(data, str):
+                    character = character.encode(self._source.charset, "xmlcharrefreplace")
+                self._add(character, *found.span(), piece, same=False)
                 at = found.end()
         self._add(data[at : piece.end], at, piece.end, piece, same=True)
-
-    def _character(self, found: re.Match[bytes]) -> bytes | str:
-        character = spans.character(found)
-        if isinstance(self._source.data, str):
-            return character
-        return character.encode(self._source.charset, "xmlcharrefreplace")
 
     def _add(self, part: bytes | str, start: int, end: int, piece: Piece, *, same: bool) -> None:
         self._parts.append(part)
@@ -76,41 +72,30 @@ class _Html:
     def references(self, optional: Collection[str], extra: Extra) -> list[Reference]:
         """Return the references; one that more than one piece holds can't be replaced, and is left out."""
         starts = [run.at for run in self._runs]
+        parts: list[Any] = self._parts  # all of the type of the source's data
+        if isinstance(self._source.data, str):
+            joined = from_text("".join(parts))
+        else:
+            joined = from_bytes(b"".join(parts), self._source.charset)
         found = []
-        for reference in html.find(self._joined(), optional, extra):
+        for reference in html.find(joined, optional, extra):
             first = self._runs[bisect_right(starts, reference.start) - 1]
             last = self._runs[bisect_right(starts, reference.end - 1) - 1]
             if first.piece is last.piece:
                 start = first.start + (reference.start - first.at if first.same else 0)
                 end = last.start + reference.end - last.at if last.same else last.end
-                encode = _WRITERS[first.piece.form](reference.encode)
-                found.append(
-                    msgspec.structs.replace(reference, start=start, end=end, tag=_off(reference, start), encode=encode)
-                )
+                tag = reference.tag
+                is_off = tag is not None and (tag.off or tag.get("data-s3img") == "off")
+                off = Tag(tag.name, start, start, off=True) if tag and is_off else None
+                encode = encoder(first.piece, reference.encode)
+                found.append(msgspec.structs.replace(reference, start=start, end=end, tag=off, encode=encode))
         return found
 
-    def _joined(self) -> Source:
-        parts: list[Any] = self._parts
-        if isinstance(self._source.data, str):
-            return from_text("".join(parts))
-        return from_bytes(b"".join(parts), self._source.charset)
 
-
-def _off(reference: Reference, at: int) -> Tag | None:
-    tag = reference.tag
-    return Tag(tag.name, at, at, off=True) if tag and (tag.off or tag.get("data-s3img") == "off") else None
-
-
-def _escaped(encode: Encoder) -> Encoder:
-    return lambda url: spans.encode(encode(url))
-
-
-def _in_cdata(encode: Encoder) -> Encoder:
-    return lambda url: encode(spans.in_cdata(url))
-
-
-def _in_markup(encode: Encoder) -> Encoder:
+def encoder(piece: Piece, encode: Encoder) -> Encoder:
+    """Return what writes a URL into HTML that itself stands in a piece of XML."""
+    if piece.form == "text":
+        return lambda url: spans.encode(encode(url))
+    if piece.form == "cdata":
+        return lambda url: encode(spans.in_cdata(url))
     return lambda url: encode(url).replace("<", "&lt;")
-
-
-_WRITERS = {"text": _escaped, "cdata": _in_cdata, "markup": _in_markup}

@@ -8,7 +8,7 @@ from s3img.rewrite.reference import Extra, Reference
 from s3img.rewrite.xml import embedded, spans
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Iterable, Iterator
+    from collections.abc import Collection, Iterator
 
     from s3img.rewrite.source import Source
     from s3img.rewrite.xml.spans import XmlElement
@@ -51,30 +51,18 @@ def find_feed(source: Source, optional: Collection[str], extra: Extra) -> list[R
     for element in sorted(spans.elements(source, _WANTED), key=lambda element: element.tag.start):
         if element.tag.start < read:
             continue
-        if _is_html(element):
+        name, tag = element.name, element.tag
+        if name in _RSS_HTML or (name in _ATOM_HTML and tag.get("type") in _HTML_TYPES):
             found += embedded.find(source, element, optional, extra)
             read = element.end
-        else:
-            found += _references(source, element)
+        elif name in _ATTRIBUTES and may_be_image(element):
+            found += url_attributes(element, _ATTRIBUTES[name])
+        elif name in _TEXTS and (name != "url" or element.parent == "image"):
+            found += spans.address(source, element, _TEXTS[name])
     return found
 
 
-def _is_html(element: XmlElement) -> bool:
-    if element.name in _RSS_HTML:
-        return True
-    return element.name in _ATOM_HTML and element.tag.get("type") in _HTML_TYPES
-
-
-def _references(source: Source, element: XmlElement) -> Iterable[Reference]:
-    name = element.name
-    if name in _ATTRIBUTES:
-        return _attribute(element, _ATTRIBUTES[name]) if _may_be_image(element) else ()
-    if name in _TEXTS:
-        return spans.address(source, element, _TEXTS[name]) if name != "url" or element.parent == "image" else ()
-    return ()
-
-
-def _may_be_image(element: XmlElement) -> bool:
+def may_be_image(element: XmlElement) -> bool:
     """Tell images from podcasts and films by what the feed declares; without a declaration it may be one."""
     tag = element.tag
     if element.name == "link" and tag.get("rel") != "enclosure":
@@ -82,7 +70,8 @@ def _may_be_image(element: XmlElement) -> bool:
     return not (tag.get("type") or "").lower().startswith(_NOT_IMAGES) and tag.get("medium") in (None, "image")
 
 
-def _attribute(element: XmlElement, name: str) -> Iterator[Reference]:
+def url_attributes(element: XmlElement, name: str) -> Iterator[Reference]:
+    """Yield the attribute of an element that is a URL, if it has it."""
     for attribute in element.tag.attributes:
         if attribute.name == name:
             url, kind = attribute.value.strip(), f"{element.name} {name}"

@@ -95,7 +95,7 @@ def elements(source: Source, wanted: frozenset[str]) -> Iterator[XmlElement]:
             starts.append(markup)
             continue
         if name in wanted:
-            tag = _tag(source, start, name)
+            tag = read_tag(source, start, name)
             yield XmlElement(name, parents[-1], tag, tag.end, max(markup.start(), tag.end))
 
 
@@ -114,20 +114,15 @@ def pieces(code: bytes, element: XmlElement) -> list[Piece]:
 
 def address(source: Source, element: XmlElement, kind: str) -> list[Reference]:
     """Return the URL that an element holds, none when it is written in more than one piece."""
-    spans = [_trimmed(source.code, piece) for piece in pieces(source.code, element)]
-    filled = [piece for piece in spans if piece.start < piece.end]
+    code = source.code
+    filled = [piece for piece in pieces(code, element) if code[piece.start : piece.end].strip(_SPACE)]
     if len(filled) != 1 or filled[0].form == "markup":
         return []
-    start, end = filled[0].start, filled[0].end
+    raw, start, end = code[filled[0].start : filled[0].end], filled[0].start, filled[0].end
+    start, end = end - len(raw.lstrip(_SPACE)), start + len(raw.rstrip(_SPACE))
     if filled[0].form == "cdata":
         return [Reference(start, end, source.text(start, end), kind, None, None, in_cdata)]
     return [Reference(start, end, decode(source, start, end), kind, None, None, encode)]
-
-
-def _trimmed(code: bytes, piece: Piece) -> Piece:
-    raw = code[piece.start : piece.end]
-    start, end = piece.end - len(raw.lstrip(_SPACE)), piece.start + len(raw.rstrip(_SPACE))
-    return Piece(start, end, piece.form)
 
 
 def decode(source: Source, start: int, end: int) -> str:
@@ -192,7 +187,8 @@ class _Names(dict[bytes, str]):
         return self[written]
 
 
-def _tag(source: Source, markup: re.Match[bytes], name: str) -> Tag:
+def read_tag(source: Source, markup: re.Match[bytes], name: str) -> Tag:
+    """Return a start tag with its attributes."""
     attributes = []
     for found in _ATTRIBUTE.finditer(source.code, *markup.span("rest")):
         start, end = found.span(found.lastindex or 0)

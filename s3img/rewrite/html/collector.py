@@ -8,14 +8,14 @@ from typing import TYPE_CHECKING
 import msgspec
 
 from s3img.rewrite import css, quoting, srcset
-from s3img.rewrite.html import entities, grammar
-from s3img.rewrite.html.foreign import OpenElements
-from s3img.rewrite.html.grammar import BOGUS, CSS_FUNCTION, SPACES, TAG, proved, skip
+from s3img.rewrite.html import entities, tokens
+from s3img.rewrite.html.open_elements import OpenElements
+from s3img.rewrite.html.tokens import BOGUS, CSS_FUNCTION, SPACES, TAG, proved, skip
 from s3img.rewrite.reference import Encoder, Reference, Tag
 
 if TYPE_CHECKING:
     import re
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Container, Iterable, Iterator
 
     from s3img.rewrite.html.elements import ElementRule
     from s3img.rewrite.source import Source
@@ -49,6 +49,13 @@ class Context:
         self.escape = 0
 
 
+def trimmed(code: bytes, start: int, end: int) -> tuple[int, int]:
+    """Return the span without the white space around."""
+    raw = code[start:end]
+    start += len(raw) - len(raw.lstrip(SPACES))
+    return start, start + len(raw.strip(SPACES))
+
+
 class Collector:
     """Collects the references of one document in ``found``."""
 
@@ -57,7 +64,7 @@ class Collector:
     def __init__(self, source: Source, context: Context, found: list[Reference]) -> None:
         self._code = source.code
         self._text = source.text
-        self._read = partial(grammar.read, source)
+        self._read = partial(tokens.read, source)
         self.context = context
         self.found = found
 
@@ -68,7 +75,14 @@ class Collector:
 
     def element(self, rule: ElementRule, start: int, end: int, values: Values) -> None:
         """Collect from the attributes of one start tag, in source order."""
-        counts = self._counting(rule, values) if rule.conditional else values
+        counts: Container[bytes] = values
+        if rule.conditional:
+            read = {}
+            for name in rule.read:
+                if name in values:
+                    text = self._text(*values[name])
+                    read[name] = entities.decode(text[1:-1] if text.startswith(('"', "'")) else text)
+            counts = (values.keys() - rule.conditional) | set(rule.when(read))
         tag = None
         for name, (low, high) in values.items():
             if name not in rule.wanted or low == high or name not in counts:
@@ -78,27 +92,19 @@ class Collector:
             quote = _QUOTES.get(self._code[low], "")
             inset = len(quote)
             if syntax == "url":
-                self._url(low + inset, high - inset, kind, tag, quoting.WHOLE[quote])
+                self.url(low + inset, high - inset, kind, tag, quoting.WHOLE[quote])
             elif syntax == "srcset":
-                self._srcset(low + inset, high - inset, kind, tag, quote)
+                self.srcset(low + inset, high - inset, kind, tag, quote)
             else:
                 self.style_attribute(low + inset, high - inset, tag, quote, kind)
 
-    def _counting(self, rule: ElementRule, values: Values) -> set[bytes]:
-        """Return which attributes count, by the values of some."""
-        read = {}
-        for name in rule.read:
-            if name in values:
-                text = self._text(*values[name])
-                read[name] = entities.decode(text[1:-1] if text.startswith(('"', "'")) else text)
-        return (values.keys() - rule.conditional) | set(rule.when(read))
-
-    def _url(self, start: int, end: int, kind: str, tag: Tag | None, encoder: Encoder) -> None:
+    def url(self, start: int, end: int, kind: str, tag: Tag | None, encoder: Encoder) -> None:
+        """Collect one URL."""
         raw = self._code[start:end]
         text = raw.decode() if raw.isascii() else self._text(start, end)
         url = text.strip(_WHITE)
         if len(url) != len(text):
-            start, end = self._trimmed(start, end)
+            start, end = trimmed(self._code, start, end)
         if "&" in url:
             url = entities.decode(url).strip(_WHITE)
         if url:
@@ -106,20 +112,16 @@ class Collector:
                 url = url.replace("\0", "\ufffd")
             self.found.append(Reference(start, end, url, kind, tag, self.context.base, encoder))
 
-    def _trimmed(self, start: int, end: int) -> tuple[int, int]:
-        raw = self._code[start:end]
-        start += len(raw) - len(raw.lstrip(SPACES))
-        return start, start + len(raw.strip(SPACES))
-
-    def _srcset(self, start: int, end: int, kind: str, tag: Tag, quote: str) -> None:
+    def srcset(self, start: int, end: int, kind: str, tag: Tag, quote: str) -> None:
+        """Collect the URL of every image candidate."""
         encoder = quoting.srcset(quote)
         if self._code.find(b"&", start, end) < 0:
             for span in srcset.spans(self._code[start:end].decode("latin-1")):
-                self._url(start + span.start, start + span.end, kind, tag, encoder)
+                self.url(start + span.start, start + span.end, kind, tag, encoder)
             return
         flat = entities.flatten(self._code, start, end)
         for span in srcset.spans(flat.code.decode("latin-1")):
-            self._url(flat.starts[span.start], flat.ends[span.end - 1], kind, tag, encoder)
+            self.url(flat.starts[span.start], flat.ends[span.end - 1], kind, tag, encoder)
 
     def style_attribute(self, start: int, end: int, tag: Tag, quote: str, kind: str = "css url") -> None:
         """Collect from the declarations in an attribute value."""
@@ -135,7 +137,7 @@ class Collector:
             yield css.CssSpan(flat.starts[span.start], flat.ends[span.end - 1], span.quote)
 
     def _css(self, start: int, end: int, tag: Tag | None, encoder: Encoder, kind: str, *, raw: bool = False) -> None:
-        start, end = self._trimmed(start, end)
+        start, end = trimmed(self._code, start, end)
         text = self._text(start, end)
         url = css.unescape(text if raw else entities.decode(text)).strip(_WHITE).replace("\0", "\ufffd")
         if url:
@@ -184,7 +186,7 @@ class StyleAttributes:
         """Collect from the ordinary tags between a proven offset and another one."""
         code = self._code
         while at >= 0 and (inside := self._seek(at)) <= end:
-            start = self._construct(at, inside, end)
+            start = self._construct_start(at, inside, end)
             tag = (TAG.match(code, start, end) or BOGUS.match(code, start, end)) if start < inside else None
             if tag and tag.end() > inside:
                 self._read(tag)
@@ -199,7 +201,7 @@ class StyleAttributes:
         if self._seek(tag.start()) <= tag.end():
             self._read(tag)
 
-    def _construct(self, at: int, inside: int, end: int) -> int:
+    def _construct_start(self, at: int, inside: int, end: int) -> int:
         """Return the start of the tag or bogus comment that an offset is in or behind, the offset if it is in text."""
         code = self._code
         less = code.rfind(b"<", at, inside)
@@ -213,7 +215,7 @@ class StyleAttributes:
         code, (start, end) = self._code, tag.span()
         if tag.lastindex is None or code[start + 1] == 0x2F:
             return
-        for attribute in grammar.raw(code, start, end):
+        for attribute in tokens.raw(code, start, end):
             if attribute.name == b"style":
                 element = self._collect.tag(tag[1].decode("latin-1").lower(), start, end)
                 self._collect.style_attribute(attribute.start, attribute.end, element, attribute.quote)

@@ -102,13 +102,14 @@ class OpenElements:
     def open(self, name: bytes, value: Callable[[bytes], str | None], *, empty: bool) -> bool:
         """Enter a foreign element unless it is ``empty``; return False for a tag that HTML's rules are for."""
         current = self.current
-        if current is None or _takes_html(current, name):
+        if current is None or takes_html(current, name):
             return False
         if name in _BREAK_OUT or (name == b"font" and any(value(word) is not None for word in _FONT)):
             self._break_out()
             return False
         if not empty:
-            self._push(OpenElement(current.namespace, name, _point(current.namespace, name, value)), foreign=True)
+            point = integration_point(current.namespace, name, value)
+            self._push(OpenElement(current.namespace, name, point), foreign=True)
         return True
 
     def close(self, name: bytes) -> None:
@@ -118,18 +119,14 @@ class OpenElements:
             self._break_out()
         elif run.names[name]:
             run.close(name)
-        elif run.foreign and not run.points:
-            self._close_around(name)
+        elif run.foreign and not run.points:  # an end tag of HTML closes the foreign elements inside its element
+            if len(self._runs) == 1:
+                if name in _AROUND:
+                    self._runs.clear()
+            elif self._runs[-2].names[name]:
+                self._runs.pop()
+                self._runs[-1].close(name)
         self._tidy()
-
-    def _close_around(self, name: bytes) -> None:
-        """Let an end tag of HTML close the foreign elements inside its element."""
-        if len(self._runs) == 1:
-            if name in _AROUND:
-                self._runs.clear()
-        elif self._runs[-2].names[name]:
-            self._runs.pop()
-            self._runs[-1].close(name)
 
     def _break_out(self) -> None:
         while self._runs and self._runs[-1].foreign and not self._runs[-1].elements[-1].point:
@@ -149,14 +146,15 @@ class OpenElements:
 _FONT = (b"color", b"face", b"size")
 
 
-def _takes_html(current: OpenElement, name: bytes) -> bool:
+def takes_html(current: OpenElement, name: bytes) -> bool:
     """Tell whether a start tag directly inside a foreign element starts HTML (or ``<svg>``) there."""
     if current.point == "text":
         return name not in (b"mglyph", b"malignmark")
     return current.point == "html" or (current[:2] == (b"math", b"annotation-xml") and name == b"svg")
 
 
-def _point(namespace: bytes, name: bytes, value: Callable[[bytes], str | None]) -> str:
+def integration_point(namespace: bytes, name: bytes, value: Callable[[bytes], str | None]) -> str:
+    """Return which kind of integration point an element is, ``""`` for none."""
     if namespace == b"svg":
         return "html" if name in _SVG_POINTS else ""
     if name == b"annotation-xml":
