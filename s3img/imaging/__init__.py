@@ -1,4 +1,4 @@
-"""The image engine: what an image is, what it becomes, and nothing half done.
+"""The image engine: what an image is, and what a transform makes of it.
 
 ``probe`` and the values need no Pillow; the names that do load it when they are first used (about 70 ms).
 """

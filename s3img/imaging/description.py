@@ -1,4 +1,4 @@
-"""What can be said about a picture without showing it."""
+"""Describe a picture without showing it: size, colours, thumbhash, and a few tags of EXIF."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from s3img.limits import Limits
 from s3img.transform import Transform
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Sequence
 
     from s3img.imaging.image_info import ImageInfo
     from s3img.imaging.probing import ImageSource
@@ -40,92 +40,22 @@ def average_color(source: ImageSource, limits: Limits | None = None) -> str:
     with opened(source) as fp, located(source):
         decoded = decode(fp, info, _ENOUGH)
         with pillow_errors(f"The {info.format.upper()} can't be read"):
-            channels = _average(to_srgb(decoded.image, decoded.profile).convert("RGBA").convert("RGBa"))
+            counts = to_srgb(decoded.image, decoded.profile).convert("RGBA").convert("RGBa").histogram()
+    # Premultiplied bands add up to averages weighted by alpha.
+    red, green, blue, alpha = (
+        sum(value * count for value, count in enumerate(counts[start : start + 256])) for start in range(0, 1024, 256)
+    )
+    channels = [255 * channel / alpha for channel in (red, green, blue)] if alpha else [255, 255, 255]
     return "#" + "".join(f"{_STEP * round(channel / _STEP):02x}" for channel in channels)
 
 
-def _average(premultiplied: Image.Image) -> tuple[float, ...]:
-    """Return the average of each colour channel, 0 to 255, weighted by alpha."""
-    counts = premultiplied.histogram()
-    red, green, blue, alpha = (_sum(counts[start : start + 256]) for start in range(0, 1024, 256))
-    return tuple(255 * channel / alpha for channel in (red, green, blue)) if alpha else (255, 255, 255)
-
-
-def _sum(counts: list[int]) -> int:
-    return sum(value * count for value, count in enumerate(counts))
-
-
 @dataclass(frozen=True, slots=True)
-class _Channel:
-    """Hold a channel's cosine coefficients: the mean, and the others scaled to 0 to 1."""
+class CosineTerms:
+    """The cosine coefficients of a channel: the mean, and the others scaled to 0 to 1."""
 
     mean: float
     others: list[float]
     scale: float
-
-
-def thumbhash(width: int, height: int, rgba: Sequence[int]) -> bytes:
-    """Return the hash of a small picture (at most 100 px a side): 4 bytes a px, alpha not multiplied in."""
-    pixels = [tuple(part / 255 for part in rgba[i : i + 4]) for i in range(0, len(rgba), 4)]
-    covered = sum(alpha for *_, alpha in pixels)
-    has_alpha = covered < width * height
-    mean = [sum(px[band] * px[3] for px in pixels) / covered if covered else 0.0 for band in range(3)]
-    mixed = [[mean[band] * (1 - px[3]) + px[band] * px[3] for px in pixels] for band in range(3)]
-    bands = list(zip(*mixed, strict=True))
-    size = width, height
-    across, down = _luminance_terms(size, 5 if has_alpha else 7)
-    light = _encode([(r + g + b) / 3 for r, g, b in bands], size, max(3, across), max(3, down))
-    yellow = _encode([(r + g) / 2 - b for r, g, b in bands], size, 3, 3)
-    red = _encode([r - g for r, g, _ in bands], size, 3, 3)
-    alpha = [_encode([px[3] for px in pixels], size, 5, 5)] if has_alpha else []
-    is_wide = width > height
-    header = _round(63 * light.mean) | _round(31.5 + 31.5 * yellow.mean) << 6 | _round(31.5 + 31.5 * red.mean) << 12
-    header |= _round(31 * light.scale) << 18 | has_alpha << 23
-    second = (
-        (down if is_wide else across) | _round(63 * yellow.scale) << 3 | _round(63 * red.scale) << 9 | is_wide << 15
-    )
-    head = header.to_bytes(3, "little") + second.to_bytes(2, "little")
-    head += b"".join(bytes([_round(15 * one.mean) | _round(15 * one.scale) << 4]) for one in alpha)
-    return head + _nibbles(value for channel in (light, yellow, red, *alpha) for value in channel.others)
-
-
-def _luminance_terms(size: tuple[int, int], limit: int) -> tuple[int, int]:
-    longest = max(size)
-    return max(1, _round(limit * size[0] / longest)), max(1, _round(limit * size[1] / longest))
-
-
-def _encode(channel: list[float], size: tuple[int, int], across: int, down: int) -> _Channel:
-    """Return the lowest terms of a cosine transform, a triangle of ``across`` by ``down``."""
-    width, height = size
-    rows = [channel[y * width : (y + 1) * width] for y in range(height)]
-    sums = [[_dot(row, cosines) for row in rows] for cosines in (_cosines(width, cx) for cx in range(across))]
-    mean, *others = (
-        _dot(sums[cx], _cosines(height, cy)) / (width * height)
-        for cy in range(down)
-        for cx in range(across)
-        if cx * down < across * (down - cy)
-    )
-    scale = max(map(abs, others), default=0.0)
-    return _Channel(mean, [0.5 + 0.5 / scale * term for term in others] if scale else others, scale)
-
-
-def _cosines(length: int, frequency: int) -> list[float]:
-    return [math.cos(math.pi / length * frequency * (x + 0.5)) for x in range(length)]
-
-
-def _dot(one: list[float], other: list[float]) -> float:
-    return sum(a * b for a, b in zip(one, other, strict=True))
-
-
-def _nibbles(values: Iterator[float]) -> bytes:
-    halves = [_round(15 * value) for value in values]
-    halves += [0] * (len(halves) % 2)
-    return bytes(low | high << 4 for low, high in zip(halves[::2], halves[1::2], strict=True))
-
-
-def _round(value: float) -> int:
-    """Round as JavaScript does, halves up."""
-    return math.floor(value + 0.5)
 
 
 _SMALL: Final = Transform.parse("w-32,h-32,c-at_max,f-png")
@@ -137,6 +67,71 @@ _LONGEST: Final = 200
 _EXIF: Final = ("ImageDescription", "Make", "Model", "Artist", "Copyright", "DateTime")
 
 _PHOTO: Final = ("DateTimeOriginal", "ExposureTime", "FNumber", "ISOSpeedRatings", "FocalLength", "LensModel")
+
+
+def thumbhash(width: int, height: int, rgba: Sequence[int]) -> bytes:
+    """Return the hash of a small picture (at most 100 px a side): 4 bytes a px, alpha not multiplied in."""
+    pixels = [tuple(part / 255 for part in rgba[i : i + 4]) for i in range(0, len(rgba), 4)]
+    covered = sum(alpha for *_, alpha in pixels)
+    has_alpha = covered < width * height
+    mean = [sum(px[band] * px[3] for px in pixels) / covered if covered else 0.0 for band in range(3)]
+    mixed = [[mean[band] * (1 - px[3]) + px[band] * px[3] for px in pixels] for band in range(3)]
+    bands = list(zip(*mixed, strict=True))
+    size = width, height
+    most = 5 if has_alpha else 7
+    across, down = (max(1, round_half_up(most * side / max(size))) for side in size)
+    light = cosine_terms([(r + g + b) / 3 for r, g, b in bands], size, max(3, across), max(3, down))
+    yellow = cosine_terms([(r + g) / 2 - b for r, g, b in bands], size, 3, 3)
+    red = cosine_terms([r - g for r, g, _ in bands], size, 3, 3)
+    alpha = [cosine_terms([px[3] for px in pixels], size, 5, 5)] if has_alpha else []
+    is_wide = width > height
+    header = (
+        round_half_up(63 * light.mean)
+        | round_half_up(31.5 + 31.5 * yellow.mean) << 6
+        | round_half_up(31.5 + 31.5 * red.mean) << 12
+    )
+    header |= round_half_up(31 * light.scale) << 18 | has_alpha << 23
+    second = (
+        (down if is_wide else across)
+        | round_half_up(63 * yellow.scale) << 3
+        | round_half_up(63 * red.scale) << 9
+        | is_wide << 15
+    )
+    head = header.to_bytes(3, "little") + second.to_bytes(2, "little")
+    head += b"".join(bytes([round_half_up(15 * one.mean) | round_half_up(15 * one.scale) << 4]) for one in alpha)
+    halves = [round_half_up(15 * value) for channel in (light, yellow, red, *alpha) for value in channel.others]
+    halves += [0] * (len(halves) % 2)
+    return head + bytes(low | high << 4 for low, high in zip(halves[::2], halves[1::2], strict=True))
+
+
+def cosine_terms(channel: list[float], size: tuple[int, int], across: int, down: int) -> CosineTerms:
+    """Return the lowest terms of a cosine transform, a triangle of ``across`` by ``down``."""
+    width, height = size
+    rows = [channel[y * width : (y + 1) * width] for y in range(height)]
+    sums = [[dot(row, cosines) for row in rows] for cosines in (cosines(width, cx) for cx in range(across))]
+    mean, *others = (
+        dot(sums[cx], cosines(height, cy)) / (width * height)
+        for cy in range(down)
+        for cx in range(across)
+        if cx * down < across * (down - cy)
+    )
+    scale = max(map(abs, others), default=0.0)
+    return CosineTerms(mean, [0.5 + 0.5 / scale * term for term in others] if scale else others, scale)
+
+
+def cosines(length: int, frequency: int) -> list[float]:
+    """Return one row of the transform: a cosine of ``frequency`` half waves, sampled at the middles of the px."""
+    return [math.cos(math.pi / length * frequency * (x + 0.5)) for x in range(length)]
+
+
+def dot(one: list[float], other: list[float]) -> float:
+    """Return the scalar product."""
+    return sum(a * b for a, b in zip(one, other, strict=True))
+
+
+def round_half_up(value: float) -> int:
+    """Round as JavaScript does, halves up."""
+    return math.floor(value + 0.5)
 
 
 def describe(data: bytes, *, limits: Limits | None = None) -> dict[str, Any]:
@@ -155,46 +150,41 @@ def describe(data: bytes, *, limits: Limits | None = None) -> dict[str, Any]:
         "frames": info.frames,
         "alpha": info.alpha,
     }
-    return {**facts, **_looks(data, limits), "exif": _exif(data, info)} if info.renderable else facts
-
-
-def _looks(data: bytes, limits: Limits | None) -> dict[str, str]:
+    if not info.renderable:
+        return facts
     rendered = render(data, _SMALL, profile="request", limits=limits)
     image = PngImagePlugin.PngImageFile(BytesIO(rendered.data)).convert("RGBA")
     digest = thumbhash(*image.size, image.tobytes())
-    return {"dominant": _dominant(image), "thumbhash": base64.b64encode(digest).decode()}
+    looks = {"dominant": dominant_color(image), "thumbhash": base64.b64encode(digest).decode()}
+    return {**facts, **looks, "exif": shown_exif(data, info)}
 
 
-def _dominant(image: Image.Image) -> str:
-    """Return the commonest of a few colours that stand for all; what is transparent has none."""
-    solid = [px[:3] for px in _pixels(image) if px[3] >= 128] or [(0, 0, 0)]
+def dominant_color(image: Image.Image) -> str:
+    """Return the commonest of a few colours that stand for all of an RGBA picture; what is transparent has none."""
+    data = image.tobytes()
+    solid = [tuple(data[i : i + 3]) for i in range(0, len(data), 4) if data[i + 3] >= 128] or [(0, 0, 0)]
     strip = Image.new("RGB", (len(solid), 1))
     strip.putdata(solid)
-    reduced = strip.quantize(_COLORS).convert("RGB")
-    return "#{:02x}{:02x}{:02x}".format(*max(_pixels(reduced), key=_pixels(reduced).count))
+    reduced = strip.quantize(_COLORS).convert("RGB").tobytes()
+    pixels = [tuple(reduced[i : i + 3]) for i in range(0, len(reduced), 3)]
+    return "#{:02x}{:02x}{:02x}".format(*max(pixels, key=pixels.count))
 
 
-def _pixels(image: Image.Image) -> list[tuple[int, ...]]:
-    bands = len(image.getbands())
-    data = image.tobytes()
-    return [tuple(data[i : i + bands]) for i in range(0, len(data), bands)]
-
-
-def _exif(data: bytes, info: ImageInfo) -> dict[str, str | float]:
+def shown_exif(data: bytes, info: ImageInfo) -> dict[str, str | float]:
+    """Return the few tags that are shown: what is in the picture, the camera, who took it and how."""
     with opened(data) as fp, decoder(fp, info) as image:
         exif = image.getexif()
         photo = exif.get_ifd(ExifTags.IFD.Exif)
-    named = {**_named(exif, _EXIF), **_named(photo, _PHOTO)}
-    return {
-        name: value for name, value in ((name, _plain(value)) for name, value in named.items()) if value is not None
-    }
+    found = {}
+    for names, tags in ((_EXIF, exif), (_PHOTO, photo)):
+        for name in names:
+            value = plain_value(tags.get(ExifTags.Base[name]))
+            if value is not None:
+                found[name] = value
+    return found
 
 
-def _named(tags: Any, names: tuple[str, ...]) -> dict[str, Any]:  # noqa: ANN401 - Pillow's mappings
-    return {name: tags[ExifTags.Base[name]] for name in names if ExifTags.Base[name] in tags}
-
-
-def _plain(value: object) -> str | float | None:
+def plain_value(value: object) -> str | float | None:
     """Return a text of one line or a finite number, None for anything else."""
     if isinstance(value, str):
         return " ".join(value.replace("\0", " ").split())[:_LONGEST] or None

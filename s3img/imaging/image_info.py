@@ -27,7 +27,7 @@ PUBLISHED_AS_IS: Final = frozenset({"svg", "ico"})
 
 
 class ImageInfo(msgspec.Struct, frozen=True):
-    """Describe an image by its header: ``width`` and ``height`` are the px of the upright picture.
+    """What an image's header says: ``width`` and ``height`` are the px of the upright picture.
 
     ``orientation`` is the EXIF value (1 to 8) under which the pixels are stored, ``frames`` above 1 an animation.
     An SVG that states no size has 0 x 0.
@@ -62,7 +62,7 @@ class ImageInfo(msgspec.Struct, frozen=True):
 
 
 class Rendered(msgspec.Struct, frozen=True):
-    """Hold one result: encoded bytes, their media type and their size in px."""
+    """One result: encoded bytes, their media type and their size in px."""
 
     data: bytes
     media_type: str
@@ -71,7 +71,7 @@ class Rendered(msgspec.Struct, frozen=True):
 
 
 class RenderTarget(msgspec.Struct, frozen=True):
-    """Ask for one variant of an image: px, format (``jpeg png gif webp avif``) and quality (0: the default's)."""
+    """What to render a source to: px, format (``jpeg png gif webp avif``) and quality (0: the default's)."""
 
     width: int
     height: int

@@ -3,15 +3,14 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass, replace
-from functools import partial
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
 from s3img.errors import UnsupportedImage
-from s3img.imaging.animation import encode_animation, keeps_animation, load_animation
+from s3img.imaging.animation import Animation, encode_animation, keeps_animation, load_animation
 from s3img.imaging.chain import Chain, changes
 from s3img.imaging.color import has_alpha
-from s3img.imaging.decode import RenderDeadline, decode, pillow_errors
+from s3img.imaging.decode import OVERSAMPLING, RenderDeadline, decode, pillow_errors
 from s3img.imaging.encode import DEFAULT_QUALITY, Encoding, check_encoder, encode, encoders, kept_exif
 from s3img.imaging.image_info import MEDIA_TYPES, ImageInfo, Rendered
 from s3img.imaging.probing import located, opened, probe, too_large
@@ -20,8 +19,10 @@ from s3img.limits import Limits
 from s3img.transform.geometry import Hints, plans
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Collection, Mapping
+    from collections.abc import Collection, Mapping
     from typing import BinaryIO
+
+    from PIL import Image
 
     from s3img.imaging.encode import Profile
     from s3img.imaging.probing import ImageSource
@@ -42,26 +43,18 @@ def choose_format(wanted: OutputFormat, info: ImageInfo, accept: Collection[str]
     """
     if wanted not in {"auto", "orig"}:
         return wanted
-    fitting = not (alpha and info.format == "jpeg")
-    if wanted == "orig" or accept is None:
-        own = info.format in encoders() and fitting
-    else:
+    if wanted == "auto" and accept is not None:
         for name in _MODERN:
             if MEDIA_TYPES[name] in accept and name in encoders():
                 return name
-        own = info.format in _EVERYWHERE and fitting
-    return info.format if own else _plain(info, alpha=alpha)
-
-
-def _plain(info: ImageInfo, *, alpha: bool) -> str:
-    """Return a format that every browser shows."""
+        writable: Collection[str] = _EVERYWHERE
+    else:
+        writable = encoders()
+    if info.format in writable and not (alpha and info.format == "jpeg"):
+        return info.format
     if info.animated:
         return "gif"
     return "png" if alpha else "jpeg"
-
-
-_OVERSAMPLING: Final = {"build": 2.0, "request": 1.2}
-"""How much larger than asked for a JPEG is decoded at least: libvips' likeness, or sharp's at its speed."""
 
 
 def render(
@@ -106,45 +99,58 @@ def draw(
     with opened(source) as fp, located(source):
         if transform.output.original:
             fp.seek(0)
-            return Drawn(info.format, (info.width, info.height), partial(bytes, fp.read()))
+            whole = Rendered(fp.read(), info.media_type, info.width, info.height)
+            return Drawn(whole, Encoding(info.format))
         if not info.renderable:
             raise UnsupportedImage(f"{info.format.upper()} is published as it is and never rendered.")
         if len(transform.steps) > limits.steps:
             raise too_large("steps", f"The transform has {len(transform.steps)} steps", limits.steps)
-        work = _Work(info, transform, profile, accept, limits, quality or {}, hints or Hints())
-        return work.run(fp)
+        request = RenderRequest(info, transform, profile, accept, limits, quality or {}, hints or Hints())
+        return request.run(fp)
 
 
 @dataclass(frozen=True, slots=True)
 class Drawn:
-    """Hold a picture of ``size`` px that is still to be written in ``format``, which happens when it is encoded.
+    """A picture or animation that is still to be written, which happens when it is encoded.
 
-    ``pixels`` counts those of all frames. ``source`` is what the result must not be larger than, where that matters.
+    ``source`` is what the result must not be larger than, where that matters. An original that was asked for as it is
+    is a `Rendered` already.
     """
 
-    format: str
-    size: tuple[int, int]
-    write: Callable[[], bytes]
-    pixels: int = 0
+    picture: Image.Image | Animation | Rendered
+    encoding: Encoding
     source: bytes = b""
+
+    @property
+    def format(self) -> str:
+        """Return the format that it is written in."""
+        return self.encoding.format
 
     @property
     def memory(self) -> int:
         """Return the bytes that it takes until it is encoded: Pillow has four for a px."""
-        return 4 * self.pixels + len(self.source)
+        if isinstance(self.picture, Rendered):
+            return len(self.picture.data)
+        frames = len(self.picture.frames) if isinstance(self.picture, Animation) else 1
+        return 4 * math.prod(self.picture.size) * frames + len(self.source)
 
     def encode(self) -> Rendered:
         """Return the result; raise ``ImageError`` where the encoder fails."""
-        data = self.write()
+        if isinstance(self.picture, Rendered):
+            return self.picture
+        if isinstance(self.picture, Animation):
+            data = encode_animation(self.picture, self.encoding)
+        else:
+            data = encode(self.picture, self.encoding)
         if self.source:
             source = stripped(self.source, self.format)
             data = source if source and len(source) < len(data) else data
-        return Rendered(data, MEDIA_TYPES[self.format], *self.size)
+        return Rendered(data, MEDIA_TYPES[self.format], *self.picture.size)
 
 
 @dataclass(frozen=True, slots=True)
-class _Work:
-    """Hold what one render was asked for."""
+class RenderRequest:
+    """What one render was asked for: a source's header, the transform, and how to write the result."""
 
     info: ImageInfo
     transform: Transform
@@ -156,40 +162,38 @@ class _Work:
 
     def run(self, fp: BinaryIO) -> Drawn:
         """Refuse what is above a limit, then decode and run the steps."""
-        size = self.info.width, self.info.height
-        steps = self.transform.steps
+        info, output, steps = self.info, self.transform.output, self.transform.steps
+        size = info.width, info.height
         planned = plans(size, steps, hints=self.hints, limits=self.limits)
         deadline = RenderDeadline(self.limits.seconds)
-        moving = keeps_animation(self.info, self._format(alpha=self.info.alpha))
-        keep = (self.transform.output.color_profile or self.transform.output.metadata) and not moving
-        chain = Chain(steps, size, self.hints, self.limits, deadline, keep)
-        drawn = self._moving(fp, chain) if moving else self._still(fp, chain)
+        target = choose_format(output.format, info, self.accept, alpha=info.alpha)
+        picture: Image.Image | Animation
+        if keeps_animation(info, target):
+            chain = Chain(steps, size, self.hints, self.limits, deadline)
+            encoding = self.encoding(target)
+            picture = load_animation(fp, info, chain.run, limits=self.limits, deadline=deadline)
+        else:
+            keep = bool(output.color_profile or output.metadata)
+            chain = Chain(steps, size, self.hints, self.limits, deadline, keep)
+            decoded = decode(fp, info, chain.decoded_size(OVERSAMPLING[self.profile]))
+            deadline.check()
+            with pillow_errors(f"The {info.format.upper()} can't be transformed"):
+                picture = chain.run(decoded)
+            deadline.check()
+            # Only now is it known whether any px is transparent, and whether the profile still fits the mode.
+            target = choose_format(output.format, info, self.accept, alpha=has_alpha(picture))
+            icc = decoded.profile if chain.keeps_profile(decoded) and picture.mode in {"RGB", "RGBA"} else None
+            exif = kept_exif(decoded.exif) if output.metadata else b""
+            encoding = self.encoding(target, icc=icc or b"", exif=exif)
+        is_same = encoding.format == info.format and picture.size == info.stored_size and info.orientation == 1
         pairs = zip(steps, planned, strict=True)
-        if any(changes(step, result, alpha=self.info.alpha) for step, result in pairs):
-            return drawn
-        return self._no_larger(fp, drawn)
+        if not is_same or output.metadata or any(changes(step, plan, alpha=info.alpha) for step, plan in pairs):
+            return Drawn(picture, encoding)
+        fp.seek(0)
+        return Drawn(picture, encoding, fp.read())
 
-    def _format(self, *, alpha: bool) -> str:
-        return choose_format(self.transform.output.format, self.info, self.accept, alpha=alpha)
-
-    def _still(self, fp: BinaryIO, chain: Chain) -> Drawn:
-        decoded = decode(fp, self.info, chain.decoded_size(_OVERSAMPLING[self.profile]))
-        chain.deadline.check()
-        with pillow_errors(f"The {self.info.format.upper()} can't be transformed"):
-            picture = chain.run(decoded)
-        chain.deadline.check()
-        icc = decoded.profile if chain.keeps(decoded) and picture.mode in {"RGB", "RGBA"} else None
-        exif = kept_exif(decoded.exif) if self.transform.output.metadata else b""
-        encoding = self._encoding(self._format(alpha=has_alpha(picture)), icc=icc or b"", exif=exif)
-        return Drawn(encoding.format, picture.size, partial(encode, picture, encoding), math.prod(picture.size))
-
-    def _moving(self, fp: BinaryIO, chain: Chain) -> Drawn:
-        encoding = self._encoding(self._format(alpha=self.info.alpha))
-        animation = load_animation(fp, self.info, chain.run, limits=self.limits, deadline=chain.deadline)
-        pixels = math.prod(animation.size) * len(animation.frames)
-        return Drawn(encoding.format, animation.size, partial(encode_animation, animation, encoding), pixels)
-
-    def _encoding(self, name: str, *, icc: bytes = b"", exif: bytes = b"") -> Encoding:
+    def encoding(self, name: str, *, icc: bytes = b"", exif: bytes = b"") -> Encoding:
+        """Return how to write the format ``name``; raise ``UnsupportedImage`` for one that can't be written."""
         check_encoder(name)
         output = self.transform.output
         return Encoding(
@@ -202,11 +206,3 @@ class _Work:
             exif=exif,
             dpi=output.density or 0,
         )
-
-    def _no_larger(self, fp: BinaryIO, drawn: Drawn) -> Drawn:
-        """Have the source without its metadata taken where format and size are the same and it is smaller."""
-        same = drawn.format == self.info.format and drawn.size == self.info.stored_size
-        if not same or self.info.orientation != 1 or self.transform.output.metadata:
-            return drawn
-        fp.seek(0)
-        return replace(drawn, source=fp.read())

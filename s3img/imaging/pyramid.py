@@ -1,16 +1,16 @@
-"""One source, many sizes and formats: decode once, derive each level from the next larger one."""
+"""One source, many sizes and formats: decode once, derive each size from the next larger one."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, TypeVar
+from typing import TYPE_CHECKING
 
 from s3img.atomic import write_atomically
 from s3img.errors import ImageError, S3ImgError
 from s3img.imaging.animation import Animation, encode_animation, keeps_animation, load_animation
-from s3img.imaging.decode import RenderDeadline, decode, picture, pillow_errors
+from s3img.imaging.decode import OVERSAMPLING, RenderDeadline, decode, pillow_errors
 from s3img.imaging.encode import Encoding, encode
 from s3img.imaging.image_info import MEDIA_TYPES, SUFFIXES, ImageInfo, Rendered, RenderTarget
 from s3img.imaging.probing import located, opened, probe, too_large
@@ -18,7 +18,7 @@ from s3img.imaging.resize import resize
 from s3img.limits import Limits
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Sequence
+    from collections.abc import Iterator, Sequence
     from typing import BinaryIO, TypeAlias
 
     from PIL import Image
@@ -27,17 +27,12 @@ if TYPE_CHECKING:
     from s3img.imaging.probing import ImageSource
 
     Outcome: TypeAlias = Rendered | ImageError
-    Size: TypeAlias = tuple[int, int]
     Numbered: TypeAlias = list[tuple[int, RenderTarget]]
-
-T = TypeVar("T")
-
-_OVERSAMPLING = 2  # JPEG is decoded at twice the largest level at least: SSIM .999 instead of .99
 
 
 @dataclass(frozen=True, slots=True)
 class RenderedFile:
-    """Tell what became of one target of a job: ``error`` is empty where ``path`` holds the result."""
+    """What became of one target of a job: ``error`` is empty where ``path`` holds the result."""
 
     index: int
     path: str = ""
@@ -56,7 +51,7 @@ def render_variants(
     A target that fails is an ``ImageError`` in its place; a source that fails raises it. An animated source stays
     animated in GIF, WebP and AVIF, and in its own format. Targets may have any proportions; nothing is cropped.
     """
-    outcomes = dict(_outcomes(source, targets, limits or Limits()))
+    outcomes = dict(iterate_variants(source, targets, limits or Limits()))
     return [outcomes[index] for index in range(len(targets))]
 
 
@@ -69,40 +64,40 @@ def render_job(
     """
     files = {}
     try:
-        for index, outcome in _outcomes(source, targets, limits):
-            files[index] = _write(index, outcome, Path(out_dir))
+        for index, outcome in iterate_variants(source, targets, limits):
+            if isinstance(outcome, ImageError):
+                files[index] = RenderedFile(index, error=str(outcome))
+                continue
+            name = targets[index].format
+            path = Path(out_dir) / f"{index}.{SUFFIXES.get(name, name)}"
+            write_atomically(path, outcome.data)
+            size = outcome.width, outcome.height
+            files[index] = RenderedFile(index, str(path), len(outcome.data), outcome.media_type, *size)
     except S3ImgError as error:
         return [RenderedFile(index, error=str(error)) for index in range(len(targets))]
     return [files[index] for index in range(len(targets))]
 
 
-def _write(index: int, outcome: Outcome, folder: Path) -> RenderedFile:
-    """Store one result under a name made from its index and format."""
-    if isinstance(outcome, ImageError):
-        return RenderedFile(index, error=str(outcome))
-    name = next(name for name, media_type in MEDIA_TYPES.items() if media_type == outcome.media_type)
-    path = folder / f"{index}.{SUFFIXES.get(name, name)}"
-    write_atomically(path, outcome.data)
-    return RenderedFile(index, str(path), len(outcome.data), outcome.media_type, outcome.width, outcome.height)
-
-
-def _outcomes(source: ImageSource, targets: Sequence[RenderTarget], limits: Limits) -> Iterator[tuple[int, Outcome]]:
-    """Yield index and outcome of each target, the largest picture first."""
+def iterate_variants(
+    source: ImageSource, targets: Sequence[RenderTarget], limits: Limits
+) -> Iterator[tuple[int, Outcome]]:
+    """Yield index and outcome of each target as it is made: stills before animations, the largest picture first."""
     info = probe(source, limits=limits)
-    numbered = list(enumerate(targets))
-    refused = {index: error for index, target in numbered if (error := _refusal(target, limits))}
-    yield from refused.items()
-    accepted = [(index, target) for index, target in numbered if index not in refused]
-    moving = [pair for pair in accepted if keeps_animation(info, pair[1].format)]
-    still = [pair for pair in accepted if not keeps_animation(info, pair[1].format)]
+    still: Numbered = []
+    moving: Numbered = []
+    for index, target in enumerate(targets):
+        if error := refusal(target, limits):
+            yield index, error
+        else:
+            (moving if keeps_animation(info, target.format) else still).append((index, target))
     with opened(source) as fp, located(source):
         if still:
-            yield from _still(fp, info, still, limits)
+            yield from _stills(fp, info, still, limits)
         if moving:
-            yield from _moving(fp, info, moving, limits)
+            yield from _animations(fp, info, moving, limits)
 
 
-def _refusal(target: RenderTarget, limits: Limits) -> ImageError | None:
+def refusal(target: RenderTarget, limits: Limits) -> ImageError | None:
     """Return the error for a target of no px or above a limit, before a px of it is allocated."""
     width, height = target.width, target.height
     text = f"A picture of {width} x {height} px is asked for"
@@ -115,60 +110,51 @@ def _refusal(target: RenderTarget, limits: Limits) -> ImageError | None:
     return None
 
 
-def _still(fp: BinaryIO, info: ImageInfo, numbered: Numbered, limits: Limits) -> Iterator[tuple[int, Outcome]]:
-    """Yield the outcomes of still targets: one decode, Lanczos from level to level."""
+def _stills(fp: BinaryIO, info: ImageInfo, numbered: Numbered, limits: Limits) -> Iterator[tuple[int, Outcome]]:
+    """Yield the outcomes of still targets: one decode, Lanczos from size to size."""
     deadline = RenderDeadline(limits.seconds)
-    levels = _levels(numbered)
-    size = levels[0][0]
-    decoded = decode(fp, info, (_OVERSAMPLING * size[0], _OVERSAMPLING * size[1]))
+    sizes = by_size(numbered)
+    largest = next(iter(sizes))
+    scale = OVERSAMPLING["build"]
+    decoded = decode(fp, info, (round(scale * largest[0]), round(scale * largest[1])))
     deadline.check()
     with pillow_errors(f"The {info.format.upper()} can't be converted"):
-        level = _top(decoded, size)
-    for size, members in levels:
+        picture = decoded.picture((0, 0, *decoded.source), largest)
+    for size, members in sizes.items():
         with pillow_errors("The picture can't be scaled"):
-            level = resize(level, size)
+            picture = resize(picture, size)
         for index, target in members:
-            yield index, _attempt(_encoded, level, target)
+            yield index, encoded(picture, target)
 
 
-def _top(decoded: Decoded, size: Size) -> Image.Image:
-    """Return the largest level: scaled, in sRGB, upright."""
-    return picture(decoded, (0, 0, *decoded.source), size)
+def _animations(fp: BinaryIO, info: ImageInfo, numbered: Numbered, limits: Limits) -> Iterator[tuple[int, Outcome]]:
+    """Yield the outcomes of animated targets; the frames of one size at a time are in memory."""
+    sizes = by_size(numbered)
+    largest = next(iter(sizes))
+
+    def finish(decoded: Decoded) -> Image.Image:
+        return decoded.picture((0, 0, *decoded.source), largest)
+
+    animation = load_animation(fp, info, finish, limits=limits, deadline=RenderDeadline(limits.seconds))
+    for size, members in sizes.items():
+        animation = animation.map(partial(resize, size=size))
+        for index, target in members:
+            yield index, encoded(animation, target)
 
 
-def _encoded(picture: Image.Image, target: RenderTarget) -> Rendered:
-    data = encode(picture, Encoding(target.format, target.quality))
+def encoded(picture: Image.Image | Animation, target: RenderTarget) -> Outcome:
+    """Return the picture in the format of a target, or the error that its encoder raises."""
+    encoding = Encoding(target.format, target.quality)
+    try:
+        data = encode_animation(picture, encoding) if isinstance(picture, Animation) else encode(picture, encoding)
+    except ImageError as error:
+        return error
     return Rendered(data, MEDIA_TYPES[target.format], *picture.size)
 
 
-def _moving(fp: BinaryIO, info: ImageInfo, numbered: Numbered, limits: Limits) -> Iterator[tuple[int, Outcome]]:
-    """Yield the outcomes of animated targets; the frames of one level at a time are held."""
-    levels = _levels(numbered)
-    animation = load_animation(
-        fp, info, partial(_top, size=levels[0][0]), limits=limits, deadline=RenderDeadline(limits.seconds)
-    )
-    for size, members in levels:
-        animation = animation.map(partial(resize, size=size))
-        for index, target in members:
-            yield index, _attempt(_encoded_animation, animation, target)
-
-
-def _encoded_animation(animation: Animation, target: RenderTarget) -> Rendered:
-    data = encode_animation(animation, Encoding(target.format, target.quality))
-    return Rendered(data, MEDIA_TYPES[target.format], *animation.size)
-
-
-def _attempt(encoded: Callable[[T, RenderTarget], Rendered], picture: T, target: RenderTarget) -> Outcome:
-    """Return what ``encoded`` returns, or the error it raises."""
-    try:
-        return encoded(picture, target)
-    except ImageError as error:
-        return error
-
-
-def _levels(numbered: Numbered) -> list[tuple[Size, Numbered]]:
+def by_size(numbered: Numbered) -> dict[tuple[int, int], Numbered]:
     """Group targets by size, the largest first."""
-    levels: dict[Size, Numbered] = {}
-    for index, target in numbered:
-        levels.setdefault((target.width, target.height), []).append((index, target))
-    return sorted(levels.items(), key=lambda level: level[0][0] * level[0][1], reverse=True)
+    sizes: dict[tuple[int, int], Numbered] = {}
+    for index, target in sorted(numbered, key=lambda pair: pair[1].width * pair[1].height, reverse=True):
+        sizes.setdefault((target.width, target.height), []).append((index, target))
+    return sizes

@@ -48,9 +48,9 @@ def test_resize_cuts_where_the_size_stays() -> None:
 
 @pytest.fixture
 def fresh_seam() -> Any:
-    seam._fast.cache_clear()
+    seam.fast_resizer.cache_clear()
     yield
-    seam._fast.cache_clear()
+    seam.fast_resizer.cache_clear()
 
 
 @pytest.mark.usefixtures("fresh_seam")
@@ -58,7 +58,7 @@ def test_resize_falls_back_to_pillow_without_the_fast_resizer(monkeypatch: pytes
     def missing() -> None:
         raise ImportError
 
-    monkeypatch.setattr(seam, "_cykooz", missing)
+    monkeypatch.setattr(seam, "cykooz_resizer", missing)
     assert seam.backend() == "pillow"
     assert seam.resize(picture("RGB"), (9, 7)).size == (9, 7)
 
@@ -68,5 +68,5 @@ def test_resize_does_not_trust_a_resizer_with_another_geometry(monkeypatch: pyte
     def shifted(image: Image.Image, size: tuple[int, int], box: Any) -> Image.Image:
         return image.resize(size, Image.Resampling.LANCZOS)
 
-    monkeypatch.setattr(seam, "_cykooz", lambda: shifted)
+    monkeypatch.setattr(seam, "cykooz_resizer", lambda: shifted)
     assert seam.backend() == "pillow"
