@@ -12,9 +12,9 @@ from typing import TYPE_CHECKING, TypeVar, cast
 
 import msgspec
 
-from s3img import __version__
+from s3img import __version__, codings
 from s3img.keys import KeyTemplate
-from s3img.middleware import codings, csp
+from s3img.middleware import csp
 from s3img.middleware.responses import warn_once
 from s3img.middleware.site import LockedLibrary, LockedPlacement, LockedRoot
 from s3img.pictures.choices import Image, PageReader

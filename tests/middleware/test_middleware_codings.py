@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gzip
+import tracemalloc
 import zlib
 from typing import TYPE_CHECKING, Any
 
@@ -10,7 +11,7 @@ import brotli
 import pytest
 from wsgi_apps import Chunks, app_of, send
 
-from s3img.middleware.codings import decoded, encoded, is_known
+from s3img.codings import decoded, encoded, is_known
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -92,9 +93,26 @@ def test_same_body_is_compressed_to_the_same_bytes() -> None:
 
 def test_brotli_is_known_only_where_it_is_installed(monkeypatch: pytest.MonkeyPatch) -> None:
     assert is_known("br")
-    monkeypatch.setattr("s3img.middleware.codings.find_spec", lambda name: None)
+    monkeypatch.setattr("s3img.codings._brotli", lambda: None)
     assert not is_known("br")
     assert is_known("gzip")
+
+
+@pytest.mark.parametrize("coding", ["gzip", "br"])
+def test_unpacking_takes_no_more_memory_than_the_limit(coding: str) -> None:
+    bomb = encoded(bytes(100_000_000), coding)
+    tracemalloc.start()
+    try:
+        assert decoded(bomb, coding, 1_000_000) is None
+        assert tracemalloc.get_traced_memory()[1] < 10_000_000
+    finally:
+        tracemalloc.stop()
+
+
+@pytest.mark.parametrize("coding", ["gzip", "br"])
+def test_coding_that_is_cut_is_damaged(coding: str) -> None:
+    data = encoded(PAGE * 100, coding)
+    assert decoded(data[:-9], coding, 1_000_000) is None
 
 
 def test_stream_that_is_compressed_passes(wrap: Wrap) -> None:

@@ -1,0 +1,120 @@
+"""Content codings (RFC 9110, section 8.4.1): bodies of responses, and the compressed copies beside files.
+
+gzip comes with Python. Brotli is read and written where ``brotli`` 1.2 or newer is installed (older ones can't bound
+what comes out), Zstandard where ``compression.zstd`` (Python 3.14), ``backports.zstd`` or ``zstandard`` is.
+"""
+
+from __future__ import annotations
+
+import gzip
+import io
+import zlib
+from functools import cache
+from importlib import import_module
+from typing import Any
+
+PLAIN = frozenset({"", "identity"})
+_GZIP = frozenset({"gzip", "x-gzip"})
+_GZIP_WRAPPER = 31  # zlib's word for: with a gzip header
+_STEP = 65_536  # bytes that are unpacked at a time, so that a bound is seen before memory is taken
+
+
+def is_known(coding: str) -> bool:
+    """Tell whether bodies in this coding can be read and written here."""
+    if coding in PLAIN or coding in _GZIP:
+        return True
+    return (coding == "br" and _brotli() is not None) or (coding == "zstd" and _zstd() is not None)
+
+
+def decoded(data: bytes, coding: str, limit: int) -> bytes | None:
+    """Return a body taken out of its coding, None for one that is damaged or longer than ``limit`` bytes."""
+    if coding in PLAIN:
+        return data if len(data) <= limit else None
+    if coding in _GZIP:
+        return _from_gzip(data, limit)
+    return _from_brotli(data, limit) if coding == "br" else _from_zstd(data, limit)
+
+
+def encoded(data: bytes, coding: str, *, smallest: bool = False) -> bytes:
+    """Return a body in its coding; the same body gives the same bytes. ``smallest`` is for files, and takes longer."""
+    if coding in PLAIN:
+        return data
+    if coding in _GZIP:
+        return gzip.compress(data, 9 if smallest else 6, mtime=0)
+    if coding == "br":
+        return bytes(_brotli().compress(data, quality=11 if smallest else 5))
+    zstd, level = _zstd(), 19 if smallest else 3
+    if hasattr(zstd, "ZstdFile"):
+        return bytes(zstd.compress(data, level))
+    return bytes(zstd.ZstdCompressor(level=level).compress(data))
+
+
+def _from_gzip(data: bytes, limit: int) -> bytes | None:
+    """Read every member (RFC 1952, section 2.2), and never more than ``limit`` bytes of any."""
+    parts: list[bytes] = []
+    room = limit
+    while data:
+        member = zlib.decompressobj(_GZIP_WRAPPER)
+        try:
+            part = member.decompress(data, room + 1)
+        except zlib.error:
+            return None
+        room -= len(part)
+        if room < 0 or not member.eof:
+            return None
+        parts.append(part)
+        data = member.unused_data
+    return b"".join(parts)
+
+
+def _from_brotli(data: bytes, limit: int) -> bytes | None:
+    brotli = _brotli()
+    decompressor = brotli.Decompressor()
+    parts: list[bytes] = []
+    size = 0
+    try:
+        while not decompressor.is_finished():
+            if decompressor.can_accept_more_data():
+                if not data:
+                    return None
+                data, given = b"", data
+            else:
+                given = b""
+            parts.append(decompressor.process(given, output_buffer_limit=_STEP))
+            size += len(parts[-1])
+            if size > limit:
+                return None
+        return b"".join(parts)
+    except brotli.error:
+        return None
+
+
+def _from_zstd(data: bytes, limit: int) -> bytes | None:
+    zstd = _zstd()
+    try:
+        if hasattr(zstd, "ZstdFile"):
+            reader = zstd.ZstdFile(io.BytesIO(data))
+        else:
+            reader = zstd.ZstdDecompressor().stream_reader(data, read_across_frames=True)
+        text: bytes = reader.read(limit + 1)
+    except (zstd.ZstdError, EOFError):
+        return None
+    return text if len(text) <= limit else None
+
+
+@cache
+def _brotli() -> Any:  # noqa: ANN401 - an optional module without types
+    module = _optional("brotli")
+    return module if module and hasattr(module.Decompressor, "can_accept_more_data") else None
+
+
+@cache
+def _zstd() -> Any:  # noqa: ANN401 - an optional module without types
+    return _optional("compression.zstd") or _optional("backports.zstd") or _optional("zstandard")
+
+
+def _optional(name: str) -> Any:  # noqa: ANN401 - an optional module without types
+    try:
+        return import_module(name)
+    except ImportError:
+        return None
