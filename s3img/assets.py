@@ -15,7 +15,7 @@ import msgspec
 
 from s3img.atomic import TEMPORARY_PREFIX
 from s3img.errors import AssetError
-from s3img.urls import quote_path, relative_url
+from s3img.urls import clean_url, quote_path, relative_url
 
 OWN_FOLDER = "assets/_s3img"
 """Where variants, the style sheet and the page manifest of a site without a bucket live."""
@@ -23,8 +23,6 @@ OWN_FOLDER = "assets/_s3img"
 _ORIGIN = "http://site.invalid"
 # Compiled when they are used: most runs resolve nothing.
 _SCHEME = r"[a-zA-Z][a-zA-Z0-9+.\-]*:|//"
-_ENCODED_DOT = r"%2[eE]"
-_DROPPED_BY_BROWSERS = r"[\t\n\r]"
 _PLAIN = r"((?:\.\./)*+)(?:[A-Za-z0-9_~-][A-Za-z0-9_.~-]*/)*[A-Za-z0-9_~-][A-Za-z0-9_.~-]*"
 """A relative URL in which nothing needs decoding; group 1 are its steps upwards."""
 
@@ -130,13 +128,13 @@ class AssetRoot:
         plain = None if base else re.fullmatch(_PLAIN, url)
         if plain and len(plain[1]) // len("../") <= (folder.count("/") + 1 if folder else 0):
             return LinkTarget(*self._lead(posixpath.normpath(posixpath.join(folder, url))), start=folder)
-        url = re.sub(_DROPPED_BY_BROWSERS, "", url)
+        url, tail = clean_url(url)
         if not url or url.startswith(("#", "data:")):
             return LinkTarget(Lead.EXTERNAL)
         here = (self.origin or _ORIGIN) + self.prefix + quote_path(f"{folder}/" if folder else "")
         try:
             start = urljoin(here, base.strip()) if base else here
-            path = self._local_path(urljoin(start, _with_plain_dots(url)))
+            path = self._local_path(urljoin(start, url))
         except ValueError:  # an unclosed [ in the host
             return LinkTarget(Lead.EXTERNAL)
         if path is None:
@@ -149,7 +147,7 @@ class AssetRoot:
             path,
             start=_folder(self._local_path(start) or ""),
             front=self._front(url, start),
-            tail=_tail(url),
+            tail=tail,
         )
 
     def _lead(self, path: str) -> tuple[Lead, str]:
@@ -200,22 +198,6 @@ class AssetRoot:
     def _images_like(self, path: str) -> list[str]:
         suffix = posixpath.splitext(path)[1].lower()
         return [other for other in self.files if other.lower().endswith(suffix)] if suffix else list(self.files)
-
-
-def _with_plain_dots(url: str) -> str:
-    """Write what a browser makes of backslashes and encoded dots in a path."""
-    path, mark, tail = _partition(url)
-    return re.sub(_ENCODED_DOT, ".", path.replace("\\", "/")) + mark + tail
-
-
-def _partition(url: str) -> tuple[str, str, str]:
-    match = re.search(r"[?#]", url)
-    return (url[: match.start()], match[0], url[match.end() :]) if match else (url, "", "")
-
-
-def _tail(url: str) -> str:
-    _, mark, tail = _partition(url)
-    return mark + tail
 
 
 def _folder(path: str) -> str:

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from s3img.buckets import Bucket, ObjectInfo, S3Options
     from s3img.imaging import Rendered
     from s3img.pictures.catalog import Catalog, CatalogFile, LockedPicture
-    from s3img.pictures.locked_originals import LockedOriginals
+    from s3img.publish.locked_originals import LockedOriginals
     from s3img.sync.outcome import CheckResult, PullResult, SyncOptions, SyncPlan, SyncResult
     from s3img.sync.project import Project
     from s3img.transfer.render import Progress
@@ -83,7 +83,7 @@ class Images:
         return publisher.run(dry_run=dry_run, notes=notes)
 
     def _originals(self, lock: StrPath | None, bucket: Bucket, files: SiteFiles, cache: Cache) -> LockedOriginals:
-        from s3img.pictures.locked_originals import LockedOriginals
+        from s3img.publish.locked_originals import LockedOriginals
 
         return LockedOriginals(
             Path(lock or LOCK_NAME),

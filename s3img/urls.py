@@ -7,7 +7,23 @@ from __future__ import annotations
 
 import os
 import posixpath
+import re
 from urllib.parse import quote
+
+# Compiled when they are used: most runs resolve nothing.
+_DROPPED_BY_BROWSERS = r"[\t\n\r]"
+_ENCODED_DOT = r"%2[eE]"
+
+
+def clean_url(url: str) -> tuple[str, str]:
+    """Return a URL as browsers read it (WHATWG URL, 4.4), and its tail: the query and fragment it ends in.
+
+    Tabs and line ends are dropped; in the path, backslashes are slashes and ``%2e`` is a dot.
+    """
+    url = re.sub(_DROPPED_BY_BROWSERS, "", url)
+    mark = re.search(r"[?#]", url)
+    path, tail = (url[: mark.start()], url[mark.start() :]) if mark else (url, "")
+    return re.sub(_ENCODED_DOT, ".", path.replace("\\", "/")) + tail, tail
 
 
 def quote_path(path: str) -> str:

@@ -8,15 +8,14 @@ from dataclasses import dataclass
 from html import escape
 from itertools import count
 from threading import Lock
-from typing import TYPE_CHECKING, TypeVar, cast
+from typing import TYPE_CHECKING, TypeVar
 
 import msgspec
 
 from s3img import __version__, codings
-from s3img.keys import KeyTemplate
 from s3img.middleware import csp
 from s3img.middleware.responses import warn_once
-from s3img.middleware.site import LockedLibrary, LockedPlacement, LockedRoot
+from s3img.middleware.site import LockedAddress, LockedLibrary, LockedRoot
 from s3img.pictures.choices import Image, PageReader
 from s3img.pictures.editor import Editor, RenderInventory
 from s3img.pictures.markup import PICTURE_CLASS
@@ -26,12 +25,11 @@ from s3img.rewrite.charset import sniff
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from s3img.assets import AssetRoot, LinkTarget
+    from s3img.assets import LinkTarget
     from s3img.middleware.responses import ResponseKind
     from s3img.middleware.site import Mount, Page
     from s3img.pictures.catalog import Catalog
     from s3img.pictures.choices import Choice
-    from s3img.pictures.library import Library
     from s3img.rewrite import Tag
 
 _OVERHEAD = 300
@@ -108,7 +106,6 @@ class Pages:
         self._catalog = catalog
         self._rules = rules
         self.missing = missing
-        self._template = KeyTemplate(catalog.config.key_template)
         self._cache = BodyCache(rules.cache_bytes)
         self._targets: dict[tuple[str, str, str], LinkTarget] = {}
         self.edits: dict[tuple[object, ...], tuple[str | TagEdit | None]] = {}
@@ -181,14 +178,9 @@ class Pages:
         catalog, config, lookup = self._catalog, self._catalog.config, self._catalog.lookup
         root = LockedRoot(catalog, page, self._rules.mounts, missing, _bounded(self._targets))
         library = LockedLibrary(catalog, lookup, fault)
-        # all that is asked of root and library is what they have in common with those of a built site
-        reader = PageReader(
-            page.path, cast("AssetRoot", root), cast("Library", library), config, report, is_html=is_html
-        )
-        placement = LockedPlacement(
-            template=self._template, base_url=config.base_url, catalog=catalog, lookup=lookup, root=page.root
-        )
-        return reader, Editor(config, placement, RenderInventory(sizes=lookup.sizes))
+        reader = PageReader(page.path, root, library, config, report, is_html=is_html)
+        editor = Editor(config, LockedAddress(catalog, lookup, page.root), RenderInventory(sizes=lookup.sizes))
+        return reader, editor
 
     def style_link(self, page: Page) -> str:
         """Return the link to the style sheet, which is the app's own so that every policy for styles allows it."""

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import re
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -11,18 +10,15 @@ from urllib.parse import quote, unquote, urljoin, urlsplit
 
 from s3img.assets import Asset, Lead, LinkTarget
 from s3img.errors import ConfigError
-from s3img.pictures.editor import Placement
 from s3img.pictures.variants import unchanged
+from s3img.urls import clean_url
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
-    from s3img.pictures.catalog import Catalog
-    from s3img.pictures.locked import VariantLookup
+    from s3img.pictures.catalog import Catalog, VariantLookup
     from s3img.pictures.variants import VariantRequest, VariantSet
 
-_DROPPED_BY_BROWSERS = re.compile(r"[\t\n\r]")
-_ENCODED_DOT = re.compile(r"%2e", re.IGNORECASE)
 _EXTERNAL = LinkTarget(Lead.EXTERNAL)
 
 
@@ -105,12 +101,12 @@ class LockedRoot:
         return found
 
     def _resolve(self, url: str, document: str, base: str | None) -> LinkTarget:
-        url = _DROPPED_BY_BROWSERS.sub("", url)
+        url, tail = clean_url(url)
         if not url or url.startswith(("#", "data:")):
             return _EXTERNAL
         try:
             here = self._page.origin + document
-            parts = urlsplit(urljoin(urljoin(here, base.strip()) if base else here, _as_path(url)))
+            parts = urlsplit(urljoin(urljoin(here, base.strip()) if base else here, url))
         except ValueError:  # an unclosed [ in the host
             return _EXTERNAL
         if f"{parts.scheme}://{parts.netloc}".lower() != self._page.origin:
@@ -121,7 +117,7 @@ class LockedRoot:
         if path not in self._lock:
             self._missing(path)
             return _EXTERNAL
-        return LinkTarget(Lead.FILE, path, tail=_tail(url))
+        return LinkTarget(Lead.FILE, path, tail=tail)
 
     def _path(self, path: str) -> str | None:
         """Return the path in the lock for one of a URL, None where it is below no static root."""
@@ -133,10 +129,6 @@ class LockedRoot:
                 return mount.folder + inside[len(mount.prefix) :]
         return None
 
-    def nearest(self, path: str) -> str:  # noqa: ARG002 - the interface of a built site
-        """Return no suggestion: nothing is reported as missing."""
-        return ""
-
 
 class LockedLibrary:
     """Look up images and their variants in the lock; ``fault`` (path, code, message) is told what can't be had."""
@@ -146,14 +138,10 @@ class LockedLibrary:
         self._lookup = lookup
         self._fault = fault
 
-    def asset(self, path: str) -> Asset | None:
-        """Return the image at a path of the lock."""
-        entry = self._catalog.lock.get(path)
+    def find(self, target: LinkTarget) -> Asset | None:
+        """Return the image at a target; what is not in the lock is not missed."""
+        entry = self._catalog.lock.get(target.path) if target.lead is Lead.FILE else None
         return self._lookup.asset(entry) if entry else None
-
-    def absent(self, path: str) -> Asset | None:  # noqa: ARG002 - the interface of a built site
-        """Return nothing: what is not in the lock does not count as missing."""
-        return None
 
     def variants(self, asset: Asset, request: VariantRequest) -> VariantSet:
         """Return what the bucket holds of an image, or what the service makes of it."""
@@ -164,9 +152,9 @@ class LockedLibrary:
         return self._lookup.variants(self._catalog.lock.entries[asset.path], request)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class LockedPlacement(Placement):
-    """Say where objects are as the lock tells, whatever the settings would name them.
+@dataclass(frozen=True, slots=True)
+class LockedAddress:
+    """Where objects are as the lock tells, whatever the settings would name them.
 
     ``root`` is where the app is mounted: before addresses of its own host, which begin with a slash.
     """
@@ -175,27 +163,15 @@ class LockedPlacement(Placement):
     lookup: VariantLookup
     root: str
 
-    def url(self, key: str, target: LinkTarget) -> str:  # noqa: ARG002 - the interface of a built site
+    def url(self, key: str) -> str:
         """Return the address of a variant or an original."""
         found = self.lookup.url(key)
         return self.root + found if found.startswith("/") else found
 
-    def original(self, asset: Asset) -> str:
+    def original_key(self, asset: Asset) -> str:
         """Return the key of an image's own bytes."""
         return self.catalog.lock.entries[asset.path].key
 
 
 def _quoted(path: str) -> str:
     return quote(path.encode("latin-1"), safe="/:@!$&'()*+,;=~-._")
-
-
-def _as_path(url: str) -> str:
-    """Write what a browser makes of backslashes and encoded dots in a path."""
-    mark = re.search(r"[?#]", url)
-    end = mark.start() if mark else len(url)
-    return _ENCODED_DOT.sub(".", url[:end].replace("\\", "/")) + url[end:]
-
-
-def _tail(url: str) -> str:
-    mark = re.search(r"[?#]", url)
-    return url[mark.start() :] if mark else ""

@@ -9,17 +9,17 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
-from s3img.assets import Asset, AssetRoot, Lead, LinkTarget
-from s3img.errors import AssetError
+from s3img.assets import Asset, Lead, LinkTarget
+from s3img.keys import variant_digest
 from s3img.pictures import directives
-from s3img.pictures.variants import VariantRequest, VariantSet, unchanged
+from s3img.pictures.variants import VariantSet, unchanged
 from s3img.rewrite import Reference, Tag
 from s3img.rewrite import srcset as image_candidates
 
 if TYPE_CHECKING:
     from s3img.config import Config
     from s3img.pictures.directives import ImageDirectives
-    from s3img.pictures.library import Library
+    from s3img.pictures.protocols import ImageLibrary, ReferenceResolver
 
 IMAGE_URL = re.compile(r"\.(?:jpe?g|jfif|a?png|gif|webp|avif|svg|bmp|tiff?|ico)(?:[?#]|\s*\Z)", re.IGNORECASE)
 """A link that leads to an image, by its suffix: links to pages are far too many to be looked up."""
@@ -34,7 +34,7 @@ Report = Callable[[Reference, str, str], None]
 
 @dataclass(frozen=True, slots=True)
 class Link:
-    """Point a reference at an asset's own bytes."""
+    """A reference to an asset's own bytes."""
 
     asset: Asset
     target: LinkTarget
@@ -42,7 +42,7 @@ class Link:
 
 @dataclass(frozen=True, slots=True)
 class Image:
-    """Write an ``<img>``, or a ``<source>`` of a ``<picture>``, with all its variants."""
+    """An ``<img>``, or a ``<source>`` of a ``<picture>``, with all its variants."""
 
     tag: Tag
     asset: Asset
@@ -53,10 +53,20 @@ class Image:
     eager: bool = False
     links: Mapping[str, Link] = field(default_factory=dict)  # the author's own URLs
 
+    @property
+    def placeholder(self) -> str:
+        """Return what names the image's placeholder for ever (hex), "" where none is wanted.
+
+        A picture with transparent px gets none: it would show through for ever.
+        """
+        if self.directives.placeholder == "none" or self.asset.facts.alpha or not self.variants.formats:
+            return ""
+        return variant_digest(self.asset.digest, f"{self.directives.placeholder} {self.directives.request.transform}")
+
 
 @dataclass(frozen=True, slots=True)
 class Strip:
-    """Take our attributes off an image that is to be left alone."""
+    """An image to be left alone, from which our attributes are taken off."""
 
     tag: Tag
 
@@ -70,8 +80,8 @@ class PageReader:
     def __init__(
         self,
         document: str,
-        root: AssetRoot,
-        library: Library,
+        resolver: ReferenceResolver,
+        library: ImageLibrary,
         config: Config,
         report: Report,
         *,
@@ -79,7 +89,7 @@ class PageReader:
         dimensions_only: bool = False,
     ) -> None:
         self._document = document
-        self._root = root
+        self._resolver = resolver
         self._library = library
         self._config = config
         self._report = report
@@ -93,7 +103,7 @@ class PageReader:
         """Return what to do, or None to leave the reference as it is."""
         tag = reference.tag
         if tag is not None and tag.off:
-            self._keep(reference)
+            self.kept.add(self._target(reference).path)
             return None
         if not self._is_html or tag is None:
             return self._find(reference)
@@ -105,35 +115,23 @@ class PageReader:
         return self._source(tag, found) if reference.kind == "source srcset" and tag.picture else found
 
     def _find(self, reference: Reference) -> Link | None:
-        """Resolve a reference to an image of the site; report what is missing."""
+        """Resolve a reference to an image; report what is missing."""
         may_be_page = reference.kind == "a href"
         if may_be_page and not IMAGE_URL.search(reference.url):
             return None
-        target = self._root.resolve(reference.url, document=self._document, base=reference.base)
-        if target.lead is Lead.MISSING and not is_placeholder(reference.url):
-            asset = self._absent(reference, target, may_be_page=may_be_page)
-        else:
-            asset = self._library.asset(target.path) if target.lead is Lead.FILE else None
-        return Link(asset, target) if asset else None
-
-    def _absent(self, reference: Reference, target: LinkTarget, *, may_be_page: bool) -> Asset | None:
-        """Find an image that is not on disk but in the bucket, as the project's lock tells; report what is nowhere."""
-        try:
-            asset = self._library.absent(target.path)
-            if asset is None and not may_be_page:
-                self._missing(reference, target)
-        except AssetError as error:
-            self._report(reference, "ambiguous", str(error))
+        target = self._target(reference)
+        if target.lead is Lead.MISSING and is_placeholder(reference.url):
             return None
-        return asset
+        found = self._library.find(target)
+        if isinstance(found, Asset):
+            return Link(found, target)
+        # A link to a missing image may be a page that the server makes: that is no fault of the site.
+        if found and not (may_be_page and found.code == "missing"):
+            self._report(reference, found.code, found.message)
+        return None
 
-    def _keep(self, reference: Reference) -> None:
-        self.kept.add(self._root.resolve(reference.url, document=self._document, base=reference.base).path)
-
-    def _missing(self, reference: Reference, target: LinkTarget) -> None:
-        near = self._root.nearest(target.path)
-        hint = f"did you mean {near!r}?" if near else "add the file or remove the reference."
-        self._report(reference, "missing", f"image {target.path!r} does not exist: {hint}")
+    def _target(self, reference: Reference) -> LinkTarget:
+        return self._resolver.resolve(reference.url, document=self._document, base=reference.base)
 
     def _image(self, reference: Reference, tag: Tag) -> Choice | None:
         """Decide for a whole ``<img>`` at its first reference; its others are part of that."""
@@ -147,10 +145,13 @@ class PageReader:
         for fault in wanted.faults:
             self._report(reference, "bad-attribute", f"{fault}.")
         if wanted.mode == "off":
-            self._keep(reference)
+            self.kept.add(self._target(reference).path)
             return Strip(tag)
-        links = self._links(reference, author)
-        main = links.get((author.get("src") or "").strip(_WHITE_SPACE)) or next(iter(links.values()), None)
+        candidates = image_candidates.parse(author.get("srcset") or "")
+        urls = [source_url(author), *(candidate.url for candidate in candidates)]
+        found = {url: self._find(msgspec.structs.replace(reference, url=url)) for url in urls if url}
+        links = {url: link for url, link in found.items() if link}
+        main = links.get(urls[0]) or next(iter(links.values()), None)
         if main is None:
             return None
         if self._config.rules:  # what they say depends on where the image is
@@ -160,21 +161,10 @@ class PageReader:
                 return Strip(tag)
         has_variants = wanted.mode == "picture" and not self._dimensions_only
         variants = self._library.variants(main.asset, wanted.request) if has_variants else unchanged(main.asset)
-        eager = self._is_eager(variants, wanted.request)
-        return Image(tag, main.asset, main.target, variants, wanted, author, eager, links)
-
-    def _links(self, reference: Reference, author: Mapping[str, str | None]) -> dict[str, Link]:
-        """Resolve all URLs of an ``<img>``."""
-        urls = [(author.get("src") or "").strip(_WHITE_SPACE)]
-        urls += [candidate.url for candidate in image_candidates.parse(author.get("srcset") or "")]
-        found = {url: self._find(msgspec.structs.replace(reference, url=url)) for url in urls if url}
-        return {url: link for url, link in found.items() if link}
-
-    def _is_eager(self, variants: VariantSet, request: VariantRequest) -> bool:
         eager = self._in_header
-        if (request.width or variants.width) >= _CONTENT_WIDTH:
+        if (wanted.request.width or variants.width) >= _CONTENT_WIDTH:
             self._in_header = False
-        return eager
+        return Image(tag, main.asset, main.target, variants, wanted, author, eager, links)
 
     def _source(self, tag: Tag, found: Link) -> Choice:
         """Extend a source that names one picture of any type; others are the author's own choice of files."""
@@ -189,6 +179,11 @@ class PageReader:
             return found
         variants = self._library.variants(found.asset, wanted.request)
         return Image(tag, found.asset, found.target, variants, wanted, author)
+
+
+def source_url(author: Mapping[str, str | None]) -> str:
+    """Return the URL in an image's ``src`` without the white space around it, "" without one."""
+    return (author.get("src") or "").strip(_WHITE_SPACE)
 
 
 def is_placeholder(url: str) -> bool:

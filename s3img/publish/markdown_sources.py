@@ -16,8 +16,8 @@ from s3img.cache import SiteState
 from s3img.errors import AssetError
 from s3img.keys import KeyTemplate
 from s3img.pictures.choices import Link, PageReader
-from s3img.pictures.editor import Placement
-from s3img.pictures.library import Library
+from s3img.pictures.placement import PublicAddress
+from s3img.publish.library import SiteLibrary
 from s3img.publish.result import POLICY, Problem, PublishResult
 from s3img.rewrite import Reference, find_references, position
 from s3img.rewrite.markdown.proof import rewrite_markdown
@@ -53,9 +53,9 @@ class SourcePublisher:
         self._target = bucket.name
         self._uploader = ObjectUploader(bucket, config.workers, config.deadline)
         self._render = render
-        self._placement = Placement(KeyTemplate.parse(config.key_template), config.base_url)
+        self._address = PublicAddress(KeyTemplate.parse(config.key_template), config.base_url)
         self._problems: list[Problem] = []
-        self._library = Library(self._root, SiteState(), config, self._fault)
+        self._library = SiteLibrary(self._root, SiteState(), config, self._fault)
 
     def run(self, files: Iterable[Path], *, dry_run: bool = False) -> PublishResult:
         """Upload what is missing, then write the files; raise S3ImgError when a file can't be read or written."""
@@ -107,7 +107,7 @@ class SourcePublisher:
 
     def _put(self, links: Iterable[Link]) -> UploadResult:
         """Put what is missing. Nobody knows where the text goes, so its images count as in use for ever."""
-        assets = {self._placement.original(link.asset): link.asset for link in links}
+        assets = {self._address.original_key(link.asset): link.asset for link in links}
         self._uploader.claim(lambda: frozenset(assets), site="")
         uploads = [self._uploader.original(key, asset, self._root.file(asset.path)) for key, asset in assets.items()]
         return self._uploader.run(uploads, lambda *_: None)
@@ -118,8 +118,9 @@ class SourcePublisher:
 
         def replace(reference: Reference) -> str | None:
             link = source.links.get(reference.url)
-            key = self._placement.original(link.asset) if link else ""
-            return self._placement.url(key, link.target) + link.target.tail if link and key not in broken else None
+            if link is None or (key := self._address.original_key(link.asset)) in broken:
+                return None
+            return self._address.url(key) + link.target.tail
 
         result = rewrite_markdown(source.text, replace, self._render)
         for refusal in result.refusals:

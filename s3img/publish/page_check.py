@@ -10,9 +10,9 @@ from s3img.errors import S3ImgError
 from s3img.imaging import probe
 from s3img.keys import KeyTemplate
 from s3img.pictures.choices import IMAGE_URL, is_placeholder
-from s3img.pictures.editor import Placement
-from s3img.pictures.locked_originals import LockedPaths
+from s3img.pictures.placement import PublicAddress
 from s3img.publish.files import media_type_of
+from s3img.publish.locked_originals import LockedPaths
 from s3img.publish.result import Problem
 from s3img.rewrite import find_references, position
 from s3img.transfer.claims import recorded_keys
@@ -69,7 +69,8 @@ def check_pages(site: Path, lock: Lock, config: Config) -> tuple[Problem, ...]:
 class _PageCheck:
     def __init__(self, site: Path, lock: Lock, config: Config) -> None:
         self.root = AssetRoot(site, site_url=config.site_url)
-        self._placement = Placement(KeyTemplate.parse(config.key_template), config.base_url)
+        template = KeyTemplate.parse(config.key_template)
+        self._address = PublicAddress(template, config.base_url) if config.base_url else None
         self._locked = LockedPaths(lock)
         self._digests = {entry.sha256 for entry in lock}
         self._keys = lock.keys() | recorded_keys(site)
@@ -94,8 +95,10 @@ class _PageCheck:
     def _fault(self, reference: Reference, document: str) -> tuple[str, str]:
         """Return (code, message), both empty where nothing is wrong."""
         url = reference.url
-        if self._placement.base_url and url.startswith(f"{self._placement.base_url}/"):
-            return self._key_fault(url)
+        if self._address and self._address.owns(url):
+            if self._address.keys_of([url]) <= self._keys:
+                return "", ""
+            return "unknown-key", f"{url}: the lock has no such key: publish the site, or sync and commit the lock."
         target = self.root.resolve(url, document=document, base=reference.base)
         is_image = bool(IMAGE_URL.search(url))
         if target.lead is Lead.MISSING and not is_placeholder(url) and (is_image or reference.kind != "a href"):
@@ -105,12 +108,6 @@ class _PageCheck:
         if target.path not in self._verdicts:
             self._verdicts[target.path] = self._file_fault(target.path)
         return self._verdicts[target.path]
-
-    def _key_fault(self, url: str) -> tuple[str, str]:
-        unknown = self._placement.keys_of([url]) - self._keys
-        if not unknown:
-            return "", ""
-        return "unknown-key", f"{url}: the lock has no such key: publish the site, or sync and commit the lock."
 
     def _missing(self, path: str) -> tuple[str, str]:
         found = self._locked.find(path)

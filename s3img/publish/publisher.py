@@ -18,9 +18,10 @@ from s3img.cache import stat_of
 from s3img.errors import AssetError
 from s3img.keys import KeyTemplate
 from s3img.pictures.choices import Image, Strip
-from s3img.pictures.editor import Editor, Placement, RenderInventory
+from s3img.pictures.editor import Editor, RenderInventory
 from s3img.pictures.markup import PICTURE_CLASS, STYLE_SHEET
-from s3img.pictures.placeholders import Placeholders
+from s3img.pictures.placement import InsideSite, PublicAddress
+from s3img.publish.placeholders import Placeholders
 from s3img.publish.result import POLICY, Problem, PublishResult
 from s3img.publish.summary import summarise
 from s3img.publish.survey import SiteSurvey, Surveyor
@@ -36,9 +37,9 @@ if TYPE_CHECKING:
     from s3img.buckets import Bucket
     from s3img.cache import Cache
     from s3img.config import Config
-    from s3img.pictures.locked_originals import LockedOriginals
     from s3img.pictures.variants import Variant
     from s3img.publish.files import SiteFiles
+    from s3img.publish.locked_originals import LockedOriginals
     from s3img.publish.survey import PagePlan
     from s3img.transfer import Upload
 
@@ -107,7 +108,8 @@ class SitePublisher:
         self._target = bucket.name if base_url else ""
         self._progress = progress
         self._originals = originals
-        self._placement = Placement(KeyTemplate.parse(config.key_template), base_url)
+        self._address = PublicAddress(KeyTemplate.parse(config.key_template), base_url) if base_url else None
+        self._placement = self._address or InsideSite()
         self._inventory = RenderInventory()
         self._editor = Editor(config, self._placement, self._inventory)
         self._renderer = Renderer(self._source, cache, config.limits)
@@ -156,8 +158,8 @@ class SitePublisher:
 
     def _render_and_upload(self, survey: SiteSurvey, *, dry_run: bool) -> None:
         """Render and put everything that the pages need."""
-        if not dry_run and self._placement.base_url:
-            self._claim(survey)
+        if not dry_run and self._address:
+            self._claim(survey, self._address)
         present = self._uploader.present() if survey.needs_objects(self._placement) else {}
         variants = [variant for image in survey.images() for variant in image.variants.variants]
         self._note_sizes(variants, present)
@@ -166,7 +168,7 @@ class SitePublisher:
             self._hold_places(survey)
             self._put(survey)
 
-    def _claim(self, survey: SiteSurvey) -> None:
+    def _claim(self, survey: SiteSurvey, address: PublicAddress) -> None:
         """Say what the pages may point at before anything in the bucket is relied on.
 
         A site that was built anew and needs nothing may have needed something before.
@@ -175,7 +177,7 @@ class SitePublisher:
         if not (survey.needs_objects(self._placement) or (is_anew and self._config.site_url)):
             return
         keys = {key for choice in survey.choices() for key in self._editor.possible_keys(choice)}
-        keys |= self._placement.keys_of(survey.urls)
+        keys |= address.keys_of(survey.urls)
         self._uploader.claim(lambda: claims.site_keys(self._root.root, keys, anew=is_anew), site=self._config.site_url)
 
     def _note_sizes(self, variants: Iterable[Variant], present: Mapping[str, int]) -> None:
@@ -238,9 +240,9 @@ class SitePublisher:
         originals: dict[str, Asset] = {}
         for choice in survey.choices():
             if self._editor.is_possible(choice):
-                wanted, linked = self._editor.keys(choice)
+                wanted, linked = self._editor.needs(choice)
                 variants |= {variant.key: variant for variant in wanted}
-                originals |= {key: asset for asset in linked if (key := self._placement.original(asset))}
+                originals |= self._editor.original_keys(linked)
         return variants, originals
 
     def _upload(self, key: str, variant: Variant) -> Upload:
@@ -280,14 +282,14 @@ class SitePublisher:
 
     def _remove(self, survey: SiteSurvey) -> int:
         """Delete the local files that every page has left for the bucket, where the settings ask for it."""
-        if not (self._config.remove_local and self._placement.base_url):
+        if not (self._config.remove_local and self._address):
             return 0
         kept: set[str] = set(survey.kept)
         moved: set[str] = set()
         for path, plan in survey.plans.items():
             for choice in plan.choices.values():
                 if not isinstance(choice, Strip):
-                    is_stored = self._placement.original(choice.asset) in self._uploader.stored
+                    is_stored = self._address.original_key(choice.asset) in self._uploader.stored
                     (moved if is_stored and path in survey.settled else kept).add(choice.asset.path)
         return sum(map(self._remove_file, moved - kept))
 

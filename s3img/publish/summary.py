@@ -28,7 +28,7 @@ def summarise(
         if not isinstance(choice, Strip):
             originals[choice.asset.path] = choice.asset.size
         if isinstance(choice, Image) and editor.is_possible(choice):
-            wanted, _ = editor.keys(choice)
+            wanted, _ = editor.needs(choice)
             used |= {variant.identity: variant for variant in wanted}
             every |= {variant.identity: variant for variant in choice.variants.variants}
             if wanted:

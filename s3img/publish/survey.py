@@ -9,7 +9,8 @@ from msgspec.structs import replace
 
 from s3img.cache import Digests
 from s3img.pictures.choices import Choice, Image, Link, PageReader, Strip
-from s3img.pictures.library import Library
+from s3img.pictures.placement import InsideSite
+from s3img.publish.library import SiteLibrary
 from s3img.publish.result import POLICY, Problem
 from s3img.rewrite import OPTIONAL_KINDS, Reference, find_references, position
 
@@ -17,9 +18,9 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
 
     from s3img.config import Config
-    from s3img.pictures.editor import Placement
-    from s3img.pictures.locked_originals import LockedOriginals
+    from s3img.pictures.placement import Placement
     from s3img.publish.files import SiteFiles
+    from s3img.publish.locked_originals import LockedOriginals
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,7 +69,7 @@ class SiteSurvey:
         """Tell whether any page needs something that has to be put somewhere."""
         if any(image.variants.formats for image in self.images()):
             return True
-        return bool(placement.base_url) and any(not isinstance(choice, Strip) for choice in self.choices())
+        return not isinstance(placement, InsideSite) and any(not isinstance(choice, Strip) for choice in self.choices())
 
 
 class Surveyor:
@@ -87,7 +88,7 @@ class Surveyor:
         self._dimensions_only = dimensions_only
         self._base_url = f"{config.base_url}/" if config.base_url else ""
         self._survey = SiteSurvey()
-        self._library = Library(files.root, files.state, config, self._fault, originals=originals)
+        self._library = SiteLibrary(files.root, files.state, config, self._fault, originals=originals)
 
     def run(self) -> SiteSurvey:
         """Survey all pages, in the order of their paths."""

@@ -259,7 +259,7 @@ def test_images_answer_from_the_lock(tmp_path: Path) -> None:
 
 
 def test_what_is_remembered_is_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("s3img.pictures.locked._MOST", 10)
+    monkeypatch.setattr("s3img.pictures.catalog._MOST", 10)
     found = catalog(PLAIN, config=settings(**SERVICE))
     for width in range(1, 100):
         assert found.picture("static/plain.jpg", alt="", width=width).srcset("webp")

@@ -7,7 +7,7 @@ from transform_service import NOW
 
 from s3img.config import Config
 from s3img.errors import ConfigError
-from s3img.pictures.locked import ServiceUrls
+from s3img.pictures.catalog import ServiceUrls
 from s3img.signing import Signer
 
 if TYPE_CHECKING:

@@ -10,7 +10,6 @@ from typing import TYPE_CHECKING
 from s3img import imaging
 from s3img.atomic import write_atomically
 from s3img.errors import S3ImgError
-from s3img.keys import variant_digest
 from s3img.transform import Transform
 
 if TYPE_CHECKING:
@@ -25,17 +24,6 @@ if TYPE_CHECKING:
 _TINY = Transform.of(width=24, format="webp", quality=40)
 
 
-def identity(image: Image) -> str:
-    """Return what names an image's placeholder for ever (hex), "" where none is wanted.
-
-    A picture with transparent px gets none: it would show through for ever.
-    """
-    facts = image.asset.facts
-    if image.directives.placeholder == "none" or facts.alpha or not image.variants.formats:
-        return ""
-    return variant_digest(image.asset.digest, f"{image.directives.placeholder} {image.directives.request.transform}")
-
-
 class Placeholders:
     """Make the styles of placeholders, each once, and keep them in the cache."""
 
@@ -46,7 +34,7 @@ class Placeholders:
 
     def missing(self, images: Iterable[Image]) -> dict[str, Image]:
         """Return the images whose placeholders have to be made, by identity."""
-        named = {name: image for image in images if (name := identity(image))}
+        named = {name: image for image in images if (name := image.placeholder)}
         return {name: image for name, image in named.items() if not self._file(name).exists()}
 
     def make(self, missing: Mapping[str, Image]) -> None:
@@ -56,7 +44,7 @@ class Placeholders:
 
     def styles(self, images: Iterable[Image]) -> dict[str, str]:
         """Return the CSS of every placeholder there is, by identity."""
-        files = {name: self._file(name) for image in images if (name := identity(image))}
+        files = {name: self._file(name) for image in images if (name := image.placeholder)}
         return {name: file.read_text("ascii") for name, file in files.items() if file.exists()}
 
     def _file(self, name: str) -> Path:

@@ -1,0 +1,91 @@
+"""The images of a site: found once by path, with their digest and facts; each fault is reported once."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING
+
+from s3img.assets import Asset, ImageFacts, Lead
+from s3img.cache import Digests, SiteState
+from s3img.errors import AssetError, ImageError
+from s3img.imaging import probe
+from s3img.keys import KeyTemplate
+from s3img.pictures.protocols import ReferenceFault
+from s3img.pictures.variants import VariantRequest, VariantSet, choose
+
+if TYPE_CHECKING:
+    from s3img.assets import AssetRoot, LinkTarget
+    from s3img.config import Config
+    from s3img.publish.locked_originals import LockedOriginals
+
+Fault = Callable[[str, str, str], None]
+"""Report (path, code, message)."""
+
+
+class SiteLibrary:
+    """Find the images of a site, and by ``originals`` those that only the bucket has."""
+
+    def __init__(
+        self,
+        root: AssetRoot,
+        state: SiteState,
+        config: Config,
+        fault: Fault,
+        *,
+        originals: LockedOriginals | None = None,
+    ) -> None:
+        self._root = root
+        self._state = state
+        self._digests = Digests(root.root, state)
+        self._config = config
+        self._template = KeyTemplate.parse(config.key_template)
+        self._variants: dict[tuple[str, VariantRequest], VariantSet] = {}
+        self._fault = fault
+        self._originals = originals
+        self._assets: dict[str, Asset | None] = {}
+        self._missing: dict[str, ReferenceFault] = {}
+
+    def find(self, target: LinkTarget) -> Asset | ReferenceFault | None:
+        """Return the image at a target, a fault for one that is nowhere; an unusable file is reported once, here."""
+        if target.lead is Lead.FILE:
+            if target.path not in self._assets:
+                self._assets[target.path] = self._read(target.path)
+            return self._assets[target.path]
+        return self._absent(target.path) if target.lead is Lead.MISSING else None
+
+    def _absent(self, path: str) -> Asset | ReferenceFault:
+        """Find an image that is not on disk but in the bucket, as the project's lock tells."""
+        try:
+            asset = self._originals.asset(path) if self._originals else None
+        except AssetError as error:
+            return ReferenceFault("ambiguous", str(error))
+        if asset:
+            return asset
+        if path not in self._missing:
+            near = self._root.nearest(path)  # compares with every file of the site, so once for each path
+            hint = f"did you mean {near!r}?" if near else "add the file or remove the reference."
+            self._missing[path] = ReferenceFault("missing", f"image {path!r} does not exist: {hint}")
+        return self._missing[path]
+
+    def variants(self, asset: Asset, request: VariantRequest) -> VariantSet:
+        """Return an asset's variants; worked out once for all pages that show it in the same way."""
+        found = self._variants.get((asset.path, request))
+        if found is None:
+            found = self._variants[asset.path, request] = choose(asset, request, self._config, self._template)
+        return found
+
+    def _read(self, path: str) -> Asset | None:
+        stat = self._root.files[path]
+        try:
+            digest = self._digests.digest(path, stat)
+            known = self._state.facts.get(digest)
+            if known is None:
+                info = probe(self._root.file(path), limits=self._config.limits)
+                known = ImageFacts(info.media_type, info.width, info.height, animated=info.animated, alpha=info.alpha)
+                self._state.facts[digest] = known
+            return Asset(path, digest, stat.size, known)
+        except AssetError as error:
+            self._fault(path, "unreadable", f"{error} It stays as it is; mend its permissions.")
+        except ImageError as error:
+            self._fault(path, "bad-image", f"{error} Its references stay as they are.")
+        return None
