@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import struct
+import hashlib
 from typing import TYPE_CHECKING, Final
 
 from s3img.errors import ImageError, TransformError
@@ -17,7 +17,6 @@ if TYPE_CHECKING:
     from s3img.imaging.image_info import ImageInfo
     from s3img.limits import Limits
 
-_AVIF_BOXES: Final = (b"ftyp", b"meta", b"mdat", b"moov")
 _QUALITY: Final = 90
 """Of a picture that has to be encoded anew although nobody asked for fewer bytes."""
 
@@ -33,54 +32,46 @@ def cleaned(data: bytes, *, limits: Limits, max_side: int = 0, encode_anew: bool
     if not info.renderable:
         return Rendered(data, info.media_type, info.width, info.height)
     is_large = bool(max_side) and max(info.width, info.height) > max_side
-    if info.format == "gif" and not _gif_ends(data):
-        raise ImageError("The GIF ends early: it is truncated.", fix="Export or download the image again.")
-    _check(data, info)
+    if info.format == "gif":
+        # A GIF that was cut short decodes, and lacks frames: only the trailer tells (GIF89a, 27).
+        end = max((block.end for block in gif.blocks(data)), default=gif.first_block(data))
+        if data[end : end + 1] != b";":
+            raise ImageError("The GIF ends early: it is truncated.", fix="Export or download the image again.")
+    pixels = pixel_digest(data, info)
     if not (encode_anew or is_large) and info.orientation == 1:
         clean = stripped(data, info.format)
-        if clean and info.format == "avif":
-            clean = _without_tail(clean)
-        if clean:
+        if clean and _shows(clean, info, pixels, limits):
             return Rendered(clean, info.media_type, info.width, info.height)
-    return render(data, _transform(info, max_side if is_large else 0), limits=limits)
+    side = max_side if is_large else 0
+    text = f"w-{side},h-{side},c-at_max,q-{_QUALITY}" if side else f"q-{_QUALITY}"
+    try:
+        transform = Transform.parse(f"{text},f-{'jpg' if info.format == 'jpeg' else info.format}")
+    except TransformError:  # a format that is only read: BMP, TIFF
+        transform = Transform.parse(f"{text},f-png")
+    return render(data, transform, limits=limits)
 
 
-def _check(data: bytes, info: ImageInfo) -> None:
-    """Decode all that can be shown; raise ImageError for what can't be, and for a GIF that ends early."""
+def pixel_digest(data: bytes, info: ImageInfo) -> bytes:
+    """Decode all that can be shown and return a digest of it; raise ImageError for what can't be decoded."""
+    digest = hashlib.blake2b()
     with opened(data) as fp:
         if not info.animated:
-            decode(fp, info, (info.width, info.height))
-            return
+            digest.update(decode(fp, info, (info.width, info.height)).image.tobytes())
+            return digest.digest()
         with decoder(fp, info) as image, pillow_errors(f"The {info.format.upper()} can't be decoded"):
             for number in range(getattr(image, "n_frames", 1)):
                 image.seek(number)
                 image.load()
+                digest.update(image.tobytes())
+    return digest.digest()
 
 
-def _gif_ends(data: bytes) -> bool:
-    """Tell whether the trailer is there: a GIF that was cut short decodes, and lacks frames (GIF89a, 27)."""
-    end = max((block.end for block in gif.blocks(data)), default=gif.first_block(data))
-    return data[end : end + 1] == b";"
+def _shows(clean: bytes, info: ImageInfo, pixels: bytes, limits: Limits) -> bool:
+    """Tell whether a stripped picture is opened as the same one: what was never opened is not stored.
 
-
-def _without_tail(data: bytes) -> bytes | None:
-    """Cut off what follows the boxes of an AVIF; None where something strange stands between them."""
-    position = 0
-    while position + 8 <= len(data):
-        size, kind = struct.unpack_from(">L4s", data, position)
-        if size == 1 and position + 16 <= len(data):
-            size = struct.unpack_from(">Q", data, position + 8)[0]
-        end = position + size if size else len(data)
-        if kind not in _AVIF_BOXES or end > len(data) or end < position + 8:
-            break
-        position = end
-    return None if any(kind in data[position:] for kind in _AVIF_BOXES) else data[:position]
-
-
-def _transform(info: ImageInfo, side: int) -> Transform:
-    """Keep the format where it can be written."""
-    text = f"w-{side},h-{side},c-at_max,q-{_QUALITY}" if side else f"q-{_QUALITY}"
+    A stripper and a decoder may read a damaged file in two ways, and the bytes that one of them left out are gone.
+    """
     try:
-        return Transform.parse(f"{text},f-{'jpg' if info.format == 'jpeg' else info.format}")
-    except TransformError:  # a format that is only read: BMP, TIFF
-        return Transform.parse(f"{text},f-png")
+        return probe(clean, limits=limits) == info and pixel_digest(clean, info) == pixels
+    except ImageError:
+        return False

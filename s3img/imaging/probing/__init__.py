@@ -4,16 +4,16 @@ from __future__ import annotations
 
 import os
 from contextlib import contextmanager
+from importlib import import_module
 from io import BytesIO
 from pathlib import Path
 from typing import TYPE_CHECKING, BinaryIO, Final, TypeAlias
 
 from s3img.errors import AssetError, ImageError, ImageTooLarge, UnsupportedImage
-from s3img.imaging.probing import headers
 from s3img.limits import Limits
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Iterator
 
     from s3img.imaging.image_info import ImageInfo
 
@@ -21,43 +21,27 @@ ImageSource: TypeAlias = bytes | str | os.PathLike[str]
 """The bytes of an image, or the path of its file."""
 
 
-def _gif(fp: BinaryIO) -> ImageInfo:
-    from s3img.imaging.probing.gif import gif  # these three are loaded where there is such an image
-
-    return gif(fp)
-
-
-def _avif(fp: BinaryIO) -> ImageInfo:
-    from s3img.imaging.probing.bmff import avif
-
-    return avif(fp)
-
-
-def _svg(fp: BinaryIO) -> ImageInfo:
-    from s3img.imaging.probing.svg import svg
-
-    return svg(fp)
-
-
-_SIGNATURES: Final[tuple[tuple[int, bytes, Callable[[BinaryIO], ImageInfo]], ...]] = (
-    (0, b"\xff\xd8\xff", headers.jpeg),
-    (0, b"\x89PNG\r\n\x1a\n", headers.png),
-    (0, b"GIF87a", _gif),
-    (0, b"GIF89a", _gif),
-    (8, b"WEBP", headers.webp),
-    (4, b"ftyp", _avif),
-    (0, b"II*\0", headers.tiff),
-    (0, b"MM\0*", headers.tiff),
-    (0, b"BM", headers.bmp),
-    (0, b"\0\0\1\0", headers.ico),
+_SIGNATURES: Final[tuple[tuple[int, bytes, str], ...]] = (
+    (0, b"\xff\xd8\xff", "headers.jpeg"),
+    (0, b"\x89PNG\r\n\x1a\n", "headers.png"),
+    (0, b"GIF87a", "gif.gif"),
+    (0, b"GIF89a", "gif.gif"),
+    (8, b"WEBP", "headers.webp"),
+    (4, b"ftyp", "bmff.avif"),
+    (0, b"II*\0", "headers.tiff"),
+    (0, b"MM\0*", "headers.tiff"),
+    (0, b"BM", "headers.bmp"),
+    (0, b"\0\0\1\0", "headers.ico"),
 )
+"""Where in the first bytes which ones stand, and the reader of such a file: loaded when it is used."""
 _REFUSED: Final = {
     b"%PDF": "a PDF document",
     b"8BPS": "a Photoshop file",
     b"\xff\x0a": "a JPEG XL image",
     b"\0\0\0\x0cJXL ": "a JPEG XL image",
     b"\0\0\0\x0cjP  ": "a JPEG 2000 image",
-    b"\x1f\x8b": "compressed with gzip",
+    b"\xff\x4f\xff\x51": "a JPEG 2000 image",
+    b"\x1f\x8b": "compressed with gzip, as an .svgz is",
 }
 _CONVERT: Final = "Convert it to JPEG, PNG, WebP, AVIF, GIF or SVG."
 _EXPORT_AGAIN: Final = "Export or download the image again."
@@ -72,7 +56,16 @@ def probe(source: ImageSource, *, limits: Limits | None = None) -> ImageInfo:
     limits = limits or Limits()
     with opened(source) as fp, located(source):
         check_bytes(fp, limits)
-        info = _recognise(fp)
+        fp.seek(0)
+        head = fp.read(16)
+        reader = next((name for offset, start, name in _SIGNATURES if head.startswith(start, offset)), "")
+        if not reader:
+            name = next((name for start, name in _REFUSED.items() if head.startswith(start)), "")
+            if name:
+                raise UnsupportedImage(f"The file is {name}.", fix=_CONVERT)
+            reader = "svg.svg"  # has no signature: its reader says whether it is one
+        module, function = reader.split(".")
+        info: ImageInfo = getattr(import_module(f"s3img.imaging.probing.{module}"), function)(fp)
         check_pixels(info, limits)
         return info
 
@@ -135,16 +128,3 @@ def too_large(limit: str, what: str, maximum: float) -> ImageTooLarge:
     """Return the error for a value above the limit called ``limit``."""
     fix = f"Make it smaller, or raise limits.{limit}."
     return ImageTooLarge(f"{what}; {maximum:,} is the limit.", limit=limit, fix=fix)
-
-
-def _recognise(fp: BinaryIO) -> ImageInfo:
-    """Read the header by the signature in the first bytes."""
-    fp.seek(0)
-    head = fp.read(16)
-    for offset, signature, read in _SIGNATURES:
-        if head.startswith(signature, offset):
-            return read(fp)
-    for signature, name in _REFUSED.items():
-        if head.startswith(signature):
-            raise UnsupportedImage(f"The file is {name}.", fix=_CONVERT)
-    return _svg(fp)

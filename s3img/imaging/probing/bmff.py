@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import os
 import struct
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, NamedTuple
 
 import msgspec
 
@@ -16,7 +17,16 @@ if TYPE_CHECKING:
 
     from s3img.imaging.image_info import ImageInfo
 
-_MAX_BOX: Final = 4 << 20  # meta and moov hold no pixels; larger ones are hostile
+DESCRIBING: Final = frozenset({b"ftyp", b"meta", b"moov"})
+_MAX_BOX: Final = 4 << 20  # these hold no pixels; larger ones are hostile
+_MAX_BOXES: Final = 1_000
+_HEIC: Final = frozenset({b"heic", b"heix", b"heim", b"heis", b"hevc", b"hevx", b"hevm", b"hevs"})
+_KINDS: Final = {
+    b"mif1": "a HEIF image", b"msf1": "a HEIF image sequence", b"jxl ": "a JPEG XL image", b"jp2 ": "a JPEG 2000 image",
+    b"crx ": "a raw photograph of a camera", b"qt  ": "a QuickTime video", b"isom": "an MP4 video",
+    b"mp41": "an MP4 video", b"mp42": "an MP4 video", b"M4V ": "an MP4 video",
+}  # fmt: skip
+_CONVERT: Final = "Convert it to JPEG, PNG, WebP or AVIF."
 _ALPHA: Final = b"urn:mpeg:mpegB:cicp:systems:auxiliary:alpha"
 # EXIF orientation of (quarter turns counter-clockwise, mirror axis: None, 0 = top and bottom, 1 = left and right)
 _ORIENTATIONS: Final = {
@@ -28,34 +38,77 @@ _ORIENTATIONS: Final = {
 
 def avif(fp: BinaryIO) -> ImageInfo:
     """Return what the boxes say: of the primary item, or of the picture track where the major brand is ``avis``."""
-    boxes = describing_boxes(fp)
-    brands = boxes.get(b"ftyp", b"")
-    if not {b"avif", b"avis"} & {brands[i : i + 4] for i in range(0, len(brands), 4)}:
-        name = brands[:4].decode("latin-1")
-        raise UnsupportedImage(f"This is a file of the {name!r} kind.", fix="Convert it to JPEG, PNG, WebP or AVIF.")
-    if brands[:4] == b"avis" and b"moov" in boxes:
-        return _sequence(boxes[b"moov"])
-    if b"meta" not in boxes:
-        raise ImageError("The AVIF has no description of its picture.")
-    return _still(boxes[b"meta"][4:])
-
-
-def describing_boxes(fp: BinaryIO) -> dict[bytes, bytes]:
-    """Return the bodies of the boxes that describe the file, stepping over the pixels."""
     found: dict[bytes, bytes] = {}
+    brands: list[bytes] = []
+    for box in top_boxes(fp):
+        if box.body is not None:
+            found[box.kind] = box.body
+        if box.kind == b"ftyp" and box.body is not None:
+            brands = [box.body[i : i + 4] for i in range(0, len(box.body), 4)]
+            if b"avif" not in brands and b"avis" not in brands:
+                message, fix = refusal(brands)
+                raise UnsupportedImage(message, fix=fix)
+    if brands[:1] == [b"avis"] and b"moov" in found:
+        return _sequence(found[b"moov"])
+    if b"meta" not in found:
+        raise ImageError("The AVIF has no description of its picture.")
+    boxes = dict(inner_boxes(found[b"meta"][4:]))
+    properties = dict(inner_boxes(boxes.get(b"iprp", b"")))
+    listed = list(inner_boxes(properties.get(b"ipco", b"")))
+    primary = _Item(primary_item(boxes.get(b"pitm", b"")))
+    for index in associations(properties.get(b"ipma", b"")).get(primary.number, ()):
+        if 0 < index <= len(listed):
+            primary.add(*listed[index - 1])
+    alpha = any(kind == b"auxC" and _ALPHA in body for kind, body in listed)
+    return info("avif", primary.size, alpha=alpha, orientation=_ORIENTATIONS[primary.turns, primary.axis])
+
+
+def refusal(brands: list[bytes]) -> tuple[str, str]:
+    """Return what a file of these brands is, and what to do with it."""
+    if _HEIC.intersection(brands):
+        return "The file is a HEIC image, as telephones take them.", f"{_CONVERT} Telephones can send JPEG instead."
+    kind = _KINDS.get(brands[0] if brands else b"")
+    if kind:
+        return f"The file is {kind}.", _CONVERT
+    name = brands[0].decode("latin-1") if brands else ""
+    return f"The file is of the kind {name!r}, which s3img does not read.", _CONVERT
+
+
+class TopBox(NamedTuple):
+    """A box of a file: type, where it and its body begin, its end; only those that describe have a ``body``."""
+
+    kind: bytes
+    start: int
+    content: int
+    end: int
+    body: bytes | None
+
+
+def top_boxes(fp: BinaryIO) -> Iterator[TopBox]:
+    """Yield each box of a file, up to the first that does not end inside it (ISO/IEC 14496-12, 4.2).
+
+    The place that a 64-bit size names may be none that a file can have, so it is compared before it is used; what
+    follows a whole picture need not be boxes. Raise ``ImageError`` where such a box describes the picture, and for
+    more boxes than a picture needs.
+    """
+    end = fp.seek(0, os.SEEK_END)
     position = 0
-    while True:
+    for _ in range(_MAX_BOXES):
         fp.seek(position)
         header = fp.read(16)
         if len(header) < 8:
-            return found
+            return
         size, kind, start = _box_header(header)
-        if kind in {b"ftyp", b"meta", b"moov"}:
-            fp.seek(position + start)
-            found[kind] = fp.read(min(size - start, _MAX_BOX) if size else _MAX_BOX)
-        if size < start:  # 0: up to the end of the file; anything else is nonsense
-            return found
+        size = size or end - position  # 0: up to the end of the file
+        if size < start or position + size > end:
+            if kind in DESCRIBING:
+                raise ImageError(f"The box at {position} does not end inside the file: it is truncated or corrupt.")
+            return
+        fp.seek(position + start)
+        body = fp.read(min(size - start, _MAX_BOX)) if kind in DESCRIBING else None
+        yield TopBox(kind, position, position + start, position + size, body)
         position += size
+    raise ImageError(f"The file has more than {_MAX_BOXES:,} boxes.")
 
 
 def _box_header(header: bytes) -> tuple[int, bytes, int]:
@@ -66,8 +119,8 @@ def _box_header(header: bytes) -> tuple[int, bytes, int]:
     return size, kind, 8
 
 
-def _boxes(data: bytes) -> Iterator[tuple[bytes, bytes]]:
-    """Yield type and body of each box in ``data``."""
+def inner_boxes(data: bytes) -> Iterator[tuple[bytes, bytes]]:
+    """Yield type and body of each box in ``data``, up to one that makes no sense."""
     position = 0
     while position + 8 <= len(data):
         size, kind, start = _box_header(data[position : position + 16])
@@ -78,17 +131,28 @@ def _boxes(data: bytes) -> Iterator[tuple[bytes, bytes]]:
         position = end
 
 
-def _still(meta: bytes) -> ImageInfo:
-    """Describe the primary item by the properties associated with it."""
-    boxes = dict(_boxes(meta))
-    properties = dict(_boxes(boxes.get(b"iprp", b"")))
-    listed = list(_boxes(properties.get(b"ipco", b"")))
-    primary = _Item(_primary(boxes.get(b"pitm", b"")))
-    for index in _associations(properties.get(b"ipma", b""), primary.number):
-        if 0 < index <= len(listed):
-            primary.add(*listed[index - 1])
-    alpha = any(kind == b"auxC" and _ALPHA in body for kind, body in listed)
-    return info("avif", primary.size, alpha=alpha, orientation=_ORIENTATIONS[primary.turns, primary.axis])
+def primary_item(pitm: bytes) -> int:
+    """Return the number of the primary item."""
+    return int.from_bytes(pitm[4:8] if pitm[:1] == b"\1" else pitm[4:6])
+
+
+def associations(ipma: bytes) -> dict[int, list[int]]:
+    """Return the 1-based indices of the properties of each item."""
+    found: dict[int, list[int]] = {}
+    if len(ipma) < 8:
+        return found
+    wide_item, wide_index = 4 if ipma[0] else 2, 2 if ipma[3] & 1 else 1
+    mask = (1 << 8 * wide_index - 1) - 1  # the top bit says "essential"
+    position = 8
+    for _ in range(int.from_bytes(ipma[4:8])):
+        if position + wide_item >= len(ipma):
+            break
+        number = int.from_bytes(ipma[position : position + wide_item])
+        start = position + wide_item + 1
+        position = start + ipma[start - 1] * wide_index
+        indices = (int.from_bytes(ipma[i : i + wide_index]) & mask for i in range(start, position, wide_index))
+        found.setdefault(number, []).extend(indices)
+    return found
 
 
 class _Item(msgspec.Struct):
@@ -107,31 +171,9 @@ class _Item(msgspec.Struct):
             self.axis = body[0] & 1
 
 
-def _primary(pitm: bytes) -> int:
-    """Return the number of the primary item."""
-    return int.from_bytes(pitm[4:8] if pitm[:1] == b"\1" else pitm[4:6])
-
-
-def _associations(ipma: bytes, item: int) -> Iterator[int]:
-    """Yield the 1-based indices of the properties of ``item``."""
-    if len(ipma) < 8:
-        return
-    wide_item, wide_index = 4 if ipma[0] else 2, 2 if ipma[3] & 1 else 1
-    position = 8
-    for _ in range(int.from_bytes(ipma[4:8])):
-        if position + wide_item >= len(ipma):
-            return
-        number = int.from_bytes(ipma[position : position + wide_item])
-        start = position + wide_item + 1
-        position = start + ipma[start - 1] * wide_index
-        if number == item:
-            mask = (1 << 8 * wide_index - 1) - 1  # the top bit says "essential"
-            yield from (int.from_bytes(ipma[i : i + wide_index]) & mask for i in range(start, position, wide_index))
-
-
 def _sequence(moov: bytes) -> ImageInfo:
     """Describe an image sequence by its first picture track; an auxiliary track is its alpha."""
-    tracks = [_Track.read(body) for kind, body in _boxes(moov) if kind == b"trak"]
+    tracks = [_Track.read(body) for kind, body in inner_boxes(moov) if kind == b"trak"]
     pictures = [track for track in tracks if track.handler == b"pict"]
     if not pictures:
         raise ImageError("The AVIF sequence has no picture track.")
@@ -149,11 +191,11 @@ class _Track(msgspec.Struct, frozen=True):
     @classmethod
     def read(cls, trak: bytes) -> _Track:
         """Read handler, size of the coded pictures and number of samples."""
-        media = dict(_boxes(dict(_boxes(trak)).get(b"mdia", b"")))
-        table = dict(_boxes(dict(_boxes(media.get(b"minf", b""))).get(b"stbl", b"")))
+        media = dict(inner_boxes(dict(inner_boxes(trak)).get(b"mdia", b"")))
+        table = dict(inner_boxes(dict(inner_boxes(media.get(b"minf", b""))).get(b"stbl", b"")))
         entry = table.get(b"stsd", b"")[16:]  # version, count, then the size and type of the first sample entry
         item = _Item(0, struct.unpack_from(">HH", entry, 24) if len(entry) >= 28 else (0, 0))
-        for kind, body in _boxes(entry[78:]):
+        for kind, body in inner_boxes(entry[78:]):
             if kind in {b"irot", b"imir"}:
                 item.add(kind, body)
         samples = int.from_bytes(table.get(b"stsz", b"")[8:12])

@@ -21,7 +21,8 @@ IMAGE: Final = 0x2C
 GRAPHIC_CONTROL: Final = 0xF9
 APPLICATION: Final = 0xFF
 _HEADER: Final = 13
-_KINDS: Final = (b"\x21", b"\x2c")
+_FIXED: Final = {EXTENSION: 2, IMAGE: 10}
+"""Bytes of each kind of block before its sub-blocks; those of a picture are followed by its colour table."""
 
 
 class Block(msgspec.Struct, frozen=True):
@@ -46,7 +47,7 @@ def gif(fp: BinaryIO) -> ImageInfo:
             x, y, w, h = struct.unpack_from("<4H", data, block.start + 1)
             width, height, frames = max(width, x + w), max(height, y + h), frames + 1
         elif block.label == GRAPHIC_CONTROL:
-            alpha |= bool(data[block.start + 3] & 1)
+            alpha |= block.end - block.start > 3 and bool(data[block.start + 3] & 1)
     if not frames:
         raise ImageError("The GIF holds no picture.")
     return info("gif", (width, height), frames=frames, alpha=alpha)
@@ -60,23 +61,18 @@ def first_block(data: bytes) -> int:
 def blocks(data: bytes) -> Iterator[Block]:
     """Yield each block up to the trailer; in a file cut short the last one ends where the file does."""
     position = first_block(data)
-    while data[position : position + 1] in _KINDS and position + 10 < len(data):
+    # A block may be as short as its kind allows: the last one of a whole file is followed by one byte, the trailer.
+    while position < len(data) and position + _FIXED.get(data[position], len(data)) <= len(data):
         kind = data[position]
         label = data[position + 1] if kind == EXTENSION else 0
-        body = position + 2 if kind == EXTENSION else position + 11 + _table_bytes(data[position + 9])
-        end = _skip(data, body)
+        end = position + _FIXED[kind]
+        if kind == IMAGE:
+            end += _table_bytes(data[end - 1]) + 1  # and the size of the codes
+        while end < len(data) and data[end]:
+            end += data[end] + 1
+        end = min(end + 1, len(data))
         yield Block(kind, label, position, end)
         position = end
-
-
-def _skip(data: bytes, position: int) -> int:
-    """Return the end of length-prefixed sub-blocks, behind the empty one."""
-    try:
-        while length := data[position]:
-            position += length + 1
-    except IndexError:
-        return len(data)
-    return position + 1
 
 
 def _table_bytes(flags: int) -> int:

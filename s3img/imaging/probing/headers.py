@@ -11,11 +11,11 @@ import struct
 from io import BytesIO
 from typing import TYPE_CHECKING, Final
 
-from s3img.errors import ImageError
+from s3img.errors import ImageError, ImageTooLarge
 from s3img.imaging.image_info import ImageInfo, upright
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterator, Mapping
     from typing import BinaryIO
 
 ORIENTATION: Final = 0x0112
@@ -35,16 +35,13 @@ def first_directory(fp: BinaryIO, start: int = 0) -> Mapping[int, int]:
     fp.seek(start + struct.unpack(order + "L", header[4:])[0])
     count = int.from_bytes(fp.read(2), "little" if order == "<" else "big")
     entries = fp.read(12 * min(count, _MAX_ENTRIES))
-    return dict(_entry(entries[i : i + 12], order) for i in range(0, len(entries) - 11, 12))
-
-
-def _entry(entry: bytes, order: str) -> tuple[int, int]:
-    """Return tag and value of one entry; a value that is no inline integer counts as 0."""
-    tag, kind, count = struct.unpack_from(order + "HHL", entry)
-    letter = _INTEGERS.get(kind)
-    if letter is None or count * struct.calcsize(order + letter) > 4 or not count:
-        return tag, 0
-    return tag, struct.unpack_from(order + letter, entry, 8)[0]
+    found = {}
+    for tag, kind, values, value in struct.iter_unpack(order + "HHL4s", entries[: len(entries) // 12 * 12]):
+        letter = _INTEGERS.get(kind)
+        # What is no inline integer counts as 0: no offset is ever followed, so no directory can lead round in a circle.
+        is_inline = letter is not None and 0 < values * struct.calcsize(order + letter) <= 4
+        found[tag] = struct.unpack_from(order + letter, value)[0] if letter is not None and is_inline else 0
+    return found
 
 
 def orientation_of(directory: Mapping[int, int]) -> int:
@@ -60,6 +57,14 @@ _STANDALONE: Final = frozenset({0x01, *range(0xD0, 0xD9)})
 _SOS: Final = 0xDA
 
 _EXIF: Final = b"Exif\0\0"
+
+_MAX_SEGMENTS: Final = 65_536
+"""Of a JPEG, chunks of a PNG or WebP: more are an attack on the reader."""
+
+_MAX_STRAY_BYTES: Final = 65_536
+
+_FEWEST_SCANS, _MOST_SCANS, _MAX_SCANNED = 20, 256, 4_000_000_000
+"""Scans that are always allowed, that are never exceeded, and px times scans between: about 3 s of decoding."""
 
 
 def info(kind: str, size: tuple[int, int], *, frames: int = 1, alpha: bool = False, orientation: int = 1) -> ImageInfo:
@@ -80,31 +85,63 @@ def take(fp: BinaryIO, count: int, what: str) -> bytes:
 def jpeg(fp: BinaryIO) -> ImageInfo:
     """Read the SOFn segment and the EXIF orientation (ITU-T T.81, B.1.1; EXIF 2.32, 4.7.2)."""
     fp.seek(2)
-    size, orientation = None, 0
-    while (marker := _jpeg_marker(fp)) != _SOS:
+    size, orientation, components, is_progressive = None, 0, 0, False
+    strays_left = _MAX_STRAY_BYTES
+    for _ in range(_MAX_SEGMENTS):
+        marker, skipped = _next_marker(fp, strays_left)
+        strays_left -= skipped
         if marker in _STANDALONE:
             continue
         length = int.from_bytes(take(fp, 2, "JPEG header")) - 2
         segment = fp.tell()
+        if marker == _SOS:
+            break
         if 0xC0 <= marker <= 0xCF and marker not in _NOT_FRAMES:
-            height, width = struct.unpack(">xHH", take(fp, 5, "JPEG header"))
-            size = width, height
+            height, width, components = struct.unpack(">xHHB", take(fp, 6, "JPEG header"))
+            size, is_progressive = (width, height), marker & 3 == 2
         elif marker == 0xE1 and not orientation:
             orientation = _exif(fp.read(max(length, 0)))
         fp.seek(segment + max(length, 0))
+    else:
+        raise ImageError(f"The JPEG has more than {_MAX_SEGMENTS:,} segments before its picture.")
     if size is None:
         raise ImageError("The JPEG has no frame header.")
+    # Decoders look for further scans only in these two cases; all other files are not read to their end.
+    if is_progressive or fp.read(1) < bytes([components]):
+        _check_scans(fp, size)
     return info("jpeg", size, orientation=orientation or 1)
 
 
-def _jpeg_marker(fp: BinaryIO) -> int:
-    """Return the code of the next marker, past its fill bytes."""
-    byte = take(fp, 1, "JPEG header")[0]
-    if byte != 0xFF:
-        raise ImageError("The JPEG header is corrupt: a marker is missing.")
-    while byte == 0xFF:
-        byte = take(fp, 1, "JPEG header")[0]
-    return byte
+def _next_marker(fp: BinaryIO, most: int) -> tuple[int, int]:
+    """Return the code of the next marker, and how many fill and stray bytes stood before it: decoders skip those too.
+
+    Raise ``ImageError`` for more than ``most`` of them.
+    """
+    code = 0
+    for skipped in range(-1, most + 1):
+        before, code = code, take(fp, 1, "JPEG header")[0]
+        if before == 0xFF and code not in {0xFF, 0}:  # FF00 is a stray FF
+            return code, skipped
+    raise ImageError("The JPEG header is corrupt: a marker is missing.")
+
+
+def _check_scans(fp: BinaryIO, size: tuple[int, int]) -> None:
+    """Raise ``ImageTooLarge`` where decoding would take long by the number of scans.
+
+    Each scan goes over the whole picture, however few bytes it has. Inside a scan FF is always followed by 00, so that
+    FFDA begins one and counting it needs no parsing; one inside a later segment counts too, which is rare and harmless.
+    """
+    scans, last = 1, b""
+    while chunk := fp.read(1 << 20):
+        scans += (last + chunk).count(b"\xff\xda")
+        last = b"\xff" if chunk.endswith(b"\xff") else b""
+    most = max(_FEWEST_SCANS, min(_MOST_SCANS, _MAX_SCANNED // (size[0] * size[1] or 1)))
+    if scans > most:
+        raise ImageTooLarge(
+            f"The JPEG has {scans:,} scans of {size[0]} x {size[1]} px; {most} are allowed for this size.",
+            limit="scans",
+            fix="Save it again: usual pictures have 1 to 12.",
+        )
 
 
 def _exif(data: bytes) -> int:
@@ -123,7 +160,7 @@ def png(fp: BinaryIO) -> ImageInfo:
         raise ImageError("The PNG does not begin with its header.")
     fp.seek(8 + 12 + length)
     frames, alpha, orientation = 1, bool(colour & 4), 1
-    while True:
+    for _ in range(_MAX_SEGMENTS):
         length, kind = struct.unpack(">L4s", take(fp, 8, "PNG header"))
         body = fp.tell()
         if kind in {b"IDAT", b"IEND"}:
@@ -135,10 +172,13 @@ def png(fp: BinaryIO) -> ImageInfo:
         elif kind == b"eXIf":
             orientation = _exif(fp.read(min(length, 1 << 16))) or 1
         fp.seek(body + length + 4)
+    raise ImageError(f"The PNG has more than {_MAX_SEGMENTS:,} chunks before its picture.")
 
 
 def webp(fp: BinaryIO) -> ImageInfo:
     """Read the first chunk and, in the extended format, count frames and find EXIF (RFC 9649, 2)."""
+    fp.seek(4)
+    end = 8 + int.from_bytes(take(fp, 4, "WebP header"), "little")
     fp.seek(12)
     kind, length = struct.unpack("<4sL", take(fp, 8, "WebP header"))
     start = fp.tell()
@@ -152,31 +192,49 @@ def webp(fp: BinaryIO) -> ImageInfo:
     if kind != b"VP8X":
         raise ImageError("The WebP does not begin with a picture.")
     size = _uint24(head, 4), _uint24(head, 7)
-    frames, orientation, bare = _webp_chunks(fp, start + length + (length & 1), size)
+    frames, orientation, bare = 0, 1, False
+    for kind, body, count in webp_chunks(fp, start + length + (length & 1)):
+        if body > end:  # behind the RIFF, where decoders do not look
+            break
+        fp.seek(body)
+        if kind == b"ANMF":
+            # Px that the first frame leaves bare are transparent, and encoders do not set the flag on their account.
+            frame = b"" if frames else fp.read(12)
+            bare = bare or (not frames and (_uint24(frame, 6), _uint24(frame, 9)) != size)
+            frames += 1
+        elif kind == b"EXIF":
+            orientation = _exif(fp.read(min(count, 1 << 20))) or 1
     return info("webp", size, frames=max(1, frames), alpha=bool(head[0] & 0x10) or bare, orientation=orientation)
 
 
-def _webp_chunks(fp: BinaryIO, position: int, size: tuple[int, int]) -> tuple[int, int, bool]:
-    """Return how many frames follow ``position``, the orientation, and whether the first frame leaves px bare.
+def webp_chunks(fp: BinaryIO, position: int) -> Iterator[tuple[bytes, int, int]]:
+    """Yield kind, place of the body and its length of each chunk from ``position`` on.
 
-    Those are transparent, and encoders do not set the flag for transparency on their account.
+    A frame ends where its picture does, whatever length it states: libwebp reads on from there as well, and a reader
+    that believed the length would see other frames than it.
     """
-    frames, orientation, bare = 0, 1, False
-    fp.seek(position)
-    while len(header := fp.read(8)) == 8:
-        kind, length = struct.unpack("<4sL", header)
-        position += 8 + length + (length & 1)
-        if kind == b"ANMF":
-            bare = bare or (not frames and _frame_size(fp.read(12)) != size)
-            frames += 1
-        elif kind == b"EXIF":
-            orientation = _exif(fp.read(min(length, 1 << 20))) or 1
+    for _ in range(_MAX_SEGMENTS):
         fp.seek(position)
-    return frames, orientation, bare
-
-
-def _frame_size(anmf: bytes) -> tuple[int, int]:
-    return _uint24(anmf, 6), _uint24(anmf, 9)
+        header = fp.read(8)
+        if len(header) < 8:
+            return
+        kind, length = struct.unpack("<4sL", header)
+        body = position + 8
+        if kind == b"ANMF":
+            end = body + 16
+            fp.seek(end)
+            while len(header := fp.read(8)) == 8:
+                part, size = struct.unpack("<4sL", header)
+                if part not in {b"ALPH", b"VP8 ", b"VP8L"}:
+                    break
+                end += 8 + size + (size & 1)
+                if part != b"ALPH":
+                    break
+                fp.seek(end)
+            length = end - body
+        yield kind, body, length
+        position = body + length + (length & 1)
+    raise ImageError(f"The WebP has more than {_MAX_SEGMENTS:,} chunks.")
 
 
 def _uint24(data: bytes, position: int) -> int:

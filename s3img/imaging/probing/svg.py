@@ -20,8 +20,12 @@ _HEAD: Final = 1 << 16
 _BOMS: Final = {codecs.BOM_UTF8: "utf-8", codecs.BOM_UTF16_LE: "utf-16-le", codecs.BOM_UTF16_BE: "utf-16-be"}
 _SKIPPED: Final = re.compile(r"\s+|<\?.*?\?>|<!--.*?-->|<!DOCTYPE[^\[>]*(?:\[[^\]]*\]\s*)?>", re.DOTALL | re.IGNORECASE)
 _ROOT: Final = re.compile(r"<(?:[\w.-]+:)?svg(?=[\s/>])((?:[^>\"']|\"[^\"]*\"|'[^']*')*)>")
-_ATTRIBUTE: Final = re.compile(r"([\w:.-]+)\s*=\s*(\"[^\"]*\"|'[^']*')")
+# One match takes a whole name, whatever follows: a search that began again inside it would read n names n times.
+_ATTRIBUTE: Final = re.compile(
+    r"([\w:.-]++)(?:\s*+=\s*+(\"[^\"]*+\"|'[^']*+'))?+|\"[^\"]*+\"|'[^']*+'|[^\w:.\"'-]++|[\"']"
+)
 _LENGTH: Final = re.compile(r"\s*\+?(\d{0,9}\.?\d{1,9}(?:e[+-]?\d)?)(px|pt|pc|mm|cm|in|q|)\s*", re.IGNORECASE)
+_LARGEST: Final = 1_000_000  # px of a side
 _PX: Final = {
     "": 1.0,
     "px": 1.0,
@@ -37,51 +41,37 @@ _PX: Final = {
 def svg(fp: BinaryIO) -> ImageInfo:
     """Return the size the root element states, or raise ``UnsupportedImage`` where the file is no SVG."""
     fp.seek(0)
-    text = _decode(fp.read(_HEAD))
+    head = fp.read(_HEAD)
+    # Decoded by the byte order mark, else as UTF-8: the tags of the root are ASCII in every other encoding of the web.
+    mark = next((mark for mark in _BOMS if head.startswith(mark)), b"")
+    text = head[len(mark) :].decode(_BOMS.get(mark, "utf-8"), "replace")
     position = 0
     while skipped := _SKIPPED.match(text, position):
         position = skipped.end()
     root = _ROOT.match(text, position)
     if root is None:
         raise UnsupportedImage(
-            "The file is not an image of a kind that is handled.", fix="Remove the reference, or convert the file."
+            "The file is not an image of a kind that s3img reads.",
+            fix="Save it as JPEG, PNG, WebP, AVIF, GIF or SVG, or remove the reference to it.",
         )
-    attributes = {name: value[1:-1] for name, value in _ATTRIBUTE.findall(root[1])}
-    width, height = _size(attributes)
-    return ImageInfo("svg", width, height, alpha=True)
-
-
-def _decode(head: bytes) -> str:
-    """Decode by the byte order mark, UTF-8 without one; the tags of the root are ASCII in either case."""
-    for mark, name in _BOMS.items():
-        if head.startswith(mark):
-            return head[len(mark) :].decode(name, "replace")
-    return head.decode("utf-8", "replace")
-
-
-def _size(attributes: dict[str, str]) -> tuple[int, int]:
-    """Return the px of width and height, (0, 0) where nothing states them."""
+    attributes = {found[1]: found[2][1:-1] for found in _ATTRIBUTE.finditer(root[1]) if found[2]}
     width, height = _length(attributes.get("width", "")), _length(attributes.get("height", ""))
-    box = _view_box(attributes.get("viewBox", ""))
-    if width and not height and box:
-        height = width * box[1] / box[0]
-    elif height and not width and box:
-        width = height * box[0] / box[1]
-    elif not width and box:
-        width, height = box
-    if not (width and height):
-        return 0, 0
-    return max(1, round(width)), max(1, round(height))
+    parts = attributes.get("viewBox", "").replace(",", " ").split()
+    box = [_length(part) for part in parts[2:]] if len(parts) == 4 else []
+    if len(box) == 2 and all(box):
+        if width and not height:
+            height = width * box[1] / box[0]
+        elif height and not width:
+            width = height * box[0] / box[1]
+        elif not width:
+            width, height = box
+    # A number that no screen shows is no size: it would go into pages as it stands.
+    if not (width and height) or max(width, height) > _LARGEST:
+        return ImageInfo("svg", 0, 0, alpha=True)
+    return ImageInfo("svg", max(1, round(width)), max(1, round(height)), alpha=True)
 
 
 def _length(text: str) -> float:
     """Return a length in px, 0 for a percentage, a font-relative or a malformed one."""
     match = _LENGTH.fullmatch(text)
     return float(match[1]) * _PX[match[2].lower()] if match else 0.0
-
-
-def _view_box(text: str) -> tuple[float, float] | None:
-    """Return width and height of a ``viewBox``, None without a usable one."""
-    parts = text.replace(",", " ").split()
-    sides = [_length(part) for part in parts[2:]]
-    return (sides[0], sides[1]) if len(parts) == 4 and all(sides) else None
