@@ -47,6 +47,7 @@ ADVICE = {
 }
 HEAD = ("| code | class | exit | HTTP | meaning | what to do |", "|---|---|---|---|---|---|")
 FACTS = {
+    "detail": "…",
     "endpoint": "the endpoint",
     "said": "…",
     "profile": "of that name",

@@ -11,14 +11,13 @@ import msgspec
 from s3img.assets import OWN_FOLDER
 from s3img.cache import Cache
 from s3img.config import LOCK_NAME, Config
-from s3img.errors import ConfigError, CredentialsError
 from s3img.publish.files import SiteFiles
 from s3img.publish.result import Problem, PublishResult
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping
 
-    from s3img.buckets import Bucket, ObjectInfo, S3Options
+    from s3img.buckets import Bucket, ObjectInfo
     from s3img.imaging import Rendered
     from s3img.pictures.catalog import Catalog, CatalogFile, LockedPicture
     from s3img.publish.locked_originals import LockedOriginals
@@ -61,10 +60,17 @@ class Images:
         files = SiteFiles(Path(site), self.config, cache, dimensions_only=dimensions_only)
         if len(files.settled) == len(files.pages):
             return self._nothing_to_do(files, dry_run=dry_run)
-        from s3img.buckets import open_bucket  # most of the program is loaded here, and most of its start-up time spent
+        # Most of the program is loaded here, and most of its start-up time spent.
+        from s3img.buckets import open_bucket, open_configured, require_credentials
         from s3img.publish.publisher import SitePublisher
 
-        bucket = None if dimensions_only else self._bucket(require_upload=require_upload)
+        bucket = None
+        if self.config.bucket and not dimensions_only:
+            bucket = open_configured(self.config, self._environ)
+            if require_upload:
+                require_credentials(bucket)
+            elif not bucket.has_credentials():
+                bucket = None  # images stay inside the site
         originals = self._originals(lock, bucket, files, cache) if bucket else None
         is_fallback = bool(self.config.bucket and bucket is None and not dimensions_only)
         publisher = SitePublisher(
@@ -113,12 +119,9 @@ class Images:
 
     def open_bucket(self) -> Bucket:
         """Open the configured bucket; raise ConfigError without one, CredentialsError without credentials for it."""
-        if not self.config.bucket:
-            raise ConfigError(["bucket: is needed: write s3://NAME/PREFIX or file:///FOLDER"])
-        bucket = self._open()
-        if not bucket.has_credentials():
-            raise _no_credentials(bucket)
-        return bucket
+        from s3img.buckets import open_configured, require_credentials
+
+        return require_credentials(open_configured(self.config, self._environ))
 
     def sync(
         self,
@@ -194,25 +197,18 @@ class Images:
 
     def objects(self, prefix: str = "") -> Iterator[ObjectInfo]:
         """Yield what the bucket holds under keys that start with ``prefix``; raise BucketError."""
-        return self._signed().list(prefix)
+        return self.open_bucket().list(prefix)
 
     def _project(self, lock: StrPath) -> Project:
         from s3img.sync.project import Project
 
-        return Project(self.config, lock, open_bucket=self._signed)
+        return Project(self.config, lock, open_bucket=self.open_bucket)
 
     def _options_of(self, *, verify: bool = False, prune: bool = False, listed_only: bool = False) -> SyncOptions:
         from s3img.sync.outcome import SyncOptions
 
         is_ci = self._environ.get("CI", "").lower() not in {"", "0", "false"}  # what it knows is from another day
         return SyncOptions(verify=verify or is_ci, prune=prune, listed_only=listed_only)
-
-    def _signed(self) -> Bucket:
-        """Open the configured bucket; raise ConfigError without one, CredentialsError without credentials for it."""
-        from s3img.sync.project import require_bucket
-
-        require_bucket(self.config)
-        return self.open_bucket()
 
     def _nothing_to_do(self, files: SiteFiles, *, dry_run: bool) -> PublishResult:
         if not dry_run and not files.is_known:
@@ -229,48 +225,8 @@ class Images:
             transform = Transform.parse(transform, presets=config.presets, limits=config.limits)
         return imaging.render(source, transform, limits=config.limits, quality=msgspec.structs.asdict(config.quality))
 
-    def _bucket(self, *, require_upload: bool) -> Bucket | None:
-        """Open the configured bucket, None where images stay inside the site."""
-        if not self.config.bucket:
-            return None
-        bucket = self._open()
-        if bucket.has_credentials():
-            return bucket
-        if require_upload:
-            raise _no_credentials(bucket)
-        return None
-
-    def _open(self) -> Bucket:
-        from s3img.buckets import open_bucket
-
-        return open_bucket(self.config.bucket, self.store_options())
-
-    def store_options(self) -> S3Options:
-        """Say how the configured S3 store is reached and which credentials are used; nothing is asked or opened."""
-        from s3img.buckets import AccessKey, S3Options
-
-        config = self.config
-        return S3Options(
-            endpoint_url=config.endpoint_url,
-            region=config.region,
-            addressing_style=config.addressing_style,
-            profile=config.aws_profile,
-            role_arn=config.role_arn,
-            external_id=config.external_id,
-            anonymous=config.anonymous,
-            access_key=AccessKey.from_environment(self._environ),
-            connections=config.workers,
-            transport=config.transport,
-        )
-
 
 _FALLBACK = "no credentials for {}: images stay inside the site."
-_FIX = "Set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY (or S3IMG_…), or name an aws_profile."
-
-
-def _no_credentials(bucket: Bucket) -> CredentialsError:
-    message = f"No credentials for {bucket.name} were found."
-    return CredentialsError(message, reason="no-credentials", bucket=bucket.name, fix=_FIX)
 
 
 def _silent(stage: str, done: int, total: int) -> None:

@@ -46,7 +46,6 @@ class PluginConfig(Config):
     cache_dir = _optional(_TEXT)
     workers = _optional(_NUMBER)
     deadline = _optional(_NUMBER)
-    transport = _optional(_TEXT)
     variants = _optional(_FLAG)
     presets = _optional((dict,))
     rules = _optional((list,))

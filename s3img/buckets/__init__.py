@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
-import os
+from typing import TYPE_CHECKING
 
 from s3img.buckets.directory import DirectoryBucket
-from s3img.buckets.obstore.store import why_not
 from s3img.buckets.protocol import HOME, IMMUTABLE, MARKER, Bucket, ObjectInfo, OpenObject, home_of
-from s3img.buckets.s3.options import AccessKey, AddressingStyle, S3Options
 from s3img.buckets.s3.s3_bucket import S3Bucket
+from s3img.buckets.s3_options import AccessKey, AddressingStyle, S3Options
 from s3img.config.address import S3Address, parse
-from s3img.errors import ConfigError
+from s3img.errors import ConfigError, CredentialsError
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from s3img.config import Config
 
 __all__ = [
     "HOME",
@@ -24,6 +28,8 @@ __all__ = [
     "S3Options",
     "home_of",
     "open_bucket",
+    "open_configured",
+    "require_credentials",
 ]
 
 
@@ -31,17 +37,24 @@ def open_bucket(address: str, options: S3Options | None = None) -> Bucket:
     """Open ``s3://name/prefix`` or ``file:///folder`` without a request; raise `ConfigError` for any other text."""
     place = parse(address)
     if isinstance(place, S3Address):
-        return _open_s3(place, options or S3Options())
+        return S3Bucket(place, options or S3Options())
     return DirectoryBucket(place.path)
 
 
-def _open_s3(address: S3Address, options: S3Options) -> Bucket:
-    """Choose the transport: obstore where it is installed and does what boto3 would do."""
-    reason = why_not(options, os.environ) if options.transport != "boto3" else "it is not wanted"
-    if not reason:
-        from s3img.buckets.obstore.obstore_bucket import ObstoreBucket
+def open_configured(config: Config, environ: Mapping[str, str] | None = None) -> Bucket:
+    """Open the bucket that the settings name, without a request; raise `ConfigError` where they name none."""
+    if not config.bucket:
+        raise ConfigError(["bucket: is needed: write s3://NAME/PREFIX or file:///FOLDER"])
+    return open_bucket(config.bucket, S3Options.from_config(config, environ))
 
-        return ObstoreBucket(address, options)
-    if options.transport == "obstore":
-        raise ConfigError([f'transport: obstore can\'t be used: {reason}, or leave transport = "auto".'])
-    return S3Bucket(address, options)
+
+def require_credentials(bucket: Bucket) -> Bucket:
+    """Return the bucket; raise `CredentialsError` where its requests could not be signed."""
+    if not bucket.has_credentials():
+        raise CredentialsError(
+            f"No credentials for {bucket.name} were found.",
+            reason="no-credentials",
+            bucket=bucket.name,
+            fix="Set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY (or S3IMG_…), or name an aws_profile.",
+        )
+    return bucket

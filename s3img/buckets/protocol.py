@@ -42,7 +42,7 @@ class ObjectInfo:
     """Describe one stored object; ``size`` in bytes, ``etag`` opaque and without quotes, ``modified`` with a zone.
 
     ``metadata`` is what its ``put`` gave, names in lower case; None in listings and in stores that keep none, where
-    ``media_type`` and ``cache_control`` are empty.
+    all that follows (headers of HTTP as they were stored) is empty.
     """
 
     key: str
@@ -52,6 +52,9 @@ class ObjectInfo:
     metadata: Mapping[str, str] | None = field(default=None, compare=False)
     media_type: str = field(default="", compare=False)
     cache_control: str = field(default="", compare=False)
+    content_encoding: str = field(default="", compare=False)
+    content_disposition: str = field(default="", compare=False)
+    content_language: str = field(default="", compare=False)
 
 
 class Body(Protocol):

@@ -182,6 +182,7 @@ def cors_command(
 
 
 def _bucket(images: Images) -> tuple[S3Bucket, str]:
+    from s3img.buckets import S3Options
     from s3img.buckets.s3.s3_bucket import S3Bucket
     from s3img.config.address import S3Address
 
@@ -190,7 +191,7 @@ def _bucket(images: Images) -> tuple[S3Bucket, str]:
         raise ConfigError(["bucket: CORS rules are for buckets of an S3 store: write s3://NAME"])
     if not images.config.upload_origins:
         raise ConfigError(["upload_origins: name the origin of the pages that upload, or give --origin https://HOST"])
-    return S3Bucket(address, images.store_options()), address.bucket
+    return S3Bucket(address, S3Options.from_config(images.config)), address.bucket
 
 
 def _show(before: str, after: str, *, applied: bool) -> None:

@@ -78,7 +78,6 @@ class Config(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
     workers: int = 32
     deadline: float = 0
     variants: bool = False
-    transport: Literal["auto", "boto3", "obstore"] = "auto"
     presets: dict[str, str] = {}
     rules: tuple[Rule, ...] = ()
     limits: Limits = Limits()

@@ -70,12 +70,12 @@ def _union(rule: CorsRule, wanted: CorsRule) -> CorsRule:
     return {**wanted, **rule, **joined}
 
 
-def look(case: ProbeContext) -> Finding:
+def look(context: ProbeContext) -> Finding:
     """Send a preflight for each of ``upload_origins``."""
-    origins = case.config.upload_origins
-    if not origins or not case.is_s3:
+    origins = context.config.upload_origins
+    if not origins or not context.is_s3:
         return skip("cors", "no browser uploads are configured (upload_origins).")
-    url = object_url(case.bucket_url, case.full_key(case.sample.plain_key))
+    url = object_url(context.bucket_url, context.full_key(context.sample.plain_key))
     for origin in origins:
         asked = {
             "Origin": origin,
@@ -83,7 +83,7 @@ def look(case: ProbeContext) -> Finding:
             "Access-Control-Request-Headers": "content-type",
         }
         try:
-            answer = fetch(url, ca_file=case.ca_file, method="OPTIONS", headers=asked, limit=4096, follow=False)
+            answer = fetch(url, ca_file=context.ca_file, method="OPTIONS", headers=asked, limit=4096, follow=False)
         except OSError as error:
             message = f"the store does not answer the question of a browser: {reason(error)}."
             return fail("cors", "cors-unanswered", message, "Look at the proxy before the store.")

@@ -32,7 +32,7 @@ _UNSIGNED = frozenset({"no-credentials"})
 _UNLISTED = frozenset({"list-denied"})
 
 PROBES = (
-    Probe("config", lambda case: ok("config", _describe(case.config)), of_store=False),
+    Probe("config", lambda context: ok("config", _describe(context.config)), of_store=False),
     Probe("credentials", network.look),
     Probe("dns", network.resolve, ("credentials",), _UNSIGNED, of_s3=True),
     Probe("tcp", network.connect, ("dns",), of_s3=True),
@@ -68,15 +68,15 @@ def examine(
     ``tell`` is called with each finding as it is made. With ``leave`` a probe object is put even where the store
     says that it can't be deleted again.
     """
-    case = ProbeContext(config, environ=environ, lock=lock, leave=leave)
+    context = ProbeContext(config, environ=environ, lock=lock, leave=leave)
     findings: list[Finding] = []
     blocked: dict[str, Finding] = {}
     try:
         for probe in PROBES:
-            findings.append(_ask(probe, case, blocked))
+            findings.append(_ask(probe, context, blocked))
             (tell or _silent)(findings[-1])
     finally:
-        case.close()
+        context.close()
     return Report(target=config.bucket, findings=tuple(findings))
 
 
@@ -93,17 +93,17 @@ def unusable(error: ConfigError, *, tell: Callable[[Finding], None] | None = Non
     return Report(findings=findings)
 
 
-def _ask(probe: Probe, case: ProbeContext, blocked: dict[str, Finding]) -> Finding:
-    if probe.of_store and not case.config.bucket:
+def _ask(probe: Probe, context: ProbeContext, blocked: dict[str, Finding]) -> Finding:
+    if probe.of_store and not context.config.bucket:
         return skip(probe.name, "no bucket is configured: pictures stay inside the site.")
-    if probe.of_s3 and not case.is_s3:
+    if probe.of_s3 and not context.is_s3:
         return skip(probe.name, "the bucket is a folder.")
     root = next((blocked[need] for need in probe.needs if need in blocked), None)
     if root and root.code not in probe.despite:
         blocked[probe.name] = root
         return skip(probe.name, _after(root))
     try:
-        found = probe.ask(case)
+        found = probe.ask(context)
     except S3ImgError as error:
         found = findings.finding(probe.name, error)
     if found.status == "fail":

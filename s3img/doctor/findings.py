@@ -152,6 +152,9 @@ def fail(probe: str, code: str, message: str, fix: str) -> Finding:
 
 
 _NEAREST = {
+    "listing-broken": "not-s3",
+    "answer-too-slow": "no-answer",
+    "not-stored": "bytes-changed",
     **dict.fromkeys(("half-credentials", "no-profile", "credentials-malformed"), "credentials-broken"),
     **dict.fromkeys(("endpoint-invalid", "endpoint-unusable", "no-region"), "settings-invalid"),
     **dict.fromkeys(("no-object", "not-offered"), "not-s3"),

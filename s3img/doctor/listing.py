@@ -8,7 +8,7 @@ import re
 from typing import TYPE_CHECKING, NamedTuple
 from urllib.parse import urlsplit, urlunsplit
 
-from s3img.buckets.s3.facts import is_bucket, lists_as_host, lists_when_told, regions_of
+from s3img.buckets.s3.facts import lists_as_host, lists_when_told, regions_of
 from s3img.buckets.s3.s3_bucket import S3Bucket
 from s3img.config.address import S3Address
 from s3img.doctor import findings
@@ -37,18 +37,15 @@ _ASK_AGAIN = frozenset(
 )
 
 
-def look(case: ProbeContext) -> Finding:
+def look(context: ProbeContext) -> Finding:
     """List the first page under the prefix; remember a small picture that is there."""
     try:
-        found = list(itertools.islice(case.bucket.list(), 1000))
-        is_doubtful = case.is_s3 and not found and not is_bucket(case.s3, case.bucket_name, case.full_key(""))
+        found = list(itertools.islice(context.bucket.list(), 1000))
     except BucketError as error:
-        return _diagnose(case, error)
-    if is_doubtful and (mistaken := _changed(case, _changes(case), _UNSEEN)):
-        return mistaken
-    case.known = next(filter(_is_picture, found), None)
+        return _diagnose(context, error)
+    context.known = next(filter(_is_picture, found), None)
     count = f"{len(found)} objects{' or more' if len(found) == 1000 else ''}"
-    return ok("list", f"{case.bucket.name} can be listed: {count}.")
+    return ok("list", f"{context.bucket.name} can be listed: {count}.")
 
 
 def _is_picture(one: ObjectInfo) -> bool:
@@ -56,36 +53,38 @@ def _is_picture(one: ObjectInfo) -> bool:
     return one.key.lower().endswith(_SUFFIXES) and 0 < one.size <= _SMALL and not one.key.startswith(OWN)
 
 
-def compare_region(case: ProbeContext) -> Finding:
+def compare_region(context: ProbeContext) -> Finding:
     """Compare the region that is set with the one that AWS names, or that another store sends requests to."""
-    given = case.connection.region if case.connection else ""
+    given = context.connection.region if context.connection else ""
     ours = _DEFAULT_REGION if given == "aws-global" else given
-    named, signed = regions_of(case.s3, case.bucket_name)
-    theirs = (named if case.config.store.name == "aws" else "") or signed
+    named, signed = regions_of(context.s3, context.bucket_name)
+    theirs = (named if context.config.store.name == "aws" else "") or signed
     if theirs not in {"", ours}:
         message = f"the bucket is in {theirs}, but requests go to {ours or 'no region'} first."
         return fail("region", "wrong-region", message, f'Set region = "{theirs}".')
-    return ok("region", f"region {ours}, {case.style} style: {case.bucket_url}")
+    return ok("region", f"region {ours}, {context.style} style: {context.bucket_url}")
 
 
-def _diagnose(case: ProbeContext, error: BucketError) -> Finding:
+def _diagnose(context: ProbeContext, error: BucketError) -> Finding:
     """Find the change under which the same request is answered; without one, give the error itself."""
     found = findings.finding("list", error)
-    if not case.is_s3:
+    if not context.is_s3:
         return found
     if found.code == "wrong-secret":
-        return _secret_or_proxy(case, found)
-    tries = (*_regions(case), *_changes(case)) if found.code == "wrong-region" else _changes(case)
-    changed = _changed(case, tries, error.message) if found.code in _ASK_AGAIN else None
-    return changed or _website(case, found)
+        return _secret_or_proxy(context, found)
+    tries = (*_regions(context), *_changes(context)) if found.code == "wrong-region" else _changes(context)
+    # A store that misses the bucket's name lists the buckets in the place of its objects.
+    what = _UNSEEN if error.reason == "listing-broken" else error.message
+    changed = _changed(context, tries, what) if found.code in _ASK_AGAIN else None
+    return changed or _website(context, found)
 
 
-def _website(case: ProbeContext, found: Finding) -> Finding:
+def _website(context: ProbeContext, found: Finding) -> Finding:
     """Tell a web page in the store's place, whatever the store's client made of it."""
-    media_type = case.greeting.headers.get("content-type", "") if case.greeting else ""
+    media_type = context.greeting.headers.get("content-type", "") if context.greeting else ""
     if found.code not in {"store-failed", "list-denied", "not-s3"} or not media_type.startswith("text/html"):
         return found
-    message = f"{case.endpoint_url} answers with a web page: it is a console, a website or a firewall."
+    message = f"{context.endpoint_url} answers with a web page: it is a console, a website or a firewall."
     return fail("list", "not-s3", message, "Write the address of the store's S3 interface in endpoint_url.")
 
 
@@ -98,64 +97,65 @@ class _Change(NamedTuple):
     fix: str
 
 
-def _changed(case: ProbeContext, tries: Iterable[_Change], what: str) -> Finding | None:
-    """Report the change under which the bucket answers; stores list their buckets when they miss its name."""
-    change = next((one for one in tries if _works(case, one.options)), None)
+def _changed(context: ProbeContext, tries: Iterable[_Change], what: str) -> Finding | None:
+    """Report the change under which the bucket answers."""
+    change = next((one for one in tries if _works(context, one.options)), None)
     return fail("list", change.code, f"{what} {change.why}", change.fix) if change else None
 
 
-def _changes(case: ProbeContext) -> Iterator[_Change]:
-    options = case.options()
-    parts = urlsplit(case.endpoint_url)
-    label = f"{case.bucket_name}."
+def _changes(context: ProbeContext) -> Iterator[_Change]:
+    options = context.options()
+    parts = urlsplit(context.endpoint_url)
+    label = f"{context.bucket_name}."
     if parts.netloc.startswith(label):
         url = urlunsplit(parts._replace(netloc=parts.netloc.removeprefix(label)))
         changed = dataclasses.replace(options, endpoint_url=url)
         why = f"endpoint_url begins with the bucket's name; {url} works."
         yield _Change(changed, "endpoint-has-bucket", why, f'Write endpoint_url = "{url}".')
-    other: AddressingStyle = "path" if case.style == "virtual" else "virtual"
+    other: AddressingStyle = "path" if context.style == "virtual" else "virtual"
     changed = dataclasses.replace(options, addressing_style=other)
     why = f"With the bucket's name in the {'path' if other == 'path' else 'host'} it works."
     yield _Change(changed, "wrong-addressing", why, f'Set addressing_style = "{other}".')
 
 
-def _regions(case: ProbeContext) -> Iterator[_Change]:
+def _regions(context: ProbeContext) -> Iterator[_Change]:
     """Try regions that stores have which don't name theirs."""
-    options = case.options()
-    for region in dict.fromkeys((case.config.store.region, *_USUAL_REGIONS)):
+    options = context.options()
+    for region in dict.fromkeys((context.config.store.region, *_USUAL_REGIONS)):
         changed = dataclasses.replace(options, region=region)
         yield _Change(changed, "wrong-region", f"In region {region} it works.", f'Set region = "{region}".')
 
 
-def _works(case: ProbeContext, options: S3Options) -> bool:
-    if not isinstance(case.address, S3Address):
+def _works(context: ProbeContext, options: S3Options) -> bool:
+    if not isinstance(context.address, S3Address):
         return False
     try:
-        bucket = S3Bucket(case.address, dataclasses.replace(options, attempts=1))
-        return is_bucket(bucket, case.bucket_name, case.full_key(""))
+        bucket = S3Bucket(context.address, dataclasses.replace(options, attempts=1))
+        next(iter(bucket.list()), None)
     except S3ImgError:
         return False
+    return True
 
 
-def _secret_or_proxy(case: ProbeContext, found: Finding) -> Finding:
+def _secret_or_proxy(context: ProbeContext, found: Finding) -> Finding:
     """Tell a changed ``Host`` from a wrong secret: the signature covers the one that the store sees."""
-    parts = urlsplit(case.bucket_url)
+    parts = urlsplit(context.bucket_url)
     port = parts.port or (443 if parts.scheme == "https" else 80)
     hosts = dict.fromkeys((parts.hostname or "", f"{parts.hostname}:{port}", "localhost"))
     fix = "Let the proxy pass the Host header on unchanged, with its port (nginx: `proxy_set_header Host $http_host`)."
-    seen = next((host for host in hosts if host != parts.netloc and lists_as_host(case.s3, host)), "")
-    if seen or lists_when_told(case.s3, parts.netloc):
+    seen = next((host for host in hosts if host != parts.netloc and lists_as_host(context.s3, host)), "")
+    if seen or lists_when_told(context.s3, parts.netloc):
         message = f"a proxy before the store changes the Host header from {parts.netloc} to {seen or 'another'}"
         return fail("list", "host-rewritten", f"the key and its secret are right, but {message}.", fix)
-    proxy = _proxy_of(case)
+    proxy = _proxy_of(context)
     if not proxy:
         return found
     message = f"{found.message} (Or {proxy} before the store changes the Host header, which is signed.)"
     return fail("list", found.code, message, f"{found.fix} If they are right: {fix}")
 
 
-def _proxy_of(case: ProbeContext) -> str:
+def _proxy_of(context: ProbeContext) -> str:
     """Name the proxy that gave the unsigned answer, as far as it says so."""
-    headers = case.greeting.headers if case.greeting else {}
+    headers = context.greeting.headers if context.greeting else {}
     named = f"{headers.get('via', '')} {headers.get('server', '')}".strip()
     return named if re.search(_PROXIES, named, re.IGNORECASE) or headers.get("via") else ""

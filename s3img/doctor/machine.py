@@ -17,31 +17,33 @@ if TYPE_CHECKING:
     from s3img.doctor.probe_context import ProbeContext
 
 
-def encoders(case: ProbeContext) -> Finding:
+def encoders(context: ProbeContext) -> Finding:
     """See whether the configured formats can be written, and by what pictures are scaled."""
     from s3img.imaging import encoders as present  # loads Pillow
     from s3img.imaging.resize import backend
 
-    missing = [name for name in case.config.formats if name not in present()]
+    missing = [name for name in context.config.formats if name not in present()]
     if missing:
         names = " and ".join(missing)
         fix = f"Install Pillow from PyPI, whose wheels have {names}, or leave {names} out of formats."
         return fail("encoders", "encoder-missing", f"this Pillow can't write {names}: pages get less.", fix)
     speed = "the fast resizer" if backend() == "cykooz" else "Pillow's own resizer, which is slower"
-    return ok("encoders", f"{', '.join(case.config.formats) or 'no further format'} can be written; {speed} is used.")
+    return ok(
+        "encoders", f"{', '.join(context.config.formats) or 'no further format'} can be written; {speed} is used."
+    )
 
 
-def cache(case: ProbeContext) -> Finding:
+def cache(context: ProbeContext) -> Finding:
     """See whether the cache folder can be written, which saves rendering everything again."""
-    folder = Cache.at(case.config.cache_dir).folder
+    folder = Cache.at(context.config.cache_dir).folder
     if _may_write(folder):
         return ok("cache", f"{folder} can be written.")
     return fail("cache", "cache-unwritable", f"{folder} can't be written.", "Name another folder in cache_dir.")
 
 
-def lock(case: ProbeContext) -> Finding:
+def lock(context: ProbeContext) -> Finding:
     """See whether the lock can be read, and written again."""
-    path = case.lock
+    path = context.lock
     try:
         entries = len(read_lock(path, missing_ok=True))
     except LockError as error:

@@ -40,15 +40,15 @@ _CAUSES: dict[int, tuple[str, str, str]] = {
 _UNKNOWN = ("tls-failed", "is not accepted", _OWN_ROOT)
 
 
-def refused(case: ProbeContext, host: str, error: ssl.SSLCertVerificationError) -> Finding:
+def refused(context: ProbeContext, host: str, error: ssl.SSLCertVerificationError) -> Finding:
     """Say what is wrong with the certificate that ``host`` showed."""
     code, what, fix = _CAUSES.get(error.verify_code, _UNKNOWN)
     said = error.verify_message.rstrip(".")
-    return fail("tls", code, f"the certificate of {host} {what} ({said}).", fix or _another_host(case, host))
+    return fail("tls", code, f"the certificate of {host} {what} ({said}).", fix or _another_host(context, host))
 
 
-def _another_host(case: ProbeContext, host: str) -> str:
-    if host.startswith(f"{case.bucket_name}."):
+def _another_host(context: ProbeContext, host: str) -> str:
+    if host.startswith(f"{context.bucket_name}."):
         return 'Set addressing_style = "path": the bucket\'s name before the host is not covered by the certificate.'
     return "Write the name that the certificate is for in endpoint_url."
 
@@ -60,24 +60,24 @@ _SKEW = 900  # s; S3 refuses a signature that is older
 _DRIFT = 300
 
 
-def resolve(case: ProbeContext) -> Finding:
+def resolve(context: ProbeContext) -> Finding:
     """Look up the name of the host that requests go to."""
-    if proxy := _proxy(case):
+    if proxy := _proxy(context):
         return skip("dns", f"requests go through the proxy {proxy}, which does this.")
-    host, _ = _host_and_port(case.bucket_url)
+    host, _ = _host_and_port(context.bucket_url)
     try:
         found = socket.getaddrinfo(host, None, type=socket.SOCK_STREAM)
     except (OSError, UnicodeError) as error:
-        return _unknown_host(case, host, getattr(error, "strerror", None) or str(error))
+        return _unknown_host(context, host, getattr(error, "strerror", None) or str(error))
     addresses = sorted({str(entry[4][0]) for entry in found})
     return ok("dns", f"{host} is {', '.join(addresses[:3])}{' …' if len(addresses) > 3 else ''}.")
 
 
-def connect(case: ProbeContext) -> Finding:
+def connect(context: ProbeContext) -> Finding:
     """Open a connection to the port."""
-    if proxy := _proxy(case):
+    if proxy := _proxy(context):
         return skip("tcp", f"requests go through the proxy {proxy}, which does this.")
-    host, port = _host_and_port(case.bucket_url)
+    host, port = _host_and_port(context.bucket_url)
     try:
         socket.create_connection((host, port), timeout=_SECONDS).close()
     except TimeoutError:
@@ -90,34 +90,34 @@ def connect(case: ProbeContext) -> Finding:
     return ok("tcp", f"{host}:{port} accepts connections.")
 
 
-def greet(case: ProbeContext) -> Finding:
+def greet(context: ProbeContext) -> Finding:
     """Speak TLS where the address says https, and find out whether http and https are mixed up."""
-    if case.ca_file and not Path(case.ca_file).is_file():
-        message = f"{case.ca_file}, the file of trusted authorities, is not there."
+    if context.ca_file and not Path(context.ca_file).is_file():
+        message = f"{context.ca_file}, the file of trusted authorities, is not there."
         return fail("tls", "tls-failed", message, "Correct AWS_CA_BUNDLE, or ca_bundle in the AWS profile.")
-    if proxy := _proxy(case):
-        return _greet_through(case, proxy)
-    if urlsplit(case.bucket_url).scheme == "http":
-        return _plain(case)
-    host, port = _host_and_port(case.bucket_url)
+    if proxy := _proxy(context):
+        return _greet_through(context, proxy)
+    if urlsplit(context.bucket_url).scheme == "http":
+        return _plain(context)
+    host, port = _host_and_port(context.bucket_url)
     try:
         with (
             socket.create_connection((host, port), timeout=_SECONDS) as connection,
-            trusting(case.ca_file, system=False).wrap_socket(connection, server_hostname=host) as secured,
+            trusting(context.ca_file, system=False).wrap_socket(connection, server_hostname=host) as secured,
         ):
             version = secured.version()
     except ssl.SSLCertVerificationError as error:
-        return refused(case, host, error)
+        return refused(context, host, error)
     except OSError as error:
-        return _no_tls(case, host, port, error)
+        return _no_tls(context, host, port, error)
     with suppress(OSError):  # the next request will tell
-        _listen(case)
+        _listen(context)
     return ok("tls", f"{host} speaks {version} with a certificate that is valid here.")
 
 
-def compare_clocks(case: ProbeContext) -> Finding:
+def compare_clocks(context: ProbeContext) -> Finding:
     """Compare the ``Date`` of the store's answer with this machine's clock."""
-    date = case.greeting.headers.get("date", "") if case.greeting else ""
+    date = context.greeting.headers.get("date", "") if context.greeting else ""
     try:
         theirs = email.utils.parsedate_to_datetime(date).timestamp()
     except (ValueError, TypeError):
@@ -132,14 +132,14 @@ def compare_clocks(case: ProbeContext) -> Finding:
     return ok("clock", "this machine's clock and the store's agree.")
 
 
-def _unknown_host(case: ProbeContext, host: str, why: str) -> Finding:
+def _unknown_host(context: ProbeContext, host: str, why: str) -> Finding:
     """Tell a bucket's name in the wrong place from a host that nobody knows."""
-    parts = urlsplit(case.endpoint_url)
+    parts = urlsplit(context.endpoint_url)
     base = parts.hostname or ""
     if base != host and _is_known(base):
         message = f"{base} is known, but not {host}: the store does not take the bucket's name before its host."
         return fail("dns", "wrong-addressing", message, 'Set addressing_style = "path".')
-    rest = parts.netloc.removeprefix(f"{case.bucket_name}.")
+    rest = parts.netloc.removeprefix(f"{context.bucket_name}.")
     if rest != parts.netloc and _is_known(urlsplit(f"//{rest}").hostname or ""):
         message = f"{rest} is known, but not {host}: endpoint_url begins with the bucket's name."
         return fail("dns", "endpoint-has-bucket", message, f'Write endpoint_url = "{parts.scheme}://{rest}".')
@@ -154,51 +154,51 @@ def _is_known(host: str) -> bool:
         return False
 
 
-def _plain(case: ProbeContext) -> Finding:
+def _plain(context: ProbeContext) -> Finding:
     """Ask over http; see whether the port is one of TLS."""
-    host, port = _host_and_port(case.bucket_url)
+    host, port = _host_and_port(context.bucket_url)
     why = ""
     try:
-        _listen(case)
+        _listen(context)
     except OSError as error:
         why = reason(error)
-    answer = case.greeting
+    answer = context.greeting
     leads_to_https = answer is not None and answer.redirect.startswith("https:")
     is_refused = answer is None or answer.status == 400
     if leads_to_https or (is_refused and _speaks_tls(host, port)):
-        better = f"https://{urlsplit(case.endpoint_url).netloc}"
-        message = f"{case.endpoint_url} is http, but the store speaks https there."
+        better = f"https://{urlsplit(context.endpoint_url).netloc}"
+        message = f"{context.endpoint_url} is http, but the store speaks https there."
         return fail("tls", "needs-https", message, f'Write endpoint_url = "{better}".')
     if answer is None:
         return fail("tls", "not-s3", f"{host}:{port} does not speak HTTP: {why}.", "Correct the port in endpoint_url.")
     return ok("tls", "the store speaks http: pictures and signatures, but no secrets, can be read on the way.")
 
 
-def _no_tls(case: ProbeContext, host: str, port: int, error: OSError) -> Finding:
+def _no_tls(context: ProbeContext, host: str, port: int, error: OSError) -> Finding:
     with suppress(OSError):
-        fetch(f"http://{urlsplit(case.bucket_url).netloc}/", limit=1024, follow=False)
-        better = f"http://{urlsplit(case.endpoint_url).netloc}"
-        message = f"{case.endpoint_url} is https, but {host}:{port} speaks http without TLS."
+        fetch(f"http://{urlsplit(context.bucket_url).netloc}/", limit=1024, follow=False)
+        better = f"http://{urlsplit(context.endpoint_url).netloc}"
+        message = f"{context.endpoint_url} is https, but {host}:{port} speaks http without TLS."
         return fail("tls", "not-tls", message, f'Write endpoint_url = "{better}", or name the port that speaks TLS.')
     fix = "Check the port in endpoint_url, and any proxy or firewall that inspects TLS."
     return fail("tls", "tls-failed", f"{host}:{port} breaks the TLS connection: {reason(error)}.", fix)
 
 
-def _greet_through(case: ProbeContext, proxy: str) -> Finding:
+def _greet_through(context: ProbeContext, proxy: str) -> Finding:
     try:
-        _listen(case)
+        _listen(context)
     except OSError as error:
         inner = getattr(error, "reason", error)
         if isinstance(inner, ssl.SSLCertVerificationError):
-            return refused(case, urlsplit(case.bucket_url).hostname or "", inner)
+            return refused(context, urlsplit(context.bucket_url).hostname or "", inner)
         fix = "Check HTTPS_PROXY, HTTP_PROXY and NO_PROXY."
         return fail("tls", "proxy-failed", f"nothing is reached through the proxy {proxy}: {reason(error)}.", fix)
     return ok("tls", f"the store answers through the proxy {proxy}.")
 
 
-def _listen(case: ProbeContext) -> None:
+def _listen(context: ProbeContext) -> None:
     """Keep an unsigned answer of the store; raise OSError without one."""
-    case.greeting = fetch(f"{case.bucket_url}/", ca_file=case.ca_file, limit=1 << 16, follow=False)
+    context.greeting = fetch(f"{context.bucket_url}/", ca_file=context.ca_file, limit=1 << 16, follow=False)
 
 
 def _speaks_tls(host: str, port: int) -> bool:
@@ -216,9 +216,9 @@ def _host_and_port(url: str) -> tuple[str, int]:
     return parts.hostname or "", parts.port or (443 if parts.scheme == "https" else 80)
 
 
-def _proxy(case: ProbeContext) -> str:
+def _proxy(context: ProbeContext) -> str:
     """Return the proxy's host of the environment, never its password; empty where none is used."""
-    parts = urlsplit(case.bucket_url)
+    parts = urlsplit(context.bucket_url)
     proxy = urllib.request.getproxies().get(parts.scheme, "")
     if not proxy or urllib.request.proxy_bypass(parts.netloc):
         return ""
@@ -242,28 +242,28 @@ _LINKS = {
 }
 
 
-def look(case: ProbeContext) -> Finding:
+def look(context: ProbeContext) -> Finding:
     """Find out which credentials will sign, without a request to the store."""
-    if not case.is_s3:
+    if not context.is_s3:
         return skip("credentials", "a folder needs none.")
     try:
-        case.connection = connection(case.s3)
+        context.connection = connection(context.s3)
     except S3ImgError as error:
         fix = error.fix or "Mend the source of the credentials that is named."
         return fail("credentials", "credentials-broken", error.message, fix)
-    if case.config.anonymous:
+    if context.config.anonymous:
         return ok("credentials", "none are used: anonymous = true signs nothing.")
-    if not case.connection.credentials:
+    if not context.connection.credentials:
         return fail(
             "credentials",
             "no-credentials",
             "no credentials were found: publishing would leave pictures inside the site.",
             "Set S3IMG_ACCESS_KEY_ID and S3IMG_SECRET_ACCESS_KEY (or AWS_…), or name an aws_profile, or sign in.",
         )
-    return ok("credentials", f"from {_link(case, case.connection)}.")
+    return ok("credentials", f"from {_link(context, context.connection)}.")
 
 
-def _link(case: ProbeContext, found: Connection) -> str:
+def _link(context: ProbeContext, found: Connection) -> str:
     words = _LINKS.get(found.credentials, found.credentials)
     profile = f"profile {found.profile}" if found.profile else "the default profile"
-    return words.format(profile=profile, role=case.config.role_arn or f"of {profile}")
+    return words.format(profile=profile, role=context.config.role_arn or f"of {profile}")

@@ -23,46 +23,46 @@ _AS_DOCUMENTED = frozenset({"no", "ignored"})
 _UNCONDITIONAL = frozenset({"NotImplemented", "501", "InvalidArgument", "InvalidRequest", "400"})
 
 
-def put(case: ProbeContext) -> Finding:
+def put(context: ProbeContext) -> Finding:
     """Put the probe object, if it can be deleted afterwards."""
-    if case.config.anonymous:
+    if context.config.anonymous:
         return skip("put", "anonymous = true only reads.")
     try:
-        case.bucket.delete([case.sample.key])  # there is none: this asks for the right only
+        context.bucket.delete([context.sample.key])  # there is none: this asks for the right only
     except AccessDenied as error:
-        case.delete_refused = error
+        context.delete_refused = error
     except BucketError as error:
         return findings.finding("put", error)
-    if case.delete_refused and not case.leave:
-        return _ask_for_the_right(case)
+    if context.delete_refused and not context.leave:
+        return _ask_for_the_right(context)
     try:
-        case.sample.put(case.bucket, case.sample.key)
+        context.sample.put(context.bucket, context.sample.key)
     except BucketError as error:
         return findings.finding("put", error)
-    return ok("put", f"{case.sample.key!r} was put.")
+    return ok("put", f"{context.sample.key!r} was put.")
 
 
-def may_delete(case: ProbeContext) -> Finding:
+def may_delete(context: ProbeContext) -> Finding:
     """Report what the store said when it was asked to delete."""
-    if case.config.anonymous:
+    if context.config.anonymous:
         return skip("delete", "anonymous = true only reads.")
-    if not case.delete_refused:
+    if not context.delete_refused:
         return ok("delete", "objects may be deleted.")
-    left = f" The probe object {case.sample.key!r} stays." if case.sample.is_there else ""
+    left = f" The probe object {context.sample.key!r} stays." if context.sample.is_there else ""
     fix = "Allow s3:DeleteObject on this bucket and prefix (for `s3img gc`, `--remove` and this examination)."
-    return fail("delete", "delete-denied", f"{case.delete_refused.message}{left}", fix)
+    return fail("delete", "delete-denied", f"{context.delete_refused.message}{left}", fix)
 
 
-def head(case: ProbeContext) -> Finding:
+def head(context: ProbeContext) -> Finding:
     """Describe the object, and compare its headers with what was given."""
-    if not case.sample.is_there:
+    if not context.sample.is_there:
         return skip("head", _NOTHING_PUT)
-    found = case.bucket.head(case.sample.key)
-    if found is None or found.size != len(case.sample.data):
+    found = context.bucket.head(context.sample.key)
+    if found is None or found.size != len(context.sample.data):
         size = "nothing" if found is None else f"{found.size} bytes"
-        message = f"{case.sample.key!r} was put with {len(case.sample.data)} bytes, but the store finds {size}."
+        message = f"{context.sample.key!r} was put with {len(context.sample.data)} bytes, but the store finds {size}."
         return fail("head", "bytes-changed", message, "Look at the proxies between here and the store.")
-    if not case.is_s3:
+    if not context.is_s3:
         return ok("head", "the object is described; a folder keeps no media type.")
     if found.media_type != MEDIA_TYPE:
         message = f"Content-Type was put as {MEDIA_TYPE}, and is {found.media_type or 'none'}."
@@ -73,90 +73,94 @@ def head(case: ProbeContext) -> Finding:
     return ok("head", "size, Content-Type and Cache-Control are those that were put.")
 
 
-def get(case: ProbeContext) -> Finding:
+def get(context: ProbeContext) -> Finding:
     """Read the object back, byte by byte."""
-    key = case.sample.key if case.sample.is_there else case.known.key if case.known else ""
+    key = context.sample.key if context.sample.is_there else context.known.key if context.known else ""
     if not key:
         return skip("get", f"{_NOTHING_PUT[:-1]}, and no picture is there.")
-    data = case.bucket.get(key)
-    if case.sample.is_there and data != case.sample.data:
+    data = context.bucket.get(key)
+    if context.sample.is_there and data != context.sample.data:
         message = f"{key!r} came back with other bytes than were put."
         return fail("get", "bytes-changed", message, "Look at the proxies between here and the store.")
-    case.evidence = (key, data)
-    return ok("get", f"{key!r} can be read{', with the bytes that were put' if case.sample.is_there else ''}.")
+    context.evidence = (key, data)
+    return ok("get", f"{key!r} can be read{', with the bytes that were put' if context.sample.is_there else ''}.")
 
 
-def names(case: ProbeContext) -> Finding:
+def names(context: ProbeContext) -> Finding:
     """See whether the listing gives the hostile name back."""
-    if not case.sample.is_there:
+    if not context.sample.is_there:
         return skip("names", _NOTHING_PUT)
-    found = [info.key for info in case.bucket.list(case.sample.folder)]
-    if case.sample.key in found:
+    found = [info.key for info in context.bucket.list(context.sample.folder)]
+    if context.sample.key in found:
         return ok("names", "names with spaces, +, %, &, # and letters beyond ASCII come back as they were put.")
-    message = f"{case.sample.key!r} is listed as {found[0]!r}." if found else f"{case.sample.key!r} is not listed."
+    message = (
+        f"{context.sample.key!r} is listed as {found[0]!r}." if found else f"{context.sample.key!r} is not listed."
+    )
     return fail("names", "key-changed", message, "Use plain file names, or `{{slug}}` in key_template.")
 
 
-def conditional(case: ProbeContext) -> Finding:
+def conditional(context: ProbeContext) -> Finding:
     """Measure whether a put under ``If-None-Match: *`` leaves an object alone."""
-    if not case.is_s3 or not case.sample.is_there:
-        return skip("conditional", _NOTHING_PUT if case.is_s3 else "a folder has no conditions.")
+    if not context.is_s3 or not context.sample.is_there:
+        return skip("conditional", _NOTHING_PUT if context.is_s3 else "a folder has no conditions.")
     fix = "Nothing has to be done: s3img is correct without. Two uploads of one key at once may both be sent."
     try:
-        ignored = overwrites(case.s3, case.bucket_name, case.full_key(case.sample.key), case.sample.data)
+        ignored = overwrites(context.s3, context.bucket_name, context.full_key(context.sample.key), context.sample.data)
     except BucketError as error:
         if error.code not in _UNCONDITIONAL:
             return findings.finding("conditional", error)
-        if case.config.store.conditional_writes in _AS_DOCUMENTED:
+        if context.config.store.conditional_writes in _AS_DOCUMENTED:
             return ok("conditional", _WITHOUT)
         return fail("conditional", "conditional-refused", error.message, fix)
-    if ignored and case.config.store.conditional_writes not in _AS_DOCUMENTED:
+    if ignored and context.config.store.conditional_writes not in _AS_DOCUMENTED:
         message = "the store ignores If-None-Match: a put under the condition that there is no object replaced one."
         return fail("conditional", "conditional-ignored", message, fix)
     return ok("conditional", _WITHOUT if ignored else "a put under If-None-Match is refused where an object is.")
 
 
-def clean_up(case: ProbeContext) -> Finding:
+def clean_up(context: ProbeContext) -> Finding:
     """Take the probe objects away, and see that they are gone."""
-    if not case.sample.is_there:
+    if not context.sample.is_there:
         return skip("cleanup", _NOTHING_PUT)
-    key = case.sample.key
+    key = context.sample.key
     try:
-        case.sample.remove(case.bucket)
-        _sweep(case)
-        is_left = _is_there(case, key)
+        context.sample.remove(context.bucket)
+        _sweep(context)
+        is_left = _is_there(context, key)
     except BucketError as error:
         message = f"{key!r} could not be removed: {error.message}"
-        return fail("cleanup", "left-behind", message, f"Delete what is below {case.full_key(case.sample.folder)!r}.")
+        return fail(
+            "cleanup", "left-behind", message, f"Delete what is below {context.full_key(context.sample.folder)!r}."
+        )
     if is_left:
         return fail("cleanup", "left-behind", f"{key!r} was deleted and is still there.", "Look at the store.")
     return ok("cleanup", "the probe object is gone.")
 
 
-def _sweep(case: ProbeContext) -> None:
+def _sweep(context: ProbeContext) -> None:
     """Remove what an examination that was killed has left; one that still runs is younger."""
     with suppress(BucketError):  # whatever this is, it is not what the examination is about
         old = datetime.now(UTC) - _ABANDONED
-        case.bucket.delete(
-            [one.key for one in case.bucket.list(f"{FOLDER}/") if is_sample(one.key) and one.modified < old]
+        context.bucket.delete(
+            [one.key for one in context.bucket.list(f"{FOLDER}/") if is_sample(one.key) and one.modified < old]
         )
 
 
-def _is_there(case: ProbeContext, key: str) -> bool:
+def _is_there(context: ProbeContext, key: str) -> bool:
     try:
-        return case.bucket.head(key) is not None
+        return context.bucket.head(key) is not None
     except AccessDenied:  # AWS's answer for a missing key without s3:ListBucket
         return False
 
 
-def _ask_for_the_right(case: ProbeContext) -> Finding:
+def _ask_for_the_right(context: ProbeContext) -> Finding:
     """Tell a key that may only read from one that may put and not delete."""
-    key = case.full_key(case.sample.key)
+    key = context.full_key(context.sample.key)
     can_put = True
     with suppress(BucketError):
-        can_put = not case.is_s3 or may_upload(case.s3, case.bucket_name, key)
+        can_put = not context.is_s3 or may_upload(context.s3, context.bucket_name, key)
     if not can_put:
         fix = "Allow s3:PutObject (and s3:DeleteObject) on this bucket and prefix for the credentials in use."
-        message = f"{case.bucket.name}: the key in use can't put objects: it only reads."
+        message = f"{context.bucket.name}: the key in use can't put objects: it only reads."
         return fail("put", "put-denied", message, fix)
     return skip("put", "what is put could not be deleted again (--leave-probe puts it all the same).")

@@ -12,17 +12,16 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit, urlunsplit
 
-from s3img.buckets import open_bucket
+from s3img.buckets import S3Options, open_bucket
 from s3img.buckets.s3.s3_bucket import S3Bucket
 from s3img.config.address import DirectoryAddress, S3Address
 from s3img.errors import S3ImgError
-from s3img.images import Images
 from s3img.lock import LOCK_NAME
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from s3img.buckets import Bucket, ObjectInfo, S3Options
+    from s3img.buckets import Bucket, ObjectInfo
     from s3img.buckets.s3.facts import Connection
     from s3img.config import Config
     from s3img.doctor.fetch import FetchedPage
@@ -145,14 +144,12 @@ class ProbeContext:
 
     def options(self) -> S3Options:
         """Say how the store is reached, with less patience than a run that has work to do."""
-        usual = Images(self.config, environ=self.environ).store_options()
+        usual = S3Options.from_config(self.config, self.environ)
         return dataclasses.replace(usual, attempts=2, connect_timeout=5.0, read_timeout=20.0)
 
     def open(self) -> Bucket:
         """Open the bucket anew; raise S3ImgError."""
-        if isinstance(self.address, S3Address):
-            return S3Bucket(self.address, self.options())
-        return open_bucket(self.config.bucket)
+        return open_bucket(self.config.bucket, self.options())
 
     @property
     def bucket(self) -> Bucket:

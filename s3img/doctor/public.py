@@ -85,63 +85,63 @@ _PRIVATE = (
 _WHERE = "Write in public_url what stands before a key in an address that works in a browser."
 
 
-def look(case: ProbeContext) -> Finding:
+def look(context: ProbeContext) -> Finding:
     """Fetch an object without credentials, at its public address and at what that may have been meant to be."""
-    if case.evidence is None:
+    if context.evidence is None:
         return skip("public", "there is no object to fetch.")
-    base = case.config.base_url
+    base = context.config.base_url
     if base.startswith("file:"):
         return ok("public", f"pages point at files: {base}")
     if base.startswith("/"):
         return skip("public", f"{base} is a path of the site's own host, which can't be asked from here.")
-    key, data = case.evidence
-    found = _get(case, object_url(base, key))
+    key, data = context.evidence
+    found = _get(context, object_url(base, key))
     if isinstance(found, FetchedPage) and found.brings(data):
-        return _served(case, found)
-    return _plain_name_works(case) or _another_works(case, found) or _refused(base, found)
+        return _served(context, found)
+    return _plain_name_works(context) or _another_works(context, found) or _refused(base, found)
 
 
-def _get(case: ProbeContext, url: str) -> FetchedPage | OSError:
+def _get(context: ProbeContext, url: str) -> FetchedPage | OSError:
     try:
-        return fetch(url, ca_file=case.ca_file, limit=2 << 20)
+        return fetch(url, ca_file=context.ca_file, limit=2 << 20)
     except OSError as error:
         return error
 
 
-def _served(case: ProbeContext, answer: FetchedPage) -> Finding:
+def _served(context: ProbeContext, answer: FetchedPage) -> Finding:
     served = answer.headers.get("content-type", "").partition(";")[0].strip()
-    if case.sample.is_there and case.is_s3 and served != MEDIA_TYPE:
+    if context.sample.is_there and context.is_s3 and served != MEDIA_TYPE:
         message = f"{answer.url} is served as {served or 'no type'}, and was put as {MEDIA_TYPE}."
         return fail("public", "public-type", message, "Mend the CDN or web server: browsers may refuse the picture.")
-    return ok("public", f"{case.config.base_url} serves the bucket's bytes to everyone.")
+    return ok("public", f"{context.config.base_url} serves the bucket's bytes to everyone.")
 
 
-def _plain_name_works(case: ProbeContext) -> Finding | None:
+def _plain_name_works(context: ProbeContext) -> Finding | None:
     """See whether it is only the hostile name that is not served."""
-    if not case.sample.is_there:
+    if not context.sample.is_there:
         return None
     try:
-        case.sample.put(case.bucket, case.sample.plain_key)
+        context.sample.put(context.bucket, context.sample.plain_key)
     except S3ImgError:
         return None
-    found = _get(case, object_url(case.config.base_url, case.sample.plain_key))
-    if not (isinstance(found, FetchedPage) and found.brings(case.sample.data)):
+    found = _get(context, object_url(context.config.base_url, context.sample.plain_key))
+    if not (isinstance(found, FetchedPage) and found.brings(context.sample.data)):
         return None
-    message = f"plain names are served, but not {case.sample.key!r}: spaces, +, % or & are changed on the way."
+    message = f"plain names are served, but not {context.sample.key!r}: spaces, +, % or & are changed on the way."
     fix = "Let the CDN or web server pass paths on unchanged, or use `{{slug}}` in key_template."
     return fail("public", "public-encoding", message, fix)
 
 
-def _another_works(case: ProbeContext, first: FetchedPage | OSError) -> Finding | None:
+def _another_works(context: ProbeContext, first: FetchedPage | OSError) -> Finding | None:
     """Try similar addresses, each host only as long as it answers; ``first`` is what ``public_url`` itself gave."""
-    key, data = case.evidence or ("", b"")
-    base = case.config.base_url
+    key, data = context.evidence or ("", b"")
+    base = context.config.base_url
     silent = {urlsplit(base)[:2]} if isinstance(first, OSError) and not isinstance(first, NoAddress) else set()
-    for why, url in variants(case.config):
+    for why, url in variants(context.config):
         host = urlsplit(url)[:2]
         if host in silent:
             continue
-        found = _get(case, object_url(url, key))
+        found = _get(context, object_url(url, key))
         if isinstance(found, OSError):
             silent.add(host)
         elif found.brings(data):

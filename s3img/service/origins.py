@@ -5,17 +5,16 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING, TypeVar
 
-from s3img.buckets import AccessKey, open_bucket
+from s3img.buckets import AccessKey, S3Options, open_bucket
 from s3img.config.address import S3Address
 from s3img.config.service import NO_RESULTS
 from s3img.errors import AccessDenied, ConfigError, NotServed, ObjectNotFound
-from s3img.images import Images
 from s3img.service.routing import OWN_BUCKET
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping
 
-    from s3img.buckets import Bucket, S3Options
+    from s3img.buckets import Bucket
     from s3img.config import Config
     from s3img.config.service import Origin
 
@@ -59,16 +58,15 @@ def first_of(names: Iterable[str], ask: Callable[[str], _Found]) -> _Found:
 
 
 def _own_options(config: Config, environ: Mapping[str, str]) -> S3Options:
-    """Take boto3 whatever the transport for uploads: other clients follow an origin's redirects.
+    """Do without obstore, which would follow an origin's redirects.
 
     A store that does not answer holds a place no longer than a request has time for.
     """
-    options = Images(config, environ=environ).store_options()
     seconds = config.service.seconds
     return replace(
-        options,
+        S3Options.from_config(config, environ),
         connections=max(config.service.fetches, _LEAST),
-        transport="boto3",
+        use_obstore=False,
         connect_timeout=min(_CONNECT, seconds / 2),
         read_timeout=min(_READ, seconds / 2),
         attempts=2,

@@ -1,4 +1,4 @@
-"""What every store must do: a folder, and each server with each transport, over http and https."""
+"""What every store must do: a folder, and each server with obstore and without, over http and https."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""With obstore a bucket does what it does with boto3: the same requests, headers, keys and errors, only faster."""
+"""Through obstore a bucket does what it does through boto3: the same requests, headers, keys and errors, only faster."""
 
 from __future__ import annotations
 
@@ -13,11 +13,11 @@ from s3_servers import new_bucket
 from stub_store import Answer, stub_store
 
 from s3img.buckets import AccessKey, S3Options, open_bucket
-from s3img.buckets.obstore.obstore_bucket import GIVE_UP, LARGEST, ObstoreBucket
-from s3img.buckets.obstore.store import StorePlace, direct, why_not
+from s3img.buckets.obstore.small_objects import GIVE_UP, LARGEST, StorePlace, is_usable, known_place
+from s3img.buckets.obstore.store import client_options
 from s3img.buckets.s3.s3_bucket import S3Bucket
 from s3img.config.address import S3Address, parse
-from s3img.errors import BucketError, ConfigError, ObjectNotFound
+from s3img.errors import BucketError, ObjectNotFound
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -30,7 +30,7 @@ OPTIONS = S3Options(endpoint_url="https://s3.example.com", access_key=KEY)
 
 @pytest.fixture
 def store(seaweedfs: S3Server) -> TestBucket:
-    return new_bucket(seaweedfs, transport="obstore")
+    return new_bucket(seaweedfs)
 
 
 _ALONE = """
@@ -39,7 +39,6 @@ from s3img.buckets import AccessKey, S3Options, open_bucket
 address, endpoint, key_id, secret = sys.argv[1:]
 bucket = open_bucket(address, S3Options(endpoint_url=endpoint, access_key=AccessKey(key_id, secret)))
 bucket.put("cat.png", b"cat", media_type="image/png", metadata={"s3img": "1"})
-assert [info.key for info in bucket.list()] == ["cat.png"]
 assert bucket.get("cat.png") == b"cat" and bucket.has_credentials()
 print(dict(bucket.requests), "obstore" in sys.modules, "botocore" in sys.modules)
 """
@@ -49,14 +48,14 @@ def test_a_plain_key_needs_no_boto3(store: TestBucket) -> None:
     server = store.server
     arguments = [store.address, server.endpoint_url, server.access_key, server.secret_key]
     done = subprocess.run([sys.executable, "-c", _ALONE, *arguments], capture_output=True, text=True, check=True)
-    assert done.stdout.strip() == "{'put': 1, 'list': 1, 'get': 1} True False"
+    assert done.stdout.strip() == "{'put': 1, 'get': 1} True False"
 
 
 def test_an_object_has_the_headers_that_boto3_gives_it(store: TestBucket) -> None:
     metadata = {"s3img": "1", "s3img-source": "ab/c.png"}
     heads = []
-    for key, transport in (("a", "boto3"), ("b", "obstore")):
-        bucket = open_bucket(store.address, store.server.options(transport=transport))
+    for key, use_obstore in (("a", False), ("b", True)):
+        bucket = open_bucket(store.address, store.server.options(use_obstore=use_obstore))
         bucket.put(key, b"data", media_type="image/svg+xml", cache_control="no-cache", metadata=metadata)
         head = store.server.client().head_object(Bucket=store.name, Key=key)
         heads.append({name: head.get(name) for name in ("ContentType", "CacheControl", "Metadata", "ETag")})
@@ -68,14 +67,6 @@ def test_an_object_has_the_headers_that_boto3_gives_it(store: TestBucket) -> Non
     )
 
 
-def test_a_listing_is_that_of_boto3(store: TestBucket) -> None:
-    for key in ("a/b/1.png", "a/b.png", "a/bc/2.png", "ab", "z"):
-        store.bucket.put(key, b"data", media_type="image/png")
-    other = open_bucket(store.address, store.server.options(transport="boto3"))
-    for prefix in ("", "a/", "a/b", "a/b/", "none/", "z"):
-        assert {*store.bucket.list(prefix)} == {*other.list(prefix)}
-
-
 def test_a_folder_marker_keeps_its_slash_in_a_listing(store: TestBucket) -> None:
     store.server.client().put_object(Bucket=store.name, Key="folder/", Body=b"")
     store.bucket.put("folder/cat.png", b"cat", media_type="image/png")
@@ -84,7 +75,7 @@ def test_a_folder_marker_keeps_its_slash_in_a_listing(store: TestBucket) -> None
 
 @pytest.mark.parametrize("key", ["a//b.png", "/a.png", "a.png/", "a\u00a0b.png"])
 def test_a_key_that_obstore_would_change_goes_through_boto3(key: str, moto_server: S3Server) -> None:
-    made = new_bucket(moto_server, transport="obstore")
+    made = new_bucket(moto_server)
     made.bucket.put(key, b"data", media_type="image/png")
     keys = [item["Key"] for item in moto_server.client().list_objects_v2(Bucket=made.name)["Contents"]]
     assert (made.bucket.get(key), keys) == (b"data", [key])
@@ -98,8 +89,8 @@ def test_an_object_above_the_limit_goes_through_boto3(store: TestBucket) -> None
 @pytest.mark.parametrize("change", [{"access_key": AccessKey("s3imgtestaccesskey", "wrong")}, {"access_key": KEY}])
 def test_refused_credentials_are_explained_as_boto3_would(change: dict[str, AccessKey], store: TestBucket) -> None:
     said = []
-    for transport in ("boto3", "obstore"):
-        bucket = open_bucket(store.address, store.server.options(transport=transport, **change))
+    for use_obstore in (False, True):
+        bucket = open_bucket(store.address, store.server.options(use_obstore=use_obstore, **change))
         with pytest.raises(BucketError) as caught:
             bucket.put("cat.png", b"cat", media_type="image/png")
         said.append((type(caught.value), str(caught.value)))
@@ -108,16 +99,16 @@ def test_refused_credentials_are_explained_as_boto3_would(change: dict[str, Acce
 
 def test_a_missing_bucket_is_explained_as_boto3_would(seaweedfs: S3Server) -> None:
     said = []
-    for transport in ("boto3", "obstore"):
+    for use_obstore in (False, True):
         with pytest.raises(BucketError) as caught:
-            list(open_bucket("s3://no-such-bucket", seaweedfs.options(transport=transport)).list())
+            list(open_bucket("s3://no-such-bucket", seaweedfs.options(use_obstore=use_obstore)).list())
         said.append(str(caught.value))
     assert said[0] == said[1]
 
 
 def test_what_obstore_can_not_prove_is_sent_again() -> None:
     with stub_store(Answer(headers={"ETag": '"not the md5 of it"'})) as server:
-        open_bucket("s3://pics", server.options(attempts=2, transport="obstore")).put(
+        open_bucket("s3://pics", server.options(attempts=2, use_obstore=True)).put(
             "cat.png", b"cat", media_type="image/png"
         )
         assert [(request.method, "content-md5" in request.headers) for request in server.requests] == [
@@ -128,7 +119,7 @@ def test_what_obstore_can_not_prove_is_sent_again() -> None:
 
 def test_after_failures_in_a_row_boto3_does_everything() -> None:
     with stub_store(Answer(headers={"ETag": '"opaque"'})) as server:
-        bucket = open_bucket("s3://pics", server.options(attempts=2, transport="obstore"))
+        bucket = open_bucket("s3://pics", server.options(attempts=2, use_obstore=True))
         for number in range(GIVE_UP + 3):
             bucket.put(f"{number}.png", b"cat", media_type="image/png")
         assert len(server.requests) == bucket.requests["put"] == 2 * GIVE_UP + 3
@@ -140,7 +131,7 @@ def test_missing_objects_are_answers_and_no_failures(store: TestBucket) -> None:
             store.bucket.get("gone.png")
     before = store.bucket.requests["put"]
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(S3Bucket, "put", None)
+        patch.setattr(S3Bucket, "send", None)
         store.bucket.put("cat.png", b"cat", media_type="image/png")
     assert store.bucket.requests["put"] == before + 1
 
@@ -150,7 +141,7 @@ def test_variables_of_the_environment_do_not_leak_into_a_request(monkeypatch: py
         monkeypatch.setenv(name, "http://127.0.0.1:1")
     monkeypatch.setenv("AWS_SKIP_SIGNATURE", "true")
     with stub_store(Answer(headers={"ETag": '"d077f244def8a70e5ea758bd8352fcd8"'})) as server:  # the MD5 of "cat"
-        options = server.options(attempts=2, transport="obstore", region="eu-test-1")
+        options = server.options(attempts=2, use_obstore=True, region="eu-test-1")
         open_bucket("s3://pics", options).put("cat.png", b"cat", media_type="image/png")
     (request,) = server.requests
     assert "/eu-test-1/s3/" in request.headers["authorization"]
@@ -166,7 +157,7 @@ def test_credentials_that_expire_are_asked_for_again(
     config.write_text(f"[profile short]\ncredential_process = {sys.executable} {program}\n")
     monkeypatch.setenv("AWS_CONFIG_FILE", str(config))
     monkeypatch.setattr("s3img.buckets.obstore.store.KEPT_SECONDS", 0)
-    bucket = open_bucket(store.address, store.server.options(access_key=None, profile="short", transport="obstore"))
+    bucket = open_bucket(store.address, store.server.options(access_key=None, profile="short"))
     for number in range(3):
         bucket.put(f"{number}.png", b"cat", media_type="image/png")
     assert (bucket.requests["put"], len(calls.read_text()) >= 3) == (3, True)
@@ -181,22 +172,22 @@ print(json.dumps(dict(Version=1, AccessKeyId={key!r}, SecretAccessKey={secret!r}
 
 
 def test_mock_aws_of_moto_is_not_bypassed(monkeypatch: pytest.MonkeyPatch) -> None:
-    options = S3Options(region="us-east-1", access_key=KEY, transport="obstore")
+    options = S3Options(region="us-east-1", access_key=KEY)
     with mock_aws():
-        bucket = ObstoreBucket(S3Address("pics", ""), options)
-        S3Bucket(S3Address("pics", ""), options)._connected().create_bucket(Bucket="pics")
+        bucket = S3Bucket(S3Address("pics", ""), options)
+        bucket.client().create_bucket(Bucket="pics")
         bucket.put("cat.png", b"cat", media_type="image/png")
         assert (bucket.get("cat.png"), dict(bucket.requests)) == (b"cat", {"put": 1, "get": 1})
 
 
 def test_an_unsigned_request_reads_what_is_public(store: TestBucket) -> None:
     store.bucket.put("cat.png", b"cat", media_type="image/png")
-    options = store.server.options(access_key=None, anonymous=True, transport="obstore")
+    options = store.server.options(access_key=None, anonymous=True)
     assert open_bucket(store.address, options).get("cat.png") == b"cat"
 
 
 def test_a_forked_child_does_without_obstore(store: TestBucket, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("s3img.buckets.obstore.obstore_bucket._PROCESS", os.getpid() + 1)
+    monkeypatch.setattr("s3img.buckets.obstore.small_objects._PROCESS", os.getpid() + 1)
     monkeypatch.delitem(sys.modules, "s3img.buckets.obstore.store", raising=False)
     monkeypatch.setitem(sys.modules, "obstore.store", None)
     store.bucket.put("cat.png", b"cat", media_type="image/png")
@@ -204,36 +195,55 @@ def test_a_forked_child_does_without_obstore(store: TestBucket, monkeypatch: pyt
 
 
 @pytest.mark.parametrize(
-    ("changes", "environment", "reason"),
+    ("changes", "environment", "usable"),
     [
-        ({}, {}, ""),
-        ({}, {"NO_PROXY": "example.com", "https_proxy": ""}, ""),
-        ({}, {"HTTPS_PROXY": "http://proxy:3128"}, "HTTPS_PROXY"),
-        ({}, {"all_proxy": "http://proxy:3128"}, "all_proxy"),
-        ({}, {"AWS_SSE_KMS_KEY_ID": "k"}, "AWS_SSE_KMS_KEY_ID"),
-        ({"attempts": 1}, {}, "attempts"),
+        ({}, {}, True),
+        ({}, {"HTTPS_PROXY": "http://proxy:3128"}, True),
+        ({}, {"AWS_SSE_KMS_KEY_ID": "k"}, False),
+        ({}, {"AWS_SSE_KMS_KEY_ID": ""}, True),
+        ({"attempts": 1}, {}, False),
+        ({"use_obstore": False}, {}, False),
     ],
 )
 def test_obstore_is_used_where_it_does_the_same(
-    changes: dict[str, int], environment: dict[str, str], reason: str
+    changes: dict[str, int], environment: dict[str, str], usable: object
 ) -> None:
-    said = why_not(S3Options(**changes), environment)
-    assert said.startswith(reason)
-    assert bool(said) == bool(reason)
+    assert is_usable(S3Options(**changes), environment) == usable
 
 
-def test_auto_takes_boto3_where_obstore_would_differ(monkeypatch: pytest.MonkeyPatch) -> None:
-    kinds = []
-    for proxy in ("", "http://127.0.0.1:1"):
-        monkeypatch.setenv("HTTPS_PROXY", proxy)
-        kinds.append(type(open_bucket("s3://pics", OPTIONS)))
-    assert kinds == [ObstoreBucket, S3Bucket]
+@pytest.mark.parametrize(
+    ("environment", "proxy", "excluded"),
+    [
+        ({}, None, None),
+        ({"HTTPS_PROXY": "http://proxy:3128"}, "http://proxy:3128", None),
+        ({"https_proxy": "proxy:3128"}, "http://proxy:3128", None),
+        ({"http_proxy": "http://proxy:3128"}, "https://s3.example.com/pics", "s3.example.com"),
+        ({"all_proxy": "http://proxy:3128"}, "https://s3.example.com/pics", "s3.example.com"),
+        ({"https_proxy": "http://p:1", "no_proxy": "example.com"}, "https://s3.example.com/pics", "s3.example.com"),
+    ],
+)
+def test_obstore_takes_the_proxy_that_botocore_takes(
+    environment: dict[str, str], proxy: str | None, excluded: str | None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in [name for name in os.environ if name.lower().endswith("_proxy")]:
+        monkeypatch.delenv(name)
+    for name, value in environment.items():
+        monkeypatch.setenv(name, value)
+    found = client_options(StorePlace("https://s3.example.com/pics", "us-east-1"), OPTIONS)
+    assert (found.get("proxy_url"), found.get("proxy_excludes")) == (proxy, excluded)
 
 
-def test_obstore_by_name_says_why_it_can_not_be(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("HTTPS_PROXY", "http://127.0.0.1:1")
-    with pytest.raises(ConfigError, match=r"^transport: .*HTTPS_PROXY is set"):
-        open_bucket("s3://pics", S3Options(transport="obstore"))
+@pytest.mark.parametrize("excluded", ["", "127.0.0.1"])
+def test_a_put_goes_through_the_proxy_or_past_it(
+    excluded: str, store: TestBucket, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with stub_store(Answer(headers={"ETag": '"d077f244def8a70e5ea758bd8352fcd8"'})) as proxy:  # the MD5 of "cat"
+        monkeypatch.setenv("http_proxy", proxy.endpoint_url)
+        monkeypatch.setenv("no_proxy", excluded)
+        store.bucket.put("cat.png", b"cat", media_type="image/png")
+        through = [(request.method, request.target) for request in proxy.requests]
+    url = f"{store.server.endpoint_url}/{store.name}/cat.png"
+    assert (through, store.bucket.requests) == ([] if excluded else [("PUT", url)], {"put": 1})
 
 
 _ENVIRONMENT = {"AWS_CONFIG_FILE": "/nonexistent", "AWS_ACCESS_KEY_ID": "e", "AWS_SECRET_ACCESS_KEY": "s"}
@@ -263,7 +273,7 @@ def test_a_place_follows_from_settings_or_is_left_to_botocore(
     changes: dict[str, str], environment: dict[str, str], place: StorePlace | None
 ) -> None:
     options = S3Options(**{"endpoint_url": "https://s3.example.com", "access_key": KEY, **changes})
-    assert direct(options, "pics", {**_ENVIRONMENT, **environment}) == place
+    assert known_place(options, "pics", {**_ENVIRONMENT, **environment}) == place
 
 
 @pytest.mark.parametrize(
@@ -281,5 +291,5 @@ def test_botocore_is_asked_where_it_would_go(
     monkeypatch.setenv("AWS_CONFIG_FILE", str(tmp_path / "config"))
     address = parse("s3://pics")
     assert isinstance(address, S3Address)
-    bucket = ObstoreBucket(address, S3Options(**{"access_key": KEY, **changes}))
-    assert bucket._place() == StorePlace(url, "eu-west-1")
+    bucket = S3Bucket(address, S3Options(**{"access_key": KEY, **changes}))
+    assert bucket._find_place() == StorePlace(url, "eu-west-1")

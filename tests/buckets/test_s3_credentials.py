@@ -209,7 +209,7 @@ def test_https_with_an_own_certificate_and_virtual_hosts(
     monkeypatch.setenv("AWS_CA_BUNDLE", server.ca_file)
     find = socket.getaddrinfo  # a resolver need not know names below localhost
     monkeypatch.setattr(socket, "getaddrinfo", lambda host, *rest, **more: find("127.0.0.1", *rest, **more))
-    options = server.options(endpoint_url=f"https://s3.localhost:{port}", addressing_style="virtual", transport="boto3")
+    options = server.options(endpoint_url=f"https://s3.localhost:{port}", addressing_style="virtual", use_obstore=False)
     bucket = open_bucket(seaweedfs_bucket.address, options)
     bucket.put("a b%+#?é.png", b"over TLS", media_type="image/png")
     assert bucket.get("a b%+#?é.png") == b"over TLS"
@@ -248,6 +248,6 @@ def own_files(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Path:
 
 
 def test_no_link_of_the_chain_answers(store: StubStore) -> None:
-    bucket = open_bucket("s3://pics", S3Options(endpoint_url=store.endpoint_url, region="us-east-1", transport="boto3"))
+    bucket = open_bucket("s3://pics", S3Options(endpoint_url=store.endpoint_url, region="us-east-1", use_obstore=False))
     assert not bucket.has_credentials()
     assert store.requests == []

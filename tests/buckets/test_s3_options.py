@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from s3img.buckets import AccessKey, S3Options
-from s3img.buckets.s3.options import addressing, is_aws
+from s3img.buckets.s3_options import addressing, is_aws
 from s3img.errors import ConfigError
 
 if TYPE_CHECKING:

@@ -46,7 +46,7 @@ ANSWERS = {
     ],
     "no-bucket": [(404, "NoSuchBucket", "")],
     "no-object": [(404, "NoSuchKey", ""), (404, "", "")],
-    "no-version": [(404, "NoSuchVersion", "")],
+    "no-version": [(404, "NoSuchVersion", ""), (400, "InvalidArgument", "Invalid version id specified")],
     "no-such-range": [(416, "InvalidRange", "")],
     "wrong-region": [
         (301, "PermanentRedirect", ""),
@@ -77,6 +77,7 @@ ANSWERS = {
     "length-refused": [(411, "MissingContentLength", "")],
     "bytes-changed": [(400, "BadDigest", ""), (400, "XAmzContentSHA256Mismatch", "")],
     "key-too-long": [(400, "KeyTooLongError", "")],
+    "key-refused": [(400, "InvalidObjectName", ""), (400, "InvalidURI", "")],
     "object-too-large": [(400, "EntityTooLarge", ""), (413, "", "")],
     "store-full": [(507, "XMinioStorageFull", ""), (403, "QuotaExceeded", "")],
     "store-refused": [(400, "SomethingNew", "")],
@@ -103,6 +104,7 @@ ELSEWHERE = {
         "tls-expired",
         "tls-wrong-host",
     ),
+    *("listing-broken", "answer-too-slow", "not-stored", "key-invalid"),
     *("host-unknown", "credentials-malformed", "endpoint-invalid", "unexpected"),
 }
 
@@ -120,7 +122,7 @@ def options_for(endpoint_url: str, **changes: object) -> S3Options:
         "access_key": KEY,
         "region": "us-east-1",
         "attempts": 1,
-        "transport": "boto3",
+        "use_obstore": False,
     }
     return S3Options(**{**usual, "connect_timeout": 0.5, "read_timeout": 0.5, **changes})
 
@@ -163,18 +165,18 @@ def test_a_denial_names_its_action(action: str) -> None:
 )
 def test_seaweedfs_tells_keys_from_secrets(seaweedfs: S3Server, secret: str, key_id: str | None, reason: str) -> None:
     key = AccessKey(key_id or seaweedfs.access_key, secret)
-    assert failure(open_bucket("s3://pics", seaweedfs.options(access_key=key, transport="boto3"))).reason == reason
+    assert failure(open_bucket("s3://pics", seaweedfs.options(access_key=key, use_obstore=False))).reason == reason
 
 
 def test_seaweedfs_measures_clocks(seaweedfs_bucket: TestBucket, monkeypatch: pytest.MonkeyPatch) -> None:
     late = datetime.datetime.now(datetime.UTC).replace(tzinfo=None) - datetime.timedelta(hours=1)
     monkeypatch.setattr("botocore.auth.get_current_datetime", lambda: late)
-    options = seaweedfs_bucket.server.options(transport="boto3")
+    options = seaweedfs_bucket.server.options(use_obstore=False)
     assert failure(open_bucket(seaweedfs_bucket.address, options)).reason == "clock-skew"
 
 
 def test_moto_has_no_such_bucket(moto_server: S3Server) -> None:
-    assert failure(open_bucket("s3://no-such-bucket", moto_server.options(transport="boto3"))).reason == "no-bucket"
+    assert failure(open_bucket("s3://no-such-bucket", moto_server.options(use_obstore=False))).reason == "no-bucket"
 
 
 def test_an_untrusted_certificate_fails(seaweedfs: S3Server) -> None:

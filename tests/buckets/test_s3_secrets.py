@@ -178,7 +178,7 @@ def test_no_value_shows_its_key(key: AccessKey) -> None:
         "S3IMG_SESSION_TOKEN": key.session_token,
     }
     images = Images(Config(bucket="s3://pics", endpoint_url="https://s3.example.org"), environ=environ)
-    shown = (key, options, bucket, bucket.name, images, images.config, images.store_options())
+    shown = (key, options, bucket, bucket.name, images, images.config, S3Options.from_config(images.config))
     assert_hidden("\n".join(f"{value!r} {value}" for value in shown), key)
 
 

@@ -15,7 +15,7 @@ TIMES += ["Sun, 22 Nov 2026 10:00:00 GMT", "1795341600", "1795341600.5", "202611
 @pytest.mark.parametrize("text", TIMES)
 def test_times_of_a_listing_are_what_botocore_reads(text: str) -> None:
     item = f"<Key>a</Key><Size>1</Size><ETag>e</ETag><LastModified>{text}</LastModified>"
-    page = f"<ListBucketResult><Contents>{item}</Contents></ListBucketResult>"
+    page = f"<ListBucketResult><IsTruncated>false</IsTruncated><Contents>{item}</Contents></ListBucketResult>"
     with stub_store(Answer(200, page.encode(), {})) as store:
         (found,) = open_bucket("s3://pics", store.options()).list()
     assert (found.modified, found.modified.utcoffset()) == (expected := parse_timestamp(text), expected.utcoffset())

@@ -44,19 +44,19 @@ _numbers = itertools.count(1)
 _EXTERNAL = [os.environ.get(f"S3IMG_TEST_{name}", "") for name in ("ENDPOINT", "ACCESS_KEY", "SECRET_KEY")]
 
 LANES: dict[str, tuple[str, dict[str, Any]]] = {
-    "moto": ("moto_server", {"transport": "boto3"}),
-    "moto, obstore": ("moto_server", {"transport": "obstore"}),
-    "seaweedfs": ("seaweedfs", {"transport": "boto3"}),
-    "seaweedfs, obstore": ("seaweedfs", {"transport": "obstore"}),
-    "seaweedfs, https": ("seaweedfs_https", {"transport": "boto3"}),
-    "seaweedfs, https, obstore": ("seaweedfs_https", {"transport": "obstore"}),
-    "rclone": ("rclone", {"transport": "boto3"}),
-    "rclone, obstore": ("rclone", {"transport": "obstore"}),
+    "moto, boto3": ("moto_server", {"use_obstore": False}),
+    "moto, obstore": ("moto_server", {}),
+    "seaweedfs, boto3": ("seaweedfs", {"use_obstore": False}),
+    "seaweedfs, obstore": ("seaweedfs", {}),
+    "seaweedfs, https, boto3": ("seaweedfs_https", {"use_obstore": False}),
+    "seaweedfs, https, obstore": ("seaweedfs_https", {}),
+    "rclone, boto3": ("rclone", {"use_obstore": False}),
+    "rclone, obstore": ("rclone", {}),
 }
 """Each way to a store: the fixture of its server, and the options to open a bucket with."""
 
 if _EXTERNAL[0]:
-    LANES |= {f"external, {transport}": ("external", {"transport": transport}) for transport in ("boto3", "obstore")}
+    LANES |= {"external": ("external", {}), "external, boto3": ("external", {"use_obstore": False})}
 
 
 @dataclass(frozen=True)

@@ -47,7 +47,7 @@ class StubStore:
 
     def options(self, **changes: Any) -> S3Options:
         key = AccessKey("stubaccesskey", "stubsecretkey")
-        usual = {"endpoint_url": self.endpoint_url, "access_key": key, "attempts": 1, "transport": "boto3"}
+        usual = {"endpoint_url": self.endpoint_url, "access_key": key, "attempts": 1, "use_obstore": False}
         return S3Options(**{**usual, **changes})
 
     def answer(self, request: Request) -> Answer:

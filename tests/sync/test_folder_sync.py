@@ -607,8 +607,7 @@ def test_failures_of_one_cause_are_one_finding(strict: Project, monkeypatch: pyt
         raise BucketError(f"no place for {key!r}: " + ("too odd." if key.endswith("svg") else "the store is down."))
 
     monkeypatch.setattr(S3Bucket, "put", failing)
-    project = Project(strict.store, strict.root, strict.config.cache_dir, transport="boto3")
-    result = project.sync()
+    result = strict.sync()
     found = [re.sub(r"'.*'", "KEY", str(finding)) for finding in result.problems]
     down, odd = "no place for KEY: the store is down. The same goes for 1 more.", "no place for KEY: too odd."
     assert (len(result.failed), found) == (3, [down, odd])

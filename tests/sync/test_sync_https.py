@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-import pytest
 from PIL import Image
 from s3_servers import S3Server, new_bucket
 
@@ -13,12 +12,13 @@ from s3img import Config, Images
 if TYPE_CHECKING:
     from pathlib import Path
 
+    import pytest
 
-@pytest.mark.parametrize("transport", ["boto3", "obstore"])
+
 def test_a_folder_is_synced_over_https(
-    transport: str, seaweedfs_https: S3Server, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    seaweedfs_https: S3Server, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    store = new_bucket(seaweedfs_https, transport="boto3")
+    store = new_bucket(seaweedfs_https)
     monkeypatch.setenv("AWS_ACCESS_KEY_ID", store.server.access_key)
     monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", store.server.secret_key)
     (tmp_path / "img").mkdir()
@@ -28,7 +28,6 @@ def test_a_folder_is_synced_over_https(
         bucket=store.address,
         endpoint_url=store.server.endpoint_url,
         public_url="https://img.example.com",
-        transport=transport,
         cache_dir=str(tmp_path / "cache"),
     )
     result = Images(config).sync(tmp_path / "img", lock=tmp_path / "s3img.lock")

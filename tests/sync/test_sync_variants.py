@@ -252,7 +252,6 @@ def test_line_names_no_variants_of_which_an_object_failed(project: Project, monk
         return put(self, key, *arguments, **options)
 
     monkeypatch.setattr(S3Bucket, "put", failing)
-    project = project.under(transport="boto3")
     result = project.sync()
     assert (len(result.failed), project.line("cat.jpg").variants) == (1, None)
     monkeypatch.undo()

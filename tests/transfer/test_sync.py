@@ -23,7 +23,7 @@ from stub_store import Answer, stub_store
 
 from s3img.buckets import AccessKey, S3Options, open_bucket
 from s3img.buckets.directory import DirectoryBucket
-from s3img.buckets.obstore.obstore_bucket import GIVE_UP
+from s3img.buckets.obstore.small_objects import GIVE_UP
 from s3img.cache import stat_of
 from s3img.errors import AssetError, BucketError, ConfigError, CredentialsError, Unreachable
 from s3img.transfer import SAME_FAILURES, Upload, UploadPlan, plan_uploads, run_uploads, upload_one
@@ -356,7 +356,7 @@ def test_threads_and_processes_send_the_same_plan(transport: str, seaweedfs: S3S
         if transport == "directory":
             bucket = open_bucket((tmp_path / name).as_uri())
         else:
-            bucket = new_bucket(seaweedfs, transport=transport).bucket
+            bucket = new_bucket(seaweedfs, use_obstore=transport == "obstore").bucket
         with executor:
             result = run_uploads(plan_uploads(uploads, {}), bucket, workers=2, executor=executor)
         assert (len(result.uploaded), dict(result.failed)) == (12, {})

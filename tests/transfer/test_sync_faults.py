@@ -49,7 +49,7 @@ def made(path: Path, number: int) -> Upload:
 
 
 def through(proxy: FaultProxy, store: TestBucket, **changes: Any) -> Bucket:
-    options = {"attempts": 2, "read_timeout": 1.5, "transport": "auto", **changes}
+    options = {"attempts": 2, "read_timeout": 1.5, **changes}
     return open_bucket(store.address, store.server.options(endpoint_url=proxy.endpoint_url, **options))
 
 
@@ -75,43 +75,43 @@ def converge(uploads: list[Upload], store: TestBucket, bucket: Bucket) -> None:
     assert {info.key for info in store.bucket.list()} == {upload.key for upload in uploads}
 
 
-@pytest.mark.parametrize("transport", ["boto3", "obstore"])
+@pytest.mark.parametrize("way", [{"use_obstore": False}, {}], ids=["boto3", "obstore"])
 @pytest.mark.parametrize("fault", [*BREAKING, *HARMLESS])
 def test_a_sync_converges(
-    fault: str, transport: str, uploads: list[Upload], seaweedfs_bucket: TestBucket, proxy: FaultProxy
+    fault: str, way: dict[str, Any], uploads: list[Upload], seaweedfs_bucket: TestBucket, proxy: FaultProxy
 ) -> None:
     proxy.faults = itertools.chain(itertools.islice(itertools.cycle([fault, "", fault]), 24))
-    converge(uploads, seaweedfs_bucket, through(proxy, seaweedfs_bucket, transport=transport))
+    converge(uploads, seaweedfs_bucket, through(proxy, seaweedfs_bucket, **way))
     assert proxy.injected == 16
 
 
-@pytest.mark.parametrize("transport", ["boto3", "obstore"])
+@pytest.mark.parametrize("way", [{"use_obstore": False}, {}], ids=["boto3", "obstore"])
 @pytest.mark.parametrize("seed", range(2))
 def test_a_sync_converges_under_all_faults_at_once(
-    seed: int, transport: str, uploads: list[Upload], seaweedfs_bucket: TestBucket, proxy: FaultProxy
+    seed: int, way: dict[str, Any], uploads: list[Upload], seaweedfs_bucket: TestBucket, proxy: FaultProxy
 ) -> None:
     chance = random.Random(seed)
     faults = [chance.choice(["", *BREAKING, *HARMLESS]) for _ in range(40)]
     proxy.faults = iter(faults)
-    converge(uploads, seaweedfs_bucket, through(proxy, seaweedfs_bucket, transport=transport))
+    converge(uploads, seaweedfs_bucket, through(proxy, seaweedfs_bucket, **way))
 
 
-@pytest.mark.parametrize("transport", ["boto3", "obstore"])
+@pytest.mark.parametrize("way", [{"use_obstore": False}, {}], ids=["boto3", "obstore"])
 def test_a_wrong_clock_ends_a_run_and_says_so(
-    transport: str, uploads: list[Upload], seaweedfs_bucket: TestBucket, proxy: FaultProxy
+    way: dict[str, Any], uploads: list[Upload], seaweedfs_bucket: TestBucket, proxy: FaultProxy
 ) -> None:
     proxy.faults = itertools.repeat("skewed")
-    result = sync(uploads, seaweedfs_bucket, through(proxy, seaweedfs_bucket, transport=transport))
+    result = sync(uploads, seaweedfs_bucket, through(proxy, seaweedfs_bucket, **way))
     assert (len(result.failed), {failure.code for failure in result.failed.values()}) == (24, {"RequestTimeTooSkewed"})
     assert all("clock" in str(failure) for failure in result.failed.values())
 
 
-@pytest.mark.parametrize("transport", ["boto3", "obstore"])
+@pytest.mark.parametrize("way", [{"use_obstore": False}, {}], ids=["boto3", "obstore"])
 def test_an_answer_that_never_ends_does_not_hold_up_a_run(
-    transport: str, uploads: list[Upload], seaweedfs_bucket: TestBucket, proxy: FaultProxy
+    way: dict[str, Any], uploads: list[Upload], seaweedfs_bucket: TestBucket, proxy: FaultProxy
 ) -> None:
     proxy.faults = itertools.chain([""] * 4, ["slow loris"] * 3)
-    bucket = through(proxy, seaweedfs_bucket, transport=transport)
+    bucket = through(proxy, seaweedfs_bucket, **way)
     result = run_uploads(plan_uploads(uploads, {}), bucket, workers=4, patience=3)
     assert {failure.code for failure in result.failed.values()} <= {"DeadlineExceeded"}
     assert len(result.uploaded) >= 21

@@ -1,1 +1,1 @@
-"""Small objects and listings through obstore."""
+"""Small objects through obstore, the only package that imports it."""

@@ -1,7 +1,7 @@
-"""Why S3-compatible stores refuse, and the remedy, by the store's code; ``s3_client_causes`` has what has no answer.
+"""Why requests fail, and the remedy: by the store's code, or by the exception where the store gave no answer.
 
 Codes: AWS's list of error responses, and what SeaweedFS, Ceph, R2, B2, OSS and COS answer in its place.
-``{…}`` are facts of the one failure; see ``s3_errors``.
+``{…}`` are facts of the one failure; see ``explain``.
 """
 
 from __future__ import annotations
@@ -128,6 +128,15 @@ _KEY_LENGTH = Cause(
     "key-too-long", BucketError, "the key is longer than 1024 bytes", "Shorten the file's path or `key_template`."
 )
 
+_KEY = Cause(
+    "key-refused",
+    BucketError,
+    "the store does not accept this key; it said: {said}",
+    "Rename the file or change `key_template`.",
+)
+
+_VERSION = Cause("no-version", ObjectNotFound, "no such version of the object", "Check the version, or leave it out.")
+
 _LARGE = Cause(
     "object-too-large",
     BucketError,
@@ -183,9 +192,7 @@ _BY_CODE: dict[str, Cause] = {
     ),
     **dict.fromkeys(("PreconditionFailed", "ConditionalRequestConflict"), _CONDITION),
     "MissingContentMD5": _NO_MD5,
-    "NoSuchVersion": Cause(
-        "no-version", ObjectNotFound, "no such version of the object", "Check the version, or leave it out."
-    ),
+    "NoSuchVersion": _VERSION,
     "InvalidRange": Cause(
         "no-such-range", RangeNotSatisfiable, "no byte of the object is in the range", "Ask for bytes inside of it."
     ),
@@ -208,7 +215,8 @@ _BY_CODE: dict[str, Cause] = {
     "RequestTimeout": _SLOW,
     "MissingContentLength": _LENGTH,
     **dict.fromkeys(("BadDigest", "InvalidDigest", "XAmzContentSHA256Mismatch", "IncompleteBody"), _CHANGED),
-    "KeyTooLongError": _KEY_LENGTH,
+    **dict.fromkeys(("KeyTooLongError", "KeyTooLong"), _KEY_LENGTH),
+    **dict.fromkeys(("InvalidURI", "InvalidObjectName", "XMinioInvalidObjectName", "InvalidKey"), _KEY),
     "EntityTooLarge": _LARGE,
     **dict.fromkeys(("QuotaExceeded", "InsufficientStorage", "XMinioStorageFull"), _FULL),
 }
@@ -241,6 +249,8 @@ def of_store(code: str, status: str, said: str = "", *, is_elsewhere: bool = Fal
         return _CHECKSUM
     if code in _SUM_CODES and "content-md5" in said.lower():
         return _NO_MD5
+    if code in {"InvalidArgument", "InvalidRequest"} and "version" in said.lower():
+        return _VERSION  # AWS calls what no version can be called an invalid argument
     if code == "400" and is_elsewhere:
         return REGION
     return _BY_CODE.get(code) or _BY_STATUS.get(status) or _BY_STATUS.get(code) or _REFUSED
@@ -337,6 +347,27 @@ _BY_CLASS: dict[str, Cause] = {
     "UnicodeEncodeError": Cause(
         "key-not-text", BucketError, "the key is not valid Unicode", "Rename the file: its name is not UTF-8."
     ),
+    "ParamValidationError": Cause(
+        "key-invalid", BucketError, "S3 knows no such key or version", "Correct the key or the version."
+    ),
+    "BrokenListingError": Cause(
+        "listing-broken",
+        BucketError,
+        "the listing is not whole: {detail}",
+        "Check that endpoint_url ({endpoint}) is the store's S3 interface, and any proxy before it.",
+    ),
+    "AnswerTooSlowError": Cause(
+        "answer-too-slow",
+        Unreachable,
+        "the answer was not complete in time",
+        f"Check the store and the network. {LATER}",
+    ),
+    "UnprovenPutError": Cause(
+        "not-stored",
+        BucketError,
+        "the store said that it has the object, and has other bytes",
+        "Run the command again; if it stays, look at the proxy between here and {endpoint}.",
+    ),
     **dict.fromkeys(
         ("NoRegionError", "InvalidRegionError", "UnknownRegionError"),
         Cause(
@@ -401,6 +432,10 @@ def of_client(names: Sequence[str], detail: str) -> Cause:
     told_apart = (cause for words, cause in _BY_DETAIL.items() if words in detail)
     by_class = (_BY_CLASS[name] for name in names if name in _BY_CLASS)
     return next(told_apart, None) or next(by_class, _UNKNOWN)
+
+
+KEY_REASONS = frozenset({"key-too-long", "key-refused", "key-not-text", "key-invalid"})
+"""What is wrong with a key: no object can have it, so who reads one is told that it is not there."""
 
 
 def code_of(name: str) -> str:

@@ -14,33 +14,31 @@ from io import BytesIO
 from typing import TYPE_CHECKING, cast
 
 from botocore import UNSIGNED
-from botocore.auth import S3SigV4Auth
-from botocore.awsrequest import AWSRequest
 from botocore.config import Config
 from botocore.credentials import AssumeRoleCredentialFetcher, DeferredRefreshableCredentials
-from botocore.hooks import first_non_none_response
 from botocore.httpsession import where
 from botocore.session import Session
 from botocore.utils import parse_timestamp
 
 from s3img import __version__
-from s3img.buckets.s3.options import addressing
-from s3img.buckets.s3.small_puts import SMALL, SmallPuts
+from s3img.buckets.s3.answers import TimedBody, require_root
+from s3img.buckets.s3_options import addressing
 from s3img.config import providers
 
 if TYPE_CHECKING:
     from typing import IO, Any
 
     from botocore.awsrequest import AWSPreparedRequest, AWSResponse
-    from botocore.credentials import Credentials
     from mypy_boto3_s3 import S3Client
 
     from s3img.buckets.protocol import CheckedReader
-    from s3img.buckets.s3.options import S3Options
-    from s3img.buckets.s3.small_puts import Example
+    from s3img.buckets.s3_options import S3Options
 
 PART = 16 << 20
 """Bytes of a part of a large object."""
+
+SMALL = 1 << 20
+"""Bytes that are sent before the store has said whether it wants them."""
 
 
 def open_session(options: S3Options) -> Session:
@@ -50,21 +48,26 @@ def open_session(options: S3Options) -> Session:
         session.set_config_variable("region", options.region)
     if key := options.access_key:
         session.set_credentials(key.key_id, key.secret, key.session_token or None)
-    return _assuming(session, options) if options.role_arn else session
+    if not options.role_arn:
+        return session
+    region = session.get_config_variable("region")
+    assumed = _new_session(options)
+    assumed.set_config_variable("region", region)
+    assumed.register_component("credential_provider", _Role(session, region or "us-east-1", options))
+    return assumed
 
 
 def _new_session(options: S3Options) -> Session:
+    def read_time(value: str | float) -> datetime:
+        """Read times of listings (ISO 8601) without dateutil, which takes 0.07 ms for each."""
+        if isinstance(value, str) and value.endswith("Z"):
+            with suppress(ValueError):
+                return datetime.fromisoformat(value)
+        return parse_timestamp(cast("str", value))  # takes numbers, too
+
     session = Session(profile=options.profile or None)
-    session.get_component("response_parser_factory").set_parser_defaults(timestamp_parser=_timestamp)
+    session.get_component("response_parser_factory").set_parser_defaults(timestamp_parser=read_time)
     return session
-
-
-def _timestamp(value: str | float) -> datetime:
-    """Read a time as botocore does, but not those of listings: dateutil takes 0.07 ms for the form that is ISO 8601."""
-    if isinstance(value, str) and value.endswith("Z"):
-        with suppress(ValueError):
-            return datetime.fromisoformat(value)
-    return parse_timestamp(cast("str", value))  # takes numbers, too
 
 
 class _Role:
@@ -90,27 +93,41 @@ class _Role:
         return DeferredRefreshableCredentials(fetcher.fetch_credentials, "assume-role")
 
 
-def _assuming(session: Session, options: S3Options) -> Session:
-    region = session.get_config_variable("region")
-    assumed = _new_session(options)
-    assumed.set_config_variable("region", region)
-    assumed.register_component("credential_provider", _Role(session, region or "us-east-1", options))
-    return assumed
-
-
 def open_client(session: Session, options: S3Options, bucket: str) -> S3Client:
-    """Make a client that any number of threads may share; takes about 0.1 s of CPU time."""
+    """Make a client that any number of threads may share; takes about 0.1 s of CPU time.
+
+    It sends what every store understands: bodies signed and plain, never as chunks with a trailing checksum.
+    """
     default = "us-east-1" if options.endpoint_url else None
+    config = Config(
+        signature_version=UNSIGNED if options.anonymous else "s3v4",
+        connect_timeout=options.connect_timeout,
+        read_timeout=options.read_timeout,
+        max_pool_connections=options.connections,
+        tcp_keepalive=True,
+        user_agent=f"s3img/{__version__}",  # botocore puts its own together anew for each request, twice
+        retries={"mode": "standard", "total_max_attempts": options.attempts},
+        request_checksum_calculation="when_required",
+        response_checksum_validation="when_required",
+        s3={
+            "addressing_style": addressing(options.addressing_style, options.endpoint_url, bucket),
+            "payload_signing_enabled": True,
+        },
+    )
     client = session.create_client(
         "s3",
         region_name=options.region or session.get_config_variable("region") or default,
         endpoint_url=options.endpoint_url or None,
-        config=_config(options, bucket),
+        config=config,
     )
-    client.meta.events.register_last("before-parameter-build.s3", _as_if_redirected)
-    client.meta.events.register_last("before-call.s3", _at_once)  # at ".PutObject" it would come before botocore's own
+    events = client.meta.events
+    events.register_last("before-parameter-build.s3", _as_if_redirected)
+    events.register_last("before-call.s3", _at_once)  # at ".PutObject" it would come before botocore's own
     if providers.of_endpoint(client.meta.endpoint_url).deletes_with == "md5":
-        client.meta.events.register("before-call.s3.DeleteObjects", _with_md5)
+        events.register("before-call.s3.DeleteObjects", _with_md5)
+    events.register("before-parse.s3.ListObjectsV2", partial(_check_root, "ListBucketResult"))
+    events.register("before-parse.s3.DeleteObjects", partial(_check_root, "DeleteResult"))
+    events.register("after-call.s3.GetObject", partial(_time_body, options.whole_seconds))
     return cast("S3Client", client)
 
 
@@ -126,34 +143,16 @@ def _at_once(params: dict[str, Any], **_: object) -> None:
         params["headers"].pop("Expect", None)
 
 
-class _KnownBody(S3SigV4Auth):
-    """Sign for a body whose SHA-256 is known: botocore would take it again."""
+def _check_root(root: str, response_dict: dict[str, Any], **_: object) -> None:
+    """Refuse a success of another kind before botocore reads it as one without entries."""
+    if response_dict["status_code"] < 300:
+        require_root(response_dict["body"], root)
 
-    def payload(self, request: AWSRequest) -> str:
-        return str(request.context["sha256"])
 
-
-def open_small_puts(session: Session, client: S3Client) -> SmallPuts:
-    """Join the session's credentials, the client's hooks and its connections to a short way for small objects."""
-    emit = client.meta.events.emit
-    model = client.meta.service_model.operation_model("PutObject")
-
-    def send(example: Example, path: str, headers: dict[str, str], body: bytes, sha256: str) -> AWSResponse | Exception:
-        unsigned = AWSRequest("PUT", example.base + path, headers, body)
-        unsigned.context["sha256"] = sha256
-        credentials = cast("Credentials", session.get_credentials()).get_frozen_credentials()
-        _KnownBody(credentials, example.service, example.region).add_auth(unsigned)
-        request = unsigned.prepare()
-        http = cast("Any", client)._endpoint.http_session  # it alone knows proxies, certificates and time-outs
-        try:
-            answer = first_non_none_response(emit("before-send.s3.PutObject", request=request)) or http.send(request)
-        except Exception as error:  # of any class: botocore knows which mean that it may try again
-            return error
-        if answer.status_code == 200:  # gives back some of what botocore spends on retries
-            emit("after-call.s3.PutObject", http_response=answer, parsed={}, model=model, context={})
-        return cast("AWSResponse", answer)
-
-    return SmallPuts(client.put_object, send)
+def _time_body(seconds: float, http_response: AWSResponse, parsed: dict[str, Any], **_: object) -> None:
+    """Let the body end after its time: botocore's own waits for each next byte."""
+    if "Body" in parsed:
+        parsed["Body"] = TimedBody(http_response.raw, parsed.get("ContentLength"), seconds)
 
 
 def _with_md5(params: dict[str, Any], **_: object) -> None:
@@ -190,25 +189,6 @@ def url_of(client: S3Client, bucket: str) -> str:
         client.meta.events.unregister(event, _do_not_send)
     answers = client.meta.events.emit(event, request=request)
     return "" if any(answer is not None for _, answer in answers) else request.url.rstrip("/")
-
-
-def _config(options: S3Options, bucket: str) -> Config:
-    """Set what every store understands: bodies signed and sent plain, never as chunks with a trailing checksum."""
-    return Config(
-        signature_version=UNSIGNED if options.anonymous else "s3v4",
-        connect_timeout=options.connect_timeout,
-        read_timeout=options.read_timeout,
-        max_pool_connections=options.connections,
-        tcp_keepalive=True,
-        user_agent=f"s3img/{__version__}",  # botocore puts its own together anew for each request, twice
-        retries={"mode": "standard", "total_max_attempts": options.attempts},
-        request_checksum_calculation="when_required",
-        response_checksum_validation="when_required",
-        s3={
-            "addressing_style": addressing(options.addressing_style, options.endpoint_url, bucket),
-            "payload_signing_enabled": True,
-        },
-    )
 
 
 def trusted_file(session: Session) -> str:

@@ -12,13 +12,13 @@ from typing import TYPE_CHECKING, NamedTuple
 from urllib.parse import quote
 
 from s3img.buckets.s3 import causes
+from s3img.buckets.s3.answers import BrokenListingError
 from s3img.buckets.s3.causes import code_of, of_client
+from s3img.errors import BucketError, ObjectNotFound
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
     from typing import Any
-
-    from s3img.errors import BucketError
 
 _VERBS = {
     "put": "store",
@@ -70,7 +70,12 @@ def explain(error: Exception, call: Call, secrets: Iterable[str] = ()) -> Bucket
     """Describe an exception of a request; ``secrets`` is what was sent with it and must not be quoted."""
     if operation := getattr(error, "operation_name", ""):
         return from_answer(getattr(error, "response", {}), call, operation=operation, secrets=secrets)
-    return _from_client(error, call)
+    names = [kind.__name__ for kind in type(error).__mro__]
+    kwargs = getattr(error, "kwargs", {})
+    inner = " ".join(f"{type(value).__name__} {value}" for value in (kwargs.get("error"), error) if value is not None)
+    detail = str(error) if isinstance(error, BrokenListingError) else ""  # no other text is ours
+    facts = {"profile": str(kwargs.get("profile", "")), "name": names[0], "detail": detail}
+    return _failure(of_client(names, inner), call, code=code_of(names[0]), facts=facts)
 
 
 def scrub(text: str, *secrets: str) -> str:
@@ -93,7 +98,10 @@ def from_answer(
     code = scrub(str(refusal.get("Code") or status), *secrets)
     code = code if re.fullmatch(_CODE, code) else status
     said = scrub(str(refusal.get("Message") or ""), *secrets)[:_LONGEST].strip().rstrip(".")
-    region = scrub(_region(response, refusal), *secrets)
+    headers = response.get("ResponseMetadata", {}).get("HTTPHeaders", {})
+    expected = re.search(_EXPECTED, str(refusal.get("Message", "")))
+    named = str(headers.get("x-amz-bucket-region") or refusal.get("Region") or (expected[1] if expected else ""))
+    region = scrub(named if re.fullmatch(_REGION, named) else "", *secrets)
     is_role = operation.startswith("AssumeRole")
     cause = causes.ROLE if is_role else causes.of_store(code, status, said, is_elsewhere=bool(region))
     facts = {
@@ -104,20 +112,12 @@ def from_answer(
     return _failure(cause, call, code=code, facts=facts, region=region if cause is causes.REGION else "")
 
 
-def _from_client(error: Exception, call: Call) -> BucketError:
-    names = [kind.__name__ for kind in type(error).__mro__]
-    kwargs = getattr(error, "kwargs", {})
-    inner = " ".join(f"{type(value).__name__} {value}" for value in (kwargs.get("error"), error) if value is not None)
-    cause = of_client(names, inner)
-    facts = {"profile": str(kwargs.get("profile", "")), "name": names[0]}
-    return _failure(cause, call, code=code_of(names[0]), facts=facts)
-
-
 def _failure(cause: causes.Cause, call: Call, *, code: str, facts: Mapping[str, str], region: str = "") -> BucketError:
     known = {"endpoint": call.endpoint or "AWS", "code": code, **facts}
     what, fix = (text.format_map(known) for text in (cause.what, cause.fix))
     action = "get" if call.action == "head" else call.action
-    return cause.kind(
+    kind = ObjectNotFound if action == "get" and cause.reason in causes.KEY_REASONS else cause.kind
+    return kind(
         f"{call}: {what} ({code}).",
         code=code,
         reason=cause.reason.format(action=action),
@@ -127,11 +127,3 @@ def _failure(cause: causes.Cause, call: Call, *, code: str, facts: Mapping[str, 
         region=region,
         fix=fix,
     )
-
-
-def _region(response: Mapping[str, Any], refusal: Mapping[str, Any]) -> str:
-    """Find the region that a store names: in a header, a field of the error, or its sentence; "" without one."""
-    headers = response.get("ResponseMetadata", {}).get("HTTPHeaders", {})
-    expected = re.search(_EXPECTED, str(refusal.get("Message", "")))
-    named = str(headers.get("x-amz-bucket-region") or refusal.get("Region") or (expected[1] if expected else ""))
-    return named if re.fullmatch(_REGION, named) else ""

@@ -1,4 +1,7 @@
-"""A bucket of any S3-compatible store, through boto3's botocore (imported at the first use: it takes 0.2 s)."""
+"""A bucket of any S3-compatible store, through obstore where that is enough and botocore for all the rest.
+
+Both are imported at the first use: botocore takes 0.2 s, obstore 0.04 s.
+"""
 
 from __future__ import annotations
 
@@ -10,10 +13,10 @@ import logging
 import re
 import threading
 from contextlib import ExitStack, contextmanager
-from datetime import UTC, datetime
 from functools import partial
 from typing import TYPE_CHECKING, TypeVar
 
+from s3img.buckets.obstore.small_objects import SmallObjects, StorePlace
 from s3img.buckets.protocol import (
     IMMUTABLE,
     CheckedReader,
@@ -24,9 +27,29 @@ from s3img.buckets.protocol import (
     reopened,
     unreadable,
 )
+from s3img.buckets.s3.answers import (
+    AnswerTooSlowError,
+    UnprovenPutError,
+    described,
+    extent,
+    is_other_md5,
+    listed,
+    next_token,
+    require_etag,
+    within,
+)
 from s3img.buckets.s3.explain import Call, explain, from_answer
+from s3img.buckets.s3_options import AccessKey
 from s3img.config import providers
-from s3img.errors import AccessDenied, BucketError, CredentialsError, ObjectNotFound, S3ImgError, Unreachable
+from s3img.errors import (
+    AccessDenied,
+    BucketError,
+    CredentialsError,
+    ObjectNotFound,
+    RangeNotSatisfiable,
+    S3ImgError,
+    Unreachable,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping
@@ -39,64 +62,21 @@ if TYPE_CHECKING:
     from mypy_boto3_s3 import S3Client
     from mypy_boto3_s3.type_defs import DeleteTypeDef, ListObjectsV2OutputTypeDef
 
-    from s3img.buckets.s3.options import S3Options
-    from s3img.buckets.s3.small_puts import Answer, SmallPuts
+    from s3img.buckets.s3.answers import TimedBody
+    from s3img.buckets.s3_options import S3Options
     from s3img.config.address import S3Address
-
-_UNKNOWN_TIME = datetime.fromtimestamp(0, UTC)
-
-_CONTENT_RANGE = re.compile(r"bytes (\d+)-\d+/(\d+)")
-
-
-class NoETagError(Exception):
-    """An answer came without an ETag; explained like botocore's own errors."""
-
-
-def require_etag(answer: Mapping[str, Any]) -> None:
-    """Tell a store from a web server that answers 200 to anything: every store names the object's ETag."""
-    if not answer.get("ETag"):
-        raise NoETagError
-
-
-def checksum(data: bytes, sha256: str, endpoint_url: str) -> dict[str, str]:
-    """Send one checksum beside the signed SHA-256 (hex), of the kind that is understood: R2 refuses two."""
-    if providers.of_endpoint(endpoint_url).checksum == "sha256":
-        return {"ChecksumSHA256": base64.b64encode(bytes.fromhex(sha256)).decode()}
-    return {"ContentMD5": base64.b64encode(hashlib.md5(data, usedforsecurity=False).digest()).decode()}
-
-
-def listed(item: Mapping[str, Any], base: str) -> ObjectInfo:
-    """Describe an object of a listing; its key is relative to ``base``."""
-    return ObjectInfo(item["Key"].removeprefix(base), item["Size"], item["ETag"].strip('"'), item["LastModified"])
-
-
-def described(key: str, answer: Mapping[str, Any], size: int) -> ObjectInfo:
-    """Describe an object by the headers of an answer to GET or HEAD."""
-    require_etag(answer)
-    return ObjectInfo(
-        key,
-        size,
-        answer["ETag"].strip('"'),
-        answer.get("LastModified", _UNKNOWN_TIME),
-        {name.lower(): value for name, value in answer["Metadata"].items()},
-        media_type=answer.get("ContentType", ""),
-        cache_control=answer.get("CacheControl", ""),
-    )
-
-
-def received(key: str, answer: Mapping[str, Any]) -> tuple[ObjectInfo, int, int]:
-    """Describe the object and the bytes of it that an answer brings, which are all where a store ignores ``Range``."""
-    length = answer["ContentLength"]
-    part = _CONTENT_RANGE.fullmatch(answer.get("ContentRange", ""))
-    start, size = (int(part[1]), int(part[2])) if part else (0, length)
-    return described(key, answer, size), start, start + length
-
 
 _SINGLE = 16 << 20
 """Bytes up to which an object is one PUT, held in memory; above, it is sent in parts, one after the other."""
 
 _BATCH = 1000
 """Keys of one DeleteObjects request (the protocol's limit)."""
+
+_SPOOLED = 4 << 20
+"""Bytes of an object of unknown length that are kept in memory; the rest goes into a temporary file."""
+
+_LONGEST = 1 << 30
+"""Bytes after which an object of unknown length is given up."""
 
 _OPERATIONS = {
     **dict.fromkeys(
@@ -111,6 +91,9 @@ _OPERATIONS = {
 _PASSING = frozenset({"store-busy", "store-failed"})
 """Reasons for which a request that failed once may be sent again later."""
 
+_WITHOUT_CAUSE = frozenset({"400", "401", "403"})
+"""Codes of answers to HEAD whose cause only a body would tell."""
+
 _SIGNED_BY = re.compile(r"Credential=([^/,\s]+)")
 
 _log = logging.getLogger("s3img.buckets")
@@ -119,7 +102,7 @@ _Answer = TypeVar("_Answer")
 
 
 class S3Bucket:
-    """Hold objects below the prefix of an ``s3://`` address; one client, made at the first use, serves all threads."""
+    """Objects below the prefix of an ``s3://`` address; one client, made at the first use, serves all threads."""
 
     def __init__(self, address: S3Address, options: S3Options) -> None:
         self._address = address
@@ -129,9 +112,12 @@ class S3Bucket:
         self._lock = threading.RLock()
         self._session: Session | None = None
         self._client: S3Client | None = None
-        self._puts: SmallPuts  # made with the client
+        self._small = SmallObjects(
+            options, address.bucket, self._counter, find_place=self._find_place, find_key=self._find_key
+        )
         self._secrets: tuple[str, ...] = ()
         self._is_moved = False
+        self._etags_are_md5 = True
         self._deletes_many = providers.of_endpoint(options.endpoint_url).deletes_many
 
     def __reduce__(self) -> tuple[Callable[..., object], tuple[object, ...]]:
@@ -148,31 +134,34 @@ class S3Bucket:
         return self._counter.totals()
 
     def has_credentials(self) -> bool:
-        """Ask botocore's chain, which may ask the machine's own metadata address (169.254.169.254) but no other."""
-        if self._options.anonymous or self._options.access_key:
-            return True
-        with self._request("connect"):
-            return self._connected_session().get_credentials() is not None
+        """Ask settings and environment, else botocore's chain.
 
-    @contextmanager
-    def connection(self, action: str, key: str = "") -> Iterator[tuple[Session, S3Client]]:
-        """Lend what the protocol has no words for; what a request of ``action`` raises becomes a `BucketError`."""
-        with self._request(action, key):
-            yield self._connected_session(), self._connected()
+        That may ask the machine's own metadata address (169.254.169.254), and no other.
+        """
+        if self._options.anonymous or self._options.access_key or self._small.has_credentials:
+            return True
+        with self.explained("connect"):
+            return self.session().get_credentials() is not None
 
     def list(self, prefix: str = "") -> Iterator[ObjectInfo]:
-        """Yield the objects whose key starts with ``prefix``, a page of 1000 at a time."""
-        page = self._page(prefix, {})
-        while True:
-            for item in page.get("Contents", ()):
-                yield listed(item, self._base)
-            if not page.get("NextContinuationToken"):
-                break
-            page = self._page(prefix, {"ContinuationToken": page["NextContinuationToken"]})
+        """Yield the objects whose key starts with ``prefix``, a page of 1000 at a time.
 
-    def _page(self, prefix: str, following: dict[str, Any]) -> ListObjectsV2OutputTypeDef:
-        wanted = {**self._bucket, "Prefix": self._base + prefix, **following}
-        return self._send("list", prefix, lambda client: client.list_objects_v2(**wanted))
+        Raise `BucketError` as soon as a page can't be part of a whole listing.
+        """
+        place: dict[str, Any] = {"Bucket": self._address.bucket, "Prefix": self._base + prefix}
+        tokens: set[str] = set()
+
+        def page(client: S3Client) -> tuple[ListObjectsV2OutputTypeDef, str]:
+            answer = client.list_objects_v2(**place)
+            return answer, next_token(answer, self._base + prefix, tokens)
+
+        while True:
+            answer, token = self.send("list", prefix, page)
+            for item in answer.get("Contents", ()):
+                yield listed(item, self._base)
+            if not token:
+                return
+            place["ContinuationToken"] = token
 
     def put(
         self,
@@ -184,27 +173,63 @@ class S3Bucket:
         metadata: Mapping[str, str] | None = None,
         sha256: str = "",
     ) -> None:
-        """Send the object; the store shows it when all of it has arrived."""
+        """Send the object; the store shows it when all of it has arrived, and what it shows is compared."""
         headers: dict[str, Any] = {"ContentType": media_type, "Metadata": dict(metadata or {})}
         headers |= {"CacheControl": cache_control} if cache_control else {}
-        place = self._place_of(key)
+        if _size(source) > _SINGLE:
+            self._put_parts(key, source, headers, sha256)
+            return
+        with CheckedReader(source, sha256) as content:
+            data = content.read()
+        named = {"Content-Type": media_type, "Cache-Control": cache_control, **(metadata or {})}
+        if not self._small.put(self._base + key, data, named):
+            digest = sha256 or hashlib.sha256(data).hexdigest()
+            self.send("put", key, lambda client: self._put_whole(client, key, data, headers, digest))
+
+    def _put_whole(self, client: S3Client, key: str, data: bytes, headers: dict[str, Any], sha256: str) -> None:
+        md5 = hashlib.md5(data, usedforsecurity=False)
+        # One checksum beside the signed SHA-256, of the kind that is understood: R2 refuses two.
+        if providers.of_endpoint(client.meta.endpoint_url).checksum == "sha256":
+            headers = {**headers, "ChecksumSHA256": base64.b64encode(bytes.fromhex(sha256)).decode()}
+        else:
+            headers = {**headers, "ContentMD5": base64.b64encode(md5.digest()).decode()}
+        answer = client.put_object(**self._place_of(key), Body=data, **headers)
+        require_etag(answer)
+        if self._etags_are_md5 and is_other_md5(answer, md5.hexdigest()):
+            # Either the store has other bytes, or its ETags only look like MD5: what it has decides.
+            if client.get_object(**self._place_of(key))["Body"].read(len(data) + 1) != data:
+                raise UnprovenPutError
+            self._etags_are_md5 = False
+
+    def _put_parts(self, key: str, source: Path | bytes, headers: dict[str, Any], sha256: str) -> None:
+        size = _size(source)
 
         def send(client: S3Client) -> None:
             with CheckedReader(source, sha256) as content:
-                if _size(source) > _SINGLE:
-                    _botocore().send_in_parts(client, content, place, headers)
-                else:
-                    data = content.read()
-                    digest = sha256 or hashlib.sha256(data).hexdigest()
-                    sums: dict[str, Any] = checksum(data, digest, client.meta.endpoint_url)
-                    require_etag(self._puts.put({**place, "Body": data, **headers, **sums}, digest))
+                _botocore().send_in_parts(client, content, self._place_of(key), headers)
 
-        self._send("put", key, send)
+        self.send("put", key, send, seconds=self._options.whole_seconds * (size / _SINGLE + 1))
+        try:
+            stored = self.head(key)
+        except AccessDenied:  # a key that may only write; every part had its own signature
+            return
+        with self.explained("put", key):
+            if stored is None or stored.size != size:
+                raise UnprovenPutError
 
     def get(self, key: str) -> bytes:
-        """Return the object's bytes."""
-        with self.open(key) as found:
-            return found.read()
+        """Return the object's bytes; a body that breaks off is asked for again."""
+        data = self._small.get(self._base + key)
+        for attempt in itertools.count(1):
+            if data is not None:
+                break
+            with self.open(key) as found:
+                try:
+                    data = found.read()
+                except Unreachable:
+                    if attempt >= min(self._options.attempts, 3):
+                        raise
+        return data or b""
 
     def open(self, key: str, *, version: str = "", start: int = 0, stop: int | None = None) -> OpenObject:
         """Read the object while it arrives; without s3:ListBucket AWS denies access to a missing one (403, not 404)."""
@@ -214,47 +239,66 @@ class S3Bucket:
 
         def ask(client: S3Client) -> OpenObject:
             with ExitStack() as stack:
-                answer = client.get_object(**self._place_of(key), **wanted)
-                stack.callback(answer["Body"].close)
-                info, first, end = received(key, answer)
+                answer: Any = client.get_object(**self._place_of(key), **wanted)
+                body = answer["Body"]
+                stack.callback(body.close)
+                if (found := extent(answer)) is None:
+                    body, size = _spooled(body)
+                    stack.callback(body.close)
+                    found = 0, size, size
+                first, end, size = found
+                info = described(key, answer, size)
                 stack.pop_all()
-            number = answer.get("VersionId", version)
-            return OpenObject(info, answer["Body"], guard, start=first, stop=end, version=number)
+            return OpenObject(info, body, guard, start=first, stop=end, version=answer.get("VersionId", version))
 
-        guard = partial(self._request, "get", key)
-        return self._send("get", key, ask)
+        guard = partial(self.explained, "get", key)
+        return self.send("get", key, ask)
 
     def head(self, key: str) -> ObjectInfo | None:
         """Describe the object; None without one, or without the bucket: an answer to HEAD can't tell which."""
 
-        def ask(client: S3Client) -> ObjectInfo:
+        def ask(client: S3Client) -> ObjectInfo | None:
             found = client.head_object(**self._place_of(key))
-            return described(key, found, found["ContentLength"])
+            return described(key, found, found["ContentLength"]) if "ContentLength" in found else None
+
+        def first_byte(client: S3Client) -> ObjectInfo | None:
+            found: Any = client.get_object(**self._place_of(key), Range="bytes=0-0")
+            found["Body"].close()
+            return described(key, found, known[2]) if (known := extent(found)) else None
 
         try:
-            return self._send("head", key, ask)
+            if info := self.send("head", key, ask):
+                return info
+            with self.open(key) as whole:  # its length is known once it has been read
+                return whole.info
         except ObjectNotFound:
             return None
+        except BucketError as refused:
+            if refused.code not in _WITHOUT_CAUSE:
+                raise
+            try:  # the answer to a GET says why
+                return self.send("head", key, first_byte)
+            except ObjectNotFound:
+                return None
+            except RangeNotSatisfiable:
+                raise refused from None
 
     def delete(self, keys: Iterable[str]) -> None:
         """Remove objects by the thousand, or one by one where the store has no such request."""
         remaining = iter(keys)
-        while batch := list(itertools.islice(remaining, _BATCH)):
+        while batch := [*itertools.islice(remaining, _BATCH)]:
             if not self._delete_batch(batch):
                 for key in batch:
-                    self._delete_one(key)
-
-    def _delete_one(self, key: str) -> None:
-        place = self._place_of(key)
-        self._send("delete", key, lambda client: client.delete_object(**place))
+                    self.send("delete", key, partial(_delete_one, self._place_of(key)))
 
     def _delete_batch(self, keys: Iterable[str]) -> bool:
         """Remove at most a thousand objects; return False where the store has to be asked for each."""
         if not self._deletes_many:
             return False
         names: DeleteTypeDef = {"Objects": [{"Key": self._base + key} for key in keys], "Quiet": True}
+        place: dict[str, Any] = {"Bucket": self._address.bucket}
         try:
-            answer = self._send("delete", "", lambda client: client.delete_objects(**self._bucket, Delete=names))
+            answer = self.send("delete", "", lambda client: client.delete_objects(**place, Delete=names))
         except (CredentialsError, AccessDenied, Unreachable):
             raise
         except BucketError as error:
@@ -265,25 +309,31 @@ class S3Bucket:
             raise from_answer({"Error": refused}, self._call("delete", key), secrets=self._secrets)
         return True
 
-    @property
-    def _bucket(self) -> dict[str, Any]:
-        return {"Bucket": self._address.bucket}
-
     def _place_of(self, key: str) -> dict[str, Any]:
         return {"Bucket": self._address.bucket, "Key": self._base + key}
 
-    def _send(self, action: str, key: str, request: Callable[[S3Client], _Answer]) -> _Answer:
-        """Do a request; where the store names the bucket's region and it is another one, go there once and stay."""
-        with self._request(action, key):
-            client = self._connected()
+    def send(self, action: str, key: str, request: Callable[[S3Client], _Answer], *, seconds: float = 0) -> _Answer:
+        """Do a request of ``action`` within ``seconds`` (0: those that the action has); raise `BucketError`.
+
+        Where the store names the bucket's region and it is another one, go there once and stay.
+        """
+        options = self._options
+        seconds = seconds or (options.whole_seconds if action in {"put", "delete"} else options.short_seconds)
+
+        def timed(client: S3Client) -> _Answer:
+            with self.explained(action, key):
+                return within(seconds, lambda: request(client))
+
+        with self.explained(action, key):
+            client = self.client()
         try:
-            with self._request(action, key):
-                return request(client)
+            return timed(client)
         except BucketError as error:
             if not self._is_elsewhere(client, error.region):
                 raise
-        with self._request(action, key):
-            return request(self._connected())
+        with self.explained(action, key):
+            client = self.client()
+        return timed(client)
 
     def _is_elsewhere(self, client: S3Client, region: str) -> bool:
         """Turn to another region of the same service; tell whether ``client`` is the one of a region that was left."""
@@ -299,7 +349,7 @@ class S3Bucket:
             return client is not self._client
 
     @contextmanager
-    def _request(self, action: str, key: str = "") -> Iterator[None]:
+    def explained(self, action: str, key: str = "") -> Iterator[None]:
         """Turn whatever a request raises into a `BucketError`; the original, and what it may hold, is let go."""
         try:
             try:
@@ -315,32 +365,44 @@ class S3Bucket:
     def _call(self, action: str, key: str) -> Call:
         return Call(action, self.name, self._options.endpoint_url, key)
 
-    def _connected(self) -> S3Client:
+    def client(self) -> S3Client:
+        """Return botocore's client, for what the protocol has no words for; use it in `send` or `explained`."""
         with self._lock:
             if self._client is None:
-                self._client = _botocore().open_client(self._connected_session(), self._options, self._address.bucket)
-                sent: Any = self._sent  # the stubs forget that handlers may answer
-                self._client.meta.events.register_first("before-send.s3", sent)
-                self._puts = _botocore().open_small_puts(self._connected_session(), self._client)
+                self._client = _botocore().open_client(self.session(), self._options, self._address.bucket)
+                self._client.meta.events.register_first("before-send.s3", self._note_request)
             return self._client
 
-    def _connected_session(self) -> Session:
+    def session(self) -> Session:
+        """Return botocore's session, which has the credentials; use it in `explained`."""
         with self._lock:
             if self._session is None:
                 self._session = _botocore().open_session(self._options)
             return self._session
 
-    def _sent(self, request: AWSPreparedRequest, event_name: str, **_: object) -> Answer | None:
+    def _note_request(self, request: AWSPreparedRequest, event_name: str, **_: object) -> None:
         """Count each HTTP request, and learn which access key and token its errors must not repeat."""
-        if outcome := self._puts.before_send(request.url, request.headers.items()):
-            return outcome  # of a request that was counted when it was sent
         if action := _OPERATIONS.get(event_name.rpartition(".")[2]):
             self._counter.add(action)
         sent = {name: request.headers.get(name, "") for name in ("Authorization", "X-Amz-Security-Token")}
         signature, token = (value.decode() if isinstance(value, bytes) else value for value in sent.values())
         if signed_by := _SIGNED_BY.search(signature):
             self._secrets = (signed_by[1], token)
-        return None
+
+    def _find_place(self) -> StorePlace | None:
+        """Ask botocore where it would go; None where something in this process answers in the store's place."""
+        client = self.client()
+        url = _botocore().url_of(client, self._address.bucket)
+        ca_file = self.session().get_config_variable("ca_bundle") or ""
+        return StorePlace(url, client.meta.region_name, ca_file) if url else None
+
+    def _find_key(self) -> AccessKey:
+        """Return the key to sign with now, from botocore, where it may change."""
+        credentials = self.session().get_credentials()
+        if credentials is None:
+            raise PermissionError
+        found = credentials.get_frozen_credentials()
+        return AccessKey(found.access_key or "", found.secret_key or "", found.token or "")
 
 
 def _botocore() -> ModuleType:
@@ -348,6 +410,25 @@ def _botocore() -> ModuleType:
     from s3img.buckets.s3 import client
 
     return client
+
+
+def _delete_one(place: dict[str, Any], client: S3Client) -> None:
+    client.delete_object(**place)
+
+
+def _spooled(body: TimedBody) -> tuple[Any, int]:
+    """Read a body of unknown length into a file; return it, at its start, and its size in bytes."""
+    import tempfile  # most stores say how long an object is
+
+    file: Any = tempfile.SpooledTemporaryFile(_SPOOLED)  # noqa: SIM115 - who reads the object closes it
+    size = 0
+    while piece := body.read(1 << 16):
+        size += file.write(piece)
+        if size > _LONGEST:
+            file.close()
+            raise AnswerTooSlowError
+    file.seek(0)
+    return file, size
 
 
 def _size(source: Path | bytes) -> int:

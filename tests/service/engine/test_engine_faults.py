@@ -41,7 +41,7 @@ def proxy(store: TestBucket) -> Iterator[FaultProxy]:
 @pytest.fixture
 def faulty(store: TestBucket, proxy: FaultProxy) -> Bucket:
     """Return the store's bucket behind the proxy; it waits longer than the engine does."""
-    options = store.server.options(endpoint_url=proxy.endpoint_url, attempts=1, read_timeout=20.0, transport="boto3")
+    options = store.server.options(endpoint_url=proxy.endpoint_url, attempts=1, read_timeout=20.0, use_obstore=False)
     return open_bucket(store.address, options)
 
 

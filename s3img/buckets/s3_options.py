@@ -1,10 +1,11 @@
-"""How to reach an S3-compatible store: plain values, and what follows from them without a request."""
+"""How to reach an S3-compatible store: plain values, read from the settings, and what follows without a request."""
 
 from __future__ import annotations
 
+import os
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Literal
-from urllib.parse import SplitResult, urlsplit
+from urllib.parse import urlsplit
 
 from s3img.config import providers
 from s3img.errors import ConfigError
@@ -12,13 +13,14 @@ from s3img.errors import ConfigError
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+    from s3img.config import Config
+
 AddressingStyle = Literal["auto", "virtual", "path"]
-Transport = Literal["auto", "boto3", "obstore"]
 
 
 @dataclass(frozen=True, slots=True)
 class AccessKey:
-    """Hold one access key; its text form shows nothing of it."""
+    """An access key; its text form shows nothing of it."""
 
     key_id: str = field(repr=False)
     secret: str = field(repr=False)
@@ -40,12 +42,13 @@ class AccessKey:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class S3Options:
-    """Say where a store is and how to sign; every value has a default, and empty means "not given".
+    """Where a store is and how requests to it are signed; every value has a default, and empty means "not given".
 
     Without a ``region`` it is that of an endpoint of `s3img.config.providers`, otherwise what botocore finds.
     ``profile``, ``role_arn`` with ``external_id``, ``anonymous`` and ``access_key`` choose the credentials, otherwise
     botocore's chain does; ``connections`` is the number of parallel requests; time-outs in seconds; ``attempts``
-    counts the first try; ``transport`` is what sends small objects. Raise `ConfigError` for values that can't work.
+    counts the first try. ``use_obstore`` sends small objects through obstore, which follows redirects: False where a
+    store must not send this process elsewhere. Raise `ConfigError` for values that can't work.
     """
 
     endpoint_url: str = ""
@@ -58,18 +61,49 @@ class S3Options:
     access_key: AccessKey | None = None
     connections: int = 32
     connect_timeout: float = 10.0
-    read_timeout: float = 60.0
+    read_timeout: float = 30.0
     attempts: int = 5
-    transport: Transport = "auto"
+    use_obstore: bool = True
 
     def __post_init__(self) -> None:
-        problems = [*_endpoint_problems(self.endpoint_url)]
+        problems = [problem] if (problem := _endpoint_problem(self.endpoint_url)) else []
         if self.addressing_style not in {"auto", "virtual", "path"}:
             problems.append(f"addressing_style: {self.addressing_style!r} is not one of auto, virtual, path.")
         if problems:
             raise ConfigError(problems)
         service = providers.of_endpoint(self.endpoint_url)
         object.__setattr__(self, "region", self.region or service.region_in(self.endpoint_url))
+
+    @classmethod
+    def from_config(cls, config: Config, environ: Mapping[str, str] | None = None) -> S3Options:
+        """Read how the configured store is reached; the access key comes from ``environ`` (the process's own).
+
+        Nothing is asked or opened. Raise `ConfigError` for half an access key.
+        """
+        return cls(
+            endpoint_url=config.endpoint_url,
+            region=config.region,
+            addressing_style=config.addressing_style,
+            profile=config.aws_profile,
+            role_arn=config.role_arn,
+            external_id=config.external_id,
+            anonymous=config.anonymous,
+            access_key=AccessKey.from_environment(os.environ if environ is None else environ),
+            connections=config.workers,
+        )
+
+    @property
+    def whole_seconds(self) -> float:
+        """Seconds that a request of at most 16 MiB may take with all its attempts.
+
+        A time-out of the socket bounds the wait for the next byte only: one byte a second would go on for ever.
+        """
+        return self.connect_timeout + 10 * self.read_timeout
+
+    @property
+    def short_seconds(self) -> float:
+        """Seconds that a request with a small answer may take with all its attempts, as a page of a listing."""
+        return self.connect_timeout + 1.6 * self.read_timeout
 
 
 def is_aws(endpoint_url: str) -> bool:
@@ -90,22 +124,22 @@ def addressing(style: AddressingStyle, endpoint_url: str, bucket: str) -> Addres
     return "virtual" if preferred == "virtual" and "." not in bucket else "path"
 
 
-def _endpoint_problems(url: str) -> list[str]:
-    """Explain why an endpoint can't be used; never repeats one that holds a password."""
+def _endpoint_problem(url: str) -> str:
+    """Explain why an endpoint can't be used, "" if it can; never repeat one that has a password in it."""
     if not url:
-        return []
+        return ""
     if "@" in url:
-        return ["endpoint_url: holds credentials. Put them into the environment and write https://host only."]
+        return "endpoint_url: holds credentials. Put them into the environment and write https://host only."
     if "://" not in url:
-        return [f"endpoint_url: {url!r} has no scheme. Write https://{url} (or http:// for a store without TLS)."]
+        return f"endpoint_url: {url!r} has no scheme. Write https://{url} (or http:// for a store without TLS)."
     try:
         parts = urlsplit(url)
-        usable = _is_usable(parts)
-    except ValueError:
-        usable = False
-    return [] if usable else [f"endpoint_url: {url!r} is not an address. Write https://host or https://host:port."]
-
-
-def _is_usable(parts: SplitResult) -> bool:
-    known = parts.scheme in {"http", "https"} and bool(parts.hostname)
-    return known and not (parts.query or parts.fragment) and (parts.port is None or parts.port > 0)
+        is_usable = (
+            parts.scheme in {"http", "https"}
+            and bool(parts.hostname)
+            and not (parts.query or parts.fragment)
+            and (parts.port is None or parts.port > 0)
+        )
+    except ValueError:  # of a port that is no number, or of half an IPv6 address
+        is_usable = False
+    return "" if is_usable else f"endpoint_url: {url!r} is not an address. Write https://host or https://host:port."

@@ -1,0 +1,272 @@
+"""Answers that are none, half ones and slow ones: nothing is concluded from them, and nothing waits for ever."""
+
+from __future__ import annotations
+
+import socket
+import threading
+import time
+from contextlib import contextmanager
+from typing import TYPE_CHECKING
+
+import pytest
+from stub_store import Answer, Request, stub_store
+
+from s3img.buckets import open_bucket
+from s3img.errors import BucketError, CredentialsError, ObjectNotFound, Unreachable
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from stub_store import StubStore
+
+    from s3img.buckets import Bucket
+
+ITEM = "<Contents><Key>{}</Key><Size>1</Size><ETag>e</ETag><LastModified>2026-01-01T00:00:00Z</LastModified></Contents>"
+XML = {"Content-Type": "application/xml"}
+
+
+def page(
+    *keys: str, truncated: str = "<IsTruncated>false</IsTruncated>", token: str = "", root: str = "ListBucketResult"
+) -> Answer:
+    items = "".join(ITEM.format(key) for key in keys)
+    more = f"<NextContinuationToken>{token}</NextContinuationToken>" if token else ""
+    return Answer(200, f"<?xml version='1.0'?>\n<{root}>{truncated}{more}{items}</{root}>".encode(), XML)
+
+
+MORE = "<IsTruncated>true</IsTruncated>"
+BROKEN = {
+    "a web page": Answer(
+        200, b"<!doctype html><html><body>Please sign in.</body></html>", {"Content-Type": "text/html"}
+    ),
+    "xhtml": Answer(200, b"<html><head/><body/></html>", {"Content-Type": "text/html"}),
+    "nothing": Answer(200, b"", XML),
+    "json": Answer(200, b"{}", {"Content-Type": "application/json"}),
+    "a list of buckets": Answer(200, b"<ListAllMyBucketsResult><Buckets/></ListAllMyBucketsResult>", XML),
+    "another root": page(root="Result"),
+    "no word of the end": page("a", truncated=""),
+    "no token": page("a", truncated=MORE),
+    "keys of another prefix": page("elsewhere/a"),
+    "half an answer": Answer(200, page("a").body[:-20], XML),
+}
+
+
+@pytest.mark.parametrize("which", BROKEN)
+@pytest.mark.parametrize("at", [0, 1], ids=["first page", "second page"])
+def test_listing_that_is_not_whole_is_an_error(which: str, at: int) -> None:
+    first = [page("docs/a", truncated=MORE, token="t")] * at
+    with stub_store(*first, BROKEN[which]) as store, pytest.raises(BucketError) as caught:
+        list(open_bucket("s3://pics/docs", store.options()).list())
+    assert caught.value.reason in {
+        "listing-broken",
+        "not-s3",
+        "store-failed",
+    }  # botocore tries again where it is no XML
+    assert "endpoint_url" in caught.value.fix
+
+
+def test_listing_whose_token_comes_again_is_an_error_at_once() -> None:
+    with stub_store(page(truncated=MORE, token="t")) as store:
+        with pytest.raises(BucketError, match="repeated") as caught:
+            list(open_bucket("s3://pics", store.options()).list())
+        assert (len(store.requests), caught.value.reason) == (2, "listing-broken")
+
+
+def test_listing_may_have_namespaces_comments_and_empty_pages() -> None:
+    last = page("b").body.replace(
+        b"<ListBucketResult>", b'<!-- x --> <ListBucketResult xmlns="http://s3.amazonaws.com/doc/2006-03-01/">'
+    )
+    with stub_store(
+        page(truncated=MORE, token="t"), page("a", truncated=MORE, token="u"), Answer(200, last, XML)
+    ) as store:
+        assert [info.key for info in open_bucket("s3://pics", store.options()).list()] == ["a", "b"]
+
+
+def test_web_page_in_the_place_of_a_deletion_counts_for_nothing() -> None:
+    with stub_store(BROKEN["a web page"], Answer.error(403, "AccessDenied")) as store:
+        with pytest.raises(BucketError):
+            open_bucket("s3://pics", store.options()).delete(["a"])
+        assert [request.method for request in store.requests] == ["POST", "DELETE"]
+
+
+def test_put_whose_etag_is_another_md5_is_compared_with_what_is_stored() -> None:
+    other = {"ETag": '"00000000000000000000000000000000"'}
+    with stub_store(Answer(200, b"", other), Answer(200, b"cat", other), Answer(200, b"", other)) as store:
+        bucket = open_bucket("s3://pics", store.options())
+        for key in "ab":  # the second time it is known that this store's ETags are none
+            bucket.put(key, b"cat", media_type="image/png")
+        assert bucket.requests == {"put": 2, "get": 1}
+
+
+@pytest.mark.parametrize("stored", [b"", b"dog", b"cats", b"<html></html>"])
+def test_put_of_which_the_store_has_other_bytes_is_an_error(stored: bytes) -> None:
+    other = {"ETag": '"00000000000000000000000000000000"'}
+    with stub_store(Answer(200, b"", other), Answer(200, stored, other)) as store, pytest.raises(BucketError) as caught:
+        open_bucket("s3://pics", store.options()).put("a", b"cat", media_type="image/png")
+    assert caught.value.reason == "not-stored"
+
+
+def test_etag_of_an_object_encrypted_with_kms_proves_nothing() -> None:
+    headers = {"ETag": '"00000000000000000000000000000000"', "x-amz-server-side-encryption": "aws:kms"}
+    with stub_store(Answer(200, b"", headers)) as store:
+        bucket = open_bucket("s3://pics", store.options())
+        bucket.put("a", b"cat", media_type="image/png")
+        assert bucket.requests == {"put": 1}
+
+
+def test_large_object_of_which_half_is_stored_is_an_error() -> None:
+    started = b"<InitiateMultipartUploadResult><UploadId>1</UploadId></InitiateMultipartUploadResult>"
+    finished = b"<CompleteMultipartUploadResult><ETag>e</ETag></CompleteMultipartUploadResult>"
+
+    def answer(request: Request) -> Answer:
+        headers = {"ETag": '"e"', **XML}
+        if request.method == "HEAD":
+            return Answer(200, b"", {**headers, "Content-Length": str(8 << 20)})
+        return Answer(200, started if request.target.endswith("?uploads") else finished, headers)
+
+    with stub_store() as store:
+        store.answer_by = answer
+        with pytest.raises(BucketError) as caught:
+            open_bucket("s3://pics", store.options()).put("k", bytes(17 << 20), media_type="image/png")
+    assert caught.value.reason == "not-stored"
+
+
+@pytest.mark.parametrize(
+    ("code", "kind"),
+    [
+        ("InvalidAccessKeyId", CredentialsError),
+        ("SignatureDoesNotMatch", CredentialsError),
+        ("ExpiredToken", CredentialsError),
+    ],
+)
+def test_refused_head_is_explained_by_a_get(code: str, kind: type[BucketError]) -> None:
+    with stub_store() as store:
+        store.answer_by = lambda _: Answer.error(403, code)
+        with pytest.raises(kind) as caught:
+            open_bucket("s3://pics", store.options()).head("a")
+        assert [request.headers.get("range") for request in store.requests] == [None, "bytes=0-0"]
+    assert (caught.value.code, caught.value.action) == (code, "head")
+
+
+def test_head_that_only_a_get_may_answer_is_answered() -> None:
+    first = {"ETag": '"e"', "Content-Range": "bytes 0-0/1234"}
+    with stub_store() as store:
+        store.answer_by = lambda request: Answer(403, b"") if request.method == "HEAD" else Answer(206, b"x", first)
+        found = open_bucket("s3://pics", store.options()).head("a")
+    assert found is not None
+    assert found.size == 1234
+
+
+@pytest.mark.parametrize(
+    ("status", "code", "message"),
+    [
+        (400, "KeyTooLongError", "Your key is too long"),
+        (400, "InvalidObjectName", "no"),
+        (400, "InvalidArgument", "Invalid version id specified"),
+        (404, "NoSuchVersion", "no"),
+    ],
+)
+def test_key_or_version_that_no_object_can_have_is_not_found(status: int, code: str, message: str) -> None:
+    with stub_store(Answer.error(status, code, message)) as store:
+        bucket = open_bucket("s3://pics", store.options())
+        with pytest.raises(ObjectNotFound):
+            bucket.open("a", version="x")
+        with pytest.raises(BucketError) as caught:
+            bucket.put("a", b"x", media_type="image/png")
+        assert isinstance(caught.value, ObjectNotFound) == (caught.value.reason == "no-version")
+
+
+@pytest.mark.parametrize("key", ["", "\ud800.png"])
+def test_key_that_can_not_be_sent_is_not_found(key: str) -> None:
+    with stub_store() as store, pytest.raises(ObjectNotFound) as caught:
+        open_bucket("s3://pics", store.options()).get(key)
+    assert caught.value.reason in {"key-invalid", "key-not-text"}
+
+
+@contextmanager
+def raw_server(*pieces: bytes, pause: float) -> Iterator[str]:
+    """Answer every request with pieces, and a pause (seconds) before each; then again and again the last one."""
+    listener = socket.create_server(("127.0.0.1", 0))
+    ended = threading.Event()
+
+    def serve(connection: socket.socket) -> None:
+        with connection:
+            connection.recv(1 << 16)
+            for piece in pieces:
+                connection.sendall(piece)
+            while not ended.wait(pause):
+                try:
+                    connection.sendall(pieces[-1][:1])
+                except OSError:
+                    return
+
+    def accept() -> None:
+        while True:
+            try:
+                connection = listener.accept()[0]
+            except OSError:
+                return
+            threading.Thread(target=serve, args=(connection,), daemon=True).start()
+
+    threading.Thread(target=accept, daemon=True).start()
+    try:
+        yield f"http://127.0.0.1:{listener.getsockname()[1]}"
+    finally:
+        ended.set()
+        listener.close()
+
+
+HEAD = b'HTTP/1.1 200 OK\r\nETag: "e"\r\nContent-Length: 100000\r\n'
+
+
+@pytest.mark.parametrize(
+    ("action", "pieces"),
+    [
+        *((action, (HEAD + b"X: ", b"x")) for action in ("list", "get", "head")),
+        *((action, (HEAD + b"\r\n", b" ")) for action in ("list", "get")),
+    ],
+)
+def test_answer_of_a_byte_at_a_time_ends_in_an_error(pieces: tuple[bytes, ...], action: str, quick: StubStore) -> None:
+    with raw_server(*pieces, pause=0.05) as url:
+        options = quick.options(endpoint_url=url, read_timeout=0.5, connect_timeout=0.5)
+        bucket = open_bucket("s3://pics", options)
+        actions = {
+            "list": lambda: list(bucket.list()),
+            "get": lambda: read(bucket),
+            "head": lambda: bucket.head("a"),
+        }
+        start = time.monotonic()
+        with pytest.raises(Unreachable) as caught:
+            actions[action]()
+        assert (caught.value.reason, time.monotonic() - start < 60) == ("answer-too-slow", True)
+
+
+def read(bucket: Bucket) -> None:
+    with bucket.open("a") as found:
+        found.read()
+
+
+@pytest.fixture
+def quick() -> Iterator[StubStore]:
+    with stub_store() as store:
+        yield store
+
+
+def test_body_that_breaks_off_is_asked_for_again() -> None:
+    with stub_store() as store:
+        store.answer_by = lambda _: Answer(
+            200,
+            b"cat",
+            {"ETag": '"e"', "Content-Length": "3" if len(store.requests) > 1 else "5", "Connection": "close"},
+        )
+        assert open_bucket("s3://pics", store.options(attempts=2)).get("a") == b"cat"
+
+
+@pytest.mark.parametrize("size", [0, 3, 5 << 20])
+def test_object_without_a_length_is_read_to_its_end(size: int) -> None:
+    body = bytes(size)
+    pieces = b"".join(b"%x\r\n%b\r\n" % (len(part), part) for part in (body[:1000], body[1000:]) if part) + b"0\r\n\r\n"
+    with raw_server(b'HTTP/1.1 200 OK\r\nETag: "e"\r\nTransfer-Encoding: chunked\r\n\r\n' + pieces, pause=60) as url:
+        with stub_store() as store:
+            bucket = open_bucket("s3://pics", store.options(endpoint_url=url))
+        with bucket.open("a") as found:
+            assert (found.info.size, found.read() == body) == (size, True)
