@@ -7,19 +7,21 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
 from s3img.errors import UnsupportedImage
-from s3img.imaging.animation import Animation, encode_animation, keeps_animation, load_animation
+from s3img.imaging.animation import Animation, keeps_animation, load_animation
 from s3img.imaging.chain import Chain, changes
 from s3img.imaging.color import has_alpha
 from s3img.imaging.decode import OVERSAMPLING, RenderDeadline, decode, pillow_errors
-from s3img.imaging.encode import DEFAULT_QUALITY, Encoding, check_encoder, encode, encoders, kept_exif
+from s3img.imaging.encode import DEFAULT_QUALITY, Encoding, check_encoder, encoders, kept_exif
 from s3img.imaging.image_info import MEDIA_TYPES, ImageInfo, Rendered
 from s3img.imaging.probing import located, opened, probe, too_large
+from s3img.imaging.smallest import encode_smallest
 from s3img.imaging.strip import stripped
 from s3img.limits import Limits
 from s3img.transform.geometry import Hints, plans
+from s3img.transform.smallest import worthwhile
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Mapping
+    from collections.abc import Collection, Mapping, Sequence
     from typing import BinaryIO
 
     from PIL import Image
@@ -27,6 +29,7 @@ if TYPE_CHECKING:
     from s3img.imaging.encode import Profile
     from s3img.imaging.probing import ImageSource
     from s3img.transform import Transform
+    from s3img.transform.geometry import Plan
     from s3img.transform.steps import OutputFormat
 
 _MODERN: Final = ("avif", "webp")
@@ -34,27 +37,23 @@ _MODERN: Final = ("avif", "webp")
 _EVERYWHERE: Final = frozenset({"jpeg", "png", "gif"})
 
 
-def choose_format(wanted: OutputFormat, info: ImageInfo, accept: Collection[str] | None, *, alpha: bool) -> str:
-    """Return the format for what is ``wanted``.
+def choose_formats(
+    wanted: OutputFormat, info: ImageInfo, accept: Collection[str] | None, *, alpha: bool
+) -> tuple[str, ...]:
+    """Return the formats for what is ``wanted``; of several, whatever turns out smallest is taken.
 
-    ``auto`` is the most modern of what a client accepts (media types), else the source's own where every browser
-    shows it, else PNG with transparency and JPEG without, GIF for an animation. Without knowledge of a client
-    (None), like ``orig``, it is the source's own where that can be written.
+    For ``auto`` these are the modern ones that a client accepts (media types), then the plain one: the source's own
+    where every browser shows it, else PNG with transparency and JPEG without, GIF for an animation. Without knowledge
+    of a client (None), like ``orig``, it is the source's own where that can be written.
     """
     if wanted not in {"auto", "orig"}:
-        return wanted
-    if wanted == "auto" and accept is not None:
-        for name in _MODERN:
-            if MEDIA_TYPES[name] in accept and name in encoders():
-                return name
-        writable: Collection[str] = _EVERYWHERE
-    else:
-        writable = encoders()
-    if info.format in writable and not (alpha and info.format == "jpeg"):
-        return info.format
-    if info.animated:
-        return "gif"
-    return "png" if alpha else "jpeg"
+        return (wanted,)
+    is_negotiated = wanted == "auto" and accept is not None
+    modern = [name for name in _MODERN if is_negotiated and MEDIA_TYPES[name] in (accept or ()) and name in encoders()]
+    plain = "gif" if info.animated else "png" if alpha else "jpeg"
+    if info.format in (_EVERYWHERE if is_negotiated else encoders()) and not (alpha and info.format == "jpeg"):
+        plain = info.format
+    return *modern, plain
 
 
 def render(
@@ -72,8 +71,8 @@ def render(
     ``profile`` trades time for bytes (``build``) or answers quickly (``request``); ``accept`` holds the media types
     a client takes, for ``f-auto`` (None: unknown); ``quality`` replaces defaults by format.
 
-    Where format and size stay and no step changes a pixel, the result is never larger than the source: it is then
-    the source's own encoding with its metadata taken out.
+    Without a format of the transform's (``f-auto``), the smallest of what the client takes is the result. Where size
+    and pixels stay, it is never larger than the source: it is then the source's own encoding without metadata.
 
     Raises what ``probe`` raises, ``TransformError`` where the transform does not fit this picture, ``ImageTooLarge``
     for a result above a limit, before a pixel is allocated, ``ImageError`` for truncated or corrupt pixels.
@@ -100,7 +99,7 @@ def draw(
         if transform.output.original:
             fp.seek(0)
             whole = Rendered(fp.read(), info.media_type, info.width, info.height)
-            return Drawn(whole, Encoding(info.format))
+            return Drawn(whole, (Encoding(info.format),))
         if not info.renderable:
             raise UnsupportedImage(f"{info.format.upper()} is published as it is and never rendered.")
         if len(transform.steps) > limits.steps:
@@ -113,18 +112,20 @@ def draw(
 class Drawn:
     """A picture or animation that is still to be written, which happens when it is encoded.
 
-    ``source`` is what the result must not be larger than, where that matters. An original that was asked for as it is
-    is a `Rendered` already.
+    ``encodings`` go from the most modern to the plainest; the smallest result is taken. ``source`` is used as it is,
+    without metadata, where that is smaller still, and empty where it can't stand for the result. An original that was
+    asked for as it is is a `Rendered` already.
     """
 
     picture: Image.Image | Animation | Rendered
-    encoding: Encoding
+    encodings: tuple[Encoding, ...]
     source: bytes = b""
+    source_format: str = ""
 
     @property
     def format(self) -> str:
-        """Return the format that it is written in."""
-        return self.encoding.format
+        """Return the format that is tried first, which takes the most time."""
+        return self.encodings[0].format
 
     @property
     def memory(self) -> int:
@@ -138,14 +139,11 @@ class Drawn:
         """Return the result; raise ``ImageError`` where the encoder fails."""
         if isinstance(self.picture, Rendered):
             return self.picture
-        if isinstance(self.picture, Animation):
-            data = encode_animation(self.picture, self.encoding)
-        else:
-            data = encode(self.picture, self.encoding)
-        if self.source:
-            source = stripped(self.source, self.format)
-            data = source if source and len(source) < len(data) else data
-        return Rendered(data, MEDIA_TYPES[self.format], *self.picture.size)
+        name, data = encode_smallest(self.picture, self.encodings)
+        source = stripped(self.source, self.source_format) if self.source else None
+        if source and not worthwhile({name: len(data)}, source=len(source)):
+            name, data = self.source_format, source
+        return Rendered(data, MEDIA_TYPES[name], *self.picture.size)
 
 
 @dataclass(frozen=True, slots=True)
@@ -166,11 +164,11 @@ class RenderRequest:
         size = info.width, info.height
         planned = plans(size, steps, hints=self.hints, limits=self.limits)
         deadline = RenderDeadline(self.limits.seconds)
-        target = choose_format(output.format, info, self.accept, alpha=info.alpha)
+        names = choose_formats(output.format, info, self.accept, alpha=info.alpha)
         picture: Image.Image | Animation
-        if keeps_animation(info, target):
+        if keeps_animation(info, names[0]):
             chain = Chain(steps, size, self.hints, self.limits, deadline)
-            encoding = self.encoding(target)
+            encodings = tuple(map(self.encoding, names))
             picture = load_animation(fp, info, chain.run, limits=self.limits, deadline=deadline)
         else:
             keep = bool(output.color_profile or output.metadata)
@@ -181,16 +179,23 @@ class RenderRequest:
                 picture = chain.run(decoded)
             deadline.check()
             # Only now is it known whether any px is transparent, and whether the profile still fits the mode.
-            target = choose_format(output.format, info, self.accept, alpha=has_alpha(picture))
+            names = choose_formats(output.format, info, self.accept, alpha=has_alpha(picture))
             icc = decoded.profile if chain.keeps_profile(decoded) and picture.mode in {"RGB", "RGBA"} else None
             exif = kept_exif(decoded.exif) if output.metadata else b""
-            encoding = self.encoding(target, icc=icc or b"", exif=exif)
-        is_same = encoding.format == info.format and picture.size == info.stored_size and info.orientation == 1
-        pairs = zip(steps, planned, strict=True)
-        if not is_same or output.metadata or any(changes(step, plan, alpha=info.alpha) for step, plan in pairs):
-            return Drawn(picture, encoding)
+            encodings = tuple(self.encoding(name, icc=icc or b"", exif=exif) for name in names)
+        if not self.is_source(names, picture.size, planned):
+            return Drawn(picture, encodings)
         fp.seek(0)
-        return Drawn(picture, encoding, fp.read())
+        return Drawn(picture, encodings, fp.read(), info.format)
+
+    def is_source(self, names: Collection[str], size: tuple[int, int], planned: Sequence[Plan]) -> bool:
+        """Say whether the source, once its metadata is out, is a result too: same pixels, a format that may be sent."""
+        info = self.info
+        sendable = info.format in names or (len(names) > 1 and info.format in _EVERYWHERE)
+        if not sendable or size != info.stored_size or info.orientation != 1 or self.transform.output.metadata:
+            return False
+        pairs = zip(self.transform.steps, planned, strict=True)
+        return not any(changes(step, plan, alpha=info.alpha) for step, plan in pairs)
 
     def encoding(self, name: str, *, icc: bytes = b"", exif: bytes = b"") -> Encoding:
         """Return how to write the format ``name``; raise ``UnsupportedImage`` for one that can't be written."""

@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 from PIL import Image
+from sites import photo
 
 from s3img.errors import UnsupportedImage
 from s3img.imaging import Rendered, probe, render
@@ -214,7 +215,8 @@ def test_trim_holds_for_all_frames_of_an_animation(make: Any) -> None:
     ],
 )
 def test_auto_format_follows_what_is_accepted(make: Any, source: str, accept: Any, expected: str) -> None:
-    result = run(make.encode(make.quadrants(), source), "w-20", accept=accept)
+    picture = make.decode(photo(640, 480, seed=4))
+    result = run(make.encode(picture, source), "w-300", accept=accept)
     assert result.media_type == f"image/{expected}" == probe(result.data).media_type
 
 
@@ -227,8 +229,9 @@ def test_auto_format_keeps_an_animation(make: Any) -> None:
     source = make.animate(make.moving(3), "webp", duration=50)
     both = run(source, "w-20", accept=("image/avif", "image/webp"))
     none = run(source, "w-20", accept=())
-    assert (both.media_type, none.media_type) == ("image/avif", "image/gif")
-    assert probe(none.data).frames == 3
+    assert none.media_type == "image/gif"
+    assert len(both.data) <= len(none.data)
+    assert probe(both.data).frames == probe(none.data).frames == 3
 
 
 def test_original_returns_the_bytes(jpeg: bytes) -> None:

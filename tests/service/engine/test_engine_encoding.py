@@ -12,7 +12,7 @@ from engine_bench import KEY, ask, job
 from sites import photo
 
 from s3img.errors import Busy, DeadlineExceeded, ImageError
-from s3img.imaging import pipeline
+from s3img.imaging import smallest
 from s3img.service.engine import Budget
 
 if TYPE_CHECKING:
@@ -33,8 +33,8 @@ class Held:
         self.go = threading.Event()
         self.under_way = self.most = 0
         self._lock = threading.Lock()
-        self._encode = pipeline.encode
-        monkeypatch.setattr(pipeline, "encode", self)
+        self._encode = smallest.encode
+        monkeypatch.setattr(smallest, "encode", self)
 
     def __call__(self, picture: Image.Image, encoding: Encoding) -> bytes:
         if encoding.format != self.format:
@@ -139,7 +139,7 @@ def test_room_is_given_back_whatever_happens(bench: Bench, held: Held, monkeypat
     def fail(*_: Any) -> None:
         raise ImageError("bad")
 
-    monkeypatch.setattr(pipeline, "encode", fail)
+    monkeypatch.setattr(smallest, "encode", fail)
     with pytest.raises(ImageError, match="bad"):
         ask(engine, job("w-21,f-avif"))
     until(lambda: engine._encoders._room._left == 50_000)
