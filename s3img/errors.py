@@ -297,3 +297,9 @@ class Unreachable(BucketError):
 
     reason = "unreachable"
     status = 504
+
+
+def unexpected(error: Exception) -> str:
+    """Describe an exception that nobody foresaw to the person whose file it concerns; the rest of a run goes on."""
+    what = f"{type(error).__name__}: {error}" if str(error) else type(error).__name__
+    return f"an unexpected {what}. This is a fault of s3img: please report it, with the file if you may."

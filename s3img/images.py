@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from s3img.publish.locked_originals import LockedOriginals
     from s3img.sync.outcome import CheckResult, PullResult, SyncOptions, SyncPlan, SyncResult
     from s3img.sync.project import Project
-    from s3img.transfer.render import Progress
+    from s3img.transfer.plan import Progress
     from s3img.transform import Transform
 
 

@@ -25,9 +25,42 @@ if TYPE_CHECKING:
 
 NAME = f"{OWN_FOLDER}/pages.sha256"
 
+RECORD = f"{OWN_FOLDER}/keys.txt"
+
+
+def record_keys(root: Path, keys: Iterable[str], *, anew: bool = False) -> frozenset[str]:
+    """Add keys to the record inside a built site, and return all of it; ``anew`` forgets what it held.
+
+    Pages that an earlier run finished are not read again: only the record still knows what they point at. Raise
+    AssetError when it can't be read or written.
+    """
+    known = recorded_keys(root)
+    every = frozenset(keys) if anew else known.union(keys)
+    if every != known:
+        try:
+            write_atomically(root / RECORD, "".join(f"{key}\n" for key in sorted(every)).encode())
+        except OSError as error:
+            raise _unusable(root, error) from error
+    return every
+
+
+def recorded_keys(root: Path) -> frozenset[str]:
+    """Return the keys that the pages of a built site may point at; raise AssetError when they can't be read."""
+    try:
+        return frozenset(filter(None, (root / RECORD).read_text("utf-8").split("\n")))
+    except FileNotFoundError:
+        return frozenset()
+    except (OSError, UnicodeDecodeError) as error:
+        raise _unusable(root, error) from error
+
+
+def _unusable(root: Path, error: Exception) -> AssetError:
+    message = f"{root / RECORD}: can't be read or written ({type(error).__name__})."
+    return AssetError(message, path=str(root / RECORD), fix="Correct its permissions, or build the site anew.")
+
 
 class PageManifest:
-    """Hold the digests of finished pages; the file is read when somebody asks."""
+    """The digests of finished pages; the file is read when somebody asks."""
 
     def __init__(self, root: Path) -> None:
         self._file = root / NAME
@@ -86,7 +119,7 @@ def media_type_of(path: str) -> str | None:
 
 
 class SiteFiles:
-    """Hold a site's files, the manifest of finished pages in it, and the cache's state of it."""
+    """A site's files, the manifest of finished pages in it, and the cache's state of it."""
 
     def __init__(self, folder: Path, config: Config, cache: Cache, *, dimensions_only: bool = False) -> None:
         if not folder.is_dir():

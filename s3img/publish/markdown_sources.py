@@ -21,7 +21,8 @@ from s3img.publish.library import SiteLibrary
 from s3img.publish.result import POLICY, Problem, PublishResult
 from s3img.rewrite import Reference, find_references, position
 from s3img.rewrite.markdown.proof import rewrite_markdown
-from s3img.transfer.render import ObjectUploader
+from s3img.transfer import Upload, UploadResult
+from s3img.transfer.delivery import Delivery
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping
@@ -30,7 +31,6 @@ if TYPE_CHECKING:
     from s3img.buckets import Bucket
     from s3img.config import Config
     from s3img.errors import S3ImgError
-    from s3img.transfer import UploadResult
 
 _MEDIA_TYPE = "text/markdown"
 
@@ -51,7 +51,7 @@ class SourcePublisher:
         self._root = AssetRoot(root, site_url=config.site_url)
         self._config = config
         self._target = bucket.name
-        self._uploader = ObjectUploader(bucket, config.workers, config.deadline)
+        self._delivery = Delivery(lambda: bucket, workers=config.workers, deadline=config.deadline)
         self._render = render
         self._address = PublicAddress(KeyTemplate.parse(config.key_template), config.base_url)
         self._problems: list[Problem] = []
@@ -74,9 +74,9 @@ class SourcePublisher:
             pages=len(sources),
             pages_changed=changed,
             images=len({link.asset.path for link in links}),
-            uploaded=len(self._uploader.uploaded),
-            present=len(self._uploader.found),
-            requests=dict(self._uploader.requests),
+            uploaded=len(self._delivery.uploaded),
+            present=len(self._delivery.found),
+            requests=dict(self._delivery.requests),
             problems=tuple(sorted(self._problems)),
             failed=tuple(sorted(failed)),
             exit_code=code or int(any(problem.severity == "error" for problem in self._problems)),
@@ -108,9 +108,11 @@ class SourcePublisher:
     def _put(self, links: Iterable[Link]) -> UploadResult:
         """Put what is missing. Nobody knows where the text goes, so its images count as in use for ever."""
         assets = {self._address.original_key(link.asset): link.asset for link in links}
-        self._uploader.claim(lambda: frozenset(assets), site="")
-        uploads = [self._uploader.original(key, asset, self._root.file(asset.path)) for key, asset in assets.items()]
-        return self._uploader.run(uploads, lambda *_: None)
+        self._delivery.claim(frozenset(assets), site="")
+        return self._delivery.send(
+            Upload(key, self._root.file(asset.path), asset.size, asset.facts.media_type, sha256=asset.digest)
+            for key, asset in assets.items()
+        )
 
     def _write(self, source: _Source, failed: Iterable[str]) -> bool:
         """Write a file back; return whether it changed."""

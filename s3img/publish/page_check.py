@@ -11,11 +11,10 @@ from s3img.imaging import probe
 from s3img.keys import KeyTemplate
 from s3img.pictures.choices import IMAGE_URL, is_placeholder
 from s3img.pictures.placement import PublicAddress
-from s3img.publish.files import media_type_of
+from s3img.publish.files import media_type_of, recorded_keys
 from s3img.publish.locked_originals import LockedPaths
 from s3img.publish.result import Problem
 from s3img.rewrite import find_references, position
-from s3img.transfer.claims import recorded_keys
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -21,17 +21,19 @@ from s3img.pictures.choices import Image, Strip
 from s3img.pictures.editor import Editor, RenderInventory
 from s3img.pictures.markup import PICTURE_CLASS, STYLE_SHEET
 from s3img.pictures.placement import InsideSite, PublicAddress
+from s3img.publish.files import record_keys
 from s3img.publish.placeholders import Placeholders
 from s3img.publish.result import POLICY, Problem, PublishResult
 from s3img.publish.summary import summarise
 from s3img.publish.survey import SiteSurvey, Surveyor
 from s3img.rewrite import OPTIONAL_KINDS, Reference, Replace, TagEdit, head_end, rewrite
-from s3img.transfer import claims
-from s3img.transfer.render import ObjectUploader, Progress, Renderer
+from s3img.transfer import Upload
+from s3img.transfer.delivery import Delivery
+from s3img.transfer.render import Renderer
 from s3img.urls import quote_path
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping, Set
+    from collections.abc import Iterable, Set
     from pathlib import Path
 
     from s3img.buckets import Bucket
@@ -41,7 +43,7 @@ if TYPE_CHECKING:
     from s3img.publish.files import SiteFiles
     from s3img.publish.locked_originals import LockedOriginals
     from s3img.publish.survey import PagePlan
-    from s3img.transfer import Upload
+    from s3img.transfer.plan import Progress
 
 _PICTURE = f'<picture class="{PICTURE_CLASS}'.encode()
 
@@ -114,7 +116,7 @@ class SitePublisher:
         self._editor = Editor(config, self._placement, self._inventory)
         self._renderer = Renderer(self._source, cache, config.limits)
         self._placeholders = Placeholders(self._source, cache, config.limits)
-        self._uploader = ObjectUploader(bucket, config.workers, config.deadline)
+        self._delivery = Delivery(lambda: bucket, workers=config.workers, deadline=config.deadline, progress=progress)
 
     def run(self, *, dry_run: bool = False, notes: Iterable[Problem] = ()) -> PublishResult:
         """Publish; with ``dry_run`` only say what there is to do. Raise S3ImgError; most problems are in the result."""
@@ -129,7 +131,7 @@ class SitePublisher:
                 removed = self._remove(survey)
         if not dry_run:
             self._files.save(survey.settled)
-        result = summarise(survey, self._editor, self._inventory, self._uploader, dry_run=dry_run)
+        result = summarise(survey, self._editor, self._inventory, self._delivery, dry_run=dry_run)
         return msgspec.structs.replace(
             result,
             target=self._target,
@@ -142,7 +144,7 @@ class SitePublisher:
     def _survey(self, *, dry_run: bool) -> SiteSurvey:
         """Read the pages; once more where an image that is not on disk turned out to be animated."""
         survey = self._read_pages()
-        if self._originals and not dry_run and self._originals.learn(survey.images(), self._uploader.present):
+        if self._originals and not dry_run and self._originals.learn(survey.images(), lambda: self._delivery.present):
             survey = self._read_pages()
         return survey
 
@@ -160,9 +162,9 @@ class SitePublisher:
         """Render and put everything that the pages need."""
         if not dry_run and self._address:
             self._claim(survey, self._address)
-        present = self._uploader.present() if survey.needs_objects(self._placement) else {}
+        present = self._delivery.present if survey.needs_objects(self._placement) else {}
         variants = [variant for image in survey.images() for variant in image.variants.variants]
-        self._note_sizes(variants, present)
+        self._inventory.sizes |= self._renderer.known_sizes(variants, present)
         if not dry_run:
             self._render(survey, variants)
             self._hold_places(survey)
@@ -178,16 +180,8 @@ class SitePublisher:
             return
         keys = {key for choice in survey.choices() for key in self._editor.possible_keys(choice)}
         keys |= address.keys_of(survey.urls)
-        self._uploader.claim(lambda: claims.site_keys(self._root.root, keys, anew=is_anew), site=self._config.site_url)
-
-    def _note_sizes(self, variants: Iterable[Variant], present: Mapping[str, int]) -> None:
-        """Note the variants whose bytes are known and need not be made: in the bucket under every key, or cached."""
-        sizes: dict[str, int | None] = {}
-        for variant in variants:
-            if sizes.get(variant.identity, 0) is not None:
-                size = present.get(variant.key)
-                sizes[variant.identity] = self._renderer.size(variant) if size is None else size
-        self._inventory.sizes |= {identity: size for identity, size in sizes.items() if size is not None}
+        self._delivery.snapshot()  # before the record is written: where the bucket can't be asked, nothing was claimed
+        self._delivery.claim(record_keys(self._root.root, keys, anew=is_anew), site=self._config.site_url)
 
     def _render(self, survey: SiteSurvey, variants: Iterable[Variant]) -> None:
         def fault(asset: Asset, message: str) -> None:
@@ -221,14 +215,17 @@ class SitePublisher:
 
     def _put(self, survey: SiteSurvey) -> None:
         variants, originals = self._wanted(survey)
-        present = self._uploader.present() if originals else {}
+        present = self._delivery.present if originals or variants else {}
         lacking = [asset for key, asset in originals.items() if present.get(key) != asset.size]
         if unreachable := self._fetch(survey, lacking):
             self._inventory.unreachable |= unreachable
             variants, originals = self._wanted(survey)
-        uploads = [self._upload(key, variant) for key, variant in variants.items()]
-        uploads += [self._uploader.original(key, asset, self._source(asset)) for key, asset in originals.items()]
-        result = self._uploader.run(uploads, self._progress)
+        uploads = [self._renderer.upload(variant, self._inventory, present) for variant in variants.values()]
+        uploads += [
+            Upload(key, self._source(asset), asset.size, asset.facts.media_type, sha256=asset.digest)
+            for key, asset in originals.items()
+        ]
+        result = self._delivery.send(uploads)
         self._inventory.exit_code = result.exit_code
         self._inventory.failed_keys |= result.failed.keys()
         for error in {str(error): error for error in result.failed.values()}.values():
@@ -244,10 +241,6 @@ class SitePublisher:
                 variants |= {variant.key: variant for variant in wanted}
                 originals |= self._editor.original_keys(linked)
         return variants, originals
-
-    def _upload(self, key: str, variant: Variant) -> Upload:
-        path = self._renderer.path(variant)
-        return self._uploader.variant(key, variant, path, self._inventory.sizes[variant.identity])
 
     def _rewrite(self, survey: SiteSurvey) -> int:
         """Replace the pages and return how many changed."""
@@ -284,12 +277,13 @@ class SitePublisher:
         """Delete the local files that every page has left for the bucket, where the settings ask for it."""
         if not (self._config.remove_local and self._address):
             return 0
+        stored = self._delivery.uploaded | self._delivery.found
         kept: set[str] = set(survey.kept)
         moved: set[str] = set()
         for path, plan in survey.plans.items():
             for choice in plan.choices.values():
                 if not isinstance(choice, Strip):
-                    is_stored = self._address.original_key(choice.asset) in self._uploader.stored
+                    is_stored = self._address.original_key(choice.asset) in stored
                     (moved if is_stored and path in survey.settled else kept).add(choice.asset.path)
         return sum(map(self._remove_file, moved - kept))
 

@@ -13,11 +13,11 @@ if TYPE_CHECKING:
     from s3img.pictures.editor import Editor, RenderInventory
     from s3img.pictures.variants import Variant
     from s3img.publish.survey import SiteSurvey
-    from s3img.transfer.render import ObjectUploader
+    from s3img.transfer.delivery import Delivery
 
 
 def summarise(
-    survey: SiteSurvey, editor: Editor, inventory: RenderInventory, uploader: ObjectUploader, *, dry_run: bool
+    survey: SiteSurvey, editor: Editor, inventory: RenderInventory, delivery: Delivery, *, dry_run: bool
 ) -> PublishResult:
     """Return the result of a run, as far as it follows from what was surveyed and put."""
     used: dict[str, Variant] = {}
@@ -41,10 +41,10 @@ def summarise(
         bytes_before=sum(originals[path] for path in replaced),
         bytes_after=sum(replaced.values()),
         rendered=len(every.keys() - inventory.sizes.keys()),
-        uploaded=len(uploader.uploaded),
-        present=len(uploader.found),
+        uploaded=len(delivery.uploaded),
+        present=len(delivery.found),
         dropped=0 if dry_run else len(every) - len(used),
-        requests=dict(uploader.requests),
+        requests=dict(delivery.requests),
         formats=_rows(used, every, inventory),
         problems=tuple(sorted(survey.problems)),
         failed=tuple(sorted(inventory.failed_keys)),

@@ -5,54 +5,34 @@ from __future__ import annotations
 import time
 from typing import TYPE_CHECKING
 
-from msgspec import structs
-
-from s3img import transfer
-from s3img.errors import AssetError, BucketError
+from s3img.cache import Cache
+from s3img.errors import AssetError
 from s3img.lock import VariantSettings, read_lock, write_lock
-from s3img.sync.job import NOTHING, Done, SyncJob, VariantPlan, describe, report
-from s3img.sync.state import Journal, settle
+from s3img.sync.job import Done, SyncJob, VariantPlan, describe, report
+from s3img.sync.state import settle
 from s3img.sync.survey import survey
-from s3img.transfer.claims import look, lost
-from s3img.transfer.run import Workers
+from s3img.transfer import Upload, UploadPlan, plan_uploads
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Set
+    from collections.abc import Set
     from pathlib import Path
 
-    from s3img.buckets import Bucket
-    from s3img.cache import Cache
     from s3img.config import Config
-    from s3img.lock import Lock, LockEntry
+    from s3img.lock import Lock
     from s3img.sync.outcome import SyncOptions, SyncPlan, SyncResult
     from s3img.sync.reading import Reader
-    from s3img.sync.state import Progress, StateFile, SyncState
+    from s3img.sync.state import StateFile, SyncState
     from s3img.sync.survey import FolderSurvey
     from s3img.sync.tree import Scope
-    from s3img.sync.variant_sync import VariantMaker, VariantPlanner
-    from s3img.transfer import Upload, UploadPlan, UploadResult
-    from s3img.transfer.claims import BucketSnapshot
+    from s3img.sync.variant_sync import VariantMaker
+    from s3img.transfer.delivery import Delivery
 
 LISTED_AT_ONCE = 1000
 """Keys that one request lists."""
 
 
-class _Looking:
-    """A look at the bucket that another thread has begun."""
-
-    def __init__(self, bucket: Bucket) -> None:
-        self.since = time.time()
-        worker = Workers(1)
-        self._snapshot = worker.submit(look, bucket)
-        worker.close()
-
-    def snapshot(self) -> BucketSnapshot:
-        """Wait for what it saw; raise BucketError."""
-        return self._snapshot.result()
-
-
 class FolderSync:
-    """Sync the images of a scope; ``open_bucket`` is called only when there is something to ask or to send."""
+    """Sync the images of a scope; the journal of ``delivery`` has to be that of ``state``."""
 
     def __init__(
         self,
@@ -60,67 +40,147 @@ class FolderSync:
         scope: Scope,
         lock_path: Path,
         *,
-        cache: Cache,
         reader: Reader,
+        state: SyncState,
         state_file: StateFile,
-        open_bucket: Callable[[], Bucket],
+        delivery: Delivery,
         options: SyncOptions,
     ) -> None:
         self._config = config
         self._scope = scope
         self._lock_path = lock_path
-        self._cache = cache
         self._reader = reader
+        self._state = state
         self._state_file = state_file
-        self._open_bucket = open_bucket
+        self._delivery = delivery
         self._options = options
-        self._deadline = transfer.Deadline(config.deadline)
-        self._bucket: Bucket | None = None
-        self._marked: frozenset[str] = frozenset()
 
-    def plan(self, state: SyncState) -> SyncPlan:
+    def plan(self) -> SyncPlan:
         """Say what there is to do; write nothing."""
-        return self._describe(self._prepare(state))
+        return describe(self._prepare(), self._config, self._scope)
 
-    def apply(self, plan: SyncPlan, state: SyncState, progress: Progress | None = None) -> SyncResult:
+    def apply(self, plan: SyncPlan) -> SyncResult:
         """Sync if the images are still those of the plan; raise AssetError if they are not, or go elsewhere."""
         started = time.monotonic()
-        job = self._prepare(state)
-        found = self._describe(job)
+        job = self._prepare()
+        found = describe(job, self._config, self._scope)
         fix = "Make a new plan with s3img plan."
         if (found.target, found.endpoint_url) != (plan.target, plan.endpoint_url):
-            raise AssetError(f"The plan is for {_where(plan)}, the settings name {_where(found)}.", fix=fix)
+            places = (f"{p.target} at {p.endpoint_url}" if p.endpoint_url else p.target for p in (plan, found))
+            raise AssetError("The plan is for {}, the settings name {}.".format(*places), fix=fix)
         if found.tree != plan.tree:
-            example = _example(plan, found)
-            what = "images" if example else "images or the settings"
-            raise AssetError(f"The {what} have changed since the plan was made{example}.", fix=fix)
-        return self._execute(job, state, progress, started)
+            was, now = ({*p.lock_added, *p.lock_changed, *p.lock_removed} for p in (plan, found))
+            differing = sorted({upload.path for upload in {*found.uploads} ^ {*plan.uploads}} | was ^ now)
+            what = (
+                f"images have changed since the plan was made, {differing[0]!r} for one"
+                if differing
+                else ("images or the settings have changed since the plan was made")
+            )
+            raise AssetError(f"The {what}.", fix=fix)
+        return self._execute(job, started)
 
-    def run(self, state: SyncState, *, dry_run: bool = False, progress: Progress | None = None) -> SyncResult:
+    def run(self, *, dry_run: bool = False) -> SyncResult:
         """Send what is missing, then write the lock; what concerns single images is in the result."""
         started = time.monotonic()
-        job = self._prepare(state)
+        job = self._prepare()
         if not dry_run:
-            return self._execute(job, state, progress, started)
+            return self._execute(job, started)
         changed = bool(job.variants.new) or job.new_lock(job.lock, job.survey.entries) != job.lock
-        pending = self._maker(job).pending(state.objects) if job.variants.paths else 0
+        pending = self._maker(job).pending(self._state.objects) if job.variants.paths else 0
         return self._report(job, Done(rendered=pending), started, lock_changed=changed, dry_run=True)
 
-    def _execute(self, job: SyncJob, state: SyncState, progress: Progress | None, started: float) -> SyncResult:
-        done = self._put(job, state, progress)
-        old = read_lock(self._lock_path, missing_ok=True)  # again: another sync may have written it meanwhile
-        new, is_new = job.new_lock(old, done.lines), False
-        if new != old or not old.is_tidy:
-            new, is_new = self._write_lock(job, done)
-        state.forget(lambda path: path not in job.survey.files and self._scope.covers(path), new.keys())
+    def _prepare(self) -> SyncJob:
+        """Read the images, ask the bucket where it has to be asked, and work out what there is to do."""
+        state = self._state
+        is_stale = self._options.verify or not state.is_fresh(time.time())
+        if is_stale:
+            self._delivery.start_snapshot()  # goes on while the files are read
+        lock = read_lock(self._lock_path, missing_ok=True)
+        found = survey(self._scope, lock, self._reader, self._config)
+        planner = None
+        if self._config.variants:
+            from s3img.sync.variant_sync import VariantPlanner  # with it comes all that publishing needs
+
+            planner = VariantPlanner(found.entries, found.facts, lock, self._config)
+        wanted = found.keys() | (planner.keys if planner else set())
+        # A key in the lock that is not known was put by others. Where very much is not known, a request that lists it
+        # may spare as many.
+        unknown = wanted - state.objects.keys()
+        must_list = is_stale or len(unknown) > LISTED_AT_ONCE or not unknown.isdisjoint(lock.keys())
+        if must_list:
+            self._note_listed(wanted | lock.keys())
+        return SyncJob(
+            found,
+            lock,
+            self._plan_originals(found),
+            verified="list" if must_list else "cache",
+            variants=planner.plan(state.objects) if planner else VariantPlan(),
+            settings=VariantSettings.of(self._config) if planner else None,
+            prune=self._options.prune,
+        )
+
+    def _note_listed(self, wanted: Set[str]) -> None:
+        """Note which of the wanted objects are there; others don't count, for a clean-up may remove them any time.
+
+        Nor do those that one has marked: they are put again.
+        """
+        snapshot = self._delivery.snapshot()
+        self._state.objects.clear()  # the journal goes on with this one
+        self._state.objects.update((key, size) for key, size in snapshot.present.items() if key in wanted)
+        self._state.listed = snapshot.since
+        self._state.settled = {}
+
+    def _plan_originals(self, found: FolderSurvey) -> UploadPlan:
+        """Plan what is missing; where a key is claimed twice, all images together show whether that is a mistake."""
+        present = self._state.objects
+        is_clear = len(found.keys()) == len(found.entries)
+        uploads = [
+            Upload(
+                entry.key,
+                self._scope.file(entry.path),
+                entry.size,
+                entry.media_type,
+                sha256=entry.sha256,
+                content=found.contents.get(entry.path, b""),
+                stat=found.files[entry.path] if entry.path in found.contents else None,
+            )
+            for entry in found.entries
+            if not is_clear or present.get(entry.key) != entry.size
+        ]
+        return plan_uploads(uploads, present)
+
+    def _execute(self, job: SyncJob, started: float) -> SyncResult:
+        done = self._put(job)
+        lock, is_new = self._write_lock(job, done)
+        state, files = self._state, job.survey.files
+        state.forget(lambda path: path not in files and self._scope.covers(path), lock.keys())
         result = self._report(job, done, started, lock_changed=is_new)
         if result.exit_code == 0:
-            settle(state, self._scope, job.survey.files, self._lock_path, self._config, self._options, result.kept)
+            settle(state, self._scope, files, self._lock_path, self._config, self._options, result.kept)
         self._state_file.save(state)
         return result
 
+    def _put(self, job: SyncJob) -> Done:
+        """Put originals, then variants; a line names only what is there, and of a failed original there is none."""
+        sent = self._delivery.run(job.uploads)
+        lines = [entry for entry in job.survey.entries if entry.key not in sent.failed]
+        if not job.variants.paths:
+            return Done(sent, tuple(lines))
+        maker, present = self._maker(job), self._state.objects
+        variants = self._delivery.run(plan_uploads(maker.run(present, self._delivery.progress), present))
+        named = tuple(maker.line(entry, frozenset(variants.failed)) for entry in lines)
+        return Done(sent.then(variants), named, maker.rendered, tuple(maker.findings))
+
+    def _maker(self, job: SyncJob) -> VariantMaker:
+        from s3img.sync.variant_sync import VariantMaker
+
+        return VariantMaker(job.variants, self._scope, Cache.at(self._config.cache_dir), self._config)
+
     def _write_lock(self, job: SyncJob, done: Done) -> tuple[Lock, bool]:
         """Bring the lock up to date as it is by then; return it, and whether it was written."""
+        old = read_lock(self._lock_path, missing_ok=True)  # again: another sync may have written it meanwhile
+        if (new := job.new_lock(old, done.lines)) == old and old.is_tidy:
+            return new, False
         with self._state_file.guard():
             old = read_lock(self._lock_path, missing_ok=True)
             new = job.new_lock(old, done.lines)
@@ -128,124 +188,6 @@ class FolderSync:
             if is_new:
                 write_lock(self._lock_path, new)
         return new, is_new
-
-    def _put(self, job: SyncJob, state: SyncState, progress: Progress | None) -> Done:
-        """Put originals, then variants; a line names only what is there, and of a failed original there is none."""
-        sent = self._send(job.uploads, state, progress)
-        lines = [entry for entry in job.survey.entries if entry.key not in sent.failed]
-        if not job.variants.paths:
-            return Done(sent, tuple(lines))
-        maker = self._maker(job)
-        variants = self._send(transfer.plan_uploads(maker.run(state.objects, progress), state.objects), state, progress)
-        named = tuple(maker.line(entry, frozenset(variants.failed)) for entry in lines)
-        return Done(_both(sent, variants), named, maker.rendered, tuple(maker.findings))
-
-    def _prepare(self, state: SyncState) -> SyncJob:
-        early = _Looking(self._opened()) if self._is_stale(state) else None  # while the files are read
-        lock = read_lock(self._lock_path, missing_ok=True)
-        found = survey(self._scope, lock, self._reader, self._config)
-        planner = self._planner(found, lock)
-        wanted = found.keys() | (planner.keys if planner else set())
-        must_list = self._must_list(lock, wanted, state)
-        if must_list:
-            self._list(wanted | lock.keys(), state, early or _Looking(self._opened()))
-        return SyncJob(
-            found,
-            lock,
-            self._uploads(found, state),
-            verified="list" if must_list else "cache",
-            variants=planner.plan(state.objects) if planner else VariantPlan(),
-            settings=VariantSettings.of(self._config) if planner else None,
-            prune=self._options.prune,
-        )
-
-    def _uploads(self, found: FolderSurvey, state: SyncState) -> UploadPlan:
-        """Plan what is missing; where a key is claimed twice, all images together show whether that is a mistake."""
-        is_clear = len(found.keys()) == len(found.entries)
-        entries = [e for e in found.entries if not is_clear or state.objects.get(e.key) != e.size]
-        return transfer.plan_uploads([self._upload(entry, found) for entry in entries], state.objects)
-
-    def _upload(self, entry: LockEntry, found: FolderSurvey) -> Upload:
-        return transfer.Upload(
-            entry.key,
-            self._scope.file(entry.path),
-            entry.size,
-            entry.media_type,
-            sha256=entry.sha256,
-            content=found.contents.get(entry.path, b""),
-            stat=found.files[entry.path] if entry.path in found.contents else None,
-        )
-
-    def _must_list(self, lock: Lock, wanted: Set[str], state: SyncState) -> bool:
-        """Tell whether what is known may be out of date: a key in the lock that is not known was put by others.
-
-        Where very much is not known, one request that lists it may spare as many.
-        """
-        if self._is_stale(state):
-            return True
-        unknown = wanted - state.objects.keys()
-        return len(unknown) > LISTED_AT_ONCE or not unknown.isdisjoint(lock.keys())
-
-    def _is_stale(self, state: SyncState) -> bool:
-        return self._options.verify or not state.is_fresh(time.time())
-
-    def _list(self, wanted: Set[str], state: SyncState, looking: _Looking) -> None:
-        """Note which of the wanted objects are there; others don't count, for a clean-up may remove them any time.
-
-        Nor do those that one has marked: they are put again.
-        """
-        snapshot = looking.snapshot()
-        state.objects = {key: size for key, size in snapshot.present.items() if key in wanted}
-        state.listed = looking.since
-        state.settled = {}
-        self._marked = snapshot.marked
-
-    def _planner(self, found: FolderSurvey, lock: Lock) -> VariantPlanner | None:
-        if not self._config.variants:
-            return None
-        from s3img.sync.variant_sync import VariantPlanner  # with it comes all that publishing needs
-
-        return VariantPlanner(found.entries, found.facts, lock, self._config)
-
-    def _maker(self, job: SyncJob) -> VariantMaker:
-        from s3img.sync.variant_sync import VariantMaker
-
-        return VariantMaker(job.variants, self._scope, self._cache, self._config)
-
-    def _send(self, uploads: UploadPlan, state: SyncState, progress: Progress | None) -> UploadResult:
-        if not uploads.uploads:
-            return NOTHING
-        journal = Journal(state, self._state_file, len(uploads.uploads), progress)
-        try:
-            result = transfer.run_uploads(
-                uploads,
-                self._opened(),
-                workers=self._config.workers,
-                progress=journal,
-                deadline=self._deadline.left(),
-            )
-            return self._without_lost(result, state)
-        except BaseException:
-            self._state_file.save(state)
-            raise
-
-    def _without_lost(self, result: UploadResult, state: SyncState) -> UploadResult:
-        """Look again at what was put in place of marked objects: a clean-up at the same time may have taken it."""
-        bucket = self._opened()
-        gone = lost(bucket, self._marked.intersection(result.uploaded), workers=self._config.workers)
-        failed = {key: _taken(bucket, key) for key in gone}
-        for key in gone:
-            del state.objects[key]
-        uploaded = tuple(key for key in result.uploaded if key not in failed)
-        return structs.replace(result, uploaded=uploaded, failed={**result.failed, **failed})
-
-    def _opened(self) -> Bucket:
-        if self._bucket is None:
-            self._bucket = self._open_bucket()
-        return self._bucket
-
-    def _describe(self, job: SyncJob) -> SyncPlan:
-        return describe(job, self._config, self._scope)
 
     def _report(
         self, job: SyncJob, done: Done, started: float, *, lock_changed: bool, dry_run: bool = False
@@ -256,31 +198,7 @@ class FolderSync:
             target=self._config.bucket,
             lock=self._lock_path.name,
             lock_changed=lock_changed,
-            requests=self._bucket.requests if self._bucket else {},
+            requests=self._delivery.requests,
             seconds=time.monotonic() - started,
             dry_run=dry_run,
         )
-
-
-def _both(first: UploadResult, second: UploadResult) -> UploadResult:
-    return transfer.UploadResult(
-        uploaded=tuple(sorted({*first.uploaded, *second.uploaded})),
-        failed={**first.failed, **second.failed},
-        bytes=first.bytes + second.bytes,
-        seconds=first.seconds + second.seconds,
-    )
-
-
-def _taken(bucket: Bucket, key: str) -> BucketError:
-    message = f"{bucket.name}: {key!r} was deleted by a clean-up while it was put."
-    return BucketError(message, action="put", bucket=bucket.name, key=key, fix="Run the command again.")
-
-
-def _where(plan: SyncPlan) -> str:
-    return f"{plan.target} at {plan.endpoint_url}" if plan.endpoint_url else plan.target
-
-
-def _example(plan: SyncPlan, found: SyncPlan) -> str:
-    was, now = ({*p.lock_added, *p.lock_changed, *p.lock_removed} for p in (plan, found))
-    differing = sorted({upload.path for upload in {*found.uploads} ^ {*plan.uploads}} | was ^ now)
-    return f", {differing[0]!r} for one" if differing else ""

@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING, Literal
 
 import msgspec
 
-from s3img import transfer
 from s3img.lock import Lock, LockEntry, VariantSettings, recipe
 from s3img.pictures.variants import Variant, VariantSet
 from s3img.sync.outcome import FileFinding, PlannedUpload, SyncPlan, SyncResult
@@ -20,8 +19,6 @@ if TYPE_CHECKING:
     from s3img.config import Config
     from s3img.errors import S3ImgError
     from s3img.sync.tree import Scope
-
-NOTHING = transfer.UploadResult((), {}, 0, 0.0)
 
 
 class VariantPlan(msgspec.Struct, frozen=True):
@@ -62,7 +59,7 @@ class SyncJob(msgspec.Struct, frozen=True):
 class Done(msgspec.Struct, frozen=True):
     """Hold what a sync did: uploads, the lines that follow, how many variants it rendered and which it could not."""
 
-    sent: UploadResult = NOTHING
+    sent: UploadResult = UploadResult()
     lines: tuple[LockEntry, ...] = ()
     rendered: int = 0
     findings: tuple[FileFinding, ...] = ()
@@ -133,8 +130,5 @@ def _failures(result: UploadResult) -> tuple[FileFinding, ...]:
     causes: dict[str, list[S3ImgError]] = {}
     for key, error in result.failed.items():
         causes.setdefault(str(error).replace(repr(key), ""), []).append(error)
-    return tuple(FileFinding("", "upload", f"{errors[0]}{_more(len(errors) - 1)}") for errors in causes.values())
-
-
-def _more(number: int) -> str:
-    return f" The same goes for {number:,} more." if number else ""
+    more = {cause: f" The same goes for {len(errors) - 1:,} more." for cause, errors in causes.items() if errors[1:]}
+    return tuple(FileFinding("", "upload", f"{errors[0]}{more.get(cause, '')}") for cause, errors in causes.items())

@@ -21,7 +21,8 @@ if TYPE_CHECKING:
     from s3img.sync.folder_sync import FolderSync
     from s3img.sync.outcome import CheckResult, PullResult, SyncOptions, SyncPlan, SyncResult
     from s3img.sync.reading import Reader
-    from s3img.sync.state import Progress, SyncState
+    from s3img.sync.state import SyncState
+    from s3img.transfer.plan import Progress
 
     Places = Iterable[str | os.PathLike[str]]
 
@@ -50,18 +51,18 @@ class Project:
         scope, state = self._scope(where), self.state_file.load()
         files = scope.files()
         done = None if dry_run else nothing_to_do(state, scope, files, self._lock_path, self._config, options)
-        return done or self._folders(scope, options, state, files).run(state, dry_run=dry_run, progress=progress)
+        return done or self._folders(scope, options, state, files, progress).run(dry_run=dry_run)
 
     def plan(self, where: Places, options: SyncOptions) -> SyncPlan:
         """Say what a sync would do."""
         scope, state = self._scope(where), self.state_file.load()
-        return self._folders(scope, options, state, scope.files()).plan(state)
+        return self._folders(scope, options, state, scope.files()).plan()
 
     def apply(self, plan: SyncPlan, options: SyncOptions, progress: Progress | None = None) -> SyncResult:
         """Sync what was planned, if it is still the same."""
         scope = self._scope(self._lock_path.parent / path for path in plan.dirs)
         state = self.state_file.load()
-        return self._folders(scope, options, state, scope.files()).apply(plan, state, progress)
+        return self._folders(scope, options, state, scope.files(), progress).apply(plan)
 
     def check(self, where: Places, *, allow_missing: bool) -> CheckResult:
         """Compare the lock with the images on disk."""
@@ -91,19 +92,34 @@ class Project:
         own = [address.path] if isinstance(address, DirectoryAddress) else []
         return Scope.of(self._lock_path.parent, where, without=[self._cache.folder, *own])
 
-    def _folders(self, scope: Scope, options: SyncOptions, state: SyncState, files: dict[str, FileStat]) -> FolderSync:
+    def _folders(
+        self,
+        scope: Scope,
+        options: SyncOptions,
+        state: SyncState,
+        files: dict[str, FileStat],
+        progress: Progress | None = None,
+    ) -> FolderSync:
         require_bucket(self._config)
         reader = self._reader(scope, state, self._listed(files) if options.listed_only else files)
         from s3img.sync.folder_sync import FolderSync
+        from s3img.transfer.delivery import Delivery, Journal
 
+        delivery = Delivery(
+            self._open_bucket,
+            workers=self._config.workers,
+            deadline=self._config.deadline,
+            progress=progress,
+            journal=Journal(state.objects, lambda: self.state_file.save(state)),
+        )
         return FolderSync(
             self._config,
             scope,
             self._lock_path,
-            cache=self._cache,
             reader=reader,
+            state=state,
             state_file=self.state_file,
-            open_bucket=self._open_bucket,
+            delivery=delivery,
             options=options,
         )
 

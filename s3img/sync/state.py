@@ -5,7 +5,6 @@ from __future__ import annotations
 import contextlib
 import hashlib
 import os
-import sys
 import time
 from typing import TYPE_CHECKING
 
@@ -26,94 +25,24 @@ if TYPE_CHECKING:
     from s3img.sync.outcome import SyncOptions
     from s3img.sync.tree import Scope
 
-if TYPE_CHECKING:
-    from collections.abc import Callable
-
-    from s3img.errors import S3ImgError
-    from s3img.transfer import Upload
-
-    Progress = Callable[[str, int, int], None]
-
-
-JOURNAL_SECONDS = 2.0
-"""How often a run under way writes down what it has sent."""
-
-
-class Journal:
-    """Write down what has been sent, every two seconds: a killed run then goes on where it was."""
-
-    def __init__(self, state: SyncState, state_file: StateFile, total: int, progress: Progress | None) -> None:
-        self._state = state
-        self._state_file = state_file
-        self._total = total
-        self._progress = progress
-        self._done = 0
-        self._saved = time.monotonic()
-
-    def __call__(self, upload: Upload, failure: S3ImgError | None) -> None:
-        """Take note of an upload that has ended."""
-        self._done += 1
-        if failure is None:
-            self._state.objects[upload.key] = upload.size
-        if time.monotonic() - self._saved >= JOURNAL_SECONDS:
-            self._state_file.save(self._state)
-            self._saved = time.monotonic()
-        if self._progress:
-            self._progress("uploading", self._done, self._total)
-
-
 GUARD_SECONDS = 10.0
 """How long a process waits for another one to write the lock, which takes no time at all."""
-
-_GLANCE = 0.01
-"""Seconds after which it looks again."""
 
 
 @contextlib.contextmanager
 def guarded(path: Path, *, seconds: float = GUARD_SECONDS) -> Iterator[None]:
-    """Hold the file ``path`` locked, `flock(2)`; where that can't be had in time, or at all, go on without.
+    """Keep the file ``path`` locked meanwhile; where that can't be had in time, or at all, go on without.
 
-    It is what `filelock` does on POSIX, and excludes processes that use that; its own start takes 30 ms, a tenth of a
-    sync that sends a few images.
+    A guard that is not to be had must not keep anybody from syncing: at worst two syncs at once write the lock, and the
+    next one puts it right.
     """
+    from filelock import FileLock, Timeout  # takes 30 ms, and most runs don't write the lock
+
     with contextlib.ExitStack() as stack:
-        with contextlib.suppress(OSError):
+        with contextlib.suppress(OSError, Timeout):
             path.parent.mkdir(parents=True, exist_ok=True)
-            stack.enter_context(_held(path, seconds))
+            stack.enter_context(FileLock(path, timeout=seconds))
         yield
-
-
-if sys.platform == "win32":
-
-    @contextlib.contextmanager
-    def _held(path: Path, seconds: float) -> Iterator[None]:
-        from filelock import FileLock, Timeout
-
-        with contextlib.ExitStack() as stack:
-            with contextlib.suppress(Timeout):
-                stack.enter_context(FileLock(path, timeout=seconds))
-            yield
-
-else:
-    import fcntl
-
-    @contextlib.contextmanager
-    def _held(path: Path, seconds: float) -> Iterator[None]:
-        file = os.open(path, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_NONBLOCK, 0o644)
-        try:
-            until = time.monotonic() + seconds
-            while not _is_taken(file) and time.monotonic() < until:
-                time.sleep(_GLANCE)
-            yield
-        finally:
-            os.close(file)  # which lets go; the file stays, or two processes might lock two files of one name
-
-    def _is_taken(file: int) -> bool:
-        try:
-            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except (BlockingIOError, PermissionError):
-            return False
-        return True
 
 
 FRESH_SECONDS = 86_400.0
@@ -121,7 +50,7 @@ FRESH_SECONDS = 86_400.0
 
 
 class SyncState(msgspec.Struct, kw_only=True):
-    """Hold what is known: of files, and of objects (bytes by key) of one target, listed at a time in s since 1970.
+    """What is known: of files, and of objects (bytes by key) of one target, listed at a time in s since 1970.
 
     ``settled`` has, for each scope that was synced without a fault, the fingerprint of all that decided about it, and
     how many lines were kept.
@@ -143,11 +72,12 @@ class SyncState(msgspec.Struct, kw_only=True):
         self.files.digests = {p: known for p, known in digests.items() if not is_gone(p)}
         used = {digest for _, digest in self.files.digests.values()}
         self.files.facts = {digest: facts for digest, facts in self.files.facts.items() if digest in used}
-        self.objects = {key: size for key, size in self.objects.items() if key in keys}
+        for key in [key for key in self.objects if key not in keys]:  # in place: a journal goes on with it
+            del self.objects[key]
 
 
 class StateFile:
-    """Keep the state of one project and one target; one that can't be read or written is none, and no failure."""
+    """The state of one project and one target; one that can't be read or written is none, and no failure."""
 
     def __init__(self, cache: Cache, base: Path, target: str) -> None:
         place = os.fsencode(os.path.realpath(base))

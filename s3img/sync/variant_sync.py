@@ -18,7 +18,6 @@ from s3img.pictures.markup import ImageCandidate, select
 from s3img.pictures.variants import VariantRequest, VariantSet, choose
 from s3img.sync.job import VariantPlan
 from s3img.sync.outcome import FileFinding
-from s3img.transfer import Upload
 from s3img.transfer.render import Renderer
 
 if TYPE_CHECKING:
@@ -31,8 +30,9 @@ if TYPE_CHECKING:
     from s3img.limits import Limits
     from s3img.lock import Lock, LockEntry
     from s3img.pictures.variants import Variant
-    from s3img.sync.state import Progress
     from s3img.sync.tree import Scope
+    from s3img.transfer import Upload
+    from s3img.transfer.plan import Progress
 
 
 class VariantPlanner:
@@ -95,12 +95,12 @@ class VariantMaker:
 
     def pending(self, present: Mapping[str, int]) -> int:
         """Count what neither the bucket nor the cache has."""
-        self._note_sizes(present)
+        self._inventory.sizes |= self._renderer.known_sizes(self._plan.variants(), present)
         return len({v.identity for v in self._plan.variants()} - self._inventory.sizes.keys())
 
     def run(self, present: Mapping[str, int], progress: Progress | None) -> list[Upload]:
         """Render, choose what is worth having, and return the uploads; a picture that can't be rendered has none."""
-        self._note_sizes(present)
+        self._inventory.sizes |= self._renderer.known_sizes(self._plan.variants(), present)
         self._renderer.run(self._plan.variants(), self._inventory, self._fault, progress or _silent)
         good = {
             path: variant_set
@@ -111,7 +111,8 @@ class VariantMaker:
         self._colours = _colours({path: self._scope.file(path) for path in good}, self._config.limits)
         again = {key: variant for variants in self._plan.missing.values() for key, variant in variants.items()}
         wanted = again | {variant.key: variant for variants in self._kept.values() for variant in variants}
-        return [self._upload(v, present) for v in wanted.values() if v.identity in self._inventory.sizes]
+        made = [variant for variant in wanted.values() if variant.identity in self._inventory.sizes]
+        return [self._renderer.upload(variant, self._inventory, present) for variant in made]
 
     def line(self, entry: LockEntry, failed: frozenset[str]) -> LockEntry:
         """Return an image's line with its variants, without one where an object of it is not there."""
@@ -128,19 +129,6 @@ class VariantMaker:
         formats = tuple((name, tuple(v.width for v in variants if v.format == name)) for name in names)
         made = LockedVariants(recipe(self._config), formats)
         return structs.replace(entry, variants=made, placeholder=self._colours.get(entry.path, ""))
-
-    def _note_sizes(self, present: Mapping[str, int]) -> None:
-        """Note the renderings that need not be made: in the bucket under every key, or cached."""
-        sizes: dict[str, int | None] = {}
-        for variant in self._plan.variants():
-            if sizes.get(variant.identity, 0) is not None:
-                sizes[variant.identity] = present.get(variant.key) or self._renderer.size(variant)
-        self._inventory.sizes |= {identity: size for identity, size in sizes.items() if size is not None}
-
-    def _upload(self, variant: Variant, present: Mapping[str, int]) -> Upload:
-        """One that is in the bucket counts whatever encoder made it."""
-        size = present.get(variant.key, self._inventory.sizes[variant.identity])
-        return Upload(variant.key, self._renderer.path(variant), size, variant.media_type)
 
     def _fault(self, asset: Asset, message: str) -> None:
         text = message.removeprefix(f"{self._scope.file(asset.path)}: ")

@@ -1,7 +1,7 @@
-"""Uploads: what has to be sent (`plan_uploads`, pure), and sending it (`run_uploads`, a bounded pool).
+"""Uploads: what has to be sent (`plan_uploads`, pure), sending it (`run_uploads`), and all that a front end needs.
 
 Failures are values. Keys are expected to change with their content, so an object that is there with its planned size is
-not sent again.
+not sent again. `s3img.transfer.delivery.Delivery` is the whole way of objects into a bucket.
 """
 
 from __future__ import annotations

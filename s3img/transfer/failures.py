@@ -23,7 +23,7 @@ _GENERAL_CODES = frozenset(
 
 
 class Deadline:
-    """Begin to count the seconds that several runs may take together; 0 is as long as they like."""
+    """The seconds that several runs may take together, counted from now; 0 is as long as they like."""
 
     def __init__(self, seconds: float) -> None:
         self._end = time.monotonic() + seconds if seconds else None
@@ -43,17 +43,19 @@ class FailurePolicy:
         self._last = ""
         self._alike = 0
 
-    def feel(self, failure: S3ImgError | None) -> None:
-        """Take note of an outcome."""
+    def record(self, failure: S3ImgError | None) -> None:
+        """Note how an upload ended; None is a success."""
         if failure is None:
             self._alike = 0
-        elif isinstance(failure, BucketError) and _concerns_all(failure):
+        elif isinstance(failure, CredentialsError | Unreachable) or (
+            isinstance(failure, BucketError) and failure.code in _GENERAL_CODES
+        ):
             self._alike = self._alike + 1 if failure.code == self._last else 1
             self._last = failure.code
             self._cause = self._cause or (failure if self._alike >= SAME_FAILURES else None)
 
-    def is_on(self) -> bool:
-        """Tell whether to begin nothing more."""
+    def should_stop(self) -> bool:
+        """Tell whether to start nothing more."""
         if not self._cause and time.monotonic() >= self._limit:
             fix = "Run the command again: it goes on where this run ended."
             self._cause = BucketError("the time for this run is over.", code="DeadlineExceeded", fix=fix)
@@ -64,7 +66,3 @@ class FailurePolicy:
         cause = self._cause or BucketError("the run ended.")
         message = f"{self._bucket}: {upload.key!r} was not tried: {cause.message}"
         return type(cause)(message, code=cause.code, action="put", bucket=self._bucket, key=upload.key, fix=cause.fix)
-
-
-def _concerns_all(failure: BucketError) -> bool:
-    return isinstance(failure, CredentialsError | Unreachable) or failure.code in _GENERAL_CODES

@@ -7,71 +7,31 @@ import time
 from concurrent.futures import BrokenExecutor, Future, wait
 from itertools import islice
 from queue import Empty, SimpleQueue
-from threading import Thread
-from typing import TYPE_CHECKING, Any, ParamSpec, TypeVar
+from typing import TYPE_CHECKING
 
 from s3img.buckets import HOME, home_of
 from s3img.buckets.protocol import changed, unreadable
 from s3img.errors import BucketError, S3ImgError, Unreachable
 from s3img.transfer.failures import FailurePolicy
 from s3img.transfer.plan import UploadResult
-
-if TYPE_CHECKING:
-    from collections.abc import Callable
-
-_Given = ParamSpec("_Given")
-
-_Made = TypeVar("_Made")
-
-
-class Workers:
-    """Run jobs in daemon threads; the pools of `concurrent.futures` join theirs at exit, however long that takes."""
-
-    def __init__(self, count: int) -> None:
-        self._jobs: SimpleQueue[tuple[Future[Any], Callable[[], Any]] | None] = SimpleQueue()
-        self._count = count
-        for number in range(count):
-            Thread(target=self._work, name=f"s3img-upload-{number}", daemon=True).start()
-
-    def submit(self, job: Callable[_Given, _Made], /, *args: _Given.args, **kwargs: _Given.kwargs) -> Future[_Made]:
-        """Begin a job as soon as a thread is free."""
-        future: Future[_Made] = Future()
-        self._jobs.put((future, lambda: job(*args, **kwargs)))
-        return future
-
-    def close(self) -> None:
-        """Let the threads end after the jobs that were submitted."""
-        for _ in range(self._count):
-            self._jobs.put(None)
-
-    def _work(self) -> None:
-        while job := self._jobs.get():
-            future, call = job
-            if future.set_running_or_notify_cancel():
-                try:
-                    future.set_result(call())
-                except BaseException as error:
-                    future.set_exception(error)
-
+from s3img.transfer.workers import WorkerPool, submit
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
     from concurrent.futures import Executor
-    from pathlib import Path
 
     from s3img.buckets import Bucket
     from s3img.transfer.plan import Upload, UploadPlan
 
-    _Outcome = Future[S3ImgError | None]
-
+    Outcome = Future[S3ImgError | None]
 
 PATIENCE = 600.0
 """Seconds after which an upload is given up: more than all attempts of a request take until each has timed out."""
 
-_GLANCE = 1.0
+CHECK_SECONDS = 1.0
 """Seconds without an upload that ends, after which the limits are looked at."""
 
-_SLOWEST = 32_000
+SLOWEST = 32_000
 """Bytes a second that an upload may be as slow as, beyond `PATIENCE`."""
 
 
@@ -81,7 +41,16 @@ def upload_one(bucket: Bucket, upload: Upload) -> S3ImgError | None:
     The job of an executor: it and its arguments can be pickled, and a bucket is opened once in each process.
     """
     try:
-        source = _source(upload)
+        try:
+            stat = os.stat(upload.path)  # noqa: PTH116 - a Path's own takes three times as long
+        except OSError as error:
+            raise unreadable(str(upload.path), error) from error
+        if stat.st_size != upload.size:
+            raise changed(str(upload.path))
+        # The bytes that were planned will do only while the file's stat proves that it still has them.
+        proof = upload.stat
+        is_same = proof is not None and (proof.mtime, proof.ctime) == (stat.st_mtime_ns, stat.st_ctime_ns)
+        source = upload.content if is_same and upload.content else upload.path
         bucket.put(
             upload.key,
             source,
@@ -93,19 +62,6 @@ def upload_one(bucket: Bucket, upload: Upload) -> S3ImgError | None:
     except S3ImgError as error:
         return error
     return None
-
-
-def _source(upload: Upload) -> Path | bytes:
-    """Return the bytes that were planned, or the file where it has to be read again to know that it has them."""
-    try:
-        found = os.stat(upload.path)  # noqa: PTH116 - a Path's own takes three times as long
-    except OSError as error:
-        raise unreadable(str(upload.path), error) from error
-    if found.st_size != upload.size:
-        raise changed(str(upload.path))
-    proof = upload.stat
-    is_same = proof is not None and (proof.mtime, proof.ctime) == (found.st_mtime_ns, found.st_ctime_ns)
-    return upload.content if is_same and upload.content else upload.path
 
 
 def run_uploads(
@@ -126,91 +82,97 @@ def run_uploads(
     ``executor`` (of processes or machines, too) is left open; by default threads do the work.
     """
     started = time.monotonic()
-    brake = FailurePolicy(bucket.name, float("inf") if deadline is None else started + deadline)
-    outcomes: list[tuple[Upload, S3ImgError | None]] = []
+    policy = FailurePolicy(bucket.name, float("inf") if deadline is None else started + deadline)
+    uploaded: list[Upload] = []
+    failed: dict[str, S3ImgError] = {}
     workers = max(1, min(workers, len(plan.uploads)))
-    pool = executor or Workers(workers)
+    pool = executor or WorkerPool(workers)
     # A queue as long as the pool is wide: without one, workers wait until this thread gets the interpreter lock.
-    begun = _Begun(pool, bucket, room=2 * workers, patience=patience)
+    flight = UploadsInFlight(pool, bucket, most=2 * workers, patience=patience)
     try:
-        for upload, failure in _outcomes(plan.uploads, begun, brake):
-            outcomes.append((upload, failure))
+        for upload, failure in _outcomes(plan.uploads, flight, policy):
+            if failure is None:
+                uploaded.append(upload)
+            else:
+                failed[upload.key] = failure
             if progress:
                 progress(upload, failure)
     finally:
-        begun.finish()
-        if isinstance(pool, Workers):
+        flight.finish()
+        if isinstance(pool, WorkerPool):
             pool.close()
-    return _result(outcomes, time.monotonic() - started)
+    return UploadResult(
+        uploaded=tuple(sorted(upload.key for upload in uploaded)),
+        failed=dict(sorted(failed.items())),
+        bytes=sum(upload.size for upload in uploaded),
+        seconds=time.monotonic() - started,
+    )
 
 
 def _outcomes(
-    uploads: Iterable[Upload], begun: _Begun, brake: FailurePolicy
+    uploads: Iterable[Upload], flight: UploadsInFlight, policy: FailurePolicy
 ) -> Iterator[tuple[Upload, S3ImgError | None]]:
     """Yield each upload as it ends; memory does not grow with their number."""
     waiting = iter(uploads)
     while True:
-        begun.fill(() if brake.is_on() else waiting)
-        if not begun:
+        flight.start(() if policy.should_stop() else waiting)
+        if not flight:
             break
-        upload, future = begun.next_ended()
+        upload, future = flight.next_ended()
         if future.cancelled():
-            yield upload, brake.not_tried(upload)
+            yield upload, policy.not_tried(upload)
         else:
-            failure = _failure(future)
-            brake.feel(failure)
+            error = future.exception()
+            if isinstance(error, BrokenExecutor):
+                fix = "Find out what ended it: most often the system ran out of memory."
+                failure: S3ImgError | None = BucketError(f"A worker died: {error}", code="BrokenExecutor", fix=fix)
+            else:
+                failure = future.result()
+            policy.record(failure)
             yield upload, failure
-        if brake.is_on():
-            begun.cancel()
-    yield from ((upload, brake.not_tried(upload)) for upload in waiting)
+        if policy.should_stop():
+            flight.cancel()
+    yield from ((upload, policy.not_tried(upload)) for upload in waiting)
 
 
-class _Begun:
-    """Hold the uploads that have been begun and not ended, ``room`` of them at most, each with its limit in time."""
+class UploadsInFlight:
+    """The uploads that have been started and not ended, ``most`` of them at a time, each with its limit in time."""
 
-    def __init__(self, pool: Executor | Workers, bucket: Bucket, *, room: int, patience: float) -> None:
+    def __init__(self, pool: Executor | WorkerPool, bucket: Bucket, *, most: int, patience: float) -> None:
         self._pool = pool
         self._bucket = bucket
-        self._room = room
+        self._most = most
         self._patience = patience
-        self._ended: SimpleQueue[_Outcome] = SimpleQueue()
-        self._limits: dict[_Outcome, tuple[Upload, float]] = {}
+        self._ended: SimpleQueue[Outcome] = SimpleQueue()
+        self._limits: dict[Outcome, tuple[Upload, float]] = {}
 
     def __bool__(self) -> bool:
         return bool(self._limits)
 
-    def fill(self, waiting: Iterable[Upload]) -> None:
-        """Begin as many more as there is room for."""
-        for upload in islice(waiting, self._room - len(self._limits)):
-            future = self._submitted(upload)
+    def start(self, waiting: Iterable[Upload]) -> None:
+        """Start as many more as may be under way."""
+        for upload in islice(waiting, self._most - len(self._limits)):
+            future = submit(self._pool, upload_one, self._bucket, upload)
             self._limits[future] = upload, self._limit(upload)
             future.add_done_callback(self._ended.put)
 
     def _limit(self, upload: Upload) -> float:
-        return time.monotonic() + self._patience + upload.size / _SLOWEST
+        return time.monotonic() + self._patience + upload.size / SLOWEST
 
-    def _submitted(self, upload: Upload) -> _Outcome:
-        try:
-            return self._pool.submit(upload_one, self._bucket, upload)
-        except BrokenExecutor as error:
-            broken: _Outcome = Future()
-            broken.set_exception(error)
-            return broken
-
-    def next_ended(self) -> tuple[Upload, _Outcome]:
+    def next_ended(self) -> tuple[Upload, Outcome]:
         """Wait for the next one to end, or to be over its limit: the future that is returned then has failed."""
         while True:
             try:
-                future = self._ended.get(timeout=min(self._patience, _GLANCE))
+                future = self._ended.get(timeout=min(self._patience, CHECK_SECONDS))
             except Empty:
                 if late := self._overdue():
                     upload, _ = self._limits.pop(late)
-                    return upload, _given_up(self._bucket.name, upload)
+                    return upload, self._given_up(upload)
                 continue
             if future in self._limits:  # not one that was given up before
                 return self._limits.pop(future)[0], future
 
-    def _overdue(self) -> _Outcome | None:
+    def _overdue(self) -> Outcome | None:
         """Return one that is over its limit; the time of those that wait for a worker begins when they have one.
 
         Where every worker hangs in an upload that was given up, they never will.
@@ -222,6 +184,17 @@ class _Begun:
         now = time.monotonic()
         return next((future for future, (_, limit) in self._limits.items() if limit <= now), None)
 
+    def _given_up(self, upload: Upload) -> Outcome:
+        """Return a future that has failed: the worker itself can't be stopped."""
+        name = self._bucket.name
+        message = f"{name}: {upload.key!r} was given up: the store does not finish its answer."
+        fix = "Check the store and the network. Run the command again: what is stored already is not sent twice."
+        outcome: Outcome = Future()
+        outcome.set_result(
+            Unreachable(message, code="DeadlineExceeded", action="put", bucket=name, key=upload.key, fix=fix)
+        )
+        return outcome
+
     def cancel(self) -> None:
         """Take back those that no worker has taken yet."""
         for future in [*self._limits]:
@@ -231,30 +204,3 @@ class _Begun:
         """Take back what can be, and let the rest end."""
         self.cancel()
         wait(self._limits, timeout=self._patience)
-
-
-def _given_up(bucket: str, upload: Upload) -> _Outcome:
-    message = f"{bucket}: {upload.key!r} was given up: the store does not finish its answer."
-    fix = "Check the store and the network. Run the command again: what is stored already is not sent twice."
-    outcome: _Outcome = Future()
-    outcome.set_result(
-        Unreachable(message, code="DeadlineExceeded", action="put", bucket=bucket, key=upload.key, fix=fix)
-    )
-    return outcome
-
-
-def _failure(future: _Outcome) -> S3ImgError | None:
-    error = future.exception()
-    if isinstance(error, BrokenExecutor):
-        return BucketError(f"A worker died: {error}", code="BrokenExecutor", fix="Look for what ended it: memory?")
-    return future.result()
-
-
-def _result(outcomes: Iterable[tuple[Upload, S3ImgError | None]], seconds: float) -> UploadResult:
-    uploaded = [upload for upload, failure in outcomes if failure is None]
-    return UploadResult(
-        uploaded=tuple(sorted(upload.key for upload in uploaded)),
-        failed=dict(sorted((upload.key, failure) for upload, failure in outcomes if failure)),
-        bytes=sum(upload.size for upload in uploaded),
-        seconds=seconds,
-    )

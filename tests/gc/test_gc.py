@@ -15,8 +15,9 @@ from s3img.gc.collect import collect
 from s3img.gc.marks import OWN, TRASH, Mark, read_marks, write_marks
 from s3img.gc.references import ReferenceReader, write_reference
 from s3img.gc.rules import Rules
+from s3img.publish.files import record_keys
 from s3img.transfer import Upload, upload_one
-from s3img.transfer.claims import claim, look, lost, site_keys
+from s3img.transfer.claims import claim, missing_keys, take_snapshot
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -193,10 +194,10 @@ def test_a_build_puts_marked_objects_again_and_they_stay(store: TestBucket) -> N
     superseded(bucket)
     gc(bucket, 8)
     write_reference(bucket, ["old.png"], site=SITE)
-    snapshot = look(bucket)
+    snapshot = take_snapshot(bucket)
     assert (set(snapshot.present), snapshot.marked) == ({"a.png", "b.png"}, {"old.png"})
     put(bucket, "old.png")
-    assert lost(bucket, snapshot.marked) == []
+    assert missing_keys(bucket, snapshot.marked) == []
     assert (gc(bucket, 80).deleted, "old.png" in keys(bucket), read_marks(bucket)) == ((), True, {})
 
 
@@ -276,41 +277,41 @@ def test_references_of_equal_keys_are_fetched_once(bucket: Bucket) -> None:
 def test_a_claim_of_what_is_referenced_already_costs_one_listing(store: TestBucket) -> None:
     first = open_bucket(f"{store.address}/docs", store.options)
     put(first, "a.png")
-    claim(first, {"a.png"}, look(first), site=SITE)
+    claim(first, {"a.png"}, take_snapshot(first), site=SITE)
     bucket = open_bucket(f"{store.address}/docs", store.options)
-    assert claim(bucket, {"a.png"}, look(bucket), site=SITE).present == {"a.png": 5}
+    assert claim(bucket, {"a.png"}, take_snapshot(bucket), site=SITE).present == {"a.png": 5}
     assert bucket.requests == {"list": 1}
 
 
 def test_a_claim_of_other_keys_looks_for_marks_after_its_reference(store: TestBucket) -> None:
     bucket = open_bucket(f"{store.address}/docs", store.options)
-    claim(bucket, {"a.png"}, look(bucket), site=SITE)
+    claim(bucket, {"a.png"}, take_snapshot(bucket), site=SITE)
     assert bucket.requests == {"list": 2, "put": 1}
     collect(bucket, rules=Rules(force=True), apply=True)
     write_marks(bucket, {})
     before = bucket.requests
-    claim(bucket, {"b.png"}, look(bucket), site=SITE)
+    claim(bucket, {"b.png"}, take_snapshot(bucket), site=SITE)
     assert bucket.requests - before == {"list": 2, "get": 2, "put": 1}  # type: ignore[operator]
 
 
 def test_a_claim_of_an_earlier_content_is_written_again(bucket: Bucket) -> None:
     for number, keys in enumerate((["a.png"], ["b.png"], ["a.png"]), 1):
-        claim(bucket, set(keys), look(bucket), site=SITE)
+        claim(bucket, set(keys), take_snapshot(bucket), site=SITE)
         time.sleep(1.1)  # stores count in seconds
         assert len(list(bucket.list(f"{OWN}refs/"))) == number
 
 
 def test_a_claim_without_a_site_is_written_once(bucket: Bucket) -> None:
     for keys in (["a.png"], ["b.png"], ["a.png"], ["b.png"]):
-        claim(bucket, set(keys), look(bucket))
+        claim(bucket, set(keys), take_snapshot(bucket))
     assert len(list(bucket.list(f"{OWN}refs/unnamed/"))) == 2
 
 
 def test_an_emptied_site_gives_up_its_keys(bucket: Bucket) -> None:
-    claim(bucket, set(), look(bucket), site=SITE)
+    claim(bucket, set(), take_snapshot(bucket), site=SITE)
     assert list(bucket.list(f"{OWN}refs/")) == []
-    claim(bucket, {"a.png"}, look(bucket), site=SITE)
-    claim(bucket, set(), look(bucket), site=SITE)
+    claim(bucket, {"a.png"}, take_snapshot(bucket), site=SITE)
+    claim(bucket, set(), take_snapshot(bucket), site=SITE)
     assert len(list(bucket.list(f"{OWN}refs/"))) == 2
 
 
@@ -325,18 +326,18 @@ def test_marks_that_changed_while_the_bucket_was_listed_are_followed_by_a_new_li
             write_marks(bucket, {})
             return bucket.open(key)
 
-    snapshot = look(Sweeping(bucket))  # type: ignore[arg-type]
+    snapshot = take_snapshot(Sweeping(bucket))  # type: ignore[arg-type]
     assert (set(snapshot.present), snapshot.marked) == ({"a.png", "b.png"}, frozenset())
 
 
 def test_site_keys_adds_up_over_runs(tmp_path: Path) -> None:
-    assert site_keys(tmp_path, ["b\u2028.png"]) == {"b\u2028.png"}
-    assert site_keys(tmp_path, ["a.png"]) == {"a.png", "b\u2028.png"}
+    assert record_keys(tmp_path, ["b\u2028.png"]) == {"b\u2028.png"}
+    assert record_keys(tmp_path, ["a.png"]) == {"a.png", "b\u2028.png"}
     assert (tmp_path / "assets/_s3img/keys.txt").read_text() == "a.png\nb\u2028.png\n"
-    assert site_keys(tmp_path, ["c.png"], anew=True) == {"c.png"}
+    assert record_keys(tmp_path, ["c.png"], anew=True) == {"c.png"}
 
 
 def test_site_keys_of_an_unreadable_record_says_so(tmp_path: Path) -> None:
     (tmp_path / "assets/_s3img/keys.txt").mkdir(parents=True)
     with pytest.raises(AssetError, match=r"keys\.txt"):
-        site_keys(tmp_path, ["a.png"])
+        record_keys(tmp_path, ["a.png"])

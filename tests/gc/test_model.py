@@ -15,7 +15,8 @@ from s3img.gc.marks import Mark, read_marks, write_marks
 from s3img.gc.references import FOLDER, ReferenceReader, write_reference
 from s3img.gc.rules import Rules
 from s3img.transfer import Upload
-from s3img.transfer.claims import claim, look, lost
+from s3img.transfer.claims import claim, take_snapshot
+from s3img.transfer.delivery import Delivery
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -104,10 +105,9 @@ def build(cat: Path, number: int = 1) -> Actor:
     """Do what publishing does, request by request."""
 
     def act(bucket: Any) -> None:
-        snapshot = claim(bucket, {KEY}, look(bucket), site=SITE, build=str(number))
-        put(bucket, cat, snapshot.present)
-        if lost(bucket, snapshot.marked & {KEY}, workers=1):
-            put(bucket, cat, {})
+        delivery = Delivery(lambda: bucket, workers=1)
+        delivery.claim({KEY}, site=SITE, build=str(number))
+        assert not delivery.send([Upload(KEY, cat, 3, "image/jpeg")]).failed
 
     return act
 
@@ -160,7 +160,7 @@ def test_two_builds_and_a_clean_up_lose_nothing(start: Callable[[], Store], cat:
 
 def another(bucket: Any) -> None:
     """Publish the same site with other content."""
-    claim(bucket, {"new.jpg"}, look(bucket), site=SITE, build="9")
+    claim(bucket, {"new.jpg"}, take_snapshot(bucket), site=SITE, build="9")
 
 
 @pytest.mark.parametrize("start", STARTS)
@@ -194,7 +194,7 @@ class OpenGate(Gate):
 
 def reference_last(cat: Path) -> Actor:
     def act(bucket: Any) -> None:
-        put(bucket, cat, look(bucket).present)
+        put(bucket, cat, take_snapshot(bucket).present)
         write_reference(bucket, [KEY], site=SITE, build="1")
 
     return act
@@ -219,7 +219,7 @@ def marks_after_the_list(cat: Path) -> Actor:
 
 def no_second_look(cat: Path) -> Actor:
     def act(bucket: Any) -> None:
-        snapshot = look(bucket)
+        snapshot = take_snapshot(bucket)
         write_reference(bucket, [KEY], site=SITE, build="1")
         put(bucket, cat, snapshot.present)
 

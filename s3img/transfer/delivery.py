@@ -1,0 +1,163 @@
+"""Bring objects into a bucket, for everybody who does: a site's publish, a folder's sync, Markdown sources.
+
+They say what has to be there; in which order the bucket is asked, claimed, written and checked is said here only.
+"""
+
+from __future__ import annotations
+
+import time
+from typing import TYPE_CHECKING
+
+from s3img.errors import BucketError
+from s3img.transfer.claims import BucketSnapshot, claim, missing_keys, take_snapshot
+from s3img.transfer.failures import Deadline
+from s3img.transfer.plan import UploadPlan, UploadResult, plan_uploads
+from s3img.transfer.run import run_uploads
+from s3img.transfer.workers import WorkerPool
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Mapping, MutableMapping, Set
+    from concurrent.futures import Future
+
+    from s3img.buckets import Bucket
+    from s3img.errors import S3ImgError
+    from s3img.transfer.plan import Progress, Upload
+
+JOURNAL_SECONDS = 2.0
+"""How often a run under way writes down what it has sent."""
+
+
+class Journal:
+    """What has been sent (bytes by key), written down every two seconds: a killed run then goes on where it was."""
+
+    def __init__(self, objects: MutableMapping[str, int], save: Callable[[], None]) -> None:
+        self.objects = objects
+        self.save = save
+        self._saved = time.monotonic()
+
+    def record(self, upload: Upload, failure: S3ImgError | None) -> None:
+        """Note an upload that has ended."""
+        if failure is None:
+            self.objects[upload.key] = upload.size
+        if time.monotonic() - self._saved >= JOURNAL_SECONDS:
+            self.save()
+            self._saved = time.monotonic()
+
+
+class Delivery:
+    """Deliver to one bucket, which is opened when it is first needed.
+
+    ``deadline`` are the seconds that all uploads may take together, from now on; 0 is as long as they like.
+    """
+
+    def __init__(
+        self,
+        open_bucket: Callable[[], Bucket],
+        *,
+        workers: int = 32,
+        deadline: float = 0,
+        progress: Progress | None = None,
+        journal: Journal | None = None,
+    ) -> None:
+        self._open_bucket = open_bucket
+        self._workers = workers
+        self._deadline = Deadline(deadline)
+        self.progress = progress
+        self._journal = journal
+        self._bucket: Bucket | None = None
+        self._pending: Future[BucketSnapshot] | None = None
+        self._snapshot: BucketSnapshot | None = None
+        self.uploaded: frozenset[str] = frozenset()
+        self.found: frozenset[str] = frozenset()
+
+    @property
+    def bucket(self) -> Bucket:
+        """The bucket; open it if nobody has."""
+        if self._bucket is None:
+            self._bucket = self._open_bucket()
+        return self._bucket
+
+    @property
+    def requests(self) -> Mapping[str, int]:
+        """The requests sent so far, by operation."""
+        return self._bucket.requests if self._bucket else {}
+
+    def start_snapshot(self) -> None:
+        """Begin to list the bucket in another thread, while the caller reads files."""
+        worker = WorkerPool(1)
+        self._pending = worker.submit(take_snapshot, self.bucket)
+        worker.close()
+
+    def snapshot(self) -> BucketSnapshot:
+        """Return what the bucket holds, asked once a run, 1,000 keys a request; raise BucketError."""
+        if self._snapshot is None:
+            self._snapshot = self._pending.result() if self._pending else take_snapshot(self.bucket)
+        return self._snapshot
+
+    @property
+    def present(self) -> Mapping[str, int]:
+        """The bytes of each object that may be relied on."""
+        return self.snapshot().present
+
+    def claim(self, keys: Set[str], *, site: str, build: str = "") -> None:
+        """Keep a clean-up from deleting objects under these keys; call it before anything is relied on."""
+        self._snapshot = claim(self.bucket, keys, self.snapshot(), site=site, build=build)
+
+    def send(self, uploads: Iterable[Upload]) -> UploadResult:
+        """Put what the bucket lacks; failures are part of the result."""
+        uploads = [*uploads]
+        return self.run(plan_uploads(uploads, self.present) if uploads else UploadPlan(()))
+
+    def run(self, plan: UploadPlan) -> UploadResult:
+        """Carry out a plan, and put again what a clean-up took away meanwhile; failures are part of the result."""
+        result = UploadResult()
+        if plan.uploads:
+            try:
+                result = self._put_and_check(plan)
+            except BaseException:
+                if self._journal:  # an interrupted run has sent something, too
+                    self._journal.save()
+                raise
+        self.uploaded = self.uploaded.union(result.uploaded)
+        self.found = self.found.union(upload.key for upload in plan.present)
+        return result
+
+    def _put_and_check(self, plan: UploadPlan) -> UploadResult:
+        """Put objects; those that were marked are looked at again, because a sweep may have had them in its hands.
+
+        Where it took one, it has done so for good: its mark is gone with it, and the reference names the key by now. So
+        once more is enough, and where even that is not there, something else deletes what we write.
+        """
+        result = self._put(plan)
+        gone = self._revived_and_lost(result)
+        if gone:
+            again = self._put(UploadPlan(tuple(upload for upload in plan.uploads if upload.key in gone)))
+            result = result.then(again)
+            result = result.then(UploadResult(failed={key: self._taken(key) for key in self._revived_and_lost(again)}))
+        if self._journal:
+            for key in result.failed:
+                self._journal.objects.pop(key, None)
+        return result
+
+    def _put(self, plan: UploadPlan) -> UploadResult:
+        done = 0
+
+        def note(upload: Upload, failure: S3ImgError | None) -> None:
+            nonlocal done
+            done += 1
+            if self._journal:
+                self._journal.record(upload, failure)
+            if self.progress:
+                self.progress("uploading", done, len(plan.uploads))
+
+        return run_uploads(plan, self.bucket, workers=self._workers, deadline=self._deadline.left(), progress=note)
+
+    def _revived_and_lost(self, result: UploadResult) -> list[str]:
+        """Return what was put in place of marked objects and is not there."""
+        marked = self._snapshot.marked if self._snapshot else frozenset()
+        return missing_keys(self.bucket, sorted(marked.intersection(result.uploaded)), workers=self._workers)
+
+    def _taken(self, key: str) -> BucketError:
+        message = f"{self.bucket.name}: {key!r} was put twice, and something deleted it each time."
+        fix = "Let no other clean-up or lifecycle rule delete below this prefix, then run the command again."
+        return BucketError(message, action="put", bucket=self.bucket.name, key=key, fix=fix)
