@@ -2,20 +2,83 @@
 
 from __future__ import annotations
 
+import inspect
 import os
-from typing import TYPE_CHECKING
+import signal
+from pathlib import Path
+from types import FunctionType
+from typing import TYPE_CHECKING, Any, cast
 
 import pytest
 from hypothesis import settings
 
 if TYPE_CHECKING:
     from collections.abc import Generator
-    from pathlib import Path
 
 settings.register_profile("s3img", deadline=None)  # a busy machine is no fault of the code
 settings.load_profile("s3img")
 
+if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+    # A shell script that starts pytest in the background has SIGINT ignored, and programs that tests start inherit that:
+    # none of them could be interrupted. A handler is not inherited, so they begin with the system's default.
+    signal.signal(signal.SIGINT, signal.default_int_handler)
+
 pytest_plugins = ["chromium", "python_docs", "s3_servers", "sites", "static_server"]
+
+
+TESTS = Path(__file__).parent
+
+STORES = frozenset({"moto_server", "seaweedfs", "rclone", "external", "limited"})
+"""Fixtures that start a real store; a test that asks for one of them is marked ``s3``."""
+
+STARTERS = frozenset({"subprocess", "multiprocessing", "ProcessPoolExecutor", "fork"})
+"""Names that a test has to use to start a process; a test that uses one, itself or through a helper, is marked so."""
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Mark tests by what their fixtures start, so that the fast subset needs no list of files."""
+    from s3_servers import LANES  # not above: pytest rewrites the assertions of plugins that nobody has imported
+
+    for item in items:
+        fixtures = set(getattr(item, "fixturenames", ()))
+        parameters = getattr(item, "callspec", None)
+        # `lane_bucket` asks for its server by name while the test runs, which its parameter tells before.
+        lanes = [value for value in parameters.params.values() if isinstance(value, str)] if parameters else []
+        if fixtures & STORES or not LANES.keys().isdisjoint(lanes):
+            item.add_marker("s3")
+        if "chromium" in fixtures:
+            item.add_marker("browser")
+        if isinstance(item, pytest.Function):
+            module = vars(item.module)
+            if any(_starts_a_process(module[name]) for name in {item.function.__name__, *fixtures} & module.keys()):
+                item.add_marker("process")
+
+
+_known: dict[int, bool] = {}
+
+
+def _starts_a_process(thing: object) -> bool:
+    """Tell whether a function or class of the tests uses a name of `STARTERS`, or something that does."""
+    if id(thing) not in _known:
+        _known[id(thing)] = False  # for those that use each other
+        _known[id(thing)] = _uses_a_starter(thing)
+    return _known[id(thing)]
+
+
+def _uses_a_starter(thing: object) -> bool:
+    kind = type(thing)  # lazy objects of Flask and Django must not be asked for anything, not even their class
+    if issubclass(kind, type):
+        members = vars(cast("type", thing))
+        return any(map(_starts_a_process, members.values()))
+    if kind is not FunctionType and kind.__module__ != "_pytest.fixtures":
+        return False
+    function: Any = inspect.unwrap(cast("Any", thing))
+    code = function.__code__
+    if not Path(code.co_filename).is_relative_to(TESTS):
+        return False
+    names = {name for part in (code, *filter(inspect.iscode, code.co_consts)) for name in part.co_names}
+    known = function.__globals__
+    return bool(names & STARTERS) or any(_starts_a_process(known[name]) for name in names if name in known)
 
 
 SECRETS = ("s3img-test-secret-key", "stubsecretkey")

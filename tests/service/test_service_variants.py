@@ -14,6 +14,7 @@ from werkzeug.test import Client
 from s3img import Config, Images
 from s3img.lock import read_lock
 from s3img.service import TransformService
+from s3img.service.engine import stores
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -26,6 +27,16 @@ if TYPE_CHECKING:
 
 WIDTHS = (160, 320)
 TARGETS = [f"w-{width},f-{name}" for width in WIDTHS for name in ("webp", "jpeg")]
+
+
+@pytest.fixture(autouse=True)
+def patience(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Wait for the store as long as a request may take.
+
+    One that needs more than two seconds to find a variant is not waited for: the variant is rendered and put again.
+    A busy machine is such a store, and these tests are about what happens with one that answers.
+    """
+    monkeypatch.setattr(stores, "PATIENCE", 60.0)
 
 
 @pytest.fixture

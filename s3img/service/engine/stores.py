@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from s3img.service.engine.requests import Budget, Facts, SourceRef
     from s3img.service.engine.target import ResultBucket
 
-_PATIENCE: Final = 2.0
+PATIENCE: Final = 2.0
 """Seconds to wait for a bucket to find a result: most are made sooner."""
 
 
@@ -75,7 +75,7 @@ class Stores:
         if self.target is None or self.target.rests("read"):
             return None
         patience = msgspec.structs.replace(
-            budget, deadline=budget.deadline - budget.left + min(_PATIENCE, budget.left / 2)
+            budget, deadline=budget.deadline - budget.left + min(PATIENCE, budget.left / 2)
         )
         try:
             entry = self.lane.run(partial(self.target.get, place.key, media_type), patience, watch)
