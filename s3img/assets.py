@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import posixpath
 import re
+import unicodedata
 from enum import Enum
 from functools import lru_cache
 from operator import attrgetter
@@ -28,7 +29,7 @@ _PLAIN = r"((?:\.\./)*+)(?:[A-Za-z0-9_~-][A-Za-z0-9_.~-]*/)*[A-Za-z0-9_~-][A-Za-
 
 
 class Lead(Enum):
-    """Say where a reference leads."""
+    """Where a reference leads."""
 
     FILE = "file"
     OWN = "own"  # something that s3img wrote
@@ -38,7 +39,7 @@ class Lead(Enum):
 
 
 class LinkTarget(msgspec.Struct, frozen=True):
-    """Hold where a reference leads and how its author wrote it.
+    """Where a reference leads, and how its author wrote it.
 
     ``path`` is relative to the root; ``start`` is the folder that relative URLs of the document count from; ``front``
     is what an author's root-relative or absolute URL begins with; ``tail`` is its query and fragment.
@@ -56,7 +57,7 @@ class LinkTarget(msgspec.Struct, frozen=True):
 
 
 class FileStat(msgspec.Struct, frozen=True, array_like=True, gc=False):
-    """Hold what tells a changed file from an unchanged one: bytes, and two times in ns."""
+    """What tells a changed file from an unchanged one: bytes, and two times in ns."""
 
     size: int
     mtime: int
@@ -64,7 +65,7 @@ class FileStat(msgspec.Struct, frozen=True, array_like=True, gc=False):
 
 
 class ImageFacts(msgspec.Struct, frozen=True, array_like=True, gc=False):
-    """Hold what is known of an image: type from its bytes, upright size in px (0 where it has none)."""
+    """What is known of an image: type from its bytes, upright size in px (0 where it has none)."""
 
     media_type: str
     width: int
@@ -74,7 +75,7 @@ class ImageFacts(msgspec.Struct, frozen=True, array_like=True, gc=False):
 
 
 class Asset(msgspec.Struct, frozen=True):
-    """Hold one image file: path below the root, content digest (sha256, hex), bytes, and what it is."""
+    """One image file: path below the root, content digest (sha256, hex), bytes, and what it is."""
 
     path: str
     digest: str
@@ -83,9 +84,11 @@ class Asset(msgspec.Struct, frozen=True):
 
 
 class AssetRoot:
-    """Hold the files of a site as they were when it was read, and resolve references to them.
+    """The files of a site as they were when it was read; resolves references to them.
 
     ``site_url`` is the address that the folder is served at; its path is the prefix of root-relative references.
+    ``links`` are the symbolic links to files of the tree, with the path that each leads to; ``outside`` those that
+    leave it; ``leftovers`` the temporary files of runs that were killed.
     """
 
     def __init__(self, root: Path, *, site_url: str = "") -> None:
@@ -94,6 +97,7 @@ class AssetRoot:
         self.origin = f"{parts.scheme}://{parts.netloc}" if site_url else ""
         self.prefix = parts.path.rstrip("/") + "/"
         self.files: dict[str, FileStat] = {}
+        self.links: dict[str, str] = {}
         self.outside: set[str] = set()
         self.leftovers: list[Path] = []
         self._walk()
@@ -101,7 +105,7 @@ class AssetRoot:
 
     def _walk(self) -> None:
         """Note each regular file with its stat; links that lead out of the tree are noted apart."""
-        inside = os.path.realpath(self.root) + os.sep
+        inside = os.path.realpath(self.root).rstrip(os.sep) + os.sep
         pending = [""]
         while pending:
             folder = pending.pop()
@@ -111,10 +115,12 @@ class AssetRoot:
                     pending.append(path)
                 elif entry.name.startswith(TEMPORARY_PREFIX):
                     self.leftovers.append(self.root / path)
-                elif entry.is_symlink() and not os.path.realpath(entry.path).startswith(inside):
+                elif entry.is_symlink() and not (real := os.path.realpath(entry.path)).startswith(inside):
                     self.outside.add(path)
                 elif stat := _file_stat(entry):
                     self.files[path] = stat
+                    if entry.is_symlink():
+                        self.links[path] = real[len(inside) :].replace(os.sep, "/")
 
     def file(self, path: str) -> Path:
         """Return the place on disk of a path of the tree."""
@@ -187,17 +193,53 @@ class AssetRoot:
         return None if start.startswith((self.origin or _ORIGIN) + self.prefix) else self.prefix
 
     def nearest(self, path: str) -> str:
-        """Return the existing path most like one that is missing, or ""."""
+        """Return the existing path most like one that is missing, or "" where none is near."""
         import difflib  # most sites miss nothing
 
         name = posixpath.basename(path)
         same = [other for other in self.files if posixpath.basename(other).lower() == name.lower()]
-        near = same or difflib.get_close_matches(path, self._images_like(path), n=1, cutoff=0.6)
+        suffix = posixpath.splitext(path)[1].lower()
+        others = [other for other in self.files if other.lower().endswith(suffix)]
+        near = difflib.get_close_matches(path, same or others, n=1, cutoff=0.0 if same else 0.75)
         return near[0] if near else ""
 
-    def _images_like(self, path: str) -> list[str]:
-        suffix = posixpath.splitext(path)[1].lower()
-        return [other for other in self.files if other.lower().endswith(suffix)] if suffix else list(self.files)
+    def missing_hint(self, url: str, path: str) -> str:
+        """Return what to do about a reference to a file that is missing: the nearest name, or what the cause is.
+
+        Two causes can't be seen in a name: another form of Unicode (macOS writes decomposed names, NFD), and a site
+        that is served below a path, of which the root-relative references begin with that path.
+        """
+        form = unicodedata.normalize("NFC", path)
+        same = next((other for other in self.files if unicodedata.normalize("NFC", other) == form), "")
+        if same:
+            return (
+                f"the file {same!r} has the same name in another Unicode form (the page writes {_form(path)}, the file"
+                f" {_form(same)}), which servers take for two names: rename the file to the form that the page writes."
+            )
+        below = self.path_below_site(url, path)
+        if below:
+            return (
+                f"{below!r} exists, so the site seems to be served below /{path[: -len(below)]}: give its address"
+                f" with --site-url (site_url in the settings), for example --site-url"
+                f" https://example.com/{path[: -len(below)]}"
+            )
+        near = self.nearest(path)
+        return f"did you mean {near!r}?" if near else "add the file or remove the reference."
+
+    def path_below_site(self, url: str, path: str) -> str:
+        """Return the file that a root-relative URL leads to where the site is served below a path, or "".
+
+        Only without ``site_url``, which says the path.
+        """
+        if self.origin or not url.startswith(("/", "\\")) or url.startswith("//"):
+            return ""
+        parts = path.split("/")
+        tails = ("/".join(parts[at:]) for at in range(1, len(parts)))
+        return next((tail for tail in tails if tail in self.files), "")
+
+
+def _form(text: str) -> str:
+    return "NFC" if unicodedata.is_normalized("NFC", text) else "NFD"
 
 
 def _folder(path: str) -> str:

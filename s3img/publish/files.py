@@ -137,10 +137,18 @@ class SiteFiles:
             self.state.settled = {}
 
     def _pages(self) -> Iterator[tuple[str, str]]:
+        linked: set[str] = set()
         for path in sorted(self.root.files):
             media_type = media_type_of(path)
-            if media_type and not path.startswith(OWN_FOLDER + "/"):
-                yield path, media_type
+            if not media_type or path.startswith(OWN_FOLDER + "/"):
+                continue
+            target = self.root.links.get(path)
+            if target is not None:
+                # a link shows what the file shows that it leads to: that one is the page, under whichever name first
+                if media_type_of(target) or target in linked:
+                    continue
+                linked.add(target)
+            yield path, media_type
 
     @cached_property
     def settled(self) -> frozenset[str]:
@@ -165,7 +173,7 @@ class SiteFiles:
         """Replace a page; one that ``is_finished`` is left alone from now on. Raise OSError."""
         if is_finished and not self._dimensions_only:
             self._manifest.add(path, data)
-        write_atomically(self.root.file(path), data)
+        write_atomically(self.root.file(self.root.links.get(path, path)), data)  # a link stays a link
         self._written.add(path)
 
     def save(self, settled: Iterable[str]) -> None:

@@ -21,6 +21,7 @@ from s3img.pictures.choices import Image, Strip
 from s3img.pictures.editor import Editor, RenderInventory
 from s3img.pictures.markup import PICTURE_CLASS, STYLE_SHEET
 from s3img.pictures.placement import InsideSite, PublicAddress
+from s3img.publish import retained
 from s3img.publish.files import record_keys
 from s3img.publish.placeholders import Placeholders
 from s3img.publish.result import POLICY, Problem, PublishResult
@@ -285,7 +286,9 @@ class SitePublisher:
                 if not isinstance(choice, Strip):
                     is_stored = self._address.original_key(choice.asset) in stored
                     (moved if is_stored and path in survey.settled else kept).add(choice.asset.path)
-        return sum(map(self._remove_file, moved - kept))
+        free, notes = retained.unused(moved - kept, self._root, self._config.base_url)
+        survey.problems += notes
+        return sum(map(self._remove_file, free))
 
     def _remove_file(self, path: str) -> bool:
         """Delete a file that is still what was uploaded."""

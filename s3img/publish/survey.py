@@ -1,4 +1,4 @@
-"""Read every page once and note what it needs; pages in which nothing is left to do are not even opened."""
+"""What the pages of a site need: each is read once; those in which nothing is left to do are not even opened."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ from msgspec.structs import replace
 from s3img.cache import Digests
 from s3img.pictures.choices import Choice, Image, Link, PageReader, Strip
 from s3img.pictures.placement import InsideSite
+from s3img.publish import generators
 from s3img.publish.library import SiteLibrary
 from s3img.publish.result import POLICY, Problem
 from s3img.rewrite import OPTIONAL_KINDS, Reference, find_references, position
@@ -20,12 +21,13 @@ if TYPE_CHECKING:
     from s3img.config import Config
     from s3img.pictures.placement import Placement
     from s3img.publish.files import SiteFiles
+    from s3img.publish.generators import Generator
     from s3img.publish.locked_originals import LockedOriginals
 
 
 @dataclass(frozen=True, slots=True)
 class PagePlan:
-    """Hold what to do in one page: choices by the offset of their reference, and a check that the page is the same.
+    """What to do in one page: choices by the offset of their reference, and a check that the page is the same.
 
     ``found`` are the references themselves; none of them holds on to the page.
     """
@@ -42,17 +44,18 @@ class PagePlan:
 
 @dataclass(slots=True)
 class SiteSurvey:
-    """Hold what the pages of a site need.
+    """What the pages of a site need.
 
     ``plans`` are those of pages with something to do; ``settled`` the pages without; ``faulty`` the pages with a
-    problem of their own; ``kept`` the paths of images that some page keeps pointing at; ``urls`` what the pages that
-    were read point at below the bucket's public address.
+    problem of their own; ``rendered_again`` those that a script renders again; ``kept`` the paths of images that some
+    page keeps pointing at; ``urls`` what the pages that were read point at below the bucket's public address.
     """
 
     pages: int = 0
     plans: dict[str, PagePlan] = field(default_factory=dict)
     settled: set[str] = field(default_factory=set)
     faulty: set[str] = field(default_factory=set)
+    rendered_again: dict[str, Generator] = field(default_factory=dict)
     kept: set[str] = field(default_factory=set)
     urls: set[str] = field(default_factory=set)
     problems: list[Problem] = field(default_factory=list)
@@ -88,6 +91,7 @@ class Surveyor:
         self._dimensions_only = dimensions_only
         self._base_url = f"{config.base_url}/" if config.base_url else ""
         self._survey = SiteSurvey()
+        self._below_path: list[Problem] = []
         self._library = SiteLibrary(files.root, files.state, config, self._fault, originals=originals)
 
     def run(self) -> SiteSurvey:
@@ -100,15 +104,19 @@ class Surveyor:
             if path in files.settled:
                 self._survey.settled.add(path)
             else:
-                self._page(path, media_type)
+                self.read_page(path, media_type)
+        self._survey.problems += generators.report(self._survey.rendered_again, self._config)
+        if self._below_path:
+            self._survey.problems.append(self._below_path[0])
         return self._survey
 
-    def _page(self, path: str, media_type: str) -> None:
+    def read_page(self, path: str, media_type: str) -> None:
+        """Read one page and note what it needs."""
         try:
             data = self._files.root.file(path).read_bytes()
         except OSError as error:
             self._survey.faulty.add(path)
-            self._fault(path, "unreadable", f"can't be read: {error.strerror}. Mend its permissions.")
+            self._fault(path, "unreadable", f"can't be read: {error.strerror}. Check its permissions.")
             return
 
         def report(reference: Reference, code: str, message: str) -> None:
@@ -124,7 +132,13 @@ class Surveyor:
             dimensions_only=self._dimensions_only,
         )
         found = find_references(data, media_type, optional=OPTIONAL_KINDS)
-        choices = {r.start: choice for r in found if (choice := reader.choose(r)) is not None}
+        generator = generators.generator_of(data) if media_type == "text/html" else None
+        if generator:
+            self._survey.rendered_again[path] = generator
+            self._survey.faulty.add(path)  # so that it is read, and its warning given, in every run
+            choices = {}
+        else:
+            choices = {r.start: choice for r in found if (choice := reader.choose(r)) is not None}
         self._survey.kept |= reader.kept
         if self._base_url:
             self._survey.urls |= {r.url for r in found if r.url.startswith(self._base_url)}
@@ -136,9 +150,19 @@ class Surveyor:
     def _report(self, path: str, data: bytes, reference: Reference, code: str, message: str) -> None:
         self._survey.faulty.add(path)
         severity = POLICY[self._config.missing]
-        if severity is not None:
-            line, column = position(data, reference.start)
-            self._survey.problems.append(Problem(path, line, column, code, message, severity, reference.url))
+        if severity is None:
+            return
+        line, column = position(data, reference.start)
+        problem = Problem(path, line, column, code, message, severity, reference.url)
+        if code == "missing":
+            root = self._files.root
+            target = root.resolve(reference.url, document=path, base=reference.base)
+            message = f"image {target.path!r} does not exist: {root.missing_hint(reference.url, target.path)}"
+            problem = replace(problem, message=message)
+            if root.path_below_site(reference.url, target.path):  # one cause for all: said once
+                self._below_path.append(problem)
+                return
+        self._survey.problems.append(problem)
 
     def _fault(self, path: str, code: str, message: str) -> None:
         self._survey.problems.append(Problem(path, 0, 0, code, message))

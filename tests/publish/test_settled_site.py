@@ -154,14 +154,14 @@ class Folder:
     def pages_opened(self) -> list[str]:
         """Publish again and return the pages whose markup was read."""
         opened: list[str] = []
-        page = Surveyor._page
+        page = Surveyor.read_page
 
         def noted(surveyor: Surveyor, path: str, media_type: str) -> None:
             opened.append(path)
             page(surveyor, path, media_type)
 
         with self.monkeypatch.context() as patch:
-            patch.setattr(Surveyor, "_page", noted)
+            patch.setattr(Surveyor, "read_page", noted)
             self.publish()
         return opened
 

@@ -1,0 +1,71 @@
+"""Messages about what a page asks for: each says what the cause is and what to do next."""
+
+from __future__ import annotations
+
+import unicodedata
+from typing import TYPE_CHECKING
+
+import pytest
+from sites import photo
+
+from s3img import Config, Images
+
+if TYPE_CHECKING:
+    from sites import Site
+
+    from s3img.publish.result import PublishResult
+
+
+def publish(site: Site, cache_dir: str, **settings: object) -> PublishResult:
+    return Images(Config(**{"cache_dir": cache_dir, "widths": (320,), "formats": (), **settings})).publish(site.root)  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize(("written", "stored"), [("NFC", "NFD"), ("NFD", "NFC")])
+def test_name_in_another_unicode_form_is_said_to_be_one(site: Site, cache_dir: str, written: str, stored: str) -> None:
+    site.add(unicodedata.normalize(stored, "Grüße.jpg"), photo(64, 40))  # type: ignore[arg-type]
+    site.page("index.html", f'<img src="{unicodedata.normalize(written, "Grüße.jpg")}" alt="">')  # type: ignore[arg-type]
+    (problem,) = publish(site, cache_dir).problems
+    assert f"the page writes {written}, the file {stored}" in problem.message
+
+
+def test_site_below_a_path_is_one_message_that_names_the_option(site: Site, cache_dir: str) -> None:
+    site.add("img/f.png", photo(64, 40))
+    for name in ("a.html", "b.html"):
+        site.page(name, '<img src="/base/docs/img/f.png" alt="">')
+    (problem,) = publish(site, cache_dir).problems
+    assert "'img/f.png' exists" in problem.message
+    assert "--site-url https://example.com/base/docs/" in problem.message
+    assert (
+        "<picture" in site.text("a.html")
+        or publish(site, cache_dir, site_url="https://x.org/base/docs/").pages_changed == 2
+    )
+
+
+@pytest.mark.parametrize(
+    ("missing", "suggestion"),
+    [
+        ("img/catt.jpg", "did you mean 'img/cat.jpg'?"),
+        ("photos/cat.jpg", "did you mean 'img/cat.jpg'?"),
+        ("img/Cat.JPG", "did you mean 'img/cat.jpg'?"),
+        ("img/dog.jpg", "add the file or remove the reference."),
+        ("holiday/beach.jpg", "add the file or remove the reference."),
+    ],
+)
+def test_only_near_names_are_suggested(site: Site, cache_dir: str, missing: str, suggestion: str) -> None:
+    site.add("img/cat.jpg", photo(64, 40))
+    site.page("index.html", f'<img src="{missing}" alt="">')
+    (problem,) = publish(site, cache_dir).problems
+    assert problem.message.endswith(suggestion)
+
+
+def test_linked_page_is_published_once_and_stays_a_link(site: Site, cache_dir: str) -> None:
+    site.add("1.0/a.jpg", photo(640, 420))
+    site.page("1.0/index.html", '<img src="a.jpg" alt="">')
+    (site.root / "1.0/link.html").symlink_to("index.html")
+    (site.root / "other.html").symlink_to("1.0/text.txt")
+    (site.root / "1.0/text.txt").write_text('<img src="1.0/a.jpg" alt="">')
+    results = [publish(site, cache_dir) for _ in range(2)]
+    assert [(result.exit_code, result.pages, result.pages_changed) for result in results] == [(0, 2, 2), (0, 2, 0)]
+    assert (site.root / "1.0/link.html").is_symlink()
+    assert (site.root / "other.html").is_symlink()
+    assert "<picture" in site.text("1.0/text.txt")
