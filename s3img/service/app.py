@@ -1,4 +1,4 @@
-"""The transform service as a WSGI application: from an environment to an answer, whatever happens."""
+"""The transform service as a WSGI application: from an environment to a response, whatever happens."""
 
 from __future__ import annotations
 
@@ -8,17 +8,18 @@ import time
 from functools import partial
 from typing import TYPE_CHECKING, Final
 
+from werkzeug.datastructures import EnvironHeaders
+
 from s3img.errors import MethodNotAllowed
 from s3img.service import failure
-from s3img.service.access import Places
-from s3img.service.answer import PLAIN, Answer
-from s3img.service.engine.requests import Budget
+from s3img.service.access import ClientLimiter
+from s3img.service.answers import answer_info, answer_original, answer_picture
+from s3img.service.engine.jobs import Budget
 from s3img.service.log import log_failure, log_request, request_id
-from s3img.service.originals import original
-from s3img.service.pictures import info, picture
-from s3img.service.reception import Reception
-from s3img.service.request_target import RequestTarget
-from s3img.service.wiring import build_engine
+from s3img.service.origins import build_engine
+from s3img.service.request_parsing import RequestTarget
+from s3img.service.request_reader import RequestReader
+from s3img.service.service_request import PLAIN, Response, ServiceRequest
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping
@@ -26,27 +27,25 @@ if TYPE_CHECKING:
 
     from s3img.config import Config
     from s3img.lock import Lock
-    from s3img.service.engine.requests import EngineProtocol
-    from s3img.service.service_request import ServiceRequest
+    from s3img.service.engine.jobs import EngineProtocol
 
+ARRIVED: Final = "s3img.arrived"
+"""Key of the time (``time.monotonic()``) when a request came, for servers that let it wait for a thread."""
 DISCONNECTED: Final = "s3img.client_disconnected"
 """Key of a function that tells whether the client has left, for servers without a name of their own for it."""
-
-_ASKED: Final = ("waitress.client_disconnected", DISCONNECTED)
-
-_SOCKETS: Final = ("gunicorn.socket", "werkzeug.socket")
-
-
-def gone_check(environ: WSGIEnvironment) -> Callable[[], bool]:
-    """Return a function that tells whether the client has closed its connection, where the server lets us know."""
-    return partial(_is_gone, environ)
+_DISCONNECTED_NAMES: Final = ("waitress.client_disconnected", DISCONNECTED)
+_SOCKET_NAMES: Final = ("gunicorn.socket", "werkzeug.socket")
+_EXPOSED: Final = "Accept-Ranges, Content-DPR, Content-Length, Content-Range, ETag, S3img-Error, Server-Timing"
+_DAY: Final = "86400"
+_METHODS: Final = "GET, HEAD, OPTIONS"
 
 
-def _is_gone(environ: WSGIEnvironment) -> bool:
-    for name in _ASKED:
-        if callable(asked := environ.get(name)):
-            return bool(asked())
-    found = (environ.get(name) for name in _SOCKETS)
+def client_is_gone(environ: WSGIEnvironment) -> bool:
+    """Tell whether the client has closed its connection, where the server lets us know."""
+    for name in _DISCONNECTED_NAMES:
+        if callable(is_gone := environ.get(name)):
+            return bool(is_gone())
+    found = (environ.get(name) for name in _SOCKET_NAMES)
     return any(_is_closed(one) for one in found if isinstance(one, socket.socket))
 
 
@@ -60,45 +59,30 @@ def _is_closed(connection: socket.socket) -> bool:
         return False
 
 
-_EXPOSED: Final = "Accept-Ranges, Content-DPR, Content-Length, Content-Range, ETag, S3img-Error, Server-Timing"
-
-_DAY: Final = "86400"
-
-
-class Cors:
-    """Let pages of ``origins`` read answers; ``*`` are all, and none is the usual case."""
+class CorsPolicy:
+    """Let pages of ``origins`` read responses; ``*`` means all, and none is the usual case."""
 
     def __init__(self, origins: tuple[str, ...]) -> None:
         self._origins = frozenset(origins)
 
     def apply(self, headers: dict[str, str], origin: str) -> None:
-        """Say whether a page of ``origin`` may read this answer, and that others get another one."""
+        """Write whether a page of ``origin`` may read this response, and that others get another one."""
         if not self._origins:
             return
-        if "*" in self._origins:
-            self._allow(headers, "*")
-            return
-        headers["Vary"] = f"{headers['Vary']}, Origin" if "Vary" in headers else "Origin"
-        if origin in self._origins:
-            self._allow(headers, origin)
+        allowed = "*" if "*" in self._origins else origin
+        if allowed != "*":
+            headers["Vary"] = f"{headers['Vary']}, Origin" if "Vary" in headers else "Origin"
+        if allowed == "*" or origin in self._origins:
+            headers["Access-Control-Allow-Origin"] = allowed
+            headers["Access-Control-Expose-Headers"] = _EXPOSED
+            headers["Timing-Allow-Origin"] = allowed
 
     def preflight(self, headers: dict[str, str], methods: str) -> None:
-        """Answer what browsers ask before requests of their scripts; ``apply`` says whether for this page."""
+        """Answer what browsers ask before requests of their scripts; ``apply`` tells whether for this page."""
         if self._origins:
             headers["Access-Control-Allow-Methods"] = methods
             headers["Access-Control-Allow-Headers"] = "Range, If-None-Match, If-Modified-Since, If-Range"
             headers["Access-Control-Max-Age"] = _DAY
-
-    def _allow(self, headers: dict[str, str], origin: str) -> None:
-        headers["Access-Control-Allow-Origin"] = origin
-        headers["Access-Control-Expose-Headers"] = _EXPOSED
-        headers["Timing-Allow-Origin"] = origin
-
-
-ARRIVED: Final = "s3img.arrived"
-"""Key of the time (``time.monotonic()``) when a request came, for servers that let it wait for a thread."""
-
-_METHODS: Final = "GET, HEAD, OPTIONS"
 
 
 class TransformService:
@@ -120,77 +104,78 @@ class TransformService:
         clock: Callable[[], float] = time.time,
     ) -> None:
         self._config = config
-        self._reception = Reception(config)
-        self._cors = Cors(config.service.cors_origins)
+        self._reader = RequestReader(config)
+        self._cors = CorsPolicy(config.service.cors_origins)
         self._engine = engine or build_engine(config, os.environ if environ is None else environ, lock)
         self._clock = clock
-        self._places = Places(config.service.per_client)
-        self._admin = {"/healthz": self._health, "/readyz": self._readiness}
-        if config.service.metrics_path:
-            self._admin[config.service.metrics_path] = self._metrics
+        self._clients = ClientLimiter(config.service.per_client)
 
     def __call__(self, environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
         """Answer one request."""
         started = environ.setdefault(ARRIVED, time.monotonic())
         identity = request_id(environ.get("HTTP_X_REQUEST_ID", ""))
-        answer = self._respond(environ, identity)
-        answer.headers["X-Request-ID"] = identity
-        answer.headers["X-Content-Type-Options"] = "nosniff"
-        self._cors.apply(answer.headers, environ.get("HTTP_ORIGIN", ""))
-        log_request(environ, answer, identity=identity, started=started)
-        return answer.send(environ["REQUEST_METHOD"], start_response)
+        try:
+            response = self._respond(environ).checked()
+        except Exception as error:  # whatever it is, the client learns nothing of what is inside
+            log_failure(error, status=failure.kind_of(error).status, identity=identity)
+            response = failure.respond(error, accept=environ.get("HTTP_ACCEPT", ""), request_id=identity)
+        response.headers["X-Request-ID"] = identity
+        response.headers["X-Content-Type-Options"] = "nosniff"
+        self._cors.apply(response.headers, environ.get("HTTP_ORIGIN", ""))
+        log_request(environ, response, identity=identity, started=started)
+        return response.send(environ["REQUEST_METHOD"], start_response)
 
     @property
     def clients(self) -> int:
-        """Return how many requests find a place or may wait for one; the next ones are told to come back."""
-        said = self._config.service
-        return said.fetches + (said.renders or os.cpu_count() or 1) + said.queue
+        """Return how many requests find a worker or may wait for one; the next ones are told to come back."""
+        settings = self._config.service
+        return settings.fetches + (settings.renders or os.cpu_count() or 1) + settings.queue
 
     def close(self) -> None:
         """Finish what is under way and stop the threads."""
         self._engine.close()
 
-    def _respond(self, environ: WSGIEnvironment, identity: str) -> Answer:
-        try:
-            return self._answer(environ).checked()
-        except Exception as error:  # whatever it is, the client learns nothing of it
-            log_failure(error, status=failure.kind_of(error).status, identity=identity)
-            return failure.respond(error, accept=environ.get("HTTP_ACCEPT", ""), request_id=identity)
-
-    def _answer(self, environ: WSGIEnvironment) -> Answer:
+    def _respond(self, environ: WSGIEnvironment) -> Response:
         target = RequestTarget.of(environ)
         method = environ["REQUEST_METHOD"]
         if method == "OPTIONS":
-            return self._options()
+            response = Response(204, {"Allow": _METHODS})
+            self._cors.preflight(response.headers, _METHODS)
+            return response
         if method not in {"GET", "HEAD"}:
             raise MethodNotAllowed(
                 "Pictures can be read with GET and HEAD, and nothing else.", allowed=_METHODS.split(", ")
             )
-        budget = Budget(environ[ARRIVED] + self._config.service.seconds, gone_check(environ))
-        if admin := self._admin.get(target.path):
-            return admin(budget)
-        with self._places.one(environ.get("REMOTE_ADDR", "")):
-            return self._serve(self._reception.receive(environ, target, budget, now=self._clock()))
+        budget = Budget(environ[ARRIVED] + self._config.service.seconds, partial(client_is_gone, environ))
+        if answer := self._respond_to_operator(target.path, budget):
+            return answer
+        with self._clients.count(environ.get("REMOTE_ADDR", "")):
+            now = self._clock()
+            allowed = self._reader.read(environ, target, now=now)
+            request = ServiceRequest(
+                environ=environ,
+                headers=EnvironHeaders(environ),
+                config=self._config,
+                route=allowed.route,
+                parsed=allowed.parsed,
+                transform=allowed.transform,
+                grant=allowed.grant,
+                budget=budget,
+                now=now,
+            )
+            if request.parsed.kind == "info":
+                return answer_info(request, self._engine)
+            if request.transform is None or request.transform.output.original:
+                return answer_original(request, self._engine)
+            return answer_picture(request, self._engine, request.transform)
 
-    def _serve(self, exchange: ServiceRequest) -> Answer:
-        if exchange.asked.kind == "info":
-            return info(exchange, self._engine)
-        if exchange.transform is None or exchange.transform.output.original:
-            return original(exchange, self._engine)
-        return picture(exchange, self._engine, exchange.transform)
-
-    def _options(self) -> Answer:
-        answer = Answer(204, {"Allow": _METHODS})
-        self._cors.preflight(answer.headers, _METHODS)
-        return answer
-
-    def _health(self, budget: Budget) -> Answer:  # noqa: ARG002 - of the kind of the others
-        return Answer.whole(b"ok\n", PLAIN)
-
-    def _readiness(self, budget: Budget) -> Answer:
-        self._engine.ready(budget)
-        return Answer.whole(b"ready\n", PLAIN)
-
-    def _metrics(self, budget: Budget) -> Answer:  # noqa: ARG002 - of the kind of the others
-        data, media_type = self._engine.metrics()
-        return Answer.whole(data, media_type)
+    def _respond_to_operator(self, path: str, budget: Budget) -> Response | None:
+        """Answer health, readiness and metrics; None for every other path."""
+        if path == "/healthz":
+            return Response.whole(b"ok\n", PLAIN)
+        if path == "/readyz":
+            self._engine.ready(budget)
+            return Response.whole(b"ready\n", PLAIN)
+        if path == self._config.service.metrics_path:  # "" where metrics are off, which no path is
+            return Response.whole(*self._engine.metrics())
+        return None

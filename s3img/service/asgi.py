@@ -43,46 +43,43 @@ class AsgiService:
     async def __call__(self, scope: Message, receive: Receive, send: Send) -> None:
         """Answer one request, or follow the server's start and end; a WebSocket is refused."""
         if scope["type"] == "http":
-            await self._exchange(scope, receive, send)
+            await self._serve_http(scope, receive, send)
         elif scope["type"] == "lifespan":
-            await self._live(receive, send)
+            while (await receive())["type"] != "lifespan.shutdown":
+                await send({"type": "lifespan.startup.complete"})
+            await asyncio.get_running_loop().run_in_executor(None, self._close)
+            await send({"type": "lifespan.shutdown.complete"})
         else:
             await send({"type": "websocket.close"})
 
-    async def _exchange(self, scope: Message, receive: Receive, send: Send) -> None:
+    async def _serve_http(self, scope: Message, receive: Receive, send: Send) -> None:
         loop = asyncio.get_running_loop()
-        client = _Client(loop, receive)
-        answer = _Answer()
+        client = _AsgiClient(loop, receive)
+        response = _AsgiResponse()
         environ = environ_of(scope)
         environ[DISCONNECTED] = client.is_gone
         try:
-            body = await loop.run_in_executor(self._pool, answer.begin, self._service, environ)
-            await send({"type": "http.response.start", "status": answer.status, "headers": answer.headers})
-            while not answer.is_complete:
+            body = await loop.run_in_executor(self._pool, response.start, self._service, environ)
+            await send({"type": "http.response.start", "status": response.status, "headers": response.headers})
+            while not response.is_complete:
                 await send({"type": "http.response.body", "body": body, "more_body": True})
                 if client.is_gone():
                     return
-                body = await loop.run_in_executor(self._pool, answer.read)
+                body = await loop.run_in_executor(self._pool, response.read)
             await send({"type": "http.response.body", "body": body})
         finally:
             client.end()
-            if not answer.is_complete:
+            if not response.is_complete:
                 with suppress(RuntimeError):  # the process ends
-                    self._pool.submit(answer.close)
-
-    async def _live(self, receive: Receive, send: Send) -> None:
-        while (await receive())["type"] != "lifespan.shutdown":
-            await send({"type": "lifespan.startup.complete"})
-        await asyncio.get_running_loop().run_in_executor(None, self._close)
-        await send({"type": "lifespan.shutdown.complete"})
+                    self._pool.submit(response.close)
 
     def _close(self) -> None:
         self._pool.shutdown()
         self._service.close()
 
 
-class _Answer:
-    """Hold one answer, which threads make and read, one at a time."""
+class _AsgiResponse:
+    """One response, which threads make and read, one at a time."""
 
     def __init__(self) -> None:
         self.status = 500
@@ -92,10 +89,16 @@ class _Answer:
         self._body: Iterable[bytes] = ()
         self._chunks: Iterator[bytes] = iter(())
 
-    def begin(self, service: TransformService, environ: WSGIEnvironment) -> bytes:
+    def start(self, service: TransformService, environ: WSGIEnvironment) -> bytes:
         """Answer a request; return the first bytes of the body."""
+
+        def start_response(status: str, headers: list[tuple[str, str]], _: object = None) -> Callable[[bytes], object]:
+            self.status = int(status[:3])
+            self.headers = [(name.lower().encode(), value.encode("latin-1")) for name, value in headers]
+            return bytes  # PEP 3333's old `write`, which the service never calls
+
         with self._lock:
-            self._body = service(environ, self._start)
+            self._body = service(environ, start_response)
             if isinstance(self._body, list | tuple):
                 self.is_complete = True
                 return b"".join(self._body)
@@ -112,7 +115,7 @@ class _Answer:
             return chunk or b""
 
     def close(self) -> None:
-        """Let go of what is not wanted any more."""
+        """Close the body of a response that is not wanted any more."""
         with self._lock:
             self._close()
 
@@ -120,14 +123,9 @@ class _Answer:
         if close := getattr(self._body, "close", None):
             close()
 
-    def _start(self, status: str, headers: list[tuple[str, str]], _: object = None) -> Callable[[bytes], object]:
-        self.status = int(status[:3])
-        self.headers = [(name.lower().encode(), value.encode("latin-1")) for name, value in headers]
-        return _write
 
-
-class _Client:
-    """Know whether a client has left.
+class _AsgiClient:
+    """Whether a client has left.
 
     Its server is asked when somebody wants to know for the first time: most requests end before.
     """
@@ -144,7 +142,7 @@ class _Client:
         if not self._is_asked:
             self._is_asked = True
             with suppress(RuntimeError):  # the loop has ended
-                self._loop.call_soon_threadsafe(self._ask)
+                self._loop.call_soon_threadsafe(self._start_waiting)
         return self._is_gone
 
     def end(self) -> None:
@@ -153,7 +151,7 @@ class _Client:
         if self._task is not None:
             self._task.cancel()
 
-    def _ask(self) -> None:
+    def _start_waiting(self) -> None:
         self._task = self._loop.create_task(self._wait())
 
     async def _wait(self) -> None:
@@ -195,7 +193,3 @@ def _wsgi(text: str) -> str:
 def _blocks(file: BinaryIO, _: int = 0) -> Iterator[bytes]:
     with file:
         yield from iter(partial(file.read, _BLOCK), b"")
-
-
-def _write(_: bytes) -> object:
-    raise NotImplementedError("the service returns its bodies")

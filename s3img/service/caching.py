@@ -1,4 +1,4 @@
-"""Whether a client's copy is current, and how long caches may keep an answer."""
+"""What HTTP lets a client and a cache say: whether a copy is current, how long it keeps, which range, which format."""
 
 from __future__ import annotations
 
@@ -8,10 +8,17 @@ from functools import lru_cache
 from typing import TYPE_CHECKING, Final
 
 from werkzeug.datastructures import MIMEAccept, ResponseCacheControl
-from werkzeug.http import parse_accept_header, parse_cache_control_header, parse_date, parse_etags
+from werkzeug.http import (
+    parse_accept_header,
+    parse_cache_control_header,
+    parse_date,
+    parse_etags,
+    parse_if_range_header,
+    parse_range_header,
+)
 
 from s3img.service.access import is_private
-from s3img.service.request_target import remember_short
+from s3img.service.request_parsing import remember_short
 from s3img.transform.geometry import NO_HINTS, Hints
 
 if TYPE_CHECKING:
@@ -19,17 +26,17 @@ if TYPE_CHECKING:
 
     from s3img.config.service import ServiceSettings
     from s3img.service.access import Grant
-    from s3img.service.engine.requests import Facts
+    from s3img.service.engine.jobs import SourceFacts
     from s3img.transform import Transform
 
-NO_STORE: Final = "no-store"
-
 _YEAR: Final = 31_536_000
-
 _FALLBACK_SECONDS: Final = 60
+_HINT_NAMES: Final = ("Sec-CH-DPR", "Sec-CH-Width")
+HINTS: Final = ", ".join(_HINT_NAMES)
+_MODERN: Final = ("image/avif", "image/webp")
 
 
-def is_current(headers: Headers, etag: str, facts: Facts) -> bool:
+def is_current(headers: Headers, etag: str, facts: SourceFacts) -> bool:
     """Evaluate ``If-None-Match`` (lists, weak tags, ``*``) and, without it, ``If-Modified-Since`` (RFC 9110, 13.1)."""
     if (wanted := headers.get("If-None-Match")) is not None:
         return wanted == f'"{etag}"' or parse_etags(wanted).contains_weak(etag)
@@ -38,15 +45,15 @@ def is_current(headers: Headers, etag: str, facts: Facts) -> bool:
 
 
 def cache_control(
-    settings: ServiceSettings, facts: Facts, grant: Grant, *, pinned: bool, fallback: bool, now: float
+    settings: ServiceSettings, facts: SourceFacts, grant: Grant, *, pinned: bool, fallback: bool, now: float
 ) -> str:
     """Return how long an answer may be kept.
 
     A year for content that can't change (``pinned`` to a version, or stored as immutable), else ``max_age``; never
-    longer than the source's own header says, than a signature holds, or than a minute for a ``fallback``. Private
+    longer than the source's own header allows, than a signature holds, or than a minute for a ``fallback``. Private
     pictures stay out of shared caches.
     """
-    return _said(
+    return _cache_control(
         facts.cache_control,
         settings.max_age,
         settings.stale_while_revalidate,
@@ -58,17 +65,17 @@ def cache_control(
 
 
 @lru_cache(maxsize=1024)  # a bucket's objects have a few values
-def _said(
-    text: str, max_age: int, stale: int, left: int | None, *, is_private: bool, is_pinned: bool, is_fallback: bool
+def _cache_control(
+    stored: str, max_age: int, stale: int, left: int | None, *, is_private: bool, is_pinned: bool, is_fallback: bool
 ) -> str:
-    said = parse_cache_control_header(text, cls=ResponseCacheControl)
-    if said.no_store:
-        return NO_STORE
-    is_fixed = is_pinned or said.immutable
+    source = parse_cache_control_header(stored, cls=ResponseCacheControl)
+    if source.no_store:
+        return "no-store"
+    is_fixed = is_pinned or source.immutable
     usual = _YEAR if is_fixed else max_age
-    bounds = (usual, said.max_age, left, _FALLBACK_SECONDS if is_fallback else None, 0 if said.no_cache else None)
+    bounds = (usual, source.max_age, left, _FALLBACK_SECONDS if is_fallback else None, 0 if source.no_cache else None)
     age = max(0, min(bound for bound in bounds if bound is not None))
-    parts = ["private" if is_private or said.private else "public", f"max-age={age}"]
+    parts = ["private" if is_private or source.private else "public", f"max-age={age}"]
     if age == _YEAR and is_fixed:
         parts.append("immutable")
     elif stale and age == usual:
@@ -76,13 +83,37 @@ def _said(
     return ", ".join(parts)
 
 
-_NAMES: Final = ("Sec-CH-DPR", "Sec-CH-Width")
+class OutOfRange(Exception):
+    """A range begins behind the end of ``size`` bytes."""
 
-HINTS: Final = ", ".join(_NAMES)
+    def __init__(self, size: int) -> None:
+        super().__init__(f"The source has {size} bytes. Ask for some of them.")
+        self.size = size
 
-_MODERN: Final = ("image/avif", "image/webp")
 
-_MOST: Final = Fraction(4)
+def wanted_range(headers: Headers, facts: SourceFacts) -> tuple[int, int] | None:
+    """Return start and stop (exclusive) of the range to send, None for all bytes; raise OutOfRange.
+
+    A header that is malformed, of another unit, of several ranges, or of an older copy (``If-Range``) is ignored, as
+    RFC 9110, section 14.2, allows.
+    """
+    wanted = parse_range_header(headers.get("Range"))
+    if wanted is None or wanted.units != "bytes" or len(wanted.ranges) != 1:
+        return None
+    if (text := headers.get("If-Range")) is not None:
+        if_range = parse_if_range_header(text)
+        if if_range.date is not None:
+            is_same = if_range.date == facts.modified.replace(microsecond=0)
+        else:  # a strong comparison (section 13.1.5): a weak tag never fits
+            is_same = if_range.etag == facts.etag and not text.lstrip().startswith("W/")
+        if not is_same:
+            return None
+    start, end = wanted.ranges[0]
+    start = max(0, facts.size + start) if start < 0 else start
+    stop = facts.size if end is None else min(end, facts.size)
+    if start >= stop:
+        raise OutOfRange(facts.size)
+    return start, stop
 
 
 @remember_short
@@ -103,11 +134,6 @@ def wants_json(accept: str) -> bool:
     return offered.best_match(["text/plain", "application/json"], default="text/plain") == "application/json"
 
 
-def is_negotiated(transform: Transform) -> bool:
-    """Tell whether a rendering's format follows from the client."""
-    return transform.format == "auto"
-
-
 def uses_hints(transform: Transform) -> bool:
     """Tell whether a transform asks for the client's screen (``dpr-auto``, ``w-auto``)."""
     return any("auto" in {step.width, step.dpr} for step in transform.steps)
@@ -115,9 +141,9 @@ def uses_hints(transform: Transform) -> bool:
 
 def hints_of(headers: Headers) -> Hints:
     """Read client hints; the density is rounded up to a half, at most 4, so that few variants are made of one."""
-    hints = Hints.from_headers({name: headers.get(name, "") for name in _NAMES})
+    hints = Hints.from_headers({name: headers.get(name, "") for name in _HINT_NAMES})
     if hints == NO_HINTS:
         return hints
-    dpr = min(Fraction(math.ceil(Fraction(hints.dpr) * 2), 2), _MOST)
+    dpr = min(Fraction(math.ceil(Fraction(hints.dpr) * 2), 2), Fraction(4))
     width = None if hints.width is None else -(-hints.width // 100) * 100
     return Hints(dpr=dpr, width=width)

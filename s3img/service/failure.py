@@ -9,9 +9,8 @@ from typing import TYPE_CHECKING, Final
 import msgspec
 
 from s3img import errors
-from s3img.service.answer import PLAIN, Answer
-from s3img.service.caching import wants_json
-from s3img.service.ranges import OutOfRange
+from s3img.service.caching import OutOfRange, wants_json
+from s3img.service.service_request import PLAIN, Response
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -57,7 +56,7 @@ KINDS: Final[Mapping[type[Exception], FailureKind]] = {
         504, "EDEADLINE", "The time for this request ended before its answer was ready."
     ),
 }
-"""Answer to each kind of error, which stands for its subclasses as well unless they have their own."""
+"""Response to each kind of error, which stands for its subclasses as well unless they have their own."""
 
 _INTERNAL: Final = FailureKind(500, "EINTERNAL", "The service failed.")
 
@@ -67,24 +66,24 @@ def kind_of(error: Exception) -> FailureKind:
     return next((KINDS[cls] for cls in type(error).__mro__ if cls in KINDS), _INTERNAL)
 
 
-def respond(error: Exception, *, accept: str, request_id: str) -> Answer:
-    """Answer with a short text, or JSON for a client that prefers it; nothing may keep it."""
+def respond(error: Exception, *, accept: str, request_id: str) -> Response:
+    """Response with a short text, or JSON for a client that prefers it; nothing may keep it."""
     kind = kind_of(error)
     message = kind.message or _text(str(error))
     if wants_json(accept):
         facts = {"status": kind.status, "code": kind.code, "message": message, "request_id": request_id}
-        answer = Answer.whole(msgspec.json.encode({"error": facts}), "application/json", status=kind.status)
+        response = Response.whole(msgspec.json.encode({"error": facts}), "application/json", status=kind.status)
     else:
-        answer = Answer.whole(f"{kind.code}: {message}\n".encode(), PLAIN, status=kind.status)
-    answer.headers[HEADER] = f"{kind.code} - {message}"
-    answer.headers["Vary"] = "Accept"
+        response = Response.whole(f"{kind.code}: {message}\n".encode(), PLAIN, status=kind.status)
+    response.headers[HEADER] = f"{kind.code} - {message}"
+    response.headers["Vary"] = "Accept"
     if isinstance(error, errors.MethodNotAllowed):
-        answer.headers["Allow"] = ", ".join(error.allowed)
+        response.headers["Allow"] = ", ".join(error.allowed)
     if isinstance(error, OutOfRange):
-        answer.headers["Content-Range"] = f"bytes */{error.size}"
+        response.headers["Content-Range"] = f"bytes */{error.size}"
     if isinstance(error, errors.Busy | errors.TooManyRequests):
-        answer.headers["Retry-After"] = str(error.retry_after)
-    return answer
+        response.headers["Retry-After"] = str(error.retry_after)
+    return response
 
 
 def _text(message: str) -> str:

@@ -1,4 +1,4 @@
-"""One JSON line for each request: who asked is found by the request's id, no secret is written, no line is forged."""
+"""The service's log: one JSON line for each request, without secrets and on one line, and warnings for its operator."""
 
 from __future__ import annotations
 
@@ -15,12 +15,28 @@ from s3img.signing import PARAMETER
 if TYPE_CHECKING:
     from wsgiref.types import WSGIEnvironment
 
-    from s3img.service.answer import Answer
+    from s3img.service.service_request import Response
 
 LOGGER: Final = logging.getLogger("s3img.service")
 _ID: Final = re.compile(r"[A-Za-z0-9_-]{1,64}")
 _SIGNATURE: Final = re.compile(rf"(?i)((?:^|[?&]){PARAMETER}=)[^&]*")
 _LONGEST: Final = 500
+_PAUSE: Final = 300.0
+"""Seconds between two warnings of one kind."""
+
+
+class RateLimitedLog:
+    """Log the first warning of a kind, and those that follow only every five minutes."""
+
+    def __init__(self) -> None:
+        self._last: dict[str, float] = {}
+
+    def warn(self, kind: str, message: str, *arguments: object) -> None:
+        """Log a warning unless one of its kind was logged a short while ago."""
+        now = time.monotonic()
+        if now - self._last.get(kind, -_PAUSE) >= _PAUSE:
+            self._last[kind] = now
+            LOGGER.warning(message, *arguments)
 
 
 def request_id(given: str) -> str:
@@ -28,10 +44,11 @@ def request_id(given: str) -> str:
     return given if given and _ID.fullmatch(given) else f"{getrandbits(64):016x}"
 
 
-def log_request(environ: WSGIEnvironment, answer: Answer, *, identity: str, started: float) -> None:
+def log_request(environ: WSGIEnvironment, response: Response, *, identity: str, started: float) -> None:
     """Write a request's line; ``started`` by ``time.monotonic()``.
 
-    The signature of an address opens it for whoever reads the log, so it is left out. JSON escapes line breaks.
+    The signature of an address opens it for whoever reads the log, so it is left out. JSON escapes line breaks, so
+    that no client can write a line of its own.
     """
     if not LOGGER.isEnabledFor(logging.INFO):
         return
@@ -40,13 +57,13 @@ def log_request(environ: WSGIEnvironment, answer: Answer, *, identity: str, star
         "request_id": identity,
         "method": environ["REQUEST_METHOD"][:16],
         "target": _SIGNATURE.sub(r"\1-", target).removesuffix("?")[:_LONGEST],
-        "status": answer.status,
-        "error": answer.headers.get("S3img-Error", "").partition(" ")[0],
-        "bytes": int(answer.headers.get("Content-Length", 0)),
+        "status": response.status,
+        "error": response.headers.get("S3img-Error", "").partition(" ")[0],
+        "bytes": int(response.headers.get("Content-Length", 0)),
         "seconds": round(time.monotonic() - started, 4),
     }
-    said = {name: value for name, value in line.items() if value != ""}
-    LOGGER.info("%s", msgspec.json.encode(said).decode())
+    filled = {name: value for name, value in line.items() if value != ""}
+    LOGGER.info("%s", msgspec.json.encode(filled).decode())
 
 
 def log_failure(error: Exception, *, status: int, identity: str) -> None:

@@ -1,28 +1,77 @@
-"""Origins: the buckets that sources are read from, and the order in which they are asked."""
+"""From a configuration to buckets that sources are read from, the bucket that keeps results, and the engine."""
 
 from __future__ import annotations
 
+import hashlib
 from dataclasses import replace
-from typing import TYPE_CHECKING, TypeVar
+from typing import TYPE_CHECKING
+
+import msgspec
 
 from s3img.buckets import AccessKey, S3Options, open_bucket
+from s3img.cache import Cache
 from s3img.config.address import S3Address
 from s3img.config.service import NO_RESULTS
-from s3img.errors import AccessDenied, ConfigError, NotServed, ObjectNotFound
-from s3img.service.routing import OWN_BUCKET
+from s3img.errors import ConfigError
+from s3img.service.access import is_private
+from s3img.service.engine.engine import Engine
+from s3img.service.engine.jobs import EngineOptions
+from s3img.service.engine.result_stores import SyncedVariants
+from s3img.service.request_reader import OWN_BUCKET
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Mapping
+    from collections.abc import Mapping
 
     from s3img.buckets import Bucket
     from s3img.config import Config
     from s3img.config.service import Origin
+    from s3img.lock import Lock
 
-_Found = TypeVar("_Found")
-_LEAST = 10
+_LEAST_CONNECTIONS = 10
 """Connections to a store, whatever the number of fetches."""
 _CONNECT, _READ = 3.0, 10.0
 """Seconds to wait for a store, at most."""
+
+
+def build_engine(config: Config, environ: Mapping[str, str], lock: Lock | None = None) -> Engine:
+    """Open origins and stores without a request; raise ConfigError for those that can't be opened.
+
+    Renderings that a sync made of the images of ``lock`` are found, and made under the same keys.
+    """
+    origins = open_origins(config, environ)
+    shared = None
+    if lock and OWN_BUCKET in origins:
+        shared = SyncedVariants(lock, config, origin=OWN_BUCKET, hidden=is_private)
+    engine = Engine(
+        origins.__getitem__,
+        _engine_options(config),
+        target=open_results(config, environ),
+        limits=config.limits,
+        quality=msgspec.structs.asdict(config.quality),
+        shared=shared,
+    )
+    if config.service.metrics_path:
+        engine.measure()
+    return engine
+
+
+def _engine_options(config: Config) -> EngineOptions:
+    settings = config.service
+    # A folder for these origins: another service may call another bucket by the same name.
+    places = [config.bucket, config.endpoint_url, *sorted((name, str(one)) for name, one in config.origins.items())]
+    folder = Cache.at(config.cache_dir).folder / "service" / hashlib.sha256(repr(places).encode()).hexdigest()[:16]
+    options = EngineOptions(
+        cache_folder=folder if settings.cache_bytes else None,
+        cache_bytes=settings.cache_bytes,
+        memory_bytes=settings.memory_bytes,
+        fetches=settings.fetches,
+        queue=settings.queue,
+        fresh=settings.fresh,
+        missing=settings.missing,
+        stale_while_revalidate=settings.stale_while_revalidate,
+        stale_if_error=settings.stale_if_error,
+    )
+    return replace(options, renders=settings.renders or options.renders, encodes=settings.encodes or options.encodes)
 
 
 def open_origins(config: Config, environ: Mapping[str, str]) -> dict[str, Bucket]:
@@ -40,32 +89,16 @@ def open_results(config: Config, environ: Mapping[str, str]) -> Bucket | None:
     return None if where == NO_RESULTS else open_bucket(where, _own_options(config, environ))
 
 
-def first_of(names: Iterable[str], ask: Callable[[str], _Found]) -> _Found:
-    """Ask origins one after the other until one has the source.
-
-    A denial counts as missing, which is what AWS means by it where listing is not allowed; when no origin has the
-    source, raise the denial if there was one, else ObjectNotFound.
-    """
-    missing: ObjectNotFound | AccessDenied | None = None
-    for name in names:
-        try:
-            return ask(name)
-        except AccessDenied as error:
-            missing = error
-        except ObjectNotFound as error:
-            missing = missing or error
-    raise missing or NotServed("No origin is asked for this address.")
-
-
 def _own_options(config: Config, environ: Mapping[str, str]) -> S3Options:
-    """Do without obstore, which would follow an origin's redirects.
+    """Return the options of the configuration's own store.
 
-    A store that does not answer holds a place no longer than a request has time for.
+    Without obstore, which would follow an origin's redirects. A store that does not
+    answer keeps a worker no longer than a request has time for.
     """
     seconds = config.service.seconds
     return replace(
         S3Options.from_config(config, environ),
-        connections=max(config.service.fetches, _LEAST),
+        connections=max(config.service.fetches, _LEAST_CONNECTIONS),
         use_obstore=False,
         connect_timeout=min(_CONNECT, seconds / 2),
         read_timeout=min(_READ, seconds / 2),

@@ -5,6 +5,7 @@ import socket
 import subprocess
 import sys
 import urllib.request
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -13,7 +14,7 @@ from werkzeug.test import Client
 from s3img.config.load import load
 from s3img.errors import ConfigError
 from s3img.service import create_app
-from s3img.service.app import gone_check
+from s3img.service.app import client_is_gone
 
 DOCUMENT = Path(__file__).parents[2] / "docs" / "security.md"
 TESTS = Path(__file__).parent
@@ -102,12 +103,12 @@ def test_every_threat_names_tests_that_exist() -> None:
 def test_client_that_has_left_is_noticed() -> None:
     ours, theirs = socket.socketpair()
     with ours, theirs:
-        is_gone = gone_check({"gunicorn.socket": ours})
+        is_gone = partial(client_is_gone, {"gunicorn.socket": ours})
         assert not is_gone()
         theirs.send(b"x")
         assert not is_gone()
         ours.recv(1)
         theirs.close()
         assert is_gone()
-    assert gone_check({"waitress.client_disconnected": lambda: True})()
-    assert not gone_check({})()
+    assert client_is_gone({"waitress.client_disconnected": lambda: True})
+    assert not client_is_gone({})

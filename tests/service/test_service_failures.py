@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from s3img import errors
-from s3img.service.access import Places
+from s3img.service.access import ClientLimiter
 from s3img.service.failure import KINDS, kind_of, respond
 
 if TYPE_CHECKING:
@@ -78,13 +78,13 @@ def test_saturated_service_says_so(serve: Callable[..., Served], monkeypatch: py
 
 
 def test_client_has_so_many_places() -> None:
-    places = Places(2)
-    with places.one("a"), places.one("a"):
-        with pytest.raises(errors.TooManyRequests), places.one("a"):
+    clients = ClientLimiter(2)
+    with clients.count("a"), clients.count("a"):
+        with pytest.raises(errors.TooManyRequests), clients.count("a"):
             pass
-        with places.one("b"):
+        with clients.count("b"):
             pass
-    with places.one("a"):
+    with clients.count("a"):
         pass
 
 

@@ -11,8 +11,7 @@ import pytest
 from s3img.errors import RequestTooLarge
 from s3img.service.factory import log_to_stderr
 from s3img.service.log import LOGGER
-from s3img.service.request import parse
-from s3img.service.request_target import remember_short
+from s3img.service.request_parsing import parse_request, remember_short
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -56,7 +55,7 @@ def test_short_texts_are_read_once() -> None:
 
 def test_version_has_a_bound() -> None:
     with pytest.raises(RequestTooLarge, match="1024 bytes"):
-        parse(f"/cat.jpg?versionId={'x' * 1025}")
+        parse_request(f"/cat.jpg?versionId={'x' * 1025}")
 
 
 def test_level_of_the_log_is_the_host_s(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -5,7 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from s3img.errors import NotServed, RequestError, RequestTooLarge
-from s3img.service.request import parse
+from s3img.service.request_parsing import parse_request
 from s3img.signing import canonical
 from s3img.urls import quote_path
 
@@ -42,7 +42,7 @@ from s3img.urls import quote_path
     ],
 )
 def test_address_names_steps_and_key(target: str, steps: str | None, key: str) -> None:
-    asked = parse(canonical(target))
+    asked = parse_request(canonical(target))
     assert (asked.steps, asked.key) == (steps, key)
 
 
@@ -56,12 +56,12 @@ def test_address_names_steps_and_key(target: str, steps: str | None, key: str) -
     ],
 )
 def test_address_names_origin_and_version(target: str, origin: str, key: str, version: str) -> None:
-    asked = parse(canonical(target))
+    asked = parse_request(canonical(target))
     assert (asked.origin, asked.key, asked.version) == (origin, key, version)
 
 
 def test_info_is_a_kind_of_its_own() -> None:
-    asked = parse("/info/img/cat.jpg")
+    asked = parse_request("/info/img/cat.jpg")
     assert (asked.kind, asked.key) == ("info", "img/cat.jpg")
 
 
@@ -77,7 +77,7 @@ def test_info_is_a_kind_of_its_own() -> None:
     ],
 )
 def test_attachment_is_asked_for(query: str, attachment: str | None) -> None:
-    assert parse(canonical(f"/cat.jpg?{query}")).attachment == attachment
+    assert parse_request(canonical(f"/cat.jpg?{query}")).attachment == attachment
 
 
 @pytest.mark.parametrize(
@@ -106,11 +106,11 @@ def test_attachment_is_asked_for(query: str, attachment: str | None) -> None:
 )
 def test_address_that_names_nothing_is_refused(target: str, error: type[RequestError]) -> None:
     with pytest.raises(error):
-        parse(canonical(target))
+        parse_request(canonical(target))
 
 
 @given(st.text(st.characters(exclude_categories=["Cs"], exclude_characters="\0"), min_size=1, max_size=40))
 def test_every_key_round_trips(name: str) -> None:
     key = f"k/{name}x"
     if {".", "..", ".s3img"}.isdisjoint(key.split("/")) and not any(s.startswith("tr:") for s in key.split("/")):
-        assert parse(canonical(f"/{quote_path(key)}")).key == key
+        assert parse_request(canonical(f"/{quote_path(key)}")).key == key

@@ -255,7 +255,7 @@ def test_failure_tells_nothing_of_the_inside(
 
 def test_bug_is_a_500_without_details(serve: Callable[..., Served], monkeypatch: pytest.MonkeyPatch) -> None:
     served = serve()
-    monkeypatch.setattr(served.app._reception, "receive", lambda *_, **__: 1 / 0)
+    monkeypatch.setattr(served.app._reader, "read", lambda *_, **__: 1 / 0)
     answer = served.ask("/cat.jpg")
     assert (answer.status_code, answer.text) == (500, "EINTERNAL: The service failed.\n")
 

@@ -14,7 +14,7 @@ from werkzeug.test import Client
 from s3img import Config, Images
 from s3img.lock import read_lock
 from s3img.service import TransformService
-from s3img.service.engine import stores
+from s3img.service.engine import result_stores
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -36,7 +36,7 @@ def patience(monkeypatch: pytest.MonkeyPatch) -> None:
     One that needs more than two seconds to find a variant is not waited for: the variant is rendered and put again.
     A busy machine is such a store, and these tests are about what happens with one that answers.
     """
-    monkeypatch.setattr(stores, "PATIENCE", 60.0)
+    monkeypatch.setattr(result_stores, "PATIENCE", 60.0)
 
 
 @pytest.fixture

@@ -9,7 +9,7 @@ import pytest
 from sites import photo
 
 from s3img.buckets import Bucket, open_bucket
-from s3img.service.engine import Budget, Engine, EngineOptions, Inspect, RenderJob, Result, SourceRef
+from s3img.service.engine import Budget, CheckRequest, Engine, EngineOptions, RenderJob, Result, SourceRef
 from s3img.transform import Transform
 
 if TYPE_CHECKING:
@@ -50,7 +50,7 @@ def job(transform: str = "w-40,f-webp", key: str = KEY, **more: Any) -> RenderJo
 
 
 def ask(
-    engine: Engine, what: RenderJob | None = None, *, seconds: float = 20, inspect: Inspect | None = None
+    engine: Engine, what: RenderJob | None = None, *, seconds: float = 20, inspect: CheckRequest | None = None
 ) -> Result:
     return engine.result(what or job(), Budget.of(seconds), inspect=inspect)
 

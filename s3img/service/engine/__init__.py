@@ -1,30 +1,30 @@
 """The engine of the transform service: from a parsed request to bytes, kept where the next request finds them."""
 
 from s3img.service.engine.engine import Engine
-from s3img.service.engine.requests import (
+from s3img.service.engine.jobs import (
     Budget,
+    CheckRequest,
     EngineOptions,
     EngineProtocol,
-    Facts,
-    Inspect,
     Original,
     RenderJob,
     Result,
+    SourceFacts,
     SourceRef,
     Timings,
 )
-from s3img.service.engine.stores import SyncedVariants
+from s3img.service.engine.result_stores import SyncedVariants
 
 __all__ = [
     "Budget",
+    "CheckRequest",
     "Engine",
     "EngineOptions",
     "EngineProtocol",
-    "Facts",
-    "Inspect",
     "Original",
     "RenderJob",
     "Result",
+    "SourceFacts",
     "SourceRef",
     "SyncedVariants",
     "Timings",

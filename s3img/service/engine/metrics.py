@@ -15,14 +15,14 @@ from s3img.errors import ConfigError
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
 
-    from s3img.service.engine.requests import Timings
+    from s3img.service.engine.jobs import Timings
 
 _SECONDS: Final = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0)
 
 _FOLDER: Final = "PROMETHEUS_MULTIPROC_DIR"
 
 
-class Meter(Protocol):
+class Metrics(Protocol):
     """Take note of what the engine does."""
 
     def answered(self, origin: str, timings: Timings) -> None:
@@ -38,7 +38,7 @@ class Meter(Protocol):
         """Take this process out of what is under way."""
 
 
-class NoMeter:
+class NoMetrics:
     """Take note of nothing."""
 
     def answered(self, origin: str, timings: Timings) -> None:
@@ -55,10 +55,10 @@ class NoMeter:
         """Do nothing."""
 
 
-class PrometheusMeter:
-    """Count with prometheus_client; ``taken`` tells how many places of each lane are taken when somebody asks."""
+class PrometheusMetrics:
+    """Count with prometheus_client; ``counts`` tell how much work runs or waits in each pool when somebody asks."""
 
-    def __init__(self, taken: Mapping[str, Callable[[], int]]) -> None:
+    def __init__(self, counts: Mapping[str, Callable[[], int]]) -> None:
         try:
             import prometheus_client as prometheus  # an extra
         except ImportError as error:
@@ -70,14 +70,14 @@ class PrometheusMeter:
         self._steps = prometheus.Histogram(
             "s3img_step_seconds", "Seconds of each step", ["step"], registry=self._registry, buckets=_SECONDS
         )
-        places = prometheus.Gauge(
-            "s3img_places_taken",
+        gauge = prometheus.Gauge(
+            "s3img_work_count",
             "Work under way and waiting",
             ["step"],
             registry=self._registry,
             multiprocess_mode="livesum",
         )
-        self._places = {places.labels(step): count for step, count in taken.items()}
+        self._gauges = {gauge.labels(step): count for step, count in counts.items()}
 
     def answered(self, origin: str, timings: Timings) -> None:
         """Count a result; one that the client had already has the origin ``client``."""
@@ -93,8 +93,8 @@ class PrometheusMeter:
         """Return the counts of this process, or of all that share ``PROMETHEUS_MULTIPROC_DIR``."""
         from prometheus_client import CONTENT_TYPE_LATEST, CollectorRegistry, generate_latest, multiprocess
 
-        for gauge, count in self._places.items():
-            gauge.set(count())
+        for one, count in self._gauges.items():
+            one.set(count())
         registry = self._registry
         if _FOLDER in os.environ:
             registry = CollectorRegistry()

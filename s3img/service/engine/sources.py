@@ -1,4 +1,4 @@
-"""What is known of sources: asked once, believed for a while, and kept where other processes find it."""
+"""Sources: what is known of them, kept where other processes find it, and their bytes, read whole or streamed."""
 
 from __future__ import annotations
 
@@ -8,36 +8,47 @@ from typing import TYPE_CHECKING, Final
 
 import msgspec
 
-from s3img.errors import AccessDenied, BucketError, Busy, DeadlineExceeded, ObjectNotFound, Unreachable
-from s3img.service.engine.cache_entry import EntryHeader
-from s3img.service.engine.fetch import facts_of
-from s3img.service.engine.flights import Flights
-from s3img.service.engine.identity import source_name
-from s3img.service.engine.memory import Recent
-from s3img.service.engine.requests import Budget, Facts
+from s3img.errors import (
+    AccessDenied,
+    BucketError,
+    Busy,
+    DeadlineExceeded,
+    ImageTooLarge,
+    ObjectNotFound,
+    Unreachable,
+)
+from s3img.service.engine.concurrency import SingleFlight
+from s3img.service.engine.disk_cache import ResultHeader
+from s3img.service.engine.jobs import Budget, Original, SourceFacts
+from s3img.service.engine.render_recipe import source_name
+from s3img.service.engine.result_stores import RecentValues
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator
 
     from s3img.buckets import Bucket
-    from s3img.service.engine.disk import DiskCache
-    from s3img.service.engine.lanes import Lane
+    from s3img.buckets.protocol import ObjectInfo, OpenObject
+    from s3img.service.engine.concurrency import WorkerPool
+    from s3img.service.engine.disk_cache import DiskCache
+    from s3img.service.engine.jobs import EngineOptions, SourceRef
     from s3img.service.engine.metrics import Stopwatch
-    from s3img.service.engine.requests import EngineOptions, SourceRef
 
 _REMEMBERED: Final = 20_000
 _MISSING: Final = 4_096
 """Sources that are not there; whoever asks for them chooses their names, which may be long."""
-
-_RECORD: Final = EntryHeader("application/vnd.s3img.source")
+_RECORD: Final = ResultHeader("application/vnd.s3img.source")
 _PASSING: Final = frozenset({BucketError, Unreachable, DeadlineExceeded, Busy})
-"""Errors that say nothing about the source itself; a denied access is the owner's word."""
+"""Errors that tell nothing about the source itself. Their subclasses do: a denied access is the owner's word."""
+_READ_SIZE: Final = 1 << 18
+_STREAM_SIZE: Final = 1 << 16
+_TRIES: Final = 3
+_PAUSE: Final = 0.1
 
 
 class _Known(msgspec.Struct, frozen=True, array_like=True):
-    """Hold facts, when the origin said so, and until when they are believed; times in seconds since 1970."""
+    """Facts, when the origin told them, and until when they are believed; times in seconds since 1970."""
 
-    facts: Facts
+    facts: SourceFacts
     checked: float
     until: float
 
@@ -49,37 +60,40 @@ class Sources:
         self,
         origin: Callable[[str], Bucket],
         options: EngineOptions,
-        lane: Lane,
+        pool: WorkerPool,
         disk: DiskCache | None,
         clock: Callable[[], float] = time.time,
     ) -> None:
         self._origin = origin
         self._options = options
-        self._lane = lane
+        self._pool = pool
         self._disk = disk
         self._clock = clock
-        self._known: Recent[_Known] = Recent(_REMEMBERED)
-        self._missing: Recent[tuple[float, BucketError]] = Recent(_MISSING)
-        self._renewing: Recent[bool] = Recent(_REMEMBERED)
-        self._flights: Flights[Facts] = Flights()
+        self._known: RecentValues[_Known] = RecentValues(_REMEMBERED)
+        self._missing: RecentValues[tuple[float, BucketError]] = RecentValues(_MISSING)
+        self._renewing: RecentValues[bool] = RecentValues(_REMEMBERED)
+        self._calls: SingleFlight[SourceFacts] = SingleFlight()
 
-    def usable(self, source: SourceRef) -> Facts | None:
+    def usable(self, source: SourceRef) -> SourceFacts | None:
         """Return facts that need no question to the origin now, None without any.
 
         Raise `ObjectNotFound` for a source that was missing a moment ago, `AccessDenied` where that is all that an
-        origin says.
+        origin tells.
         """
         now = self._clock()
         missing = self._missing.get(source)
         if missing is not None and now < missing[0]:
-            raise _again(missing[1])
+            raise _copy(missing[1])
         known = self._latest(source, now)
-        if known is None:
+        if known is None or now < known.checked:  # a clock that was set back: nothing is sure any more
             return None
-        if known.checked <= now < known.until:
+        if now < known.until:
             return known.facts
-        if known.checked <= now < known.until + self._options.stale_while_revalidate:
-            self._renew_later(source)
+        if now < known.until + self._options.stale_while_revalidate:
+            if not self._renewing.get(source):  # one question at a time for each source
+                self._renewing.set(source, value=True)
+                if not self._pool.start_in_background(partial(self._renew, source)):
+                    self._renewing.drop(source)
             return known.facts
         return None
 
@@ -87,15 +101,15 @@ class Sources:
         """Tell whether anything is known of a source, however old."""
         return self._latest(source, self._clock()) is not None
 
-    def facts(self, source: SourceRef, budget: Budget, watch: Stopwatch) -> Facts:
+    def facts(self, source: SourceRef, budget: Budget, watch: Stopwatch) -> SourceFacts:
         """Return a source's facts, asking its origin where they are not usable; old ones if it does not answer."""
         found = self.usable(source)
         if found is not None:
             return found
-        return self._flights.run(source_name(source), partial(self._renewed, source, watch), budget)
+        return self._calls.run(source_name(source), partial(self._ask, source, watch), budget)
 
-    def learn(self, source: SourceRef, facts: Facts) -> None:
-        """Remember what an origin has just said, unless it said the same a short while ago."""
+    def learn(self, source: SourceRef, facts: SourceFacts) -> None:
+        """Remember what an origin has just told, unless it told the same a short while ago."""
         now = self._clock()
         self._missing.drop(source)
         known = self._known.get(source)
@@ -107,69 +121,83 @@ class Sources:
             self._disk.put(_record_name(source), _RECORD, msgspec.msgpack.encode(known))
 
     def lose(self, source: SourceRef, error: ObjectNotFound | AccessDenied) -> None:
-        """Remember that an origin has just said that there is no such source, or (without s3:ListBucket) denied it."""
-        self._missing.set(source, (self._clock() + self._options.missing, _again(error)))
+        """Remember that an origin has just told that a source is missing, or (without s3:ListBucket) denied it."""
+        self._missing.set(source, (self._clock() + self._options.missing, _copy(error)))
         self._known.drop(source)
         if self._disk is not None:
             self._disk.drop(_record_name(source))
+
+    def open(self, source: SourceRef, start: int, stop: int | None, budget: Budget, watch: Stopwatch) -> Original:
+        """Open a range of a source to stream it; raise what its bucket raises.
+
+        Only opening takes a worker, since reading waits for the client.
+        """
+        self.usable(source)  # raises where it is known to be missing
+        bucket = self._origin(source.origin)
+        opening = _Opening(partial(bucket.open, source.key, version=source.version, start=start, stop=stop))
+        try:
+            opened = self._pool.run(opening, budget, watch)
+        except (ObjectNotFound, AccessDenied) as error:
+            self.lose(source, error)
+            raise
+        except BaseException:
+            opening.abandon()
+            raise
+        facts = facts_of(opened.info, opened.version if source.version else "")
+        self.learn(source, facts)
+
+        def chunks() -> Iterator[bytes]:
+            with opened:
+                while chunk := opened.read(_STREAM_SIZE):
+                    yield chunk
+
+        return Original(facts, opened.start, opened.stop, chunks(), opened.close)
 
     def _latest(self, source: SourceRef, now: float) -> _Known | None:
         """Return what this process knows, or another one that has asked later."""
         known = self._known.get(source)
         if self._disk is None or (known is not None and now < known.until):
             return known
-        recorded = self._recorded(source)
-        if recorded is not None and (known is None or recorded.checked > known.checked):
+        entry = self._disk.get(_record_name(source))
+        if entry is None or not isinstance(entry.body, bytes):
+            return known
+        try:
+            recorded = msgspec.msgpack.decode(entry.body, type=_Known)
+        except msgspec.MsgspecError:  # another version wrote it
+            return known
+        if known is None or recorded.checked > known.checked:
             self._known.set(source, recorded)
             return recorded
         return known
 
-    def _recorded(self, source: SourceRef) -> _Known | None:
-        entry = self._disk.get(_record_name(source)) if self._disk else None
-        if entry is None or not isinstance(entry.body, bytes):
-            return None
-        try:
-            return msgspec.msgpack.decode(entry.body, type=_Known)
-        except msgspec.MsgspecError:
-            return None
-
-    def _renewed(self, source: SourceRef, watch: Stopwatch, budget: Budget) -> Facts:
+    def _ask(self, source: SourceRef, watch: Stopwatch, budget: Budget) -> SourceFacts:
         known = self._latest(source, self._clock())
+        # Half of the time is kept for an answer with old facts.
         patience = msgspec.structs.replace(budget, deadline=budget.deadline - budget.left / 2) if known else budget
         try:
-            facts = self._lane.run(partial(self._head, source), patience, watch)
+            facts = self._pool.run(partial(self._head, source), patience, watch)
         except (ObjectNotFound, AccessDenied) as error:
             self.lose(source, error)
             raise
         except (BucketError, DeadlineExceeded, Busy) as error:
-            if known is None or not self._may_stand_in(known, error):
+            lasting = self._options.fresh + self._options.stale_if_error
+            if known is None or type(error) not in _PASSING or self._clock() >= known.checked + lasting:
                 raise
             self._known.set(source, msgspec.structs.replace(known, until=self._clock() + self._options.missing))
             return known.facts
         self.learn(source, facts)
         return facts
 
-    def _may_stand_in(self, known: _Known, error: Exception) -> bool:
-        lasting = self._options.fresh + self._options.stale_if_error
-        return type(error) in _PASSING and self._clock() < known.checked + lasting
-
-    def _head(self, source: SourceRef) -> Facts:
+    def _head(self, source: SourceRef) -> SourceFacts:
         bucket = self._origin(source.origin)
-        if source.version:  # HEAD names no version in every store's interface
+        if source.version:  # not every bucket's `head` takes a version
             with bucket.open(source.key, version=source.version) as opened:
                 return facts_of(opened.info, opened.version)
         info = bucket.head(source.key)
         if info is None:
-            raise not_found(source)
+            message = f"origin {source.origin}: there is no {source.key!r}."
+            raise ObjectNotFound(message, code="NoSuchKey", action="get", key=source.key, fix="Check the key.")
         return facts_of(info)
-
-    def _renew_later(self, source: SourceRef) -> None:
-        """Ask in the background, once at a time for each source."""
-        if self._renewing.get(source):
-            return
-        self._renewing.set(source, value=True)
-        if not self._lane.begin(partial(self._renew, source)):
-            self._renewing.drop(source)
 
     def _renew(self, source: SourceRef) -> None:
         try:
@@ -180,14 +208,80 @@ class Sources:
             self._renewing.drop(source)
 
 
-def not_found(source: SourceRef) -> ObjectNotFound:
-    """Return the error for a source that is not there."""
-    message = f"origin {source.origin}: there is no {source.key!r}."
-    return ObjectNotFound(message, code="NoSuchKey", action="get", key=source.key, fix="Check the key.")
+def fetch(
+    bucket: Bucket, source: SourceRef, *, limit: int, budget: Budget, is_wanted: Callable[[SourceFacts], bool]
+) -> tuple[SourceFacts, bytes | None]:
+    """Open a source, ask whether it is wanted now that its facts are known, and read all of it; None if it is not.
+
+    A connection that breaks is tried again. Raise what the bucket raises, `ImageTooLarge` above ``limit`` bytes,
+    `BucketError` (502) for a source that ends early every time, and what ``budget`` raises.
+    """
+    for attempt in range(1, _TRIES + 1):
+        budget.check("fetch the source")
+        with bucket.open(source.key, version=source.version) as opened:
+            facts = facts_of(opened.info, opened.version)
+            if not is_wanted(facts):
+                return facts, None
+            try:
+                return facts, _read(opened, limit, budget)
+            except Unreachable as error:
+                if "Timeout" in error.code:
+                    raise
+                if attempt == _TRIES:  # an origin that cuts answers short is broken (502), not slow (504)
+                    message = f"{error.bucket}: {error.key!r} ended early on every attempt."
+                    where = {"action": "get", "bucket": error.bucket, "key": error.key}
+                    raise BucketError(message, code="IncompleteSource", fix="Try again later.", **where) from error
+        time.sleep(max(0.0, min(_PAUSE * attempt, budget.left)))
+    raise AssertionError  # the last try returns or raises
 
 
-def _again(error: BucketError) -> BucketError:
-    """Return the same error without where it was raised, which would keep a request's frames in memory."""
+def facts_of(info: ObjectInfo, version: str = "") -> SourceFacts:
+    """Return what a bucket tells about an object."""
+    return SourceFacts(
+        info.etag,
+        info.size,
+        info.modified,
+        info.media_type,
+        info.cache_control,
+        version,
+        dict(info.metadata or {}),
+    )
+
+
+def _read(opened: OpenObject, limit: int, budget: Budget) -> bytes:
+    if opened.info.size > limit:
+        what = f"The source has {opened.info.size:,} bytes; {limit:,} is the limit."
+        raise ImageTooLarge(what, limit="input_bytes", fix="Make it smaller, or raise limits.input_bytes.")
+    data = bytearray()
+    while chunk := opened.read(_READ_SIZE):
+        data += chunk
+        budget.check("fetch the source")
+    return bytes(data)
+
+
+class _Opening:
+    """Open an object, and close it again if nobody waits for it any more."""
+
+    def __init__(self, work: Callable[[], OpenObject]) -> None:
+        self._work = work
+        self._opened: OpenObject | None = None
+        self._is_abandoned = False
+
+    def __call__(self) -> OpenObject:
+        opened = self._opened = self._work()
+        if self._is_abandoned:
+            opened.close()
+        return opened
+
+    def abandon(self) -> None:
+        """Close what was opened, now or when it is."""
+        self._is_abandoned = True
+        if self._opened is not None:
+            self._opened.close()
+
+
+def _copy(error: BucketError) -> BucketError:
+    """Return the same error without its traceback, which would keep a request's frames in memory."""
     return type(error)(
         error.message, code=error.code, action=error.action, bucket=error.bucket, key=error.key, fix=error.fix
     )

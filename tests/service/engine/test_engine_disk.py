@@ -16,19 +16,18 @@ import engine_bench
 import pytest
 from engine_bench import ask, job
 
-from s3img.service.engine.cache_entry import EntryHeader
-from s3img.service.engine.disk import DiskCache
+from s3img.service.engine.disk_cache import DiskCache, ResultHeader
 
 if TYPE_CHECKING:
     from engine_bench import Bench
 
-WORDS = EntryHeader("image/webp", 4, 3)
+HEADER = ResultHeader("image/webp", 4, 3)
 NAME = "ab" + "0" * 62
 
 
 def put(cache: DiskCache, number: int, body: bytes = b"x" * 10_000) -> str:
     name = f"{number:064x}"
-    assert cache.put(name, WORDS, body)
+    assert cache.put(name, HEADER, body)
     return name
 
 
@@ -40,21 +39,21 @@ def size(folder: Path) -> int:
 def test_entry_comes_back_as_it_was(tmp_path: Path, length: int) -> None:
     cache = DiskCache(tmp_path, limit=1 << 30)
     body = os.urandom(length)
-    cache.put(NAME, WORDS, body)
+    cache.put(NAME, HEADER, body)
     entry = cache.get(NAME)
     assert entry is not None
     found = entry.body
     if not isinstance(found, bytes):
         with found:
             found = found.read()
-    assert (found, entry.words, entry.size) == (body, WORDS, length)
+    assert (found, entry.header, entry.size) == (body, HEADER, length)
 
 
 @pytest.mark.parametrize("length", [2_000, 2_000_000])
 @pytest.mark.parametrize("damage", ["flip", "cut", "grow", "empty", "magic", "words", "length"])
 def test_damaged_entry_is_none_and_goes(tmp_path: Path, length: int, damage: str) -> None:
     cache = DiskCache(tmp_path, limit=1 << 30)
-    cache.put(NAME, WORDS, os.urandom(length))
+    cache.put(NAME, HEADER, os.urandom(length))
     path = tmp_path / "results" / "ab" / NAME
     data = bytearray(path.read_bytes())
     places = {"flip": len(data) - 7, "magic": 0, "words": 16, "length": 8}
@@ -162,7 +161,7 @@ def test_full_disk_makes_room_among_what_is_kept(tmp_path: Path, monkeypatch: py
     for age, name in enumerate(reversed(names)):
         os.utime(tmp_path / "results" / name[:2] / name, (time.time() - 1000 - age, 0))
     monkeypatch.setattr(os, "write", _no_space)
-    assert [cache.put(NAME, WORDS, b"x") for _ in range(3)] == [False] * 3
+    assert [cache.put(NAME, HEADER, b"x") for _ in range(3)] == [False] * 3
     monkeypatch.undo()
     assert [cache.is_due(), cache.is_due()] == [True, False]
     cache.sweep()
@@ -179,19 +178,19 @@ def test_folder_that_can_not_be_made_is_reported(tmp_path: Path, caplog: pytest.
     (tmp_path / "file").write_bytes(b"")
     cache = DiskCache(tmp_path / "file", limit=1000)
     with caplog.at_level(logging.WARNING):
-        assert [cache.put(NAME, WORDS, b"x") for _ in range(3)] == [False] * 3
+        assert [cache.put(NAME, HEADER, b"x") for _ in range(3)] == [False] * 3
     assert len(caplog.records) == 1
     assert cache.get(NAME) is None
 
 
 _WRITER = """
 import os, pathlib, sys
-from s3img.service.engine.disk import DiskCache
-from s3img.service.engine.cache_entry import Words
+from s3img.service.engine.disk_cache import DiskCache
+from s3img.service.engine.disk_cache import ResultHeader
 cache = DiskCache(pathlib.Path(sys.argv[1]), limit=1 << 30)
 print("ready", flush=True)
 for number in range(10**9):
-    cache.put(f"{number % 3:064x}", Words("image/webp"), bytes([number % 251]) * 3_000_000)
+    cache.put(f"{number % 3:064x}", ResultHeader("image/webp"), bytes([number % 251]) * 3_000_000)
 """
 
 

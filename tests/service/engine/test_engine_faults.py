@@ -203,8 +203,8 @@ def test_client_that_leaves_does_not_end_the_work_for_others(bench: Bench) -> No
         leader = pool.submit(engine.result, job(), Budget.of(20, left.is_set))
         waiting.wait(20)
         follower = pool.submit(ask, engine)
-        (flight,) = engine._flights._flights.values()
-        while not flight.followers:
+        (call,) = engine._calls._calls.values()
+        while not call.followers:
             time.sleep(0.001)
         left.set()
         assert follower.result(20).width == 40
@@ -298,7 +298,7 @@ def test_sources_in_memory_are_bounded_while_rendering_is_slow(bench: Bench) -> 
     busy.start()
     with ThreadPoolExecutor(12) as pool:
         asked = [pool.submit(ask, engine, job(f"w-{width}"), seconds=60) for width in range(10, 22)]
-        while engine._shop.holding._waiting < 9:
+        while engine._maker.in_memory._waiting < 9:
             time.sleep(0.001)
         assert bench.asked() <= 3
         go.set()

@@ -37,7 +37,7 @@ def test_results_errors_and_steps_are_counted(bench: Bench) -> None:
         's3img_results_total{origin="client"} 1.0',
         's3img_errors_total{error="ObjectNotFound"} 1.0',
         's3img_step_seconds_count{step="render"} 1.0',
-        's3img_places_taken{step="fetch"} 0.0',
+        's3img_work_count{step="fetch"} 0.0',
     } <= set(lines)
 
 

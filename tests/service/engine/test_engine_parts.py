@@ -1,4 +1,4 @@
-"""Parts of the engine by themselves: shared flights, locks between processes, lanes, names."""
+"""Parts of the engine by themselves: shared calls, locks between processes, worker pools, names."""
 
 from __future__ import annotations
 
@@ -15,11 +15,10 @@ from filelock import FileLock
 
 from s3img.errors import DeadlineExceeded, ImageError, S3ImgError
 from s3img.service.engine import Budget, SourceRef
-from s3img.service.engine.flights import Flights, ProcessLocks
-from s3img.service.engine.identity import Recipe
-from s3img.service.engine.lanes import Lane
-from s3img.service.engine.memory import MemoryCache, Recent
+from s3img.service.engine.concurrency import ProcessLocks, SingleFlight, WorkerPool
 from s3img.service.engine.metrics import Stopwatch
+from s3img.service.engine.render_recipe import RenderRecipe
+from s3img.service.engine.result_stores import MemoryCache, RecentValues
 from s3img.transform import Transform
 
 if TYPE_CHECKING:
@@ -31,19 +30,19 @@ if TYPE_CHECKING:
 QUALITY = {"jpeg": 80, "webp": 82, "avif": 67}
 
 
-def together(flights: Flights[Any], work: Callable[[Budget], Any], budgets: list[Budget]) -> list[Any]:
-    """Run the work for all budgets in one flight: the first leads, and begins when the others wait."""
+def together(calls: SingleFlight[Any], work: Callable[[Budget], Any], budgets: list[Budget]) -> list[Any]:
+    """Run the work for all budgets together: the first leads, and begins when the others wait."""
     leads = threading.Event()
 
     def led(budget: Budget) -> Any:
         leads.set()
-        while sum(flight.followers for flight in flights._flights.values()) < len(budgets) - 1:
+        while sum(call.followers for call in calls._calls.values()) < len(budgets) - 1:
             time.sleep(0.001)
         return work(budget)
 
     def run(budget: Budget) -> Any:
         try:
-            return flights.run("name", led if not leads.is_set() else work, budget)
+            return calls.run("name", led if not leads.is_set() else work, budget)
         except S3ImgError as error:
             return error
 
@@ -54,35 +53,35 @@ def together(flights: Flights[Any], work: Callable[[Budget], Any], budgets: list
         return [future.result(30) for future in (first, *others)]
 
 
-def test_flight_shares_what_its_work_raises() -> None:
+def test_shared_call_shares_what_its_work_raises() -> None:
     calls = []
 
     def work(_: Budget) -> None:
         calls.append(1)
         raise ImageError("bad")
 
-    found = together(Flights(), work, [Budget.of(20)] * 3)
+    found = together(SingleFlight(), work, [Budget.of(20)] * 3)
     assert {str(error) for error in found} == {"bad"}
     assert len(calls) == 1
 
 
-def test_flight_goes_on_when_its_leader_has_no_time_left() -> None:
+def test_shared_call_goes_on_when_its_leader_has_no_time_left() -> None:
     def work(budget: Budget) -> str:
         while budget.left < 10:
             budget.check("work")
         return "done"
 
-    late, done = together(Flights(), work, [Budget.of(0.3), Budget.of(20)])
+    late, done = together(SingleFlight(), work, [Budget.of(0.3), Budget.of(20)])
     assert isinstance(late, DeadlineExceeded)
     assert done == "done"
 
 
-def test_flight_lets_a_follower_leave_at_its_own_deadline() -> None:
+def test_shared_call_lets_a_follower_leave_at_its_own_deadline() -> None:
     def work(_: Budget) -> str:
         time.sleep(0.6)
         return "done"
 
-    done, late = together(Flights(), work, [Budget.of(20), Budget.of(0.2)])
+    done, late = together(SingleFlight(), work, [Budget.of(20), Budget.of(0.2)])
     assert done == "done"
     assert isinstance(late, DeadlineExceeded)
 
@@ -91,23 +90,23 @@ def test_lock_of_another_is_waited_for_half_the_budget_at_most(tmp_path: Path) -
     locks = ProcessLocks(tmp_path, seconds=1000)
     with FileLock(tmp_path / "abc.lock"):
         budget = Budget.of(0.4)
-        with locks.held("abcdef", budget):
+        with locks.acquire("abcdef", budget):
             assert budget.left > 0
 
 
 def test_lock_that_can_not_be_made_is_done_without(tmp_path: Path) -> None:
     (tmp_path / "file").write_bytes(b"")
-    with ProcessLocks(tmp_path / "file", seconds=1).held("abcdef", Budget.of(20)):
+    with ProcessLocks(tmp_path / "file", seconds=1).acquire("abcdef", Budget.of(20)):
         pass
 
 
-def test_lane_frees_its_place_whatever_happens() -> None:
-    lane = Lane("work", places=1, queue=0)
+def test_pool_frees_its_worker_whatever_happens() -> None:
+    pool = WorkerPool("work", workers=1, queue=0)
     for _ in range(3):
         with pytest.raises(ImageError):
-            lane.run(_fail, Budget.of(20), Stopwatch())
-    assert lane.run(lambda: 1, Budget.of(20), Stopwatch()) == 1
-    lane.close()
+            pool.run(_fail, Budget.of(20), Stopwatch())
+    assert pool.run(lambda: 1, Budget.of(20), Stopwatch()) == 1
+    pool.close()
 
 
 def _fail() -> None:
@@ -148,23 +147,23 @@ def test_recipe_settles_what_it_can(transform: str, accept: Any, text: str) -> N
     from s3img.transform.geometry import NO_HINTS
 
     taken = None if accept is None else frozenset(accept)
-    assert Recipe.of(Transform.parse(transform), taken, NO_HINTS, QUALITY).text == text
+    assert RenderRecipe.of(Transform.parse(transform), taken, NO_HINTS, QUALITY).text == text
 
 
 def test_memory_keeps_what_was_used_last() -> None:
-    from s3img.service.engine.cache_entry import Entry, EntryHeader
+    from s3img.service.engine.disk_cache import CachedResult, ResultHeader
 
     cache = MemoryCache(1000)
     for number in range(40):
-        cache.put(str(number), Entry(EntryHeader("image/webp"), bytes(50), 50))
+        cache.put(str(number), CachedResult(ResultHeader("image/webp"), bytes(50), 50))
         cache.get("0")
-    cache.put("large", Entry(EntryHeader("image/webp"), bytes(500), 500))
+    cache.put("large", CachedResult(ResultHeader("image/webp"), bytes(500), 500))
     assert [name for name in map(str, range(40)) if cache.get(name)] == ["0", *map(str, range(21, 40))]
     assert cache.get("large") is None
 
 
 def test_recent_forgets_the_oldest() -> None:
-    recent: Recent[int] = Recent(3)
+    recent: RecentValues[int] = RecentValues(3)
     for number in range(5):
         recent.set(number, number)
     assert [recent.get(number) for number in range(5)] == [None, None, 2, 3, 4]

@@ -21,7 +21,7 @@ from s3img.transform.geometry import Hints
 if TYPE_CHECKING:
     from engine_bench import Bench
 
-    from s3img.service.engine import Facts
+    from s3img.service.engine import SourceFacts
 
 SVG = b'<svg xmlns="http://www.w3.org/2000/svg" width="40" height="30"/>'
 
@@ -230,9 +230,9 @@ def test_stale_facts_serve_while_the_source_is_asked_in_the_background(bench: Be
 
 @pytest.mark.parametrize("is_current", [True, False])
 def test_inspect_ends_the_work_for_a_client_that_is_current(bench: Bench, is_current: Any) -> None:
-    seen: list[tuple[Facts, str]] = []
+    seen: list[tuple[SourceFacts, str]] = []
 
-    def inspect(facts: Facts, tag: str) -> bool:
+    def inspect(facts: SourceFacts, tag: str) -> bool:
         seen.append((facts, tag))
         return is_current
 
@@ -252,7 +252,7 @@ def test_current_client_of_a_known_source_costs_no_request(bench: Bench) -> None
 
 
 def test_inspect_may_forbid_the_answer(bench: Bench) -> None:
-    def inspect(facts: Facts, tag: str) -> bool:
+    def inspect(facts: SourceFacts, tag: str) -> bool:
         raise AccessDenied("private")
 
     engine = bench.engine()

@@ -1,4 +1,4 @@
-"""What the service's front asks of its engine, and what it gets: plain values and one interface."""
+"""What the service asks of its engine and what it gets: plain values, bounds, and one interface."""
 
 from __future__ import annotations
 
@@ -11,8 +11,7 @@ from typing import TYPE_CHECKING, BinaryIO, Protocol, TypeAlias
 
 import msgspec
 
-from s3img.errors import ClientGone
-from s3img.service.engine.errors import late
+from s3img.errors import Busy, ClientGone, DeadlineExceeded
 from s3img.transform import Transform
 from s3img.transform.geometry import NO_HINTS, Hints
 
@@ -21,8 +20,16 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 
-def _never() -> bool:
-    return False
+def busy(step: str, *, retry_after: int) -> Busy:
+    """Return the error for a step whose workers, and the queue for them, are taken."""
+    message = f"The service has too much to do at this moment (step: {step})."
+    return Busy(message, retry_after=retry_after, fix="Try again in a moment.")
+
+
+def late(step: str) -> DeadlineExceeded:
+    """Return the error for a request whose time ended in ``step``."""
+    fix = "Try again, or raise the service's deadline."
+    return DeadlineExceeded(f"The time for this request ended (step: {step}).", fix=fix)
 
 
 class SourceRef(msgspec.Struct, frozen=True):
@@ -33,8 +40,8 @@ class SourceRef(msgspec.Struct, frozen=True):
     version: str = ""
 
 
-class Facts(msgspec.Struct, frozen=True):
-    """Hold what an origin says of a source: ``size`` in bytes, ``etag`` opaque and without quotes.
+class SourceFacts(msgspec.Struct, frozen=True):
+    """What an origin tells about a source: ``size`` in bytes, ``etag`` opaque and without quotes.
 
     ``metadata`` has names in lower case; ``media_type`` is what was stored with it, which nobody has checked.
     """
@@ -48,7 +55,7 @@ class Facts(msgspec.Struct, frozen=True):
     metadata: dict[str, str] = {}
 
 
-Inspect: TypeAlias = Callable[[Facts, str], bool]
+CheckRequest: TypeAlias = Callable[[SourceFacts, str], bool]
 """Called with a source's facts and the result's entity tag (no quotes) before anything is read or rendered.
 
 It returns True when the client's copy is current, which ends the work, and raises what forbids the answer.
@@ -59,13 +66,13 @@ Timings: TypeAlias = tuple[tuple[str, float], ...]
 
 
 class Budget(msgspec.Struct, frozen=True):
-    """Bound one request: by a time (``time.monotonic()``), and by its client, who may have left."""
+    """The time of one request: until ``deadline`` (``time.monotonic()``), and while its client waits."""
 
     deadline: float
-    is_gone: Callable[[], bool] = _never
+    is_gone: Callable[[], bool] = bool  # bool() is False: a client that never leaves
 
     @classmethod
-    def of(cls, seconds: float, is_gone: Callable[[], bool] = _never) -> Budget:
+    def of(cls, seconds: float, is_gone: Callable[[], bool] = bool) -> Budget:
         """Start now and end in ``seconds``."""
         return cls(time.monotonic() + seconds, is_gone)
 
@@ -85,8 +92,8 @@ class Budget(msgspec.Struct, frozen=True):
 class RenderJob(msgspec.Struct, frozen=True):
     """Ask for one rendering.
 
-    ``accept`` holds the media types that the client takes, for a transform without a format; None leaves it out.
-    ``hints`` is for ``dpr-auto`` and ``w-auto``: give it only where the answer may depend on it.
+    ``accept`` names the modern media types that the client takes, for a transform without a format; None where the
+    client has no say. ``hints`` is for ``dpr-auto`` and ``w-auto``: give it only where the answer may depend on it.
     """
 
     source: SourceRef
@@ -96,9 +103,9 @@ class RenderJob(msgspec.Struct, frozen=True):
 
 
 class Result(msgspec.Struct, frozen=True):
-    """Hold a result of ``size`` bytes; ``body`` is all of them, or a file open at its first byte, to be closed.
+    """A result of ``size`` bytes; ``body`` is all of them, or a file open at its first byte, to be closed.
 
-    ``etag`` (no quotes) is strong. ``unchanged`` says that the client's copy is current: there is no body then.
+    ``etag`` (no quotes) is strong. ``unchanged`` means that the client's copy is current: there is no body then.
     ``origin`` tells where the result came from: ``memory``, ``disk``, ``target`` (bucket), ``render`` or ``""``.
     """
 
@@ -108,25 +115,25 @@ class Result(msgspec.Struct, frozen=True):
     size: int
     width: int
     height: int
-    facts: Facts
+    facts: SourceFacts
     origin: str = ""
     timings: Timings = ()
     unchanged: bool = False
 
     def close(self) -> None:
-        """Let go of the file, if there is one."""
+        """Close the file, if there is one."""
         if not isinstance(self.body, bytes):
             self.body.close()
 
 
 @dataclass(frozen=True, slots=True)
 class Original:
-    """Stream bytes ``start`` to ``stop`` (exclusive) of a source as it is; ``close`` ends it early.
+    """Bytes ``start`` to ``stop`` (exclusive) of a source as it is; ``close`` ends the stream early.
 
     ``chunks`` raises a `BucketError` when the source ends early: the connection to the client must then be cut.
     """
 
-    facts: Facts
+    facts: SourceFacts
     start: int
     stop: int
     chunks: Iterator[bytes]
@@ -140,10 +147,10 @@ class EngineProtocol(Protocol):
     `Unreachable`, `BucketError`), of an image, and `Busy`, `DeadlineExceeded` and `ClientGone` of its own.
     """
 
-    def facts(self, source: SourceRef, budget: Budget) -> Facts:
+    def facts(self, source: SourceRef, budget: Budget) -> SourceFacts:
         """Return what is known of a source: from memory or disk while that is fresh, else from its origin."""
 
-    def result(self, job: RenderJob, budget: Budget, *, inspect: Inspect | None = None) -> Result:
+    def result(self, job: RenderJob, budget: Budget, *, inspect: CheckRequest | None = None) -> Result:
         """Return a rendering, from a store or made now."""
 
     def derived(
@@ -154,9 +161,9 @@ class EngineProtocol(Protocol):
         budget: Budget,
         *,
         media_type: str = "application/json",
-        inspect: Inspect | None = None,
+        inspect: CheckRequest | None = None,
     ) -> Result:
-        """Return what ``make`` makes of a source's bytes, kept like a rendering; ``name`` (``info/1``) says what."""
+        """Return what ``make`` makes of a source's bytes, kept like a rendering under ``name`` (``info/1``)."""
 
     def original(self, source: SourceRef, budget: Budget, *, start: int = 0, stop: int | None = None) -> Original:
         """Open a source as it is, or a range of its bytes. Compare its facts with those the range was chosen by."""
@@ -173,12 +180,12 @@ class EngineProtocol(Protocol):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class EngineOptions:
-    """Bound what the engine of one process takes and keeps; sizes in bytes, times in seconds.
+    """Bounds on what the engine of one process takes and keeps; sizes in bytes, times in seconds.
 
     ``cache_folder`` None keeps nothing on disk; ``cache_bytes`` bounds the folder, which all processes of a machine
     may share; ``memory_bytes`` of small results are kept in memory (0: none). ``fetches``, ``renders`` (decoding and
-    all up to encoding), ``encodes`` (to AVIF, and as many to other formats) and ``stores`` are places for each kind of
-    work, ``queue`` is how many may wait for each; ``drawn_bytes`` of decoded pictures may wait to be encoded.
+    all up to encoding), ``encodes`` (to AVIF, and as many to other formats) and ``stores`` are the workers of each
+    kind, ``queue`` is how much work may wait for each; ``drawn_bytes`` of decoded pictures may wait to be encoded.
 
     A source is asked about again after ``fresh``, a missing one after ``missing``; its old facts are then used for
     ``stale_while_revalidate`` while it is asked in the background, and for ``stale_if_error`` when it does not answer.

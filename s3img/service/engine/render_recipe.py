@@ -1,0 +1,115 @@
+"""What is done to a source, settled as far as possible without it: names of results follow from it."""
+
+from __future__ import annotations
+
+import hashlib
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Final
+
+import msgspec
+
+from s3img import imaging
+from s3img.errors import ImageTooLarge, UnsupportedImage
+from s3img.keys import variant_digest
+from s3img.service.engine.disk_cache import CachedResult, ResultHeader
+from s3img.service.engine.jobs import late
+from s3img.transform.geometry import NO_HINTS
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from s3img.imaging import Drawn
+    from s3img.limits import Limits
+    from s3img.service.engine.jobs import Budget, SourceFacts, SourceRef
+    from s3img.transform import Transform
+    from s3img.transform.geometry import Hints
+
+_MODERN: Final = ("avif", "webp")
+_STEP: Final = "render"
+
+
+@dataclass(frozen=True, slots=True)
+class RenderRecipe:
+    """What is done to a source: ``text`` has all that the result depends on besides the source.
+
+    ``transform`` is None for what is no rendering.
+    """
+
+    text: str
+    transform: Transform | None = None
+    accept: frozenset[str] | None = None
+    hints: Hints = NO_HINTS
+
+    @classmethod
+    def of(
+        cls, transform: Transform, accept: frozenset[str] | None, hints: Hints, quality: Mapping[str, int]
+    ) -> RenderRecipe:
+        """Settle what needs no source: the format where the client takes a modern one, and that format's quality.
+
+        The text is then that of a variant made when a site is built, if it asks for the same.
+        """
+        if transform.output.original:
+            return cls(str(transform), transform)
+        name = transform.format
+        if name == "auto" and accept is not None:
+            encoders = imaging.encoders()
+            takes = (one for one in _MODERN if imaging.MEDIA_TYPES[one] in accept and one in encoders)
+            name = next(takes, "auto")
+        output = msgspec.structs.replace(transform.output, format=name, quality=transform.quality or quality.get(name))
+        settled = msgspec.structs.replace(transform, output=output)
+        parts = [str(settled)]
+        if name in {"auto", "orig"}:  # the source decides
+            parts += [f"accept={'any' if accept is None else ''}", f"quality={sorted(quality.items())}"]
+        if hints != NO_HINTS:
+            parts.append(f"hints={hints.dpr}x{hints.width}")
+        return cls("\n".join(parts), settled, accept, hints)
+
+    def identity(self, source: SourceRef, facts: SourceFacts) -> str:
+        """Return the hex name of the result for a source of which the content's digest is not known.
+
+        The key is part of it: an entity tag need not tell two contents under two keys apart, and where it is an MD5
+        somebody could make two of one.
+        """
+        names = (source.origin, source.key, facts.version, facts.etag, str(facts.size))
+        return variant_digest("\n".join(names), self.text)
+
+
+def entity_tag(identity: str) -> str:
+    """Return the strong entity tag (no quotes) of a result."""
+    return identity[:32]
+
+
+def source_name(source: SourceRef) -> str:
+    """Return the hex name of a source."""
+    return hashlib.sha256("\n".join((source.origin, source.key, source.version)).encode()).hexdigest()
+
+
+def draw(
+    data: bytes, recipe: RenderRecipe, *, limits: Limits, quality: dict[str, int], budget: Budget
+) -> CachedResult | Drawn:
+    """Draw with the profile for requests; what is never rendered (SVG, ICO) is passed through if it may be.
+
+    Raise what `imaging.draw` raises, and `DeadlineExceeded` for work that the budget ended.
+    """
+    budget.check(_STEP)
+    transform = recipe.transform
+    info = imaging.probe(data, limits=limits)
+    if transform is None or (not info.renderable and transform.format in {"auto", "orig"}):
+        return CachedResult(ResultHeader(info.media_type, info.width, info.height), data, len(data))
+    if not info.renderable:
+        fix = "Leave out f-, and it is passed on as it is."
+        raise UnsupportedImage(f"{info.format.upper()} is published as it is and never rendered.", fix=fix)
+    try:
+        return imaging.draw(
+            data,
+            transform,
+            profile="request",
+            accept=recipe.accept,
+            limits=msgspec.structs.replace(limits, seconds=max(0.0, min(limits.seconds, budget.left))),
+            quality=quality,
+            hints=recipe.hints,
+        )
+    except ImageTooLarge as error:
+        if error.limit == "seconds" and budget.left <= 0:  # the request's time ended, not the picture's
+            raise late(_STEP) from error
+        raise

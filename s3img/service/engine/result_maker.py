@@ -1,0 +1,168 @@
+"""Make one result that this machine does not have: ask the bucket, fetch, render, keep; once for all who ask."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from functools import partial
+from typing import TYPE_CHECKING, Final, TypeAlias
+
+import msgspec
+
+from s3img.errors import AccessDenied, ObjectNotFound, S3ImgError
+from s3img.imaging import Drawn
+from s3img.service.engine.disk_cache import CachedResult
+from s3img.service.engine.jobs import Budget, CheckRequest, SourceFacts, SourceRef
+from s3img.service.engine.render_recipe import RenderRecipe, entity_tag
+from s3img.service.engine.result_stores import RecentValues, ResultLocation, ResultStores
+from s3img.service.engine.sources import fetch
+
+if TYPE_CHECKING:
+    from concurrent.futures import Future
+
+    from s3img.buckets import Bucket
+    from s3img.service.engine.concurrency import ConcurrencyLimit, EncoderPools, ProcessLocks, WorkerPool
+    from s3img.service.engine.metrics import Stopwatch
+    from s3img.service.engine.sources import Sources
+
+SharedResults: TypeAlias = Callable[[SourceRef, SourceFacts, RenderRecipe], ResultLocation | None]
+"""Return the location of a result that others may make as well, None where nothing is known of it."""
+
+_LOCATIONS: Final = 2048
+"""Results whose locations are remembered, so that a hit does without two digests."""
+
+
+class MakeRequest(msgspec.Struct, frozen=True):
+    """What to make: ``make`` turns a source's bytes into the result, or into a picture that is still to be encoded.
+
+    ``media_type`` is of what is no image.
+    """
+
+    source: SourceRef
+    recipe: RenderRecipe
+    make: Callable[[bytes, Budget], CachedResult | Drawn]
+    media_type: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """What became of a request; without ``entry``, the stores have it now, or its client has it already."""
+
+    facts: SourceFacts
+    location: ResultLocation
+    entry: CachedResult | None = None
+    origin: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class ResultMaker:
+    """Make results; ``in_memory`` limits how many sources are in memory, being rendered or waiting for it."""
+
+    origin: Callable[[str], Bucket]
+    sources: Sources
+    stores: ResultStores
+    fetching: WorkerPool
+    rendering: WorkerPool
+    encoders: EncoderPools
+    in_memory: ConcurrencyLimit
+    locks: ProcessLocks
+    input_bytes: int
+    shared: SharedResults | None = None
+    locations: RecentValues[tuple[SourceFacts, ResultLocation]] = field(
+        default_factory=lambda: RecentValues(_LOCATIONS)
+    )
+
+    def locate(self, request: MakeRequest, facts: SourceFacts) -> ResultLocation:
+        """Return where the result for a source of these facts is kept."""
+        name = request.source, request.recipe.text
+        known = self.locations.get(name)
+        if known is not None and known[0] is facts:
+            return known[1]
+        found = self.shared(request.source, facts, request.recipe) if self.shared else None
+        location = found or ResultLocation.of(request.recipe.identity(request.source, facts))
+        self.locations.set(name, (facts, location))
+        return location
+
+    def make(
+        self, request: MakeRequest, name: str, inspect: CheckRequest | None, watch: Stopwatch, budget: Budget
+    ) -> Outcome:
+        """Return the outcome of a request, made by this process or by another one; ``name`` (hex) is the request's."""
+        with self.locks.acquire(name, budget):
+            return _Making(self, request, inspect, watch, budget).run()
+
+
+class _Making:
+    """One result being made: the stores that were asked, and what they had."""
+
+    def __init__(
+        self, maker: ResultMaker, request: MakeRequest, inspect: CheckRequest | None, watch: Stopwatch, budget: Budget
+    ) -> None:
+        self._maker = maker
+        self._request = request
+        self._inspect = inspect
+        self._watch = watch
+        self._budget = budget
+        self._asked_for = ""
+        self._found: tuple[CachedResult, str] | None = None
+
+    def run(self) -> Outcome:
+        """Look where another process or machine may have put the result, else fetch the source and make it."""
+        maker = self._maker
+        facts = maker.sources.usable(self._request.source)
+        if facts is None or not self._is_kept(facts):
+            facts, started = self._start()
+            if started is not None:
+                made = maker.encoders.wait_for(started, self._budget)
+                self._found = made, "render"
+                maker.stores.keep(maker.locate(self._request, facts), made)
+        entry, origin = self._found or (None, "")
+        if entry is not None and not isinstance(entry.body, bytes):  # every request opens a file of its own
+            entry.body.close()
+            entry = None
+        return Outcome(facts, maker.locate(self._request, facts), entry, origin)
+
+    def _start(self) -> tuple[SourceFacts, CachedResult | Future[CachedResult] | None]:
+        """Do what the source's bytes are needed for; when this returns, nothing keeps them in memory."""
+        maker, request = self._maker, self._request
+
+        def read() -> tuple[SourceFacts, bytes | None]:
+            origin = maker.origin(request.source.origin)
+            return fetch(
+                origin, request.source, limit=maker.input_bytes, budget=self._budget, is_wanted=self._is_wanted
+            )
+
+        def render(data: bytes) -> CachedResult | Future[CachedResult]:
+            made = request.make(data, self._budget)
+            return made if isinstance(made, CachedResult) else maker.encoders.start(made, self._budget, self._watch)
+
+        with maker.in_memory.acquire(self._budget):
+            try:
+                facts, data = maker.fetching.run(read, self._budget, self._watch)
+            except (ObjectNotFound, AccessDenied) as error:
+                maker.sources.lose(request.source, error)
+                raise
+            if data is None:
+                return facts, None
+            return facts, maker.rendering.run(partial(render, data), self._budget, self._watch)
+
+    def _is_wanted(self, facts: SourceFacts) -> bool:
+        """Tell whether the source has to be read, now that its facts are known."""
+        self._maker.sources.learn(self._request.source, facts)
+        if self._inspect is not None:
+            try:
+                if self._inspect(facts, entity_tag(self._maker.locate(self._request, facts).identity)):
+                    return False
+            except S3ImgError:  # raised again where the engine asks for its own answer
+                return False
+        return not self._is_kept(facts)
+
+    def _is_kept(self, facts: SourceFacts) -> bool:
+        """Look for the result in every store, once for each location."""
+        stores, location = self._maker.stores, self._maker.locate(self._request, facts)
+        if location.identity == self._asked_for:
+            return False
+        self._asked_for = location.identity
+        self._found = stores.find(location.identity) or stores.find_in_bucket(
+            location, self._request.media_type, self._budget, self._watch
+        )
+        return self._found is not None
