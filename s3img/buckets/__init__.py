@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from s3img.buckets.copying import copy_object
 from s3img.buckets.directory import DirectoryBucket
 from s3img.buckets.protocol import HOME, IMMUTABLE, MARKER, Bucket, ObjectInfo, OpenObject, home_of
 from s3img.buckets.s3.s3_bucket import S3Bucket
@@ -26,6 +27,7 @@ __all__ = [
     "ObjectInfo",
     "OpenObject",
     "S3Options",
+    "copy_object",
     "home_of",
     "open_bucket",
     "open_configured",

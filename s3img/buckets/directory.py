@@ -49,6 +49,10 @@ _PROBLEMS: dict[int, tuple[type[BucketError], str]] = {
 }
 
 
+_NO_FILE = frozenset({errno.ENAMETOOLONG, errno.ENOTDIR, errno.EISDIR, errno.ELOOP})
+"""What is wrong with a name that no file can have: who reads it is told that it is not there."""
+
+
 class DirectoryBucket:
     """Keep objects as files below ``folder``; a file is whole or not there, and no key leads outside."""
 
@@ -89,13 +93,39 @@ class DirectoryBucket:
         media_type: str,  # noqa: ARG002 - part of the protocol; a folder has no place for it
         cache_control: str = IMMUTABLE,  # noqa: ARG002 - likewise
         metadata: Mapping[str, str] | None = None,  # noqa: ARG002 - likewise
+        headers: Mapping[str, str] | None = None,  # noqa: ARG002 - likewise
         sha256: str = "",
+        only_new: bool = False,
     ) -> None:
         """Write the file beside its final name, then move it there in one step."""
         self._counter.add("put")
         with self._file("put", key) as path, CheckedReader(source, sha256) as content:
             path.parent.mkdir(parents=True, exist_ok=True)
-            _replace(path, content)
+            temporary = temporary_beside(path)
+            try:
+                with temporary.open("xb") as file:
+                    while chunk := content.read(_CHUNK):
+                        file.write(chunk)
+                if only_new:
+                    self._link(temporary, path, key)
+                else:
+                    temporary.replace(path)
+            except BaseException:
+                with suppress(OSError):
+                    temporary.unlink()
+                raise
+
+    def _link(self, temporary: Path, path: Path, key: str) -> None:
+        """Give a file its name unless the name is taken, also by another process at the same time."""
+        try:
+            path.hardlink_to(temporary)
+        except FileExistsError:
+            message = f"{self.name}: {key!r} is there already (EEXIST)."
+            fix = "Read it again before you write it."
+            raise BucketError(
+                message, code="EEXIST", reason="condition-failed", action="put", bucket=self.name, key=key, fix=fix
+            ) from None
+        temporary.unlink()
 
     def get(self, key: str) -> bytes:
         """Return the file's bytes."""
@@ -141,6 +171,8 @@ class DirectoryBucket:
         except OSError as error:
             number = error.errno or 0
             kind, fix = _PROBLEMS.get(number, (BucketError, "Check the folder and its disk."))
+            if action in {"get", "head"} and number in _NO_FILE:
+                kind = ObjectNotFound
             code = errno.errorcode.get(number, type(error).__name__)
             message = f"{self.name}: can't {action} {key!r}: {error.strerror or type(error).__name__} ({code})."
             raise kind(message, code=code, action=action, bucket=self.name, key=key, fix=fix) from error
@@ -159,19 +191,6 @@ class DirectoryBucket:
         fix = "Change the file's name or `key_template`."
         kind = ObjectNotFound if action in {"get", "head"} else BucketError
         return kind(message, code="InvalidKey", action=action, bucket=self.name, key=key, fix=fix)
-
-
-def _replace(path: Path, content: CheckedReader) -> None:
-    temporary = temporary_beside(path)
-    try:
-        with temporary.open("xb") as file:
-            while chunk := content.read(_CHUNK):
-                file.write(chunk)
-        temporary.replace(path)
-    except BaseException:
-        with suppress(OSError):
-            temporary.unlink()
-        raise
 
 
 def _walk(folder: Path, prefix: str) -> Iterator[ObjectInfo]:

@@ -42,7 +42,8 @@ class ObjectInfo:
     """Describe one stored object; ``size`` in bytes, ``etag`` opaque and without quotes, ``modified`` with a zone.
 
     ``metadata`` is what its ``put`` gave, names in lower case; None in listings and in stores that keep none, where
-    all that follows (headers of HTTP as they were stored) is empty.
+    all that follows (headers of HTTP as they were stored) is empty. The ETag of an object that ``is_encrypted`` with a
+    key of KMS or of the customer says nothing about its bytes.
     """
 
     key: str
@@ -55,6 +56,7 @@ class ObjectInfo:
     content_encoding: str = field(default="", compare=False)
     content_disposition: str = field(default="", compare=False)
     content_language: str = field(default="", compare=False)
+    is_encrypted: bool = field(default=False, compare=False)
 
 
 class Body(Protocol):
@@ -170,9 +172,16 @@ class Bucket(Protocol):
         media_type: str,
         cache_control: str = IMMUTABLE,
         metadata: Mapping[str, str] | None = None,
+        headers: Mapping[str, str] | None = None,
         sha256: str = "",
+        only_new: bool = False,
     ) -> None:
-        """Store all of ``source`` or nothing; refuse bytes whose SHA-256 (hex) is not the one given."""
+        """Store all of ``source`` or nothing; refuse bytes whose SHA-256 (hex) is not the one given.
+
+        ``headers`` are ``Content-Disposition``, ``Content-Encoding`` and ``Content-Language``. With ``only_new``, an
+        object that is there stays, and `BucketError` with the reason ``condition-failed`` says so; not every store
+        knows this condition (`s3img.config.providers`), and some pass over it.
+        """
 
     def get(self, key: str) -> bytes:
         """Return the object's bytes; `ObjectNotFound` without one."""

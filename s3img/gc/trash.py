@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
+from s3img.buckets import copy_object
 from s3img.errors import ObjectNotFound
 from s3img.gc.marks import OWN
 
@@ -43,7 +44,7 @@ def keep(bucket: Bucket, keys: Iterable[str], pool: Executor) -> None:
 
     def kept(key: str) -> None:
         with suppress(ObjectNotFound):
-            _copy(bucket, key, FOLDER + key)
+            copy_object(bucket, key, FOLDER + key)
 
     for _ in pool.map(kept, keys):
         pass
@@ -72,7 +73,7 @@ def restore(bucket: Bucket, patterns: Iterable[str], *, apply: bool, pool: Execu
     present = {key for key, info in zip(found, pool.map(bucket.head, found), strict=True) if info}
     missing = [key for key in found if key not in present]
     if apply:
-        for _ in pool.map(lambda key: _copy(bucket, FOLDER + key, key), missing):
+        for _ in pool.map(lambda key: copy_object(bucket, FOLDER + key, key), missing):
             pass
         forget(bucket, found)
     return RestoreResult(
@@ -82,10 +83,3 @@ def restore(bucket: Bucket, patterns: Iterable[str], *, apply: bool, pool: Execu
         present=tuple(sorted(present)),
         requests=dict(bucket.requests),
     )
-
-
-def _copy(bucket: Bucket, key: str, to: str) -> None:
-    """Copy an object with its headers; through this machine, because not every store copies, and images are small."""
-    with bucket.open(key) as opened:
-        info, data = opened.info, opened.read()
-    bucket.put(to, data, media_type=info.media_type, cache_control=info.cache_control, metadata=info.metadata or {})

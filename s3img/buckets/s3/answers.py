@@ -104,6 +104,7 @@ def described(key: str, answer: Mapping[str, Any], size: int) -> ObjectInfo:
         content_encoding=answer.get("ContentEncoding", ""),
         content_disposition=answer.get("ContentDisposition", ""),
         content_language=answer.get("ContentLanguage", ""),
+        is_encrypted=_is_encrypted(answer),
     )
 
 
@@ -125,8 +126,11 @@ def is_other_md5(answer: Mapping[str, Any], md5: str) -> bool:
     https://docs.aws.amazon.com/AmazonS3/latest/API/API_Object.html.
     """
     etag = answer["ETag"].strip('"')
-    is_encrypted = answer.get("SSECustomerAlgorithm") or "kms" in str(answer.get("ServerSideEncryption", ""))
-    return _MD5.fullmatch(etag) is not None and etag.lower() != md5 and not is_encrypted
+    return _MD5.fullmatch(etag) is not None and etag.lower() != md5 and not _is_encrypted(answer)
+
+
+def _is_encrypted(answer: Mapping[str, Any]) -> bool:
+    return bool(answer.get("SSECustomerAlgorithm")) or "kms" in str(answer.get("ServerSideEncryption", ""))
 
 
 def within(seconds: float, call: Callable[[], _Answer]) -> _Answer:

@@ -171,29 +171,34 @@ class S3Bucket:
         media_type: str,
         cache_control: str = IMMUTABLE,
         metadata: Mapping[str, str] | None = None,
+        headers: Mapping[str, str] | None = None,
         sha256: str = "",
+        only_new: bool = False,
     ) -> None:
         """Send the object; the store shows it when all of it has arrived, and what it shows is compared."""
-        headers: dict[str, Any] = {"ContentType": media_type, "Metadata": dict(metadata or {})}
-        headers |= {"CacheControl": cache_control} if cache_control else {}
+        named = {"Content-Type": media_type, "Cache-Control": cache_control, **(headers or {})}
+        parameters: dict[str, Any] = {name.replace("-", ""): value for name, value in named.items() if value}
+        parameters["Metadata"] = dict(metadata or {})
+        if only_new:
+            parameters["IfNoneMatch"] = "*"
         if _size(source) > _SINGLE:
-            self._put_parts(key, source, headers, sha256)
+            self._put_parts(key, source, parameters, sha256)
             return
         with CheckedReader(source, sha256) as content:
             data = content.read()
-        named = {"Content-Type": media_type, "Cache-Control": cache_control, **(metadata or {})}
-        if not self._small.put(self._base + key, data, named):
+        # A condition is boto3's: what obstore could not prove would be sent again, and meet itself.
+        if only_new or not self._small.put(self._base + key, data, {**named, **(metadata or {})}):
             digest = sha256 or hashlib.sha256(data).hexdigest()
-            self.send("put", key, lambda client: self._put_whole(client, key, data, headers, digest))
+            self.send("put", key, lambda client: self._put_whole(client, key, data, parameters, digest))
 
-    def _put_whole(self, client: S3Client, key: str, data: bytes, headers: dict[str, Any], sha256: str) -> None:
+    def _put_whole(self, client: S3Client, key: str, data: bytes, parameters: dict[str, Any], sha256: str) -> None:
         md5 = hashlib.md5(data, usedforsecurity=False)
         # One checksum beside the signed SHA-256, of the kind that is understood: R2 refuses two.
         if providers.of_endpoint(client.meta.endpoint_url).checksum == "sha256":
-            headers = {**headers, "ChecksumSHA256": base64.b64encode(bytes.fromhex(sha256)).decode()}
+            parameters = {**parameters, "ChecksumSHA256": base64.b64encode(bytes.fromhex(sha256)).decode()}
         else:
-            headers = {**headers, "ContentMD5": base64.b64encode(md5.digest()).decode()}
-        answer = client.put_object(**self._place_of(key), Body=data, **headers)
+            parameters = {**parameters, "ContentMD5": base64.b64encode(md5.digest()).decode()}
+        answer = client.put_object(**self._place_of(key), Body=data, **parameters)
         require_etag(answer)
         if self._etags_are_md5 and is_other_md5(answer, md5.hexdigest()):
             # Either the store has other bytes, or its ETags only look like MD5: what it has decides.
@@ -201,12 +206,12 @@ class S3Bucket:
                 raise UnprovenPutError
             self._etags_are_md5 = False
 
-    def _put_parts(self, key: str, source: Path | bytes, headers: dict[str, Any], sha256: str) -> None:
+    def _put_parts(self, key: str, source: Path | bytes, parameters: dict[str, Any], sha256: str) -> None:
         size = _size(source)
 
         def send(client: S3Client) -> None:
             with CheckedReader(source, sha256) as content:
-                _botocore().send_in_parts(client, content, self._place_of(key), headers)
+                _botocore().send_in_parts(client, content, self._place_of(key), parameters)
 
         self.send("put", key, send, seconds=self._options.whole_seconds * (size / _SINGLE + 1))
         try:
