@@ -47,6 +47,8 @@ class S3ImgError(Exception):
     status: ClassVar[int] = 500
     exit_code: ClassVar[int] = 1
     reason: str = "failed"
+    visitor: str = "Something went wrong. Please try again later."
+    """A text for a visitor of a web site, who can change neither its settings nor its program."""
 
     def __init__(self, message: str, *, fix: str = "") -> None:
         super().__init__(message)

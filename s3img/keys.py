@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import posixpath
 import re
+import unicodedata
 from functools import lru_cache
 from operator import attrgetter
 from typing import TYPE_CHECKING, Self
@@ -31,6 +32,9 @@ EXTENSIONS = {
 TOKEN = re.compile(r"\{\{\s*([^{}:]*?)\s*(?::\s*(\d+)\s*)?\}\}")
 
 UNSAFE = re.compile(r"[\x00-\x1f\x7f\\\ud800-\udfff]")
+
+OWN_FOLDER = ".s3img"
+"""Where s3img keeps references, marks and results in a bucket; no picture's key lies below it."""
 
 _UNSLUG = re.compile(r"[^a-z0-9]+")
 
@@ -114,6 +118,25 @@ def variant_digest(source_digest: str, transform: str, *, version: int = RENDER_
     return hashlib.sha256(f"{source_digest}\n{transform}\n{version}".encode()).hexdigest()
 
 
+def is_reserved(key: str) -> bool:
+    """Tell whether a segment of a key is s3img's own folder, also on file systems that do not tell capitals apart."""
+    return any(part.rstrip(". ").casefold() == OWN_FOLDER for part in key.split("/"))
+
+
+def visible_name(name: str) -> str:
+    """Return a file's name without dots, blanks, controls and invisible characters in front: "" where none is left.
+
+    All of them go at once, in any order, so that doing it again changes nothing; characters that some file systems
+    turn into dots (NFKC) count as dots.
+    """
+    start = 0
+    while start < len(name) and (
+        unicodedata.category(name[start])[0] in "CZ" or not unicodedata.normalize("NFKC", name[start]).strip(". ")
+    ):
+        start += 1
+    return name[start:].rstrip()
+
+
 def values_of(fields: KeyFields) -> dict[str, str]:
     """Return the text of each of ``PLACEHOLDERS``."""
     return {name: value(fields) for name, value in _VALUES.items()}
@@ -122,6 +145,8 @@ def values_of(fields: KeyFields) -> dict[str, str]:
 @lru_cache(maxsize=64)
 def _split(path: str) -> tuple[str, str]:
     """Return the folder of a path and its last part as keys may show them; all renderings of an image share it."""
+    if OWN_FOLDER in path.casefold():  # a site's folder of that name must not become s3img's own
+        path = "/".join(f"-{part[1:]}" if is_reserved(part) else part for part in path.split("/"))
     return posixpath.split(UNSAFE.sub("-", path) if UNSAFE.search(path) else path)
 
 
@@ -194,6 +219,8 @@ def path_problems(text: str) -> list[str]:
         found.append("a key must not start with '/': remove it")
     if UNSAFE.search(text):
         found.append("a key must not hold control characters or backslashes: remove them")
+    if is_reserved(text):
+        found.append(f"{OWN_FOLDER} is s3img's own folder: use another")
     if any(part in {"", ".", ".."} for part in rest.strip("/").split("/")) or rest.endswith("/"):
         found.append("an empty, '.' or '..' segment: remove it")
     return found

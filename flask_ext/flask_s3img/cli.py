@@ -8,7 +8,7 @@ from flask.cli import AppGroup
 
 from flask_s3img.settings import read
 from s3img import cli
-from s3img.cli.parameters import Host
+from s3img.cli.command_options import Host
 from s3img.errors import S3ImgError
 
 if TYPE_CHECKING:
@@ -25,7 +25,7 @@ _OWN_PROGRAM = frozenset({"demo", "init", "markdown", "publish", "serve"})
 """Commands that have nothing to do with an app."""
 
 
-class _Group(AppGroup):
+class _Group(AppGroup, cli.SuggestingGroup):
     """Give the commands of ``s3img``, loaded when they are used, their exit codes and their errors."""
 
     def list_commands(self, ctx: click.Context) -> list[str]:

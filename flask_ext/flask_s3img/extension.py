@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from typing import TYPE_CHECKING, Any
 
 from blinker import Namespace
@@ -10,8 +11,8 @@ from flask import current_app
 from flask_s3img import mounts, templates
 from flask_s3img.cli import group_for
 from flask_s3img.settings import read
-from flask_s3img.state import NAME, AppState, current_state
-from s3img.errors import ConfigError
+from flask_s3img.state import NAME, AppState, current_state, log
+from s3img.errors import ConfigError, S3ImgError
 
 if TYPE_CHECKING:
     from flask import Flask
@@ -85,10 +86,14 @@ class S3Img:
 
         ``template`` and fields of `s3img.uploads.UploadPolicy` replace what ``S3IMG_UPLOAD_TEMPLATE`` and
         ``S3IMG_UPLOADS`` say; ``folder`` fills ``{{dir}}``. Sends `image_uploaded`. Raise S3ImgError: its ``status`` is
-        the one to answer with.
+        the one to answer with, its ``visitor`` the text for whoever sent the file; its message goes to the log.
         """
-        uploader = current_state().uploader(template, policy)
-        uploaded = uploader.save(file.stream, filename=file.filename or "", folder=folder)
+        try:
+            uploader = current_state().uploader(template, policy)
+            uploaded = uploader.save(file.stream, filename=file.filename or "", folder=folder)
+        except S3ImgError as error:
+            log.log(logging.ERROR if error.status >= 500 else logging.INFO, "upload of %r: %s", file.filename, error)
+            raise
         image_uploaded.send(current_app._get_current_object(), uploaded=uploaded)  # type: ignore[attr-defined] # a proxy
         return uploaded
 

@@ -8,6 +8,7 @@ from werkzeug.datastructures import FileStorage
 from wtforms.validators import StopValidation
 
 from flask_s3img.extension import check_upload
+from flask_s3img.state import log
 from s3img.errors import S3ImgError
 
 if TYPE_CHECKING:
@@ -17,7 +18,8 @@ if TYPE_CHECKING:
 class ImageUpload:
     """Refuse what `S3Img.save` would refuse by its first bytes: size, px, and what the file really is.
 
-    ``policy`` are fields of `s3img.uploads.UploadPolicy`; ``message`` replaces the reason. An empty field passes: put
+    ``policy`` are fields of `s3img.uploads.UploadPolicy`; ``message`` replaces the
+    text that says what is wrong with the file and what is accepted; the log has the reason. An empty field passes: put
     ``FileRequired`` before it where a picture is needed.
     """
 
@@ -28,13 +30,12 @@ class ImageUpload:
     def __call__(self, form: Form, field: Field) -> None:  # noqa: ARG002 - WTForms' signature
         """Raise StopValidation with the reason."""
         for file in field.data if isinstance(field.data, list | tuple) else [field.data]:
-            if isinstance(file, FileStorage) and file.filename:
-                self._check(file)
-
-    def _check(self, file: FileStorage) -> None:
-        try:
-            check_upload(file, self._policy)
-        except S3ImgError as error:
-            if error.status >= 500:  # a mistake of the program, not of who sends
-                raise
-            raise StopValidation(self._message or str(error)) from error
+            if not isinstance(file, FileStorage) or not file.filename:
+                continue
+            try:
+                check_upload(file, self._policy)
+            except S3ImgError as error:
+                if error.status >= 500:  # a mistake of the program, not of who sends
+                    raise
+                log.info("upload of %r: %s", file.filename, error)
+                raise StopValidation(self._message or error.visitor) from error

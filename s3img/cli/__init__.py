@@ -1,4 +1,4 @@
-"""The command line: data on stdout, talk on stderr; exit codes as in ``docs/cli.md``."""
+"""The command line: data on stdout, messages on stderr; exit codes as in ``docs/cli.md``."""
 
 from __future__ import annotations
 
@@ -14,23 +14,23 @@ _COMMANDS = {
     "add": "s3img.cli.sync",
     "apply": "s3img.cli.sync",
     "check": "s3img.cli.sync",
-    "config": "s3img.cli.settings",
-    "cors": "s3img.cli.objects",
+    "config": "s3img.cli.configuration",
+    "cors": "s3img.cli.bucket_commands",
     "demo": "s3img.cli.demo",
     "doctor": "s3img.cli.doctor",
-    "gc": "s3img.cli.objects",
-    "init": "s3img.cli.settings",
-    "ls": "s3img.cli.objects",
+    "gc": "s3img.cli.bucket_commands",
+    "init": "s3img.cli.configuration",
+    "ls": "s3img.cli.bucket_commands",
     "markdown": "s3img.cli.publish",
     "plan": "s3img.cli.sync",
-    "probe": "s3img.cli.transform",
+    "probe": "s3img.cli.image_files",
     "publish": "s3img.cli.publish",
     "pull": "s3img.cli.sync",
     "push": "s3img.cli.sync",
     "serve": "s3img.cli.serve",
-    "size": "s3img.cli.transform",
+    "size": "s3img.cli.image_files",
     "sync": "s3img.cli.sync",
-    "transform": "s3img.cli.transform",
+    "transform": "s3img.cli.image_files",
     "upload": "s3img.cli.upload",
     "url": "s3img.cli.url",
 }
@@ -39,18 +39,39 @@ _COMMANDS = {
 INTERRUPTED = 130
 
 
-class _LazyGroup(click.Group):
+class SuggestingGroup(click.Group):
+    """A group of commands that names the nearest one for a command that it does not have."""
+
+    def resolve_command(
+        self, ctx: click.Context, args: list[str]
+    ) -> tuple[str | None, click.Command | None, list[str]]:
+        """Find the command that ``args`` begins with; raise UsageError naming the nearest one."""
+        name = args[0]
+        if not name.startswith("-") and self.get_command(ctx, name) is None:
+            import difflib  # most commands are there
+
+            near = difflib.get_close_matches(name.lower()[:40], self.list_commands(ctx), n=1)
+            hint = f"Did you mean {near[0]!r}?" if near else f"{ctx.command_path} --help lists them all."
+            ctx.fail(f"There is no command {name!r}. {hint}")
+        return super().resolve_command(ctx, args)
+
+
+class LazyGroup(SuggestingGroup):
+    """The commands of ``s3img``; each module is loaded when its command is used."""
+
     def list_commands(self, ctx: click.Context) -> list[str]:  # noqa: ARG002 - click's signature
+        """Return the names of all commands."""
         return sorted(_COMMANDS)
 
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:  # noqa: ARG002 - click's signature
+        """Load a command; return None for a name that is none."""
         if cmd_name not in _COMMANDS:
             return None
         command: click.Command = getattr(importlib.import_module(_COMMANDS[cmd_name]), f"{cmd_name}_command")
         return command
 
 
-@click.command(cls=_LazyGroup, context_settings={"help_option_names": ["-h", "--help"]})
+@click.command(cls=LazyGroup, context_settings={"help_option_names": ["-h", "--help"]})
 @click.version_option(__version__, prog_name="s3img")
 def group() -> None:
     """Write plain image references; get responsive, modern, bucket-hosted pictures."""
@@ -68,23 +89,18 @@ def main(arguments: list[str] | None = None) -> None:
         sys.exit(INTERRUPTED)
     except S3ImgError as error:
         if "--json" in (sys.argv[1:] if arguments is None else arguments):
-            _print_json(error)
+            import json  # most runs don't fail
+
+            facts = {"code": error.reason, "message": error.message, "fix": error.fix, "exit_code": error.exit_code}
+            click.echo(json.dumps({"schema": 1, "error": facts}, ensure_ascii=False))
         sys.exit(explain(error))
 
 
 def explain(error: S3ImgError) -> int:
-    """Say what went wrong and how to mend it; return the exit code."""
+    """Print what went wrong and how to fix it; return the exit code."""
     if isinstance(error, ConfigError):
         click.echo("The settings can't be used:\n" + "\n".join(f"  {problem}" for problem in error.problems), err=True)
     else:
         code = f" [{error.reason}]" if isinstance(error, BucketError) else ""
         click.echo(f"Error: {error}{code}", err=True)
     return error.exit_code
-
-
-def _print_json(error: S3ImgError) -> None:
-    """Print a failure on stdout, for the program that asked for JSON."""
-    import json  # most runs don't fail
-
-    facts = {"code": error.reason, "message": error.message, "fix": error.fix, "exit_code": error.exit_code}
-    click.echo(json.dumps({"schema": 1, "error": facts}, ensure_ascii=False))

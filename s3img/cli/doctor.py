@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Any, TextIO
 import click
 import msgspec
 
-from s3img.cli import parameters
-from s3img.cli.parameters import load_config
+from s3img.cli import command_options
+from s3img.cli.command_options import load_config
 from s3img.cli.report import print_json
 from s3img.errors import ConfigError
 
@@ -22,8 +22,8 @@ if TYPE_CHECKING:
 
 
 @click.command("doctor")
-@parameters.remote
-@parameters.with_lock
+@command_options.remote
+@command_options.with_lock
 @click.option("--public-url", help="Public address of what the bucket names.")
 @click.option("--leave-probe", is_flag=True, help="Put the probe object even if it can't be deleted again.")
 def doctor_command(
@@ -42,7 +42,7 @@ def doctor_command(
     before = signal.signal(signal.SIGTERM, signal.default_int_handler)  # takes the probe object away then too
     try:
         config = load_config(options, config_file)
-        lock = parameters.lock_path(lock_file, config_file)
+        lock = command_options.lock_path(lock_file, config_file)
         report = examine(config, lock=lock, leave=leave_probe, tell=tell)
     except ConfigError as error:
         report = unusable(error, tell=tell)

@@ -7,7 +7,7 @@ from typing import Any
 
 import click
 
-from s3img.cli import parameters
+from s3img.cli import command_options
 from s3img.cli.report import RunProgress, print_json, print_report
 from s3img.config.load import load
 from s3img.images import Images
@@ -28,7 +28,7 @@ from s3img.images import Images
 @click.option("--deadline", type=float, help="Begin no further upload after this many seconds.")
 @click.option("--require-upload", is_flag=True, help="Fail (exit 4) when there are no credentials for the bucket.")
 @click.option("--dry-run", is_flag=True, help="Only say what there is to do.")
-@parameters.with_lock
+@command_options.with_lock
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
 def publish_command(
     site_dir: Path,
@@ -42,7 +42,7 @@ def publish_command(
 ) -> int:
     """Put a built site's images into the bucket and make its pages point there."""
     images = Images(load(options=options, path=config_file))
-    beside = parameters.lock_path(None, config_file)
+    beside = command_options.lock_path(None, config_file)
     lock = lock_file or (beside if beside.exists() else None)
     with RunProgress() as progress:
         result = images.publish(site_dir, dry_run=dry_run, require_upload=require_upload, lock=lock, progress=progress)

@@ -8,7 +8,7 @@ from typing import Any
 
 import click
 
-from s3img.cli.parameters import load_config, lock_path
+from s3img.cli.command_options import load_config, lock_path
 
 
 @click.command("serve")

@@ -8,7 +8,7 @@ from typing import Any
 import click
 import msgspec
 
-from s3img.cli import parameters
+from s3img.cli import command_options
 from s3img.cli.report import RunProgress, one_line, print_json
 from s3img.errors import AssetError
 from s3img.publish.result import count
@@ -16,10 +16,10 @@ from s3img.sync.outcome import SyncPlan
 
 
 @click.command("sync")
-@parameters.dirs
-@parameters.remote
-@parameters.rendering
-@parameters.with_lock
+@command_options.dirs
+@command_options.remote
+@command_options.rendering
+@command_options.with_lock
 @click.option("--verify", is_flag=True, help="List the bucket, and put again what was removed from it.")
 @click.option("--prune", is_flag=True, help="Drop lines of images that are not on disk.")
 @click.option("--dry-run", is_flag=True, help="Only say what there is to do.")
@@ -35,18 +35,18 @@ def sync_command(
     **options: Any,  # noqa: ANN401 - click passes what its options say
 ) -> int:
     """Put the images of folders into the bucket as they are, and write s3img.lock."""
-    images = parameters.open_images(config_file, options)
-    lock = parameters.lock_path(lock_file, config_file)
+    images = command_options.open_images(config_file, options)
+    lock = command_options.lock_path(lock_file, config_file)
     with RunProgress() as progress:
         result = images.sync(*dirs, lock=lock, verify=verify, prune=prune, dry_run=dry_run, progress=progress)
-    return parameters.print_result(result, as_json=as_json)
+    return command_options.print_result(result, as_json=as_json)
 
 
 @click.command("add")
 @click.argument("files", nargs=-1, required=True, type=click.Path(path_type=Path))
-@parameters.remote
-@parameters.rendering
-@parameters.with_lock
+@command_options.remote
+@command_options.rendering
+@command_options.with_lock
 @click.option("--dry-run", is_flag=True, help="Only say what there is to do.")
 def add_command(
     files: tuple[Path, ...],
@@ -58,18 +58,18 @@ def add_command(
     **options: Any,  # noqa: ANN401 - click passes what its options say
 ) -> int:
     """Put single image FILES into the bucket and their lines into s3img.lock."""
-    images = parameters.open_images(config_file, options)
-    lock = parameters.lock_path(lock_file, config_file)
+    images = command_options.open_images(config_file, options)
+    lock = command_options.lock_path(lock_file, config_file)
     with RunProgress() as progress:
         result = images.sync(*files, lock=lock, dry_run=dry_run, progress=progress)
-    return parameters.print_result(result, as_json=as_json)
+    return command_options.print_result(result, as_json=as_json)
 
 
 @click.command("push")
-@parameters.dirs
-@parameters.remote
-@parameters.rendering
-@parameters.with_lock
+@command_options.dirs
+@command_options.remote
+@command_options.rendering
+@command_options.with_lock
 @click.option("--verify", is_flag=True, help="List the bucket, and put again what was removed from it.")
 @click.option("--dry-run", is_flag=True, help="Only say what there is to do.")
 def push_command(
@@ -83,20 +83,20 @@ def push_command(
     **options: Any,  # noqa: ANN401 - click passes what its options say
 ) -> int:
     """Put the images that s3img.lock names, as they are now, and no others."""
-    images = parameters.open_images(config_file, options)
-    lock = parameters.lock_path(lock_file, config_file)
+    images = command_options.open_images(config_file, options)
+    lock = command_options.lock_path(lock_file, config_file)
     from s3img.lock import read_lock  # the other commands may have nothing to do, and then need none
 
     read_lock(lock)  # without one there is nothing to put, which nobody asks for
     with RunProgress() as progress:
         result = images.sync(*dirs, lock=lock, verify=verify, listed_only=True, dry_run=dry_run, progress=progress)
-    return parameters.print_result(result, as_json=as_json)
+    return command_options.print_result(result, as_json=as_json)
 
 
 @click.command("pull")
-@parameters.dirs
-@parameters.remote
-@parameters.with_lock
+@command_options.dirs
+@command_options.remote
+@command_options.with_lock
 @click.option("--overwrite", is_flag=True, help="Replace images that differ from the lock.")
 def pull_command(
     dirs: tuple[Path, ...],
@@ -108,22 +108,22 @@ def pull_command(
     **options: Any,  # noqa: ANN401 - click passes what its options say
 ) -> int:
     """Restore the images of s3img.lock that are not on disk from the bucket."""
-    images = parameters.open_images(config_file, options)
-    lock = parameters.lock_path(lock_file, config_file)
+    images = command_options.open_images(config_file, options)
+    lock = command_options.lock_path(lock_file, config_file)
     result = images.pull(*dirs, lock=lock, overwrite=overwrite)
     if as_json:
         print_json(result)
     else:
-        parameters.print_findings(result.findings)
+        command_options.print_findings(result.findings)
         click.echo(str(result))
     return result.exit_code
 
 
 @click.command("plan")
-@parameters.dirs
-@parameters.remote
-@parameters.rendering
-@parameters.with_lock
+@command_options.dirs
+@command_options.remote
+@command_options.rendering
+@command_options.with_lock
 @click.option("--verify", is_flag=True, help="List the bucket, whatever is known of it.")
 @click.option("--prune", is_flag=True, help="Plan to drop lines of images that are not on disk.")
 @click.option("--exit-code", is_flag=True, help="Exit with 1 when there is something to do.")
@@ -139,19 +139,19 @@ def plan_command(
     **options: Any,  # noqa: ANN401 - click passes what its options say
 ) -> int:
     """Print what sync would do, as JSON that s3img apply takes."""
-    images = parameters.open_images(config_file, options)
-    lock = parameters.lock_path(lock_file, config_file)
+    images = command_options.open_images(config_file, options)
+    lock = command_options.lock_path(lock_file, config_file)
     plan = images.plan(*dirs, lock=lock, verify=verify, prune=prune)
     print_json(plan)
-    parameters.print_findings(plan.problems)
+    command_options.print_findings(plan.problems)
     return int(bool(plan.problems) or (exit_code and not plan.is_empty))
 
 
 @click.command("apply")
 @click.argument("plan_file", metavar="PLAN", type=click.Path(path_type=Path, allow_dash=True))
-@parameters.remote
-@parameters.rendering
-@parameters.with_lock
+@command_options.remote
+@command_options.rendering
+@command_options.with_lock
 def apply_command(
     plan_file: Path,
     *,
@@ -161,12 +161,12 @@ def apply_command(
     **options: Any,  # noqa: ANN401 - click passes what its options say
 ) -> int:
     """Do what the file PLAN (- for stdin) says, if the images are still those that it was made for."""
-    images = parameters.open_images(config_file, options)
+    images = command_options.open_images(config_file, options)
     plan = _read(plan_file)
-    lock = parameters.lock_path(lock_file, config_file)
+    lock = command_options.lock_path(lock_file, config_file)
     with RunProgress() as progress:
         result = images.apply(plan, lock=lock, progress=progress)
-    return parameters.print_result(result, as_json=as_json)
+    return command_options.print_result(result, as_json=as_json)
 
 
 def _read(path: Path) -> SyncPlan:
@@ -181,9 +181,9 @@ def _read(path: Path) -> SyncPlan:
 
 
 @click.command("check")
-@parameters.dirs
-@parameters.local
-@parameters.with_lock
+@command_options.dirs
+@command_options.local
+@command_options.with_lock
 @click.option("--pages", metavar="SITE", type=click.Path(path_type=Path), help="Check this built site as well.")
 @click.option("--allow-missing", is_flag=True, help="Pass images that are in the lock and not on disk.")
 def check_command(
@@ -196,8 +196,8 @@ def check_command(
     as_json: bool,
 ) -> int:
     """Compare s3img.lock with the images on disk and with a built site; the bucket is not asked."""
-    images = parameters.open_images(config_file)
-    lock = parameters.lock_path(lock_file, config_file)
+    images = command_options.open_images(config_file)
+    lock = command_options.lock_path(lock_file, config_file)
     result = images.check(*dirs, lock=lock, allow_missing=allow_missing, pages=pages)
     if as_json:
         print_json(result)

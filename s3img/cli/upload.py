@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 import click
 import msgspec
 
-from s3img.cli.parameters import host, load_config
+from s3img.cli.command_options import host, load_config
 from s3img.cli.report import markdown_image
 from s3img.errors import AssetError
 from s3img.images import Images
@@ -24,7 +24,11 @@ _POLICY = ("metadata", "conflict", "max_side", "variants")
 
 @click.command("upload")
 @click.argument("files", nargs=-1, required=True, metavar="FILE...", type=click.Path(path_type=Path, allow_dash=True))
-@click.option("--template", help="Key template; {{ulid}}, {{year}} and the like are allowed.")
+@click.option(
+    "--template",
+    help="Key template (default: i/{{hash:32}}.{{ext}}, the same address for the same picture); {{ulid}}, {{year}} and "
+    "the like give each upload one of its own.",
+)
 @click.option("--folder", default="", help="What {{dir}} stands for.")
 @click.option(
     "--format", "form", type=click.Choice(["url", "markdown", "html", "key"]), default="url", show_default=True
@@ -66,12 +70,12 @@ def upload_command(
 def _uploader(images: Images, template: str | None, said: dict[str, Any]) -> Uploader:
     """Return what saves under the options that were said, those of the host program, and the limits of the settings."""
     from s3img.uploads import Uploader, UploadPolicy
-    from s3img.uploads.template import DEFAULT_TEMPLATE
+    from s3img.uploads.template import AUTHORS_TEMPLATE
 
     limits = images.config.limits
     found = host()
     policy = found.policy if found else UploadPolicy(max_bytes=limits.input_bytes, max_pixels=limits.input_pixels)
-    template = template or (found.template if found else "") or DEFAULT_TEMPLATE
+    template = template or (found.template if found else "") or AUTHORS_TEMPLATE
     return Uploader(images.open_bucket(), images.config, template=template, policy=replace(policy, **said))
 
 
@@ -87,5 +91,7 @@ def _shown(saved: Uploaded, form: str) -> str:
     if form == "markdown":
         return markdown_image(saved.url, alt)
     if form == "html":
+        if saved.variants:
+            return str(saved.picture(alt))
         return f'<img src="{escape(saved.url)}" width="{saved.width}" height="{saved.height}" alt="{escape(alt)}">'
     return saved.key if form == "key" else saved.url

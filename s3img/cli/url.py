@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from s3img.cli import parameters
-from s3img.cli.parameters import duration
+from s3img.cli import command_options
+from s3img.cli.command_options import duration
 from s3img.cli.report import markdown_image, one_line
 from s3img.errors import ConfigError
 from s3img.sync.tree import relative
@@ -23,8 +23,8 @@ if TYPE_CHECKING:
 @click.command("url")
 @click.argument("image")
 @click.argument("transform", default="")
-@parameters.address
-@parameters.with_lock
+@command_options.address
+@command_options.with_lock
 @click.option(
     "--format",
     "form",
@@ -50,8 +50,8 @@ def url_command(
 
     IMAGE is a file, or a path as s3img.lock has it; the file need not be on disk, and nothing is asked of the bucket.
     """
-    lock = parameters.lock_path(lock_file, config_file)
-    catalog = parameters.open_images(config_file, options).catalog(lock)
+    lock = command_options.lock_path(lock_file, config_file)
+    catalog = command_options.open_images(config_file, options).catalog(lock)
     name = _name(image, lock, catalog)
     if form == "html":
         if expires is not None:

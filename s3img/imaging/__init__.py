@@ -8,7 +8,7 @@ from __future__ import annotations
 from importlib import import_module
 from typing import TYPE_CHECKING, Final
 
-from s3img.imaging.image_info import MEDIA_TYPES, SUFFIXES, ImageInfo, Rendered, RenderTarget
+from s3img.imaging.image_info import FORMATS, MEDIA_TYPES, SUFFIXES, ImageInfo, Rendered, RenderTarget
 from s3img.imaging.probing import ImageSource, probe
 from s3img.keys import RENDER_VERSION
 
@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 
 __all__ = [
     "DEFAULT_QUALITY",
+    "FORMATS",
     "MEDIA_TYPES",
     "RENDER_VERSION",
     "SUFFIXES",

@@ -19,6 +19,9 @@ MEDIA_TYPES: Final = {
 }
 """Media type of each format that ``probe`` knows."""
 
+FORMATS: Final = {media_type: name for name, media_type in MEDIA_TYPES.items()}
+"""Format of each media type."""
+
 SUFFIXES: Final = {"jpeg": "jpg", "tiff": "tif"}
 """File name suffixes that differ from the format's name."""
 

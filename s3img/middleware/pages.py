@@ -154,14 +154,18 @@ class Pages:
     def _whole(self, data: bytes, kind: ResponseKind, page: Page, editing: _Editing) -> bytes:
         new = rewrite(data, kind.media_type, editing.replace, charset=kind.charset or None, optional=OPTIONAL_KINDS)
         place = new.find(_PICTURE.encode()) if new is not data else -1
-        if place < 0 or not self._rules.style_path:
+        link = self.style_link(page)
+        if place < 0 or not link or _is_linked(link, new):
             return new
         place = head_end(new[:place]) or place  # without <head>, a style sheet may also stand before what it styles
-        return new[:place] + self.style_link(page).encode() + new[place:]
+        return new[:place] + link.encode() + new[place:]
 
     def stream(self, first: bytes, kind: ResponseKind, page: Page) -> PageStream:
         """Begin a page that comes in pieces, of which ``first`` tells the encoding."""
-        editing = _StreamEditing(self, page, is_html=kind.media_type == "text/html")
+        link = self.style_link(page)
+        editing = _StreamEditing(
+            self, page, is_html=kind.media_type == "text/html", style="" if _is_linked(link, first) else link
+        )
         charset = sniff(first, given=kind.charset or None) if self._may_show(first, kind, page) else ""
         stream = Stream(editing.replace, charset=charset or "replacement", optional=OPTIONAL_KINDS)
         return PageStream(stream, self._rules.max_bytes)
@@ -226,9 +230,9 @@ class _Editing:
 class _StreamEditing(_Editing):
     """Do the same for a page that comes in pieces: the style sheet stands before the first picture."""
 
-    def __init__(self, pages: Pages, page: Page, *, is_html: bool) -> None:
+    def __init__(self, pages: Pages, page: Page, *, is_html: bool, style: str) -> None:
         super().__init__(pages, page, is_html=is_html)
-        self._style = pages.style_link(page)
+        self._style = style
         self._seen: Tag | None = None
         self._numbered: Tag | None = None
         self._tags = count()
@@ -250,6 +254,11 @@ class _StreamEditing(_Editing):
             numbered = msgspec.structs.replace(tag, read=tag.attributes)
             self._numbered = msgspec.structs.replace(numbered, start=next(self._tags))
         return self._numbered
+
+
+def _is_linked(link: str, data: bytes) -> bool:
+    """Tell whether a page has the link already, as a template with ``s3img_styles()`` does."""
+    return link.encode() in data
 
 
 class PageStream:

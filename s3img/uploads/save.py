@@ -7,7 +7,7 @@ import itertools
 import posixpath
 import secrets
 import threading
-from contextlib import contextmanager, suppress
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import IO, TYPE_CHECKING
@@ -19,26 +19,27 @@ from s3img.assets import Asset, ImageFacts
 from s3img.buckets import MARKER
 from s3img.errors import BucketError, ConfigError, ImageError, ImageTooLarge, UnsupportedImage, UploadConflict
 from s3img.imaging import SUFFIXES, Rendered, RenderTarget
-from s3img.keys import KeyFields, KeyTemplate
+from s3img.keys import KeyFields, KeyTemplate, visible_name
+from s3img.pictures.markup import ImageCandidate, Picture
 from s3img.pictures.variants import VariantRequest, choose
-from s3img.uploads.template import DEFAULT_TEMPLATE, UploadFields, UploadPolicy, UploadTemplate
+from s3img.uploads.policy import UploadPolicy, explained_to_visitors
+from s3img.uploads.template import DEFAULT_TEMPLATE, UploadFields, UploadTemplate
 from s3img.urls import object_url
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator
+    from collections.abc import Callable, Iterable
 
     from s3img.buckets import Bucket, ObjectInfo
     from s3img.config import Config
     from s3img.imaging import ImageInfo
+    from s3img.pictures.catalog import LockedPicture
     from s3img.pictures.variants import Variant
-
-    Put = Callable[[str, Rendered, str], None]
 
 UPLOAD_MARKER = {next(iter(MARKER)): "upload"}
 """Metadata of uploads: only the program that took them knows who needs them, so a clean-up leaves them alone."""
 
-_TURNS = tuple(threading.Lock() for _ in range(64))
-"""Uploads of this process that want one key take turns: stores don't all have a put that never replaces."""
+_KEY_LOCKS = tuple(threading.Lock() for _ in range(64))
+"""Uploads of this process that want one key go one after another: stores don't all have a put that never replaces."""
 
 _NAMES = 1000
 """Keys that ``rename`` tries."""
@@ -72,9 +73,28 @@ class Uploaded(msgspec.Struct, frozen=True, kw_only=True):
     existed: bool = False
     variants: tuple[UploadedVariant, ...] = ()
 
+    def picture(self, alt: str) -> LockedPicture:
+        """Return the picture as a page shows it: ``str`` of it is a whole ``<picture>``, every value escaped."""
+        from s3img.pictures.catalog import LockedPicture  # only who wants markup
+
+        original = ImageCandidate(self.url, self.width, self.bytes)
+        by_type: dict[str, list[ImageCandidate]] = {}
+        for variant in self.variants:
+            candidate = ImageCandidate(variant.url, variant.width, variant.bytes, is_variant=True)
+            by_type.setdefault(variant.media_type, []).append(candidate)
+        own = [candidate for candidate in by_type.pop(self.media_type, []) if candidate.width < self.width]
+        widest = max((variant.width for variant in self.variants), default=0)
+        # A format whose widest variant was not worth it goes as a whole: wide screens would be given a small picture.
+        sources = {
+            imaging.FORMATS[media_type]: candidates
+            for media_type, candidates in by_type.items()
+            if candidates[-1].width == widest
+        }
+        return LockedPicture(Picture(sources, [*own, original], self.width, self.height, self.width), {"alt": alt})
+
 
 @dataclass(frozen=True, slots=True)
-class Chance:
+class KeySources:
     """Give the moment (UTC) and the random bits that an upload's key may hold."""
 
     now: Callable[[], datetime] = lambda: datetime.now(UTC)
@@ -91,13 +111,13 @@ class Uploader:
         *,
         template: str = DEFAULT_TEMPLATE,
         policy: UploadPolicy | None = None,
-        chance: Chance | None = None,
+        sources: KeySources | None = None,
     ) -> None:
         self._bucket = bucket
         self._config = config
         self._template = UploadTemplate.parse(template)
         self._policy = policy or UploadPolicy()
-        self._chance = chance or Chance()
+        self._sources = sources or KeySources()
         self._limits = msgspec.structs.replace(
             config.limits,
             input_bytes=min(config.limits.input_bytes, self._policy.max_bytes),
@@ -109,24 +129,47 @@ class Uploader:
 
         ``filename`` is the sender's word and only used for ``{{stem}}`` and the like; ``folder`` fills ``{{dir}}``.
         Raise ImageTooLarge, UnsupportedImage and ImageError for what the policy or the decoder refuses,
-        UploadConflict for a key that is taken, ConfigError for a key that can't be made, BucketError.
+        UploadConflict for a key that is taken, ConfigError for a key that can't be made, BucketError. Each has a
+        ``visitor`` text for the person who sent the picture.
         """
-        clean = self._cleaned(self._read(source), _shown(filename))
-        digest = hashlib.sha256(clean.data).hexdigest()
-        name = posixpath.basename(filename.replace("\\", "/"))
-        wanted = self._key(clean, digest, posixpath.join(_checked_folder(folder), _safe_name(name)))
-        with _TURNS[hash(wanted) % len(_TURNS)]:
-            return self._stored(wanted, clean, digest, name)
+        with explained_to_visitors(filename, self._policy):
+            clean = self._cleaned(self._read(source), filename)
+            digest = hashlib.sha256(clean.data).hexdigest()
+            if any(part.startswith(".") for part in folder.split("/")):
+                raise ConfigError([f"folder: {folder!r} has a hidden segment: leave the dot out"])
+            name = posixpath.basename(filename.replace("\\", "/"))
+            suffix = imaging.FORMATS[clean.media_type]
+            path = posixpath.join(folder.strip("/"), visible_name(name) or "image")
+            file = KeyFields(path, digest, SUFFIXES.get(suffix, suffix), clean.width, clean.height)
+            wanted = self._template.key(UploadFields(file, self._sources.now(), self._sources.entropy()))
+            with _KEY_LOCKS[hash(wanted) % len(_KEY_LOCKS)]:
+                return self._store(wanted, clean, digest, name)
 
-    def _stored(self, wanted: str, clean: Rendered, digest: str, name: str) -> Uploaded:
-        key, there = self._free(wanted, clean, digest)
+    def check(self, source: bytes | IO[bytes], *, filename: str = "") -> ImageInfo:
+        """Refuse what `save` would refuse by its first bytes; raise as `save` does. ``source`` is read."""
+        with explained_to_visitors(filename, self._policy):
+            return self._probe(self._read(source), filename)
+
+    def _store(self, wanted: str, clean: Rendered, digest: str, name: str) -> Uploaded:
+        """Put a picture and its variants; take out again what was put when any of them fails."""
+        key, there = self._free_key(wanted, clean, digest)
         variants = list(self._variants(key, clean, digest)) if self._policy.variants else []
-        with self._all_or_nothing() as put:
-            for variant, rendered in variants:
-                if there is None or self._bucket.head(variant.key) is None:
-                    put(variant.key, rendered, hashlib.sha256(rendered.data).hexdigest())
-            if there is None:
-                put(key, clean, digest)
+        new = [(variant.key, rendered) for variant, rendered in variants]
+        if there is not None:
+            new = [(other, rendered) for other, rendered in new if self._bucket.head(other) is None]
+        else:
+            new.append((key, clean))  # last: who sees the picture sees its variants
+        done: list[str] = []
+        try:
+            for other, picture in new:
+                sha256 = digest if other == key else hashlib.sha256(picture.data).hexdigest()
+                metadata = {**UPLOAD_MARKER, "sha256": sha256}
+                self._bucket.put(other, picture.data, media_type=picture.media_type, metadata=metadata, sha256=sha256)
+                done.append(other)
+        except BaseException:
+            with suppress(BucketError):  # the first failure is the one to tell
+                self._bucket.delete(done)
+            raise
         return Uploaded(
             url=object_url(self._config.base_url, key),
             key=key,
@@ -137,26 +180,26 @@ class Uploader:
             sha256=digest,
             filename=name,
             existed=there is not None,
-            variants=tuple(self._describe(variant, len(rendered.data)) for variant, rendered in variants),
+            variants=tuple(
+                UploadedVariant(
+                    url=object_url(self._config.base_url, variant.key),
+                    key=variant.key,
+                    width=variant.width,
+                    height=variant.height,
+                    media_type=variant.media_type,
+                    bytes=len(rendered.data),
+                )
+                for variant, rendered in variants
+            ),
         )
 
-    def check(self, source: bytes | IO[bytes], *, filename: str = "") -> ImageInfo:
-        """Refuse what `save` would refuse by its first bytes; raise as `save` does. ``source`` is read."""
-        return self._examined(self._read(source), _shown(filename))
-
     def _read(self, source: bytes | IO[bytes]) -> bytes:
-        data = bytes(source) if isinstance(source, bytes | bytearray | memoryview) else self._read_stream(source)
-        if len(data) > self._policy.max_bytes:
-            message = f"The upload has more than {self._policy.max_bytes} bytes."
-            raise ImageTooLarge(message, limit="max_bytes", fix="Send a smaller picture.")
-        return data
-
-    def _read_stream(self, stream: IO[bytes]) -> bytes:
         """Read as much as may be, and one byte; sockets and pipes give less at a time than they are asked for."""
-        data = bytearray()
-        while (left := self._policy.max_bytes + 1 - len(data)) > 0:
+        most = self._policy.max_bytes
+        data = bytearray(source if isinstance(source, bytes | bytearray | memoryview) else b"")
+        while not isinstance(source, bytes | bytearray | memoryview) and len(data) <= most:
             try:
-                chunk = stream.read(left)
+                chunk = source.read(most + 1 - len(data))
             except OSError as error:
                 raise ImageError(f"The upload ended early: {error}.", fix="Send it again.") from error
             if not isinstance(chunk, bytes):
@@ -164,64 +207,43 @@ class Uploader:
             if not chunk:
                 break
             data += chunk
+        if len(data) > most:
+            raise ImageTooLarge(
+                f"The upload has more than {most} bytes.", limit="max_bytes", fix="Send a smaller picture."
+            )
         return bytes(data)
 
-    def _examined(self, data: bytes, name: str) -> ImageInfo:
+    def _probe(self, data: bytes, filename: str) -> ImageInfo:
         info = imaging.probe(data, limits=self._limits)
         if info.format not in self._policy.formats:
             allowed = ", ".join(sorted(self._policy.formats))
-            raise UnsupportedImage(f"{name} is {info.format.upper()}.", fix=f"Send one of: {allowed}.")
+            shown = repr(filename[:80]) if filename else "The upload"
+            raise UnsupportedImage(f"{shown} is {info.format.upper()}.", fix=f"Send one of: {allowed}.")
         return info
 
-    def _cleaned(self, data: bytes, name: str) -> Rendered:
-        info = self._examined(data, name)
-        if self._policy.metadata == "keep" and not self._is_scaled(info):
+    def _cleaned(self, data: bytes, filename: str) -> Rendered:
+        info = self._probe(data, filename)
+        is_scaled = 0 < self._policy.max_side < max(info.width, info.height)
+        if self._policy.metadata == "keep" and not is_scaled:
             imaging.cleaned(data, limits=self._limits)  # for its errors: what can't be decoded is not stored
             return Rendered(data, info.media_type, info.width, info.height)
         anew = self._policy.metadata == "reencode"
         return imaging.cleaned(data, limits=self._limits, max_side=self._policy.max_side, encode_anew=anew)
 
-    def _is_scaled(self, info: ImageInfo) -> bool:
-        return bool(self._policy.max_side) and max(info.width, info.height) > self._policy.max_side
-
-    def _key(self, clean: Rendered, digest: str, path: str) -> str:
-        name = next(name for name, media_type in imaging.MEDIA_TYPES.items() if media_type == clean.media_type)
-        file = KeyFields(path, digest, SUFFIXES.get(name, name), clean.width, clean.height)
-        return self._template.key(UploadFields(file, self._chance.now(), self._chance.entropy()))
-
-    def _free(self, key: str, clean: Rendered, digest: str) -> tuple[str, ObjectInfo | None]:
+    def _free_key(self, key: str, clean: Rendered, digest: str) -> tuple[str, ObjectInfo | None]:
         """Return the key to use, and what is there if that is this very picture."""
-        for candidate in _numbered(key) if self._policy.conflict == "rename" else (key,):
+        stem, ext = posixpath.splitext(key)
+        others = (f"{stem}-{number}{ext}" for number in range(2, _NAMES))
+        for candidate in itertools.chain((key,), others) if self._policy.conflict == "rename" else (key,):
             there = self._bucket.head(candidate)
             if there is None:
                 return candidate, None
-            if self._policy.conflict == "skip-identical" and self._is_same(candidate, there, clean, digest):
-                return candidate, there
+            if self._policy.conflict == "skip-identical" and there.size == len(clean.data):
+                known = (there.metadata or {}).get("sha256") or hashlib.sha256(self._bucket.get(candidate)).hexdigest()
+                if known == digest:
+                    return candidate, there
         message = f"{self._bucket.name}: {key!r} is taken by another picture."
         raise UploadConflict(message, key=key, fix="Use {{ulid}} in the template, or conflict='rename'.")
-
-    def _is_same(self, key: str, there: ObjectInfo, clean: Rendered, digest: str) -> bool:
-        known = (there.metadata or {}).get("sha256")
-        if known or there.size != len(clean.data):
-            return known == digest
-        return hashlib.sha256(self._bucket.get(key)).hexdigest() == digest
-
-    @contextmanager
-    def _all_or_nothing(self) -> Iterator[Put]:
-        """Give a way to put objects; take them out again when any of them fails."""
-        done: list[str] = []
-
-        def put(key: str, picture: Rendered, digest: str) -> None:
-            metadata = {**UPLOAD_MARKER, "sha256": digest}
-            self._bucket.put(key, picture.data, media_type=picture.media_type, metadata=metadata, sha256=digest)
-            done.append(key)
-
-        try:
-            yield put
-        except BaseException:
-            with suppress(BucketError):  # the first failure is the one to tell
-                self._bucket.delete(done)
-            raise
 
     def _variants(self, key: str, clean: Rendered, digest: str) -> Iterable[tuple[Variant, Rendered]]:
         """Render the variants that a published page would show; nothing as large as the upload is kept."""
@@ -238,36 +260,3 @@ class Uploader:
         ):
             if isinstance(rendered, Rendered) and len(rendered.data) < len(clean.data):
                 yield variant, rendered
-
-    def _describe(self, variant: Variant, size: int) -> UploadedVariant:
-        url = object_url(self._config.base_url, variant.key)
-        return UploadedVariant(
-            url=url,
-            key=variant.key,
-            width=variant.width,
-            height=variant.height,
-            media_type=variant.media_type,
-            bytes=size,
-        )
-
-
-def _numbered(key: str) -> Iterable[str]:
-    """Yield a key, then itself with -2, -3 … before its extension."""
-    stem, ext = posixpath.splitext(key)
-    return itertools.chain((key,), (f"{stem}-{number}{ext}" for number in range(2, _NAMES)))
-
-
-def _checked_folder(folder: str) -> str:
-    """Return a folder that keys may begin with; raise ConfigError for one with steps, because the app chooses it."""
-    if {".", ".."} & {*folder.split("/")}:
-        raise ConfigError([f"folder: {folder!r} has a '.' or '..' segment: name a folder of the bucket"])
-    return folder.strip("/")
-
-
-def _safe_name(name: str) -> str:
-    """Return what the sender calls a file as far as a key may hold it: nothing hidden, no step, never empty."""
-    return name.strip().lstrip(".").strip() or "image"
-
-
-def _shown(filename: str) -> str:
-    return repr(filename[:80]) if filename else "The upload"

@@ -6,12 +6,22 @@ The names are S3 Image Port's, so that its templates go on working, and those of
 from __future__ import annotations
 
 import uuid
-from collections.abc import Iterable
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Literal, Self, TypeAlias
+from typing import TYPE_CHECKING, Self
 
 from s3img.errors import ConfigError
-from s3img.keys import PER_UPLOAD, PLACEHOLDERS, TOKEN, KeyFields, fill, path_problems, unknown_placeholder, values_of
+from s3img.keys import (
+    OWN_FOLDER,
+    PER_UPLOAD,
+    PLACEHOLDERS,
+    TOKEN,
+    KeyFields,
+    fill,
+    is_reserved,
+    path_problems,
+    unknown_placeholder,
+    values_of,
+)
 
 if TYPE_CHECKING:
     from datetime import datetime
@@ -19,6 +29,12 @@ if TYPE_CHECKING:
 _KNOWN = (*PLACEHOLDERS, *sorted(PER_UPLOAD))
 
 _CROCKFORD = "0123456789ABCDEFGHJKMNPQRSTVWXYZ"
+
+DEFAULT_TEMPLATE = "i/{{year}}/{{month}}/{{day}}/{{ulid-dayslice}}.{{ext}}"
+"""Of programs that take uploads: each is an object of its own, so that whoever sent it may delete it."""
+
+AUTHORS_TEMPLATE = "i/{{hash:32}}.{{ext}}"
+"""Of the command line: the same picture has the same address, however often an author uploads it."""
 
 _RANDOM_BITS = 80
 
@@ -32,6 +48,26 @@ class UploadFields:
     file: KeyFields
     when: datetime
     entropy: int
+
+    def values(self) -> dict[str, str]:
+        """Return the text of each placeholder that an upload's key may have."""
+        milliseconds = int(self.when.timestamp() * 1000)
+        name = ulid(milliseconds, self.entropy)
+        # Ten characters that sort by the time of day, and four random ones: short, and unique within a folder of a day.
+        day_slice = f"{name[4:10]}-{name[-4:]}".lower()
+        return values_of(self.file) | {
+            "year": f"{self.when:%Y}",
+            "month": f"{self.when:%m}",
+            "day": f"{self.when:%d}",
+            "hour": f"{self.when:%H}",
+            "minute": f"{self.when:%M}",
+            "second": f"{self.when:%S}",
+            "timestamp": str(milliseconds),
+            "ulid": name,
+            "ulid-dayslice": day_slice,
+            "random": day_slice,
+            "uuid": str(uuid.UUID(int=self.entropy << 48 & (1 << 128) - 1, version=4)),
+        }
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,85 +92,17 @@ class UploadTemplate:
 
     def key(self, fields: UploadFields) -> str:
         """Return the key; raise ConfigError for one that is longer than 1,024 bytes or has an empty name."""
-        values = values_of(fields.file) | _moment(fields)
+        values = fields.values()
         empty = [match[1] for match in TOKEN.finditer(self.text) if match[1] != "dir" and not values[match[1]]]
         if empty:
             raise ConfigError([f"{{{{{empty[0]}}}}} is empty for {fields.file.path!r}: use {{{{ulid}}}}"])
-        return fill(self.text, values, name=fields.file.path)
+        key = fill(self.text, values, name=fields.file.path)
+        if is_reserved(key):
+            raise ConfigError([f"the key {key!r} lies below {OWN_FOLDER}, which is s3img's own: choose another folder"])
+        return key
 
 
 def ulid(milliseconds: int, entropy: int) -> str:
     """Return a ULID: 48 bits of Unix time in ms and 80 random ones, in Crockford's base 32 (ulid/spec)."""
     number = (milliseconds << _RANDOM_BITS) | entropy % (1 << _RANDOM_BITS)
     return "".join(_CROCKFORD[(number >> 5 * place) & 31] for place in reversed(range(_ULID_LENGTH)))
-
-
-def _moment(fields: UploadFields) -> dict[str, str]:
-    when = fields.when
-    milliseconds = int(when.timestamp() * 1000)
-    name = ulid(milliseconds, fields.entropy)
-    day_slice = f"{name[4:10]}-{name[-4:]}".lower()
-    return {
-        "year": f"{when:%Y}",
-        "month": f"{when:%m}",
-        "day": f"{when:%d}",
-        "hour": f"{when:%H}",
-        "minute": f"{when:%M}",
-        "second": f"{when:%S}",
-        "timestamp": str(milliseconds),
-        "ulid": name,
-        "ulid-dayslice": day_slice,
-        "random": day_slice,
-        "uuid": str(uuid.UUID(int=fields.entropy << 48 & (1 << 128) - 1, version=4)),
-    }
-
-
-Metadata: TypeAlias = Literal["strip", "reencode", "keep"]
-
-Conflict: TypeAlias = Literal["skip-identical", "rename", "error"]
-
-DEFAULT_TEMPLATE = "i/{{year}}/{{month}}/{{day}}/{{ulid-dayslice}}.{{ext}}"
-
-_KNOWN_FORMATS = frozenset({"jpeg", "png", "gif", "webp", "avif", "tiff", "bmp", "ico", "svg"})
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class UploadPolicy:
-    """Say which pictures are taken and how they are stored.
-
-    ``formats`` by what the bytes are; SVG is not among the default ones, because it may hold scripts. ``max_bytes`` and
-    ``max_pixels`` are checked before a pixel is decoded. ``metadata``: ``strip`` takes EXIF, GPS and comments out
-    without touching pixels (a picture that lies on its side is turned and encoded anew), ``reencode`` always encodes
-    anew, ``keep`` stores the bytes as they came. ``max_side`` px scales larger pictures down. ``conflict`` says what
-    happens when the key is taken: the same bytes count as stored (others are an error), a free name, or an error.
-    """
-
-    formats: frozenset[str] = frozenset({"jpeg", "png", "gif", "webp", "avif"})
-    max_bytes: int = 20_000_000
-    max_pixels: int = 50_000_000
-    max_side: int = 0
-    metadata: Metadata = "strip"
-    conflict: Conflict = "skip-identical"
-    variants: bool = False
-
-    def __post_init__(self) -> None:
-        problems = []
-        object.__setattr__(self, "formats", _names(self.formats))  # a list does as well
-        if not self.formats:
-            problems.append("formats: name at least one")
-        if unknown := sorted(map(str, self.formats - _KNOWN_FORMATS)):
-            problems.append(f"formats: {', '.join(unknown)}: known are {', '.join(sorted(_KNOWN_FORMATS))}")
-        if min(self.max_bytes, self.max_pixels) < 1 or self.max_side < 0:
-            problems.append("max_bytes, max_pixels: name numbers above 0; max_side: 0 or px")
-        if self.metadata not in {"strip", "reencode", "keep"}:
-            problems.append(f"metadata: {self.metadata!r} is none of strip, reencode, keep")
-        if self.conflict not in {"skip-identical", "rename", "error"}:
-            problems.append(f"conflict: {self.conflict!r} is none of skip-identical, rename, error")
-        if problems:
-            raise ConfigError(problems)
-
-
-def _names(formats: object) -> frozenset[str]:
-    if isinstance(formats, str) or not isinstance(formats, Iterable):
-        raise ConfigError([f"formats: {formats!r} is no list of formats"])
-    return frozenset(formats)

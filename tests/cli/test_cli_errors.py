@@ -38,6 +38,25 @@ def test_a_stores_failure_ends_with_its_code(folder: Path, capsys: pytest.Captur
     assert err.endswith(" [wrong-secret]\n")
 
 
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        (["publsh", "site"], "Did you mean 'publish'?"),
+        (["UPLOAD"], "Did you mean 'upload'?"),
+        (["config", "shwo"], "Did you mean 'show'?"),
+        (["qqqqqq"], "s3img --help lists them all."),
+        (["x" * 5_000], "s3img --help lists them all."),
+    ],
+)
+def test_a_command_that_is_none_names_the_nearest(
+    capsys: pytest.CaptureFixture[str], arguments: list[str], words: str
+) -> None:
+    with pytest.raises(SystemExit) as ended:
+        main(arguments)
+    assert ended.value.code == 2
+    assert words in capsys.readouterr().err
+
+
 def test_a_failure_is_an_object_for_programs(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
     with stub_store(Answer.error(403, "RequestTimeTooSkewed")) as store:
         (folder / "s3img.toml").write_text(f'bucket = "s3://pics"\nendpoint_url = "{store.endpoint_url}"\n')

@@ -117,8 +117,8 @@ def test_show_prints_one_json_object(
 def test_show_in_a_host_program_names_its_values(tmp_path: Path) -> None:
     from click.testing import CliRunner
 
-    from s3img.cli.parameters import Host
-    from s3img.cli.settings import config_command
+    from s3img.cli.command_options import Host
+    from s3img.cli.configuration import config_command
 
     config = Config(bucket="file:///srv/images", workers=5, signing_keys="k1:HUSHHUSHHUSHHUSHHUSHHUSHHUSHHUSH")
     app = Host(lambda options, path: config, tmp_path / "s3img.lock", tuple)

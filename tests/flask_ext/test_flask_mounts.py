@@ -297,6 +297,15 @@ def test_style_sheet_is_the_middlewares(make_app: Maker) -> None:
         assert "immutable" in answer.headers["Cache-Control"]
 
 
+@pytest.mark.parametrize("styled", ["{{ s3img_styles() }}", ""])
+def test_style_sheet_is_linked_once(make_app: Maker, styled: str) -> None:
+    app = make_app(rewrite=True)
+    app.config["PAGE"] = f"<!doctype html><head>{styled}</head><body><img src='/static/cat.jpg' alt=''>"
+    text = get(app, "/page").text
+    assert "<picture" in text
+    assert text.count(f'href="{STYLE_PATH}"') == 1
+
+
 @pytest.mark.parametrize(("styled", "size"), [("{{ s3img_styles() }}", (300, 225)), ("", (300, 600))])
 def test_style_sheet_keeps_the_shape_of_pictures(
     make_app: Maker, chromium: Browser, styled: str, size: tuple[int, int]

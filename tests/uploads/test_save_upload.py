@@ -10,6 +10,8 @@ from io import BytesIO, StringIO
 from typing import TYPE_CHECKING, Any
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 from PIL import Image
 from sites import animation, photo
 
@@ -26,7 +28,9 @@ from s3img.errors import (
     UploadConflict,
 )
 from s3img.imaging import probe
+from s3img.keys import visible_name
 from s3img.uploads import Uploaded, Uploader, UploadPolicy
+from s3img.uploads.template import AUTHORS_TEMPLATE
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -308,13 +312,93 @@ def test_unusual_pixels_are_stored_as_they_are(bucket: Bucket, mode: str) -> Non
         ("\\\\server\\share\\x", "u/x"),
         ("a/b/..", "u/image"),
         ("a\0b\nc", "u/a-b-c"),
+        (". .htaccess", "u/htaccess"),
+        (". . .s3img", "u/s3img"),
+        ("\0 .\t.env", "u/env"),
+        ("\u200b.\u202e.profile", "u/profile"),
+        ("\u2024\uff0e\u2026x", "u/x"),
+        (".\u00a0.\u3000", "u/image"),
     ],
 )
 def test_names_of_senders_make_plain_keys(bucket: Bucket, filename: str, key: str) -> None:
     assert uploader(bucket, "u/{{filename}}").save(photo(20, 20), filename=filename).key == key
 
 
-@pytest.mark.parametrize("folder", ["..", "../x", "a/../../b", "./a"])
+@given(st.text(max_size=20))
+def test_cleaning_a_name_again_changes_nothing(name: str) -> None:
+    once = visible_name(name)
+    assert visible_name(once) == once
+    assert not once.startswith(".")
+
+
+@pytest.mark.parametrize("template", [".s3img/{{ulid}}", "a/.S3IMG/{{ulid}}", ".s3img./{{ulid}}", "{{dir}}/.s3img"])
+def test_no_template_leads_into_the_folder_of_s3img(bucket: Bucket, template: str) -> None:
+    with pytest.raises(ConfigError, match="own folder"):
+        uploader(bucket, template)
+
+
+def test_no_name_makes_a_key_in_the_folder_of_s3img(bucket: Bucket) -> None:
+    with pytest.raises(ConfigError, match="own: choose another"):
+        uploader(bucket, ".{{filename}}/{{ulid}}").save(photo(20, 20), filename="s3img")
+    assert list(bucket.list()) == []
+
+
+def test_a_file_and_a_folder_of_one_name_are_an_error_of_the_store(bucket: Bucket) -> None:
+    uploader(bucket, "u").save(photo(20, 20))
+    with pytest.raises(BucketError):
+        uploader(bucket, "u/{{ulid}}").save(photo(20, 20))
+    uploader(bucket, "v/{{ulid}}").save(photo(20, 20))
+    with pytest.raises(BucketError):
+        uploader(bucket, "v").save(photo(20, 20))
+
+
+def test_the_same_picture_has_one_address_under_the_template_of_authors(bucket: Bucket) -> None:
+    first, second = (uploader(bucket, AUTHORS_TEMPLATE).save(photo(20, 20), filename=name) for name in ("a.jpg", "b"))
+    assert first.url == second.url
+    assert (first.existed, second.existed) == (False, True)
+
+
+def test_variants_are_shown_as_a_picture(bucket: Bucket) -> None:
+    saved = uploader(bucket, variants=True).save(photo(120, 80), filename='a "b".jpg')
+    html = str(saved.picture('a "b"'))
+    assert html.startswith("<picture")
+    assert 'alt="a &quot;b&quot;"' in html
+    shown = {url.split()[0] for part in html.split('"') if "https://" in part for url in part.split(", ")}
+    assert shown <= {saved.url, *(variant.url for variant in saved.variants)}
+    assert saved.url in shown
+    assert 'type="image/avif"' in html
+
+
+@pytest.mark.parametrize(
+    ("data", "policy", "words"),
+    [
+        (b"\0\0\0\x18ftypheic\0\0\0\0mif1heic", {}, "is a HEIC picture and can't be used. Please choose"),
+        (b"hello", {"formats": {"png"}}, "in one of these formats: PNG."),
+        (photo(60, 40), {"max_bytes": 100}, "of at most 0.1 kB"),
+        (photo(60, 40), {"max_pixels": 1_000}, "of at most 0.001 megapixels"),
+        (photo(60, 40)[:-200], {}, "is damaged or incomplete"),
+        (b"", {}, "is damaged or incomplete"),
+    ],
+)
+def test_a_visitor_is_told_what_is_accepted(bucket: Bucket, data: bytes, policy: Any, words: str) -> None:
+    with pytest.raises(ImageError) as caught:
+        uploader(bucket, **policy).save(data, filename="me.heic")
+    assert caught.value.visitor.startswith("\u201cme.heic\u201d ")
+    assert words in caught.value.visitor
+    assert "limit" not in caught.value.visitor
+
+
+def test_a_visitor_is_told_nothing_of_the_bucket(bucket: Bucket) -> None:
+    uploader(bucket, "u").save(photo(20, 20))
+    with pytest.raises(UploadConflict) as caught:
+        uploader(bucket, "u").save(photo(30, 20))
+    assert bucket.name not in caught.value.visitor
+    with pytest.raises(BucketError) as failed:
+        uploader(bucket, "u/{{ulid}}").save(photo(20, 20))
+    assert failed.value.visitor == "The file could not be saved. Please try again later."
+
+
+@pytest.mark.parametrize("folder", ["..", "../x", "a/../../b", "./a", ".hidden", "a/.s3img"])
 def test_folders_have_no_steps(bucket: Bucket, folder: str) -> None:
     with pytest.raises(ConfigError, match="folder"):
         uploader(bucket, "{{dir}}/{{ulid}}.{{ext}}").save(photo(20, 20), folder=folder)

@@ -41,6 +41,22 @@ def test_upload_prints_where_it_is(store: Path, capsys: Any, form: str, expected
     assert (store / "u/My [cat].jpg").is_file()
 
 
+def test_upload_twice_prints_the_same_address(store: Path, capsys: Any) -> None:
+    for _ in range(2):
+        assert run(store, "My [cat].jpg") == 0
+    first, second = capsys.readouterr().out.splitlines()
+    assert first == second
+
+
+def test_upload_with_variants_prints_the_whole_picture(store: Path, capsys: Any) -> None:
+    (store.parent / "large.jpg").write_bytes(photo(1600, 1000))
+    assert run(store, "large.jpg", "--variants", "--format", "html") == 0
+    out = capsys.readouterr().out
+    assert out.startswith("<picture")
+    assert "srcset=" in out
+    assert 'alt="large"' in out
+
+
 def test_upload_takes_standard_input(store: Path, capsys: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("sys.stdin", io.TextIOWrapper(io.BytesIO(photo(60, 40, format="PNG"))))
     assert run(store, "-", "--json") == 0

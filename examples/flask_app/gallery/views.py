@@ -32,7 +32,7 @@ def upload() -> Response | tuple[str, int]:
     try:
         uploaded = s3img.save(file)
     except S3ImgError as error:
-        flash(str(error))
+        flash(error.visitor)
         return index(), error.status
     pictures.add(uploaded, request.form.get("alt", "")[:200])
     return redirect(url_for(".index"))

@@ -10,7 +10,7 @@ from typing import Any
 import click
 
 from s3img.atomic import write_atomically
-from s3img.cli.parameters import load_config
+from s3img.cli.command_options import load_config
 from s3img.errors import AssetError, S3ImgError
 from s3img.imaging import MEDIA_TYPES, probe
 from s3img.transform import Transform

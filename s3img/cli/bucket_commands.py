@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from s3img.cli import parameters
-from s3img.cli.parameters import duration, load_config, lock_path
+from s3img.cli import command_options
+from s3img.cli.command_options import duration, load_config, lock_path
 from s3img.cli.report import one_line, print_json
 from s3img.errors import BucketError, ConfigError
 from s3img.images import Images
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
 @click.command("ls")
 @click.argument("prefix", default="")
-@parameters.remote
+@command_options.remote
 def ls_command(
     prefix: str,
     *,
@@ -32,7 +32,7 @@ def ls_command(
     **options: Any,  # noqa: ANN401 - click passes what its options say
 ) -> int:
     """Print the keys in the bucket that start with PREFIX, with their bytes."""
-    images = parameters.open_images(config_file, options)
+    images = command_options.open_images(config_file, options)
     found = sorted((info.key, info.size) for info in images.objects(prefix))
     if as_json:
         import json
@@ -145,7 +145,7 @@ _NOT_OFFERED = frozenset({"NotImplemented", "MethodNotAllowed", "501", "405", "A
 
 
 @click.command("cors")
-@parameters.remote
+@command_options.remote
 @click.option("--origin", "origins", multiple=True, help="Origin whose pages may upload (default: upload_origins).")
 @click.option("--apply", is_flag=True, help="Write the merged rules; without it, only show the difference.")
 def cors_command(
@@ -161,7 +161,7 @@ def cors_command(
     from s3img.doctor import cors_rules
 
     given = {"upload_origins": list(origins) or None, **options}
-    images = parameters.open_images(config_file, given)
+    images = command_options.open_images(config_file, given)
     bucket, name = _bucket(images)
     try:
         before = facts.read_rules(bucket, name)

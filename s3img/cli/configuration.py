@@ -10,9 +10,9 @@ from typing import TYPE_CHECKING, Any
 import click
 import msgspec
 
-from s3img.cli import parameters
+from s3img.cli import SuggestingGroup, command_options
+from s3img.cli.command_options import host
 from s3img.cli.doctor import Shown
-from s3img.cli.parameters import host
 from s3img.config import Config
 from s3img.config.address import S3Address
 from s3img.config.load import CREDENTIAL_VARIABLES, FILE_NAME, SettingsSource, explain
@@ -24,13 +24,13 @@ if TYPE_CHECKING:
     from s3img.doctor.foreign import Imported
 
 
-@click.group("config")
+@click.group("config", cls=SuggestingGroup)
 def config_command() -> None:
     """Show the settings in force, or import those of another program."""
 
 
 @config_command.command("show")
-@parameters.remote
+@command_options.remote
 @click.option("--origin", is_flag=True, help="Say where each value comes from.")
 def show(
     *,

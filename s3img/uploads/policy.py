@@ -1,0 +1,99 @@
+"""Which uploads are taken, what becomes of them, and what their senders are told."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Literal, TypeAlias
+
+from s3img.errors import (
+    ConfigError,
+    ImageError,
+    ImageTooLarge,
+    S3ImgError,
+    UnsupportedImage,
+    UploadConflict,
+)
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+Metadata: TypeAlias = Literal["strip", "reencode", "keep"]
+
+Conflict: TypeAlias = Literal["skip-identical", "rename", "error"]
+
+_KNOWN_FORMATS = frozenset({"jpeg", "png", "gif", "webp", "avif", "tiff", "bmp", "ico", "svg"})
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class UploadPolicy:
+    """Say which pictures are taken and how they are stored.
+
+    ``formats`` by what the bytes are; SVG is not among the default ones, because it may hold scripts. ``max_bytes`` and
+    ``max_pixels`` are checked before a pixel is decoded. ``metadata``: ``strip`` takes EXIF, GPS and comments out
+    without touching pixels (a picture that lies on its side is turned and encoded anew), ``reencode`` always encodes
+    anew, ``keep`` stores the bytes as they came. ``max_side`` px scales larger pictures down. ``conflict`` says what
+    happens when the key is taken: the same bytes count as stored (others are an error), a free name, or an error.
+    """
+
+    formats: frozenset[str] = frozenset({"jpeg", "png", "gif", "webp", "avif"})
+    max_bytes: int = 20_000_000
+    max_pixels: int = 50_000_000
+    max_side: int = 0
+    metadata: Metadata = "strip"
+    conflict: Conflict = "skip-identical"
+    variants: bool = False
+
+    def __post_init__(self) -> None:
+        problems = []
+        if isinstance(self.formats, str) or not isinstance(self.formats, Iterable):
+            raise ConfigError([f"formats: {self.formats!r} is no list of formats"])
+        object.__setattr__(self, "formats", frozenset(self.formats))  # a list does as well
+        if not self.formats:
+            problems.append("formats: name at least one")
+        if unknown := sorted(map(str, self.formats - _KNOWN_FORMATS)):
+            problems.append(f"formats: {', '.join(unknown)}: known are {', '.join(sorted(_KNOWN_FORMATS))}")
+        if min(self.max_bytes, self.max_pixels) < 1 or self.max_side < 0:
+            problems.append("max_bytes, max_pixels: name numbers above 0; max_side: 0 or px")
+        if self.metadata not in {"strip", "reencode", "keep"}:
+            problems.append(f"metadata: {self.metadata!r} is none of strip, reencode, keep")
+        if self.conflict not in {"skip-identical", "rename", "error"}:
+            problems.append(f"conflict: {self.conflict!r} is none of skip-identical, rename, error")
+        if problems:
+            raise ConfigError(problems)
+
+
+@contextmanager
+def explained_to_visitors(filename: str, policy: UploadPolicy) -> Iterator[None]:
+    """Give each error a text for the person who sent a file: what is wrong with it and what is accepted.
+
+    That person can change neither the settings nor the program, so the error's own message is not for them.
+    """
+    try:
+        yield
+    except S3ImgError as error:
+        error.visitor = visitor_text(error, filename, policy)
+        raise
+
+
+def visitor_text(error: S3ImgError, filename: str, policy: UploadPolicy) -> str:
+    """Return what to tell the sender of a file."""
+    name = f"“{filename[:80]}”" if filename else "The file"
+    if isinstance(error, UnsupportedImage):
+        *others, last = sorted("WebP" if name == "webp" else name.upper() for name in policy.formats)
+        accepted = f"{', '.join(others)} or {last}" if others else last
+        what = " is a HEIC picture and" if "HEIC" in error.message else ""
+        return f"{name}{what} can't be used. Please choose a picture in one of these formats: {accepted}."
+    if isinstance(error, ImageTooLarge):
+        size = f"{policy.max_bytes / 1e6:.3g} MB" if policy.max_bytes >= 1e6 else f"{policy.max_bytes / 1e3:.3g} kB"
+        pixels = f"{policy.max_pixels / 1e6:.3g} megapixels"
+        most = {"max_bytes": size, "input_bytes": size, "input_pixels": pixels, "frame_pixels": pixels}
+        if error.limit in most:
+            return f"{name} is too large. Please choose a picture of at most {most[error.limit]}."
+        return f"{name} takes too long to read. Please save it again with another program."
+    if isinstance(error, ImageError):
+        return f"{name} is damaged or incomplete. Please save or download it again."
+    if isinstance(error, UploadConflict):
+        return f"There is already another picture of this name. Please give {name} another name."
+    return f"{name} could not be saved. Please try again later."
