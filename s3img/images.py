@@ -71,8 +71,8 @@ class Images:
                 require_credentials(bucket)
             elif not bucket.has_credentials():
                 bucket = None  # images stay inside the site
-        originals = self._originals(lock, bucket, files, cache) if bucket else None
         is_fallback = bool(self.config.bucket and bucket is None and not dimensions_only)
+        originals = self._originals(lock, bucket, files, cache) if bucket or is_fallback else None
         publisher = SitePublisher(
             files,
             self.config,
@@ -88,13 +88,20 @@ class Images:
         )
         return publisher.run(dry_run=dry_run, notes=notes)
 
-    def _originals(self, lock: StrPath | None, bucket: Bucket, files: SiteFiles, cache: Cache) -> LockedOriginals:
+    def _originals(
+        self, lock: StrPath | None, bucket: Bucket | None, files: SiteFiles, cache: Cache
+    ) -> LockedOriginals | None:
+        """Return the images of the lock; without credentials, they are read like a visitor reads them."""
         from s3img.publish.locked_originals import LockedOriginals
+        from s3img.publish.public_originals import PublicObjects
 
+        path, base_url = Path(lock or LOCK_NAME), self.config.base_url
+        if bucket is None and not (base_url.startswith("http") and path.exists()):
+            return None
         return LockedOriginals(
-            Path(lock or LOCK_NAME),
+            path,
             needed=lock is not None,
-            bucket=bucket,
+            bucket=bucket or PublicObjects(base_url, limit=self.config.limits.input_bytes),
             folder=cache.folder / "originals",
             state=files.state,
             config=self.config,

@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from s3img.cache import SiteState
     from s3img.config import Config
     from s3img.pictures.choices import Image
+    from s3img.publish.public_originals import PublicObjects
 
 Failure = tuple[str, S3ImgError]
 """Path of an image of the site, and why it can't be had."""
@@ -55,7 +56,14 @@ class LockedOriginals:
     """Hold the images of a lock that pages refer to and the site lacks."""
 
     def __init__(
-        self, lock_path: Path, *, needed: bool, bucket: Bucket, folder: Path, state: SiteState, config: Config
+        self,
+        lock_path: Path,
+        *,
+        needed: bool,
+        bucket: Bucket | PublicObjects,
+        folder: Path,
+        state: SiteState,
+        config: Config,
     ) -> None:
         self._lock_path = lock_path
         self._needed = needed

@@ -126,6 +126,8 @@ class SitePublisher:
         survey.problems += notes
         changed, removed = 0, 0
         if not any(problem.severity == "error" for problem in survey.problems):
+            if not (dry_run or self._address):
+                self._restore_originals(survey)
             self._render_and_upload(survey, dry_run=dry_run)
             if not dry_run:
                 changed = self._rewrite(survey)
@@ -158,6 +160,23 @@ class SitePublisher:
         if self._originals and asset in self._originals:
             return self._originals.file(asset)
         return self._root.file(asset.path)
+
+    def _restore_originals(self, survey: SiteSurvey) -> None:
+        """Write what only the lock names into a site that shows its own images; links and style sheets need them."""
+        absent = (
+            {}
+            if self._originals is None
+            else {
+                choice.asset.path: choice.asset
+                for choice in survey.choices()
+                if not isinstance(choice, Strip) and choice.asset in self._originals
+            }
+        )
+        unreachable = self._fetch(survey, absent.values())
+        self._inventory.unreachable |= unreachable
+        for path, asset in absent.items():
+            if asset.digest not in unreachable:
+                write_atomically(self._root.file(path), self._source(asset).read_bytes())
 
     def _render_and_upload(self, survey: SiteSurvey, *, dry_run: bool) -> None:
         """Render and put everything that the pages need."""

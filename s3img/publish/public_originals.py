@@ -1,0 +1,53 @@
+"""Objects read as any visitor reads them: from their public address, without credentials."""
+
+from __future__ import annotations
+
+import urllib.error
+import urllib.request
+from http.client import HTTPException
+from typing import Final
+from urllib.parse import urlsplit
+
+from s3img.errors import AccessDenied, BucketError, ConfigError, ObjectNotFound, Unreachable
+from s3img.urls import object_url
+
+_SECONDS: Final = 30.0
+"""Time-out of a connection, and of each wait for bytes."""
+
+
+class PublicObjects:
+    """Objects below a ``public_url``, at most ``limit`` bytes each; any thread may ask."""
+
+    def __init__(self, base_url: str, *, limit: int) -> None:
+        if urlsplit(base_url).scheme not in {"http", "https"}:  # urllib would open file: and ftp: as well
+            raise ConfigError(["public_url: is needed to read images without credentials: write an https:// address"])
+        self.name = base_url
+        self._limit = limit
+
+    def get(self, key: str) -> bytes:
+        """Return an object's bytes; raise `BucketError` with the URL and what to do."""
+        url = object_url(self.name, key)
+        request = urllib.request.Request(url, headers={"User-Agent": "s3img"})  # noqa: S310 - see above
+        try:
+            with urllib.request.urlopen(request, timeout=_SECONDS) as answer:  # noqa: S310 - see above
+                data: bytes = answer.read(self._limit + 1)
+        except urllib.error.HTTPError as error:
+            with error:
+                raise _refused(url, key, error.code) from error
+        except (OSError, HTTPException, ValueError) as error:  # ValueError: a redirect to what is no address
+            reason = getattr(error, "reason", error)
+            fix = "Check public_url and the network: s3img doctor tells how far it comes."
+            raise Unreachable(f"{url} can't be reached: {reason}.", action="get", key=key, fix=fix) from error
+        if len(data) > self._limit:
+            raise BucketError(f"{url} has more than {self._limit} bytes.", action="get", key=key)
+        return data
+
+
+def _refused(url: str, key: str, status: int) -> BucketError:
+    """Say what an answer that is no object means."""
+    if status in {404, 410}:
+        return ObjectNotFound(f"{url} does not exist (HTTP {status}).", action="get", key=key, fix="Run s3img push.")
+    if status in {401, 403}:
+        fix = "Let everybody read the bucket's objects, or build with credentials."
+        return AccessDenied(f"{url} is not public (HTTP {status}).", action="get", key=key, fix=fix)
+    return BucketError(f"{url} was answered with HTTP {status}.", action="get", key=key, fix="Try again later.")
