@@ -22,6 +22,7 @@ from s3img.pictures.editor import Editor, RenderInventory
 from s3img.pictures.markup import PICTURE_CLASS, STYLE_SHEET
 from s3img.pictures.placement import InsideSite, PublicAddress
 from s3img.publish import retained
+from s3img.publish.digests import SiteDigests
 from s3img.publish.files import record_keys
 from s3img.publish.placeholders import Placeholders
 from s3img.publish.result import POLICY, Problem, PublishResult
@@ -265,10 +266,11 @@ class SitePublisher:
     def _rewrite(self, survey: SiteSurvey) -> int:
         """Replace the pages and return how many changed."""
         changed = 0
+        digests = SiteDigests(self._files)
         for done, (path, plan) in enumerate(survey.plans.items(), 1):
             is_whole = path not in survey.faulty and all(map(self._editor.is_possible, plan.choices.values()))
             try:
-                changed += self._rewrite_page(path, plan, is_whole=is_whole)
+                changed += self._rewrite_page(path, plan, digests, is_whole=is_whole)
             except OSError as error:
                 message = f"{path}: can't be replaced: {error.strerror}."
                 raise AssetError(
@@ -277,9 +279,11 @@ class SitePublisher:
             if is_whole:
                 survey.settled.add(path)
             self._progress("rewriting", done, len(survey.plans))
+        digests.finish(survey.settled)
+        survey.problems += digests.problems
         return changed
 
-    def _rewrite_page(self, path: str, plan: PagePlan, *, is_whole: bool) -> bool:
+    def _rewrite_page(self, path: str, plan: PagePlan, digests: SiteDigests, *, is_whole: bool) -> bool:
         file = self._root.file(path)
         data = file.read_bytes()
         if not plan.fits(data):
@@ -287,10 +291,12 @@ class SitePublisher:
         new = rewrite_page(data, plan, self._editor, STYLE_PATH, is_whole=is_whole)
         if new is data:
             return False
+        new = digests.with_own_styles(path, data, new)
         style = self._root.file(STYLE_PATH)
         if STYLE_PATH.encode() in new and not style.exists():
             write_atomically(style, STYLE_SHEET.encode())
         self._files.write_page(path, new, is_finished=is_whole)
+        digests.note(path, data, new)
         return True
 
     def _remove(self, survey: SiteSurvey) -> int:
