@@ -8,7 +8,7 @@ from urllib.parse import urlsplit
 
 import msgspec
 
-from s3img.config import address
+from s3img.config import address, providers
 from s3img.errors import ConfigError, TransformError
 
 if TYPE_CHECKING:
@@ -28,12 +28,15 @@ _RESERVED: Final = frozenset({"tr", "info", "s3", "healthz", "readyz", "metrics"
 class Origin(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """Name a place that sources are read from; the fields mean what those of the same name mean in `Config`.
 
-    ``credentials`` is the beginning of the environment variables that hold the access key (``SHOP`` for
+    ``credentials`` is the beginning of the environment variables that have the access key (``SHOP`` for
     ``SHOP_ACCESS_KEY_ID`` and ``SHOP_SECRET_ACCESS_KEY``); ``canonical_url`` is the address that search engines
-    should know the pictures by.
+    should know the pictures by. An origin without credentials of its own is on the store of the settings, and is asked
+    with theirs.
     """
 
     bucket: str
+    provider: str = ""
+    account: str = ""
     endpoint_url: str = ""
     region: str = ""
     addressing_style: Literal["auto", "virtual", "path"] = "auto"
@@ -43,6 +46,15 @@ class Origin(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
     anonymous: bool = False
     credentials: str = ""
     canonical_url: str = ""
+
+    @property
+    def store_url(self) -> str:
+        """The address of its own store; "" where it names none, which for ``provider = "aws"`` is so without region."""
+        if self.endpoint_url or not self.provider:
+            return self.endpoint_url
+        if self.provider == "aws":
+            return f"https://s3.{self.region}.amazonaws.com" if self.region else ""
+        return providers.named(self.provider).endpoint_url(account=self.account, region=self.region)
 
 
 class Endpoint(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -129,6 +141,22 @@ def _origin_problems(origins: Mapping[str, Origin]) -> Iterator[tuple[str, str]]
         for field in ("endpoint_url", "canonical_url"):
             if not _is_address(getattr(origin, field)):
                 yield f"{place}.{field}", f"{getattr(origin, field)!r} is no absolute URL: start with https://"
+        if origin.provider:
+            try:
+                service = providers.named(origin.provider)
+                found = service.problems(
+                    account=origin.account,
+                    region=origin.region,
+                    endpoint_url=origin.endpoint_url,
+                    addressing_style=origin.addressing_style,
+                )
+                if origin.provider == "aws" and not (origin.region or origin.endpoint_url):
+                    found.append(("region", f"is needed: AWS has one for each bucket, as {service.example}"))
+            except ConfigError as error:
+                found = [("provider", problem) for problem in error.problems]
+            yield from ((f"{place}.{field}", text) for field, text in found)
+        elif origin.account:
+            yield f"{place}.account", "means nothing without provider: add it, or remove account"
         yield from ((f"{place}.{field}", text) for field, text in _credential_problems(origin))
 
 

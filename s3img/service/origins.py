@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
-from s3img.buckets import AccessKey, S3Options, open_bucket
+from s3img.buckets import S3Options, open_bucket
+from s3img.buckets.origin_options import origin_options
 from s3img.cache import Cache
 from s3img.config.address import S3Address
 from s3img.config.service import NO_RESULTS
@@ -24,7 +25,6 @@ if TYPE_CHECKING:
 
     from s3img.buckets import Bucket
     from s3img.config import Config
-    from s3img.config.service import Origin
     from s3img.lock import Lock
 
 _LEAST_CONNECTIONS = 10
@@ -75,60 +75,35 @@ def _engine_options(config: Config) -> EngineOptions:
 
 
 def open_origins(config: Config, environ: Mapping[str, str]) -> dict[str, Bucket]:
-    """Open every origin without a request; where none is configured, what ``bucket`` names is the only one."""
+    """Open every origin without a request; where none is configured, what ``bucket`` names is the only one.
+
+    Raise ConfigError for origins that would get the credentials of another store.
+    """
     if config.origins:
-        return {name: _open_origin(name, origin, config, environ) for name, origin in config.origins.items()}
+        options = origin_options(config, environ)
+        return {
+            name: open_bucket(origin.bucket, _patient(options[name], config) if name in options else None)
+            for name, origin in config.origins.items()
+        }
     if not config.bucket:
         raise ConfigError(["bucket: is needed: write s3://NAME/PREFIX or file:///FOLDER, or name origins"])
-    return {OWN_BUCKET: open_bucket(config.bucket, _own_options(config, environ))}
+    return {OWN_BUCKET: open_bucket(config.bucket, _patient(S3Options.from_config(config, environ), config))}
 
 
 def open_results(config: Config, environ: Mapping[str, str]) -> Bucket | None:
     """Open the bucket that keeps renderings, None where they stay on this machine's disk."""
     where = config.service.results or (config.bucket if isinstance(config.address, S3Address) else NO_RESULTS)
-    return None if where == NO_RESULTS else open_bucket(where, _own_options(config, environ))
+    return None if where == NO_RESULTS else open_bucket(where, _patient(S3Options.from_config(config, environ), config))
 
 
-def _own_options(config: Config, environ: Mapping[str, str]) -> S3Options:
-    """Return the options of the configuration's own store.
-
-    Without obstore, which would follow an origin's redirects. A store that does not
-    answer keeps a worker no longer than a request has time for.
-    """
+def _patient(options: S3Options, config: Config) -> S3Options:
+    """Wait for a store no longer than a request has time for, and do without obstore, which would follow redirects."""
     seconds = config.service.seconds
     return replace(
-        S3Options.from_config(config, environ),
+        options,
         connections=max(config.service.fetches, _LEAST_CONNECTIONS),
         use_obstore=False,
         connect_timeout=min(_CONNECT, seconds / 2),
         read_timeout=min(_READ, seconds / 2),
         attempts=2,
     )
-
-
-def _open_origin(name: str, origin: Origin, config: Config, environ: Mapping[str, str]) -> Bucket:
-    options = replace(
-        _own_options(config, environ),
-        endpoint_url=origin.endpoint_url,
-        region=origin.region,
-        addressing_style=origin.addressing_style,
-        profile=origin.aws_profile,
-        role_arn=origin.role_arn,
-        external_id=origin.external_id,
-        anonymous=origin.anonymous,
-        access_key=_access_key(name, origin, environ),
-    )
-    return open_bucket(origin.bucket, options)
-
-
-def _access_key(name: str, origin: Origin, environ: Mapping[str, str]) -> AccessKey | None:
-    """Read the key that ``credentials`` names; the service's own serves origins that name no credentials."""
-    if not origin.credentials:
-        other = origin.anonymous or origin.aws_profile or origin.role_arn
-        return None if other else AccessKey.from_environment(environ)
-    parts = ("ACCESS_KEY_ID", "SECRET_ACCESS_KEY", "SESSION_TOKEN")
-    values = {f"S3IMG_{part}": environ.get(f"{origin.credentials}_{part}", "") for part in parts}
-    if not all(list(values.values())[:2]):
-        needed = " and ".join(f"{origin.credentials}_{part}" for part in parts[:2])
-        raise ConfigError([f"origins.{name}.credentials: {needed} are not set in the environment"])
-    return AccessKey.from_environment(values)
