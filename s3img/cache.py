@@ -25,21 +25,33 @@ SETTLED_NS = 50_000_000
 RENDERING_PREFIX = ".rendering-"
 """What the folder of a rendering under way is called, beside those of the finished ones."""
 
+_TEMPORARIES = (
+    ("variants", RENDERING_PREFIX),
+    ("sites", TEMPORARY_PREFIX),
+    ("sync", TEMPORARY_PREFIX),
+    ("originals", TEMPORARY_PREFIX),
+)
+"""Folders of a cache, and how what a run under way writes there is called."""
+
 _LONGEST_NAME = 200  # bytes; file systems stop at 255, and a temporary file beside needs some
 
 
 class SiteState(msgspec.Struct, kw_only=True):
-    """Hold what was found out about a site, keyed by path and proven by each file's stat."""
+    """What was found out about a site, keyed by path and proven by each file's stat.
+
+    ``confirmed`` is when the bucket was last seen to hold all that finished pages show, in s since 1970.
+    """
 
     schema: str = "s3img.state/1"
     digests: dict[str, tuple[FileStat, str]] = {}
     facts: dict[str, ImageFacts] = {}  # by digest
     settled: dict[str, FileStat] = {}  # pages in which nothing is left to do
     settings: str = ""  # what decided that
+    confirmed: float = 0.0
 
 
 class Cache:
-    """Keep rendered files and site states in one folder; safe for several builds at once, by atomic replacement."""
+    """Rendered files and site states in one folder; safe for several builds at once, by atomic replacement."""
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
@@ -58,9 +70,15 @@ class Cache:
         return self.folder / "variants" / identity[:2] / f"{identity}.{ext}"
 
     def remove_stale(self) -> None:
-        """Delete what renderings that were killed have left behind."""
-        remove_stale(self.folder.glob(f"variants/{RENDERING_PREFIX}*"))
+        """Delete what killed runs have left behind among the variants, and elsewhere."""
         remove_stale(self.folder.glob(f"variants/??/{TEMPORARY_PREFIX}*.tmp"))
+        self.remove_stale_states()
+
+    def remove_stale_states(self) -> None:
+        """Delete what killed runs have left behind where that is quickly seen: the variants' many folders are not."""
+        for folder, prefix in _TEMPORARIES:
+            with contextlib.suppress(OSError), os.scandir(self.folder / folder) as entries:
+                remove_stale([Path(entry.path) for entry in entries if entry.name.startswith(prefix)])
 
     def load_state(self, root: Path) -> SiteState:
         """Read what is known of a site; anything unreadable counts as nothing known."""

@@ -58,7 +58,8 @@ class Images:
         """
         cache = Cache.at(self.config.cache_dir)
         files = SiteFiles(Path(site), self.config, cache, dimensions_only=dimensions_only)
-        if len(files.settled) == len(files.pages):
+        is_settled = len(files.settled) == len(files.pages)
+        if is_settled and (dimensions_only or not self.config.bucket):  # in a bucket others may have changed something
             return self._nothing_to_do(files, dry_run=dry_run)
         # Most of the program is loaded here, and most of its start-up time spent.
         from s3img.buckets import open_bucket, open_configured, require_credentials
@@ -218,9 +219,12 @@ class Images:
         return SyncOptions(verify=verify or is_ci, prune=prune, listed_only=listed_only)
 
     def _nothing_to_do(self, files: SiteFiles, *, dry_run: bool) -> PublishResult:
-        if not dry_run and not files.is_known:
-            files.save(path for path, _ in files.pages)
-        return PublishResult(target=self.config.bucket, pages=len(files.pages), dry_run=dry_run)
+        problems = tuple(files.elsewhere(""))
+        if not dry_run:
+            if not files.is_known:
+                files.save(path for path, _ in files.pages)
+            files.remove_stale()
+        return PublishResult(target="", pages=len(files.pages), problems=problems, dry_run=dry_run)
 
     def render(self, source: bytes | Path, transform: str | Transform) -> Rendered:
         """Render an image under a transform (``"w-300,f-webp"``); raise TransformError and ImageError."""

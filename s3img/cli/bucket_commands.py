@@ -76,7 +76,7 @@ def gc_command(
     **options: Any,  # noqa: ANN401 - click passes what its options say
 ) -> int:
     """Delete the bucket's images that no site and no lock refers to any more; a dry run unless --apply is given."""
-    from s3img.gc.collect import collect
+    from s3img.gc.clean_up import collect
     from s3img.gc.rules import Rules
 
     rules = Rules(**{name: options.pop(name) for name in ("grace", "history", "trash", "force")})

@@ -3,7 +3,9 @@
 The order of things, and why no build loses an object, is in ``docs/gc.md``.
 """
 
-from s3img.gc.collect import collect
+from __future__ import annotations
+
+from s3img.gc.clean_up import collect
 from s3img.gc.rules import Rules
 
 __all__ = ["Rules", "collect"]

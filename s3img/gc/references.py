@@ -36,7 +36,7 @@ class _Record(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class SiteReference(msgspec.Struct, frozen=True):
-    """Hold the keys that one build named, and the object that says so."""
+    """The keys that one build named, and the object that says so."""
 
     info: ObjectInfo
     keys: frozenset[str]
@@ -55,7 +55,7 @@ def write_reference(bucket: Bucket, keys: Iterable[str], *, site: str = "", buil
     """
     record = _Record(site=site, keys=tuple(sorted(set(keys))))
     name = f"{_digest_of(record.keys)}-{build or os.urandom(4).hex()}.json"
-    write_record(bucket, _folder(site) + name, record)
+    write_record(bucket, reference_folder(site) + name, record)
 
 
 def is_named(infos: Iterable[ObjectInfo], keys: Set[str], *, site: str = "") -> bool:
@@ -63,7 +63,7 @@ def is_named(infos: Iterable[ObjectInfo], keys: Set[str], *, site: str = "") -> 
 
     No keys need no reference where the site has none.
     """
-    folder = _folder(site)
+    folder = reference_folder(site)
     own = [info for info in infos if info.key.startswith(folder) and info.key.endswith(".json")]
     if site and own:
         last = max(map(_second, own))
@@ -75,7 +75,8 @@ def _digest_of(keys: Iterable[str]) -> str:
     return hashlib.sha256("\n".join(keys).encode()).hexdigest()[:32]
 
 
-def _folder(site: str) -> str:
+def reference_folder(site: str) -> str:
+    """Return the prefix of the references of a site; those without a name share one."""
     if not site:
         return UNNAMED
     words = re.sub(r"[^a-z0-9.]+", "-", site.lower().partition("://")[2] or site.lower()).strip("-.")

@@ -15,6 +15,7 @@ from s3img.atomic import remove_stale, write_atomically
 from s3img.cache import SETTLED_NS, Cache, file_digests, is_settled, stat_of
 from s3img.errors import AssetError
 from s3img.keys import RENDER_VERSION
+from s3img.publish.result import Problem
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -27,18 +28,25 @@ NAME = f"{OWN_FOLDER}/pages.sha256"
 
 RECORD = f"{OWN_FOLDER}/keys.txt"
 
+STYLE_PATH = f"{OWN_FOLDER}/s3img.css"
 
-def record_keys(root: Path, keys: Iterable[str], *, anew: bool = False) -> frozenset[str]:
+_ADDRESS = "# public_url: "
+"""How the first line of the record begins."""
+
+
+def record_keys(root: Path, keys: Iterable[str], *, address: str, anew: bool = False) -> frozenset[str]:
     """Add keys to the record inside a built site, and return all of it; ``anew`` forgets what it held.
 
-    Pages that an earlier run finished are not read again: only the record still knows what they point at. Raise
-    AssetError when it can't be read or written.
+    Pages that an earlier run finished are not read again: only the record still knows what they may point at, and below
+    which public address. Raise AssetError when it can't be read or written.
     """
     known = recorded_keys(root)
+    before = recorded_address(root)
     every = frozenset(keys) if anew else known.union(keys)
-    if every != known:
+    if every != known or (anew and before != address):
+        lines = [f"{_ADDRESS}{address if anew else before or address}\n", *(f"{key}\n" for key in sorted(every))]
         try:
-            write_atomically(root / RECORD, "".join(f"{key}\n" for key in sorted(every)).encode())
+            write_atomically(root / RECORD, "".join(lines).encode())
         except OSError as error:
             raise _unusable(root, error) from error
     return every
@@ -46,10 +54,20 @@ def record_keys(root: Path, keys: Iterable[str], *, anew: bool = False) -> froze
 
 def recorded_keys(root: Path) -> frozenset[str]:
     """Return the keys that the pages of a built site may point at; raise AssetError when they can't be read."""
+    return frozenset(line for line in _record(root) if line and not line.startswith(_ADDRESS))
+
+
+def recorded_address(root: Path) -> str | None:
+    """Return the public address below which finished pages show their pictures, None without a record."""
+    first = next(iter(_record(root)), "")
+    return first.removeprefix(_ADDRESS) if first.startswith(_ADDRESS) else None
+
+
+def _record(root: Path) -> list[str]:
     try:
-        return frozenset(filter(None, (root / RECORD).read_text("utf-8").split("\n")))
+        return (root / RECORD).read_text("utf-8").split("\n")
     except FileNotFoundError:
-        return frozenset()
+        return []
     except (OSError, UnicodeDecodeError) as error:
         raise _unusable(root, error) from error
 
@@ -134,7 +152,7 @@ class SiteFiles:
         self._dimensions_only = dimensions_only
         self._written: set[str] = set()
         if self.state.settings != self._fingerprint(self.root.files.get(NAME)):
-            self.state.settled = {}
+            self.state.settled, self.state.confirmed = {}, 0.0
 
     def _pages(self) -> Iterator[tuple[str, str]]:
         linked: set[str] = set()
@@ -169,6 +187,23 @@ class SiteFiles:
         """Tell whether the cache's state alone says that nothing is left to do."""
         return not self._unknown
 
+    def elsewhere(self, base_url: str) -> list[Problem]:
+        """Tell where finished pages show their pictures, if this run puts them elsewhere ("" is inside the site)."""
+        if not self.settled:
+            return []
+        before = recorded_address(self.root.root)
+        if before is None:
+            made = (path for path in self.root.files if path.startswith(f"{OWN_FOLDER}/"))
+            before = "" if any(path not in {NAME, RECORD, STYLE_PATH} for path in made) else base_url
+        if before == base_url:
+            return []
+        was, now = (f"at {url}" if url else "inside the site" for url in (before, base_url))
+        message = (
+            f"pages that were published before show their pictures {was} already, and stay as they are. To have the "
+            f"pictures {now}, build the site anew and publish it once."
+        )
+        return [Problem("", 0, 0, "published-before", message)]
+
     def write_page(self, path: str, data: bytes, *, is_finished: bool) -> None:
         """Replace a page; one that ``is_finished`` is left alone from now on. Raise OSError."""
         if is_finished and not self._dimensions_only:
@@ -184,7 +219,12 @@ class SiteFiles:
         self.state.settled = self._stats(settled)
         self.state.digests = {path: known for path, known in self.state.digests.items() if path in self.root.files}
         self._cache.save_state(self.root.root, self.state)
+        self.remove_stale()
+
+    def remove_stale(self) -> None:
+        """Delete what killed runs have left behind, in the site and in the cache."""
         remove_stale(self.root.leftovers)
+        self._cache.remove_stale_states()
 
     def _stats(self, paths: Iterable[str]) -> dict[str, FileStat]:
         """Return stats that prove what a page holds; for pages written a moment ago that takes a moment's wait."""

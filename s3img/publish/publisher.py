@@ -12,7 +12,6 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
-from s3img.assets import OWN_FOLDER, Asset
 from s3img.atomic import write_atomically
 from s3img.cache import stat_of
 from s3img.errors import AssetError
@@ -21,9 +20,9 @@ from s3img.pictures.choices import Image, Strip
 from s3img.pictures.editor import Editor, RenderInventory
 from s3img.pictures.markup import PICTURE_CLASS, STYLE_SHEET
 from s3img.pictures.placement import InsideSite, PublicAddress
-from s3img.publish import retained
+from s3img.publish import retained, settled
 from s3img.publish.digests import SiteDigests
-from s3img.publish.files import record_keys
+from s3img.publish.files import STYLE_PATH, record_keys
 from s3img.publish.placeholders import Placeholders
 from s3img.publish.result import POLICY, Problem, PublishResult
 from s3img.publish.summary import summarise
@@ -38,6 +37,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Set
     from pathlib import Path
 
+    from s3img.assets import Asset
     from s3img.buckets import Bucket
     from s3img.cache import Cache
     from s3img.config import Config
@@ -84,9 +84,6 @@ def _with_style_sheet(data: bytes, url: str) -> bytes:
     return data[:place] + f'<link rel="stylesheet" href="{url}">'.encode() + data[place:]
 
 
-STYLE_PATH = f"{OWN_FOLDER}/s3img.css"
-
-
 class SitePublisher:
     """Publish one built site; ``bucket`` is where objects go, ``base_url`` its public address, "" inside the site.
 
@@ -124,7 +121,7 @@ class SitePublisher:
         """Publish; with ``dry_run`` only say what there is to do. Raise S3ImgError; most problems are in the result."""
         start = time.perf_counter()
         survey = self._survey(dry_run=dry_run)
-        survey.problems += notes
+        survey.problems += [*notes, *self._files.elsewhere(self._address.base_url if self._address else "")]
         changed, removed = 0, 0
         if not any(problem.severity == "error" for problem in survey.problems):
             if not (dry_run or self._address):
@@ -134,6 +131,9 @@ class SitePublisher:
                 changed = self._rewrite(survey)
                 removed = self._remove(survey)
         if not dry_run:
+            if self._delivery.since:  # what is gone is looked for each time, until the site is built anew
+                is_gone = any(problem.code == "gone" for problem in survey.problems)
+                self._files.state.confirmed = 0.0 if is_gone else self._delivery.since
             self._files.save(survey.settled)
         result = summarise(survey, self._editor, self._inventory, self._delivery, dry_run=dry_run)
         return msgspec.structs.replace(
@@ -196,13 +196,19 @@ class SitePublisher:
 
         A site that was built anew and needs nothing may have needed something before.
         """
-        is_anew = not self._files.settled
+        files, is_anew = self._files, not self._files.settled
         if not (survey.needs_objects(self._placement) or (is_anew and self._config.site_url)):
+            if files.settled:
+                survey.problems += settled.confirm(files, self._config, self._delivery, address)
             return
         keys = {key for choice in survey.choices() for key in self._editor.possible_keys(choice)}
         keys |= address.keys_of(survey.urls)
         self._delivery.snapshot()  # before the record is written: where the bucket can't be asked, nothing was claimed
-        self._delivery.claim(record_keys(self._root.root, keys, anew=is_anew), site=self._config.site_url)
+        shown = frozenset() if settled.is_fresh(files) else settled.shown_keys(files, address)
+        every = record_keys(self._root.root, keys | shown, address=address.base_url, anew=is_anew)
+        self._delivery.claim(every, site=self._config.site_url)
+        # What the other pages need is put where it is missing.
+        survey.problems += settled.hold(every - keys, shown - keys, self._delivery)
 
     def _render(self, survey: SiteSurvey, variants: Iterable[Variant]) -> None:
         def fault(asset: Asset, message: str) -> None:

@@ -5,13 +5,19 @@ They say what has to be there; in which order the bucket is asked, claimed, writ
 
 from __future__ import annotations
 
+import tempfile
 import time
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 from typing import TYPE_CHECKING
 
-from s3img.errors import BucketError
+from s3img.buckets import MARKER
+from s3img.errors import BucketError, ObjectNotFound
+from s3img.gc.references import is_named, reference_folder
+from s3img.gc.trash import FOLDER as TRASH_FOLDER
 from s3img.transfer.claims import BucketSnapshot, claim, missing_keys, take_snapshot
 from s3img.transfer.failures import Deadline
-from s3img.transfer.plan import UploadPlan, UploadResult, plan_uploads
+from s3img.transfer.plan import Upload, UploadPlan, UploadResult, plan_uploads
 from s3img.transfer.run import run_uploads
 from s3img.transfer.workers import WorkerPool
 
@@ -21,7 +27,7 @@ if TYPE_CHECKING:
 
     from s3img.buckets import Bucket
     from s3img.errors import S3ImgError
-    from s3img.transfer.plan import Progress, Upload
+    from s3img.transfer.plan import Progress
 
 JOURNAL_SECONDS = 2.0
 """How often a run under way writes down what it has sent."""
@@ -82,6 +88,11 @@ class Delivery:
         """The requests sent so far, by operation."""
         return self._bucket.requests if self._bucket else {}
 
+    @property
+    def since(self) -> float:
+        """When the bucket was listed, in s since 1970; 0 where nobody has."""
+        return self._snapshot.since if self._snapshot else 0.0
+
     def start_snapshot(self) -> None:
         """Begin to list the bucket in another thread, while the caller reads files."""
         worker = WorkerPool(1)
@@ -102,6 +113,47 @@ class Delivery:
     def claim(self, keys: Set[str], *, site: str, build: str = "") -> None:
         """Keep a clean-up from deleting objects under these keys; call it before anything is relied on."""
         self._snapshot = claim(self.bucket, keys, self.snapshot(), site=site, build=build)
+
+    def has_last_claim(self, keys: Set[str], *, site: str) -> bool:
+        """Tell whether the last reference of a site is to just these keys; one listing of its references."""
+        return is_named(self.bucket.list(reference_folder(site)), keys, site=site)
+
+    def hold(self, keys: Set[str]) -> frozenset[str]:
+        """Put objects again whose source is not at hand, from themselves or from the trash; return those that are gone.
+
+        As in an upload, what is marked is written anew, so that its mark does not fit any more, and looked at again.
+        Call it after `claim`. Raise BucketError.
+        """
+        absent = sorted(keys - self.present.keys())
+        with (
+            tempfile.TemporaryDirectory(prefix="s3img-") as folder,
+            ThreadPoolExecutor(self._workers, thread_name_prefix="s3img-hold") as pool,
+        ):
+            files = [Path(folder, str(number)) for number in range(len(absent))]
+            copies = [copy for copy in pool.map(self._copy, absent, files) if copy]
+            result = self.run(UploadPlan(tuple(copies)))
+        for error in result.failed.values():
+            raise error
+        return frozenset(absent).difference(result.uploaded)
+
+    def _copy(self, key: str, file: Path) -> Upload | None:
+        """Fetch an object, or what the trash has of it, as an upload; None where it is nowhere."""
+        for place in (key, f"{TRASH_FOLDER}{key}"):
+            try:
+                with self.bucket.open(place) as opened:
+                    info, data = opened.info, opened.read()
+            except ObjectNotFound:
+                continue
+            file.write_bytes(data)
+            return Upload(
+                key,
+                file,
+                len(data),
+                info.media_type,
+                cache_control=info.cache_control,
+                metadata=info.metadata or MARKER,
+            )
+        return None
 
     def send(self, uploads: Iterable[Upload]) -> UploadResult:
         """Put what the bucket lacks; failures are part of the result."""

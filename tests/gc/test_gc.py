@@ -11,7 +11,7 @@ import pytest
 
 from s3img.buckets import MARKER, open_bucket
 from s3img.errors import AssetError, BucketError
-from s3img.gc.collect import collect
+from s3img.gc.clean_up import collect
 from s3img.gc.marks import OWN, TRASH, Mark, read_marks, write_marks
 from s3img.gc.references import ReferenceReader, write_reference
 from s3img.gc.rules import Rules

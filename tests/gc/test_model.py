@@ -10,7 +10,7 @@ from interleaving import START, Gate, SteppedBucket, Store, every_ending
 
 from s3img import transfer
 from s3img.buckets import MARKER
-from s3img.gc.collect import collect
+from s3img.gc.clean_up import collect
 from s3img.gc.marks import Mark, read_marks, write_marks
 from s3img.gc.references import FOLDER, ReferenceReader, write_reference
 from s3img.gc.rules import Rules

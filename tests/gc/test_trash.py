@@ -11,7 +11,7 @@ import pytest
 from s3img.buckets import MARKER, open_bucket
 from s3img.errors import AccessDenied, BucketError
 from s3img.gc import trash
-from s3img.gc.collect import collect, sweep
+from s3img.gc.clean_up import collect, sweep
 from s3img.gc.marks import Mark
 from s3img.gc.rules import Rules
 

@@ -14,7 +14,7 @@ from sites import SVG, Site, photo
 
 from s3img import Config, Images
 from s3img.buckets import open_bucket
-from s3img.gc.collect import collect
+from s3img.gc.clean_up import collect
 from s3img.gc.marks import OWN, Mark, read_marks, write_marks
 from s3img.gc.rules import Rules
 

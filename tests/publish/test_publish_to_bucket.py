@@ -23,7 +23,7 @@ from sites import SVG, photo
 
 from s3img import Config, Images, S3ImgError
 from s3img.errors import CredentialsError
-from s3img.gc.collect import collect
+from s3img.gc.clean_up import collect
 from s3img.gc.rules import Rules
 
 if TYPE_CHECKING:

@@ -14,7 +14,7 @@ from s3img import Config, Images
 from s3img.buckets import MARKER
 from s3img.config import Quality
 from s3img.errors import AssetError, BucketError
-from s3img.gc.collect import collect
+from s3img.gc.clean_up import collect
 from s3img.gc.rules import Rules
 from s3img.lock import Lock, LockEntry, read_lock, recipe
 
