@@ -3,6 +3,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 import pytest
+from accept_headers import CLIENTS
 from PIL import Image
 from transform_service import NOW, Served
 
@@ -23,6 +24,12 @@ def picture_bytes(tmp_path_factory: pytest.TempPathFactory) -> bytes:
     exif[0x8825] = {1: "N", 2: (52.0, 31.0, 0.0)}
     Image.radial_gradient("L").resize((400, 300)).convert("RGB").save(path, exif=exif)
     return path.read_bytes()
+
+
+@pytest.fixture(params=CLIENTS.values(), ids=CLIENTS)
+def accept(request: pytest.FixtureRequest) -> dict[str, str]:
+    """The header ``Accept`` of each kind of client, for every path whose answer depends on it."""
+    return {"Accept": request.param} if request.param else {}
 
 
 @pytest.fixture

@@ -32,37 +32,45 @@ _STEP: Final = "render"
 class RenderRecipe:
     """What is done to a source: ``text`` has all that the result depends on besides the source.
 
-    ``transform`` is None for what is no rendering.
+    ``transform`` is None for what is no rendering. ``modern`` are recipes for the modern formats that a client takes,
+    the most modern first, where the transform leaves the format open: a site's build may have made one of those.
     """
 
     text: str
     transform: Transform | None = None
     accept: frozenset[str] | None = None
     hints: Hints = NO_HINTS
+    modern: tuple[RenderRecipe, ...] = ()
 
     @classmethod
     def of(
         cls, transform: Transform, accept: frozenset[str] | None, hints: Hints, quality: Mapping[str, int]
     ) -> RenderRecipe:
-        """Settle what needs no source: the format where the client takes a modern one, and that format's quality.
+        """Settle what needs no source: the quality of a format that the transform names.
 
-        The text is then that of a variant made when a site is built, if it asks for the same.
+        The text is then that of a variant made when a site is built, if it asks for the same. Which of the formats
+        that a client takes makes the smallest result is only known from the pixels, so all of them are in the text,
+        and the result that is kept under it remembers which one it was.
         """
         if transform.output.original:
             return cls(str(transform), transform)
         name = transform.format
-        if name == "auto" and accept is not None:
-            encoders = imaging.encoders()
-            takes = (one for one in _MODERN if imaging.MEDIA_TYPES[one] in accept and one in encoders)
-            name = next(takes, "auto")
+        encoders = imaging.encoders()
+        names = [one for one in _MODERN if imaging.MEDIA_TYPES[one] in (accept or ()) and one in encoders]
         output = msgspec.structs.replace(transform.output, format=name, quality=transform.quality or quality.get(name))
         settled = msgspec.structs.replace(transform, output=output)
         parts = [str(settled)]
         if name in {"auto", "orig"}:  # the source decides
-            parts += [f"accept={'any' if accept is None else ''}", f"quality={sorted(quality.items())}"]
+            taken = "any" if accept is None or name == "orig" else ",".join(names)
+            parts += [f"accept={taken}", f"quality={sorted(quality.items())}"]
         if hints != NO_HINTS:
             parts.append(f"hints={hints.dpr}x{hints.width}")
-        return cls("\n".join(parts), settled, accept, hints)
+        modern: tuple[RenderRecipe, ...] = ()
+        if name == "auto":
+            outputs = (msgspec.structs.replace(transform.output, format=one) for one in names)
+            named = [msgspec.structs.replace(transform, output=output) for output in outputs]
+            modern = tuple(cls.of(one, None, hints, quality) for one in named)
+        return cls("\n".join(parts), settled, accept, hints, modern)
 
     def identity(self, source: SourceRef, facts: SourceFacts) -> str:
         """Return the hex name of the result for a source of which the content's digest is not known.

@@ -20,7 +20,7 @@ from s3img.service.engine.disk_cache import CachedResult, ResultHeader
 from s3img.service.log import RateLimitedLog
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterable
 
     from s3img.buckets import Bucket
     from s3img.config import Config
@@ -135,6 +135,10 @@ class ResultBucket:
             return None
         return CachedResult(ResultHeader(info.media_type, info.width, info.height), data, len(data))
 
+    def get_first(self, keys: Iterable[str], media_type: str = "") -> CachedResult | None:
+        """Return the result under the first of several keys that has one."""
+        return next((entry for key in keys if (entry := self.get(key, media_type)) is not None), None)
+
     def put(self, key: str, entry: CachedResult) -> bool:
         """Store a result; return whether that went well."""
         if self.rests("write") or not isinstance(entry.body, bytes):
@@ -161,10 +165,14 @@ class ResultBucket:
 
 @dataclass(frozen=True, slots=True)
 class ResultLocation:
-    """Where a result is kept: its hex name for ever, and its key in the bucket."""
+    """Where a result is kept: its hex name for ever, and its key in the bucket.
+
+    ``others`` are keys of a site's variants that serve as well, to be tried before ``key``.
+    """
 
     identity: str
     key: str
+    others: tuple[str, ...] = ()
 
     @classmethod
     def of(cls, identity: str) -> ResultLocation:
@@ -203,7 +211,7 @@ class ResultStores:
             return None
         deadline = budget.deadline - budget.left + min(PATIENCE, budget.left / 2)
         try:
-            get = partial(self.target.get, location.key, media_type)
+            get = partial(self.target.get_first, (*location.others, location.key), media_type)
             entry = self.pool.run(get, msgspec.structs.replace(budget, deadline=deadline), watch)
         except (Busy, DeadlineExceeded) as error:
             self.target.fail("read", error)
@@ -245,11 +253,17 @@ class SyncedVariants:
         if entry is None or entry.size != facts.size or self._hidden(facts):
             return None
         identity = variant_digest(entry.sha256, recipe.text)
-        key = self._variant_key(entry, recipe, identity)
+        if recipe.modern:
+            # A sync leaves out formats that would not be smaller, so the most modern variant it has is the smallest.
+            others = [self._variant_key(entry, one) for one in recipe.modern]
+            location = ResultLocation.of(identity)
+            return ResultLocation(identity, location.key, tuple(filter(None, others)))
+        key = self._variant_key(entry, recipe)
         return ResultLocation(identity, key) if key else ResultLocation.of(identity)
 
-    def _variant_key(self, entry: LockEntry, recipe: RenderRecipe, identity: str) -> str:
+    def _variant_key(self, entry: LockEntry, recipe: RenderRecipe) -> str:
         """Return the key under which a sync puts this very rendering, "" where it makes none like it."""
+        identity = variant_digest(entry.sha256, recipe.text)
         transform = recipe.transform
         if transform is None or len(transform.steps) != 1 or transform.format not in MEDIA_TYPES:
             return ""

@@ -69,7 +69,7 @@ def until(condition: Callable[[], bool]) -> None:
 
 def waiting(engine: Engine, count: int, *, avif: bool = True) -> Callable[[], bool]:
     """Tell when so many are encoded or wait for it."""
-    return lambda: engine._encoders.lanes[avif].count() == count
+    return lambda: engine._encoders.pools[avif].count() == count
 
 
 def test_slow_format_holds_up_no_other(bench: Bench, held: Held, pool: ThreadPoolExecutor) -> None:
@@ -142,7 +142,7 @@ def test_room_is_given_back_whatever_happens(bench: Bench, held: Held, monkeypat
     monkeypatch.setattr(smallest, "encode", fail)
     with pytest.raises(ImageError, match="bad"):
         ask(engine, job("w-21,f-avif"))
-    until(lambda: engine._encoders._room._left == 50_000)
+    until(lambda: engine._encoders._waiting._left == 50_000)
 
 
 def test_result_is_no_larger_than_its_source(bench: Bench) -> None:

@@ -136,8 +136,13 @@ def test_failed_request_keeps_nothing_in_memory(bench: Bench) -> None:
     [
         ("f-webp,w-300", None, "w-300,f-webp,q-82"),
         ("w-300,f-webp,q-82", None, "w-300,f-webp,q-82"),
-        ("w-300", {"image/avif"}, "w-300,f-avif,q-67"),
-        ("w-300,q-50", {"image/webp"}, "w-300,f-webp,q-50"),
+        ("w-300", {"image/avif"}, "w-300\naccept=avif\nquality=[('avif', 67), ('jpeg', 80), ('webp', 82)]"),
+        (
+            "w-300",
+            {"image/webp", "image/avif"},
+            "w-300\naccept=avif,webp\nquality=[('avif', 67), ('jpeg', 80), ('webp', 82)]",
+        ),
+        ("w-300,q-50", {"image/webp"}, "w-300,q-50\naccept=webp\nquality=[('avif', 67), ('jpeg', 80), ('webp', 82)]"),
         ("w-300,f-png", {"image/webp"}, "w-300,f-png"),
         ("w-300", set(), "w-300\naccept=\nquality=[('avif', 67), ('jpeg', 80), ('webp', 82)]"),
         ("w-300", None, "w-300\naccept=any\nquality=[('avif', 67), ('jpeg', 80), ('webp', 82)]"),

@@ -63,6 +63,23 @@ def test_published_rendering_is_served_without_the_source(bench: Bench, transfor
     assert bench.asked() == asked
 
 
+def test_published_rendering_serves_clients_that_leave_the_format_open(bench: Bench) -> None:
+    made = photo(64, 48, format="WEBP")
+    bench.target.put(published()["w-640,f-webp,q-82"], made, media_type="image/webp")
+    engine = shared(bench)
+    accept = frozenset({"image/avif", "image/webp"})
+    result = ask(engine, job("w-640", key=KEY, accept=accept))
+    assert (result.body, result.media_type, result.origin) == (made, "image/webp", "target")
+
+
+def test_smallest_result_is_not_put_under_the_key_of_a_format(bench: Bench) -> None:
+    engine = shared(bench)
+    ask(engine, job("w-640", key=KEY, accept=frozenset({"image/avif", "image/webp"})))
+    engine.close()
+    (info,) = bench.target.list()
+    assert info.key.startswith(".s3img/results/")
+
+
 @pytest.mark.parametrize("transform", ["w-640,h-10,f-webp", "w-640,f-webp,q-81", "w-640:rt-90,f-webp", "f-png"])
 def test_other_results_are_named_by_the_content_alone(bench: Bench, transform: str) -> None:
     engine = shared(bench)
