@@ -10,7 +10,8 @@ class Limits(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
 
     ``input_bytes`` bytes of one source; ``input_pixels`` px of its first frame; ``frame_pixels`` px times frames of
     an animation; ``output_pixels`` px and ``output_side`` px of a result; ``steps`` of a transform chain; ``seconds``
-    of one render, checked between its steps.
+    of one render, checked between its steps. ``tolerant`` takes JPEGs that lack nothing but their end marker, as
+    browsers do; uploads have a setting of their own for that.
     """
 
     input_bytes: int = 100_000_000
@@ -20,3 +21,4 @@ class Limits(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
     output_side: int = 16_383
     steps: int = 20
     seconds: float = 60.0
+    tolerant: bool = True

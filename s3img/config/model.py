@@ -254,7 +254,9 @@ def _numbers(config: Config) -> list[tuple[str, str]]:
     if not 0 <= config.deadline < float("inf"):
         found.append(("deadline", f"{config.deadline}: name seconds, or 0 for no limit"))
     found += [
-        (f"limits.{n}", "name a number above 0") for n in Limits.__struct_fields__ if getattr(config.limits, n) <= 0
+        (f"limits.{name}", "name a number above 0")
+        for name in Limits.__struct_fields__
+        if name != "tolerant" and getattr(config.limits, name) <= 0
     ]
     return found
 

@@ -6,16 +6,27 @@ import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
-from PIL import Image
+from PIL import GifImagePlugin
 
 from s3img.imaging.color import has_alpha
-from s3img.imaging.decode import Decoded, decoder, flag_alpha, pillow_errors
+from s3img.imaging.decode import (
+    Decoded,
+    decoder,
+    first_shown,
+    flag_alpha,
+    pillow_errors,
+    profile_in_force,
+    resizable,
+    transparent_outside,
+)
 from s3img.imaging.encode import WEBP_METHOD, Encoding, check_encoder, palette, saved
 from s3img.imaging.probing import check_frames
 
 if TYPE_CHECKING:
     from collections.abc import Callable
     from typing import BinaryIO
+
+    from PIL import Image
 
     from s3img.imaging.decode import RenderDeadline
     from s3img.imaging.image_info import ImageInfo
@@ -60,16 +71,21 @@ def load_animation(
     """
     durations: list[int] = []
     frames: list[Image.Image] = []
+    drawn: list[tuple[int, int, int, int] | None] = []
     with decoder(fp, info) as image:
-        profile = image.info.get("icc_profile")
-        for number in range(info.frames):
+        profile = profile_in_force(fp, image)
+        first = first_shown(image)
+        for number in range(first, first + info.frames):
             deadline.check()
             image.seek(number)
-            frame = image.convert("RGBA" if info.alpha else "RGB")
-            if frame.size != info.stored_size:  # Pillow lets the screen of a GIF grow while it plays
-                screen = Image.new("RGBA", info.stored_size)
-                screen.paste(frame)
-                frame = screen
+            frame = image if image.mode in {"P", "RGB", "RGBA"} else resizable(image)
+            frame = frame.convert("RGBA" if info.alpha else "RGB")
+            if isinstance(image, GifImagePlugin.GifImageFile):
+                drawn.append(image.dispose_extent)
+                if info.alpha and drawn[0] != (0, 0, *info.stored_size):
+                    frame = transparent_outside(frame, drawn)
+            if frame.size != info.stored_size:  # Pillow lets the screen of a GIF grow while it plays, browsers don't
+                frame = frame.crop((0, 0, *info.stored_size))
             stored = float(frame.width), float(frame.height)
             picture = finish(Decoded(frame, (info.width, info.height), stored, info.orientation, profile))
             picture.info = {}  # nothing of the source's goes into a result

@@ -37,7 +37,7 @@ def cleaned(data: bytes, *, limits: Limits, max_side: int = 0, encode_anew: bool
         end = max((block.end for block in gif.blocks(data)), default=gif.first_block(data))
         if data[end : end + 1] != b";":
             raise ImageError("The GIF ends early: it is truncated.", fix="Export or download the image again.")
-    pixels = pixel_digest(data, info)
+    pixels = pixel_digest(data, info, limits)
     if not (encode_anew or is_large) and info.orientation == 1:
         clean = stripped(data, info.format)
         if clean and _shows(clean, info, pixels, limits):
@@ -51,12 +51,12 @@ def cleaned(data: bytes, *, limits: Limits, max_side: int = 0, encode_anew: bool
     return render(data, transform, limits=limits)
 
 
-def pixel_digest(data: bytes, info: ImageInfo) -> bytes:
+def pixel_digest(data: bytes, info: ImageInfo, limits: Limits) -> bytes:
     """Decode all that can be shown and return a digest of it; raise ImageError for what can't be decoded."""
     digest = hashlib.blake2b()
     with opened(data) as fp:
         if not info.animated:
-            digest.update(decode(fp, info, (info.width, info.height)).image.tobytes())
+            digest.update(decode(fp, info, (info.width, info.height), tolerant=limits.tolerant).image.tobytes())
             return digest.digest()
         with decoder(fp, info) as image, pillow_errors(f"The {info.format.upper()} can't be decoded"):
             for number in range(getattr(image, "n_frames", 1)):
@@ -72,6 +72,6 @@ def _shows(clean: bytes, info: ImageInfo, pixels: bytes, limits: Limits) -> bool
     A stripper and a decoder may read a damaged file in two ways, and the bytes that one of them left out are gone.
     """
     try:
-        return probe(clean, limits=limits) == info and pixel_digest(clean, info) == pixels
+        return probe(clean, limits=limits) == info and pixel_digest(clean, info, limits) == pixels
     except ImageError:
         return False

@@ -17,6 +17,8 @@ from PIL import (
     BmpImagePlugin,
     GifImagePlugin,
     Image,
+    ImageChops,
+    ImageMath,
     JpegImagePlugin,
     PngImagePlugin,
     TiffImagePlugin,
@@ -27,10 +29,11 @@ from s3img.errors import ImageError, S3ImgError, UnsupportedImage
 from s3img.imaging.color import is_converted, to_srgb
 from s3img.imaging.image_info import upright
 from s3img.imaging.probing import too_large
+from s3img.imaging.profiles import avif_profile, png_chunks, png_profile
 from s3img.imaging.resize import resize
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Iterable, Iterator
     from typing import BinaryIO
 
     from PIL import ImageFile
@@ -69,6 +72,10 @@ _CONVERSION_SCALE: Final = 2
 photographs), because means of another space's values are not means of sRGB's; at full size it costs 38 ns a px."""
 
 
+_END_MARKER: Final = b"\xff\xd9"
+_NOISE: Final = bytes((167 * n * n + 89 * n) % 251 for n in range(4096))  # never FF, which begins a marker
+
+
 @contextmanager
 def pillow_errors(what: str) -> Iterator[None]:
     """Turn whatever Pillow and its codecs raise into an ``ImageError`` that begins with ``what``.
@@ -100,12 +107,13 @@ def decoder(fp: BinaryIO, info: ImageInfo) -> Iterator[ImageFile.ImageFile]:
     with pillow_errors(f"The {info.format.upper()} can't be decoded"):
         image = DECODERS[info.format](fp)
         # Limits were checked for the header's size: a decoder that sees another one would pass them by.
-        if info.format == "gif":  # its screen grows from frame to frame in Pillow
-            same = image.width <= info.width and image.height <= info.height
-        else:  # Pillow turns a TIFF upright by itself
-            same = image.size == ((info.width, info.height) if info.format == "tiff" else info.stored_size)
-        if not same:
+        # Pillow turns a TIFF upright by itself.
+        if image.size != ((info.width, info.height) if info.format == "tiff" else info.stored_size):
             raise ImageError(f"The {info.format.upper()} states two sizes, {info.stored_size} and {image.size} px.")
+        if info.format == "png" and image.mode == "L" and isinstance(image.info.get("transparency"), int):
+            # Pillow spreads greys of 2 and 4 bits over 0 to 255, and leaves the key as it is written.
+            depth = png_chunks(fp).get(b"IHDR", bytes(13))[8]
+            image.info["transparency"] *= 255 // ((1 << depth) - 1) if depth in {2, 4} else 1
         yield image
 
 
@@ -168,26 +176,132 @@ class Decoded:
         return image.transpose(TURNS[self.orientation]) if self.orientation in TURNS else image
 
 
-def decode(fp: BinaryIO, info: ImageInfo, wanted: tuple[int, int]) -> Decoded:
-    """Decode the first frame, at least as large as ``wanted`` (px, upright) if the source is that large."""
+def decode(fp: BinaryIO, info: ImageInfo, wanted: tuple[int, int], *, tolerant: bool = True) -> Decoded:
+    """Decode the first frame, at least as large as ``wanted`` (px, upright) if the source is that large.
+
+    A JPEG that lacks nothing but its end marker, which browsers show, is taken where this is ``tolerant``.
+    """
+    try:
+        return _decode(fp, info, wanted)
+    except ImageError as error:
+        whole = with_end_marker(fp) if info.format == "jpeg" else None
+        if whole is None:
+            raise
+        if not tolerant:
+            fix = "Save it again, or set limits.tolerant = true."
+            raise ImageError("The JPEG lacks its end marker, although its picture is whole.", fix=fix) from error
+        return _decode(BytesIO(whole), info, wanted)
+
+
+def with_end_marker(fp: BinaryIO) -> bytes | None:
+    """Return a JPEG with the end marker that it lacks, None where more than that is missing.
+
+    Decoders fill up what is missing and pass over what is too much. So the picture is whole if it stays as it is when
+    there is noise in front of the marker: what is missing would be made from the noise.
+    """
+    fp.seek(0)
+    data = fp.read().removesuffix(b"\xff")
+    pictures = []
+    for end in (_END_MARKER, _NOISE + _END_MARKER):
+        try:
+            image = JpegImagePlugin.JpegImageFile(BytesIO(data + end))
+            image.load()
+        except Exception:  # whatever the decoder says: the file is broken in another way
+            return None
+        pictures.append(image.tobytes())
+    return data + _END_MARKER if pictures[0] == pictures[1] else None
+
+
+def _decode(fp: BinaryIO, info: ImageInfo, wanted: tuple[int, int]) -> Decoded:
     with decoder(fp, info) as image:
+        profile = profile_in_force(fp, image)
+        if first := first_shown(image):
+            image.seek(first)
         drafted = image.draft(None, upright(wanted, info.orientation)) if info.format == "jpeg" else None
+        low = low_bytes(fp, image)
         image.load()
         width, height = drafted[1][2:] if drafted else image.size
+        pixels = resizable(image) if low is None else with_deep_key(image, low)
+        if isinstance(image, GifImagePlugin.GifImageFile) and image.dispose_extent not in {None, (0, 0, *image.size)}:
+            pixels = transparent_outside(pixels, [image.dispose_extent])
         return Decoded(
-            image=resizable(image),
+            image=pixels,
             source=(info.width, info.height),
             extent=(float(width), float(height)),
             orientation=1 if info.format == "tiff" else info.orientation,  # Pillow has turned a TIFF already
-            profile=image.info.get("icc_profile"),
+            profile=profile,
             exif=image.info.get("exif"),
         )
+
+
+def first_shown(image: ImageFile.ImageFile) -> int:
+    """Return the number of the first frame that browsers show.
+
+    A PNG's default image is not part of its animation unless an fcTL chunk stands before it (third edition, 4.9): it is
+    for decoders that know no animations.
+    """
+    return int(getattr(image, "default_image", False) and getattr(image, "n_frames", 1) > 1)
+
+
+def profile_in_force(fp: BinaryIO, image: ImageFile.ImageFile) -> bytes | None:
+    """Return the ICC profile of a picture: the embedded one, or one for the colours that the file states in numbers."""
+    embedded = image.info.get("icc_profile")
+    if image.format not in {"PNG", "AVIF"}:
+        return embedded
+    if image.format == "AVIF":
+        return avif_profile(fp, embedded)
+    return png_profile(png_chunks(fp), embedded, grey=image.mode not in {"P", "RGB", "RGBA"})
+
+
+def transparent_outside(image: Image.Image, boxes: Iterable[tuple[int, int, int, int] | None]) -> Image.Image:
+    """Return a picture of a GIF that is transparent where none of its frames was drawn, as browsers show it."""
+    drawn = Image.new("L", image.size)
+    for box in boxes:
+        drawn.paste(255, box)
+    result = image.convert("RGBA")
+    result.putalpha(ImageChops.darker(result.getchannel("A"), drawn))
+    return result
+
+
+def low_bytes(fp: BinaryIO, image: ImageFile.ImageFile) -> Image.Image | None:
+    """Return the lower bytes of a PNG of 3 x 16 bits with a colour key, None for any other picture.
+
+    Pillow reads the upper bytes, and the key is meant in all 16 bits (third edition, 11.3.1.1). Read as if the bytes
+    were in the other order, the same file gives the rest.
+    """
+    if not (image.format == "PNG" and image.tile and image.tile[0].args == "RGB;16B" and "transparency" in image.info):
+        return None
+    position = fp.tell()
+    fp.seek(0)
+    second = PngImagePlugin.PngImageFile(BytesIO(fp.read()))
+    fp.seek(position)
+    second.tile = [tile._replace(args="RGB;16L") for tile in second.tile]
+    second.load()
+    return second
+
+
+def with_deep_key(image: Image.Image, low: Image.Image) -> Image.Image:
+    """Return a picture of upper bytes as RGBA: transparent where both bytes of each band are those of its key."""
+    key = image.info.pop("transparency")
+    differs = Image.new("L", image.size)
+    for number, value in enumerate(key):
+        for band, part in ((image.getchannel(number), value >> 8), (low.getchannel(number), value & 255)):
+            differs = ImageChops.lighter(differs, band.point([255 * (level != part) for level in range(256)]))
+    result = image.convert("RGB")
+    result.putalpha(differs)
+    return result
 
 
 def resizable(image: Image.Image) -> Image.Image:
     """Return the image in a mode that can be resized: L, LA, RGB, RGBA or CMYK; colour keys become alpha."""
     if image.mode.startswith("I"):  # the upper 8 of 16 bits of grey; Pillow reads 16-bit colour as 8 bits already
-        return image.convert("I").point(lambda value: value * (1 / 256)).convert("L")
+        values = image.convert("I")
+        grey = values.point(lambda value: value * (1 / 256)).convert("L")
+        key = image.info.get("transparency")
+        if isinstance(key, int):
+            # All 16 bits decide: two greys may be alike in the upper eight.
+            grey.putalpha(ImageMath.lambda_eval(lambda bands: (bands["v"] != key) * 255, v=values).convert("L"))
+        return grey
     if image.has_transparency_data:
         return image if image.mode in {"LA", "RGBA"} else image.convert("LA" if image.mode in {"1", "L"} else "RGBA")
     if image.mode in {"L", "LA", "RGB", "RGBA", "CMYK"}:

@@ -33,7 +33,8 @@ class ImageInfo(msgspec.Struct, frozen=True):
     """What an image's header says: ``width`` and ``height`` are the px of the upright picture.
 
     ``orientation`` is the EXIF value (1 to 8) under which the pixels are stored, ``frames`` above 1 an animation.
-    An SVG that states no size has 0 x 0.
+    An SVG that states no size has 0 x 0. ``canvas`` is what decoding takes, in px, where that is more: frames of a GIF
+    may reach beyond what is shown.
     """
 
     format: str
@@ -42,6 +43,7 @@ class ImageInfo(msgspec.Struct, frozen=True):
     frames: int = 1
     alpha: bool = False
     orientation: int = 1
+    canvas: tuple[int, int] = (0, 0)
 
     @property
     def media_type(self) -> str:

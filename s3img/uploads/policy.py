@@ -35,6 +35,7 @@ class UploadPolicy:
     without touching pixels (a picture that lies on its side is turned and encoded anew), ``reencode`` always encodes
     anew, ``keep`` stores the bytes as they came. ``max_side`` px scales larger pictures down. ``conflict`` says what
     happens when the key is taken: the same bytes count as stored (others are an error), a free name, or an error.
+    ``tolerant`` takes JPEGs that lack nothing but their end marker.
     """
 
     formats: frozenset[str] = frozenset({"jpeg", "png", "gif", "webp", "avif"})
@@ -44,6 +45,7 @@ class UploadPolicy:
     metadata: Metadata = "strip"
     conflict: Conflict = "skip-identical"
     variants: bool = False
+    tolerant: bool = False
 
     def __post_init__(self) -> None:
         problems = []

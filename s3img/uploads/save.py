@@ -122,6 +122,7 @@ class Uploader:
             config.limits,
             input_bytes=min(config.limits.input_bytes, self._policy.max_bytes),
             input_pixels=min(config.limits.input_pixels, self._policy.max_pixels),
+            tolerant=self._policy.tolerant,
         )
 
     def save(self, source: bytes | IO[bytes], *, filename: str = "", folder: str = "") -> Uploaded:

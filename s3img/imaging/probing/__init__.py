@@ -108,12 +108,13 @@ def check_pixels(info: ImageInfo, limits: Limits) -> None:
     """Raise ``ImageTooLarge`` for more px than ``input_pixels``, over all frames than ``frame_pixels``."""
     if not info.renderable:
         return
-    pixels = info.width * info.height
-    size = f"{info.width} x {info.height}"
+    width, height = max(info.width, info.canvas[0]), max(info.height, info.canvas[1])
+    pixels = width * height
+    size = f"{width} x {height}"
     if pixels > limits.input_pixels:
         raise too_large("input_pixels", f"The image has {size} = {pixels:,} px", limits.input_pixels)
     if info.animated:
-        check_frames((info.width, info.height), info.frames, limits)
+        check_frames((width, height), info.frames, limits)
 
 
 def check_frames(size: tuple[int, int], frames: int, limits: Limits) -> None:

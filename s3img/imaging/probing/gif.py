@@ -35,22 +35,30 @@ class Block(msgspec.Struct, frozen=True):
 
 
 def gif(fp: BinaryIO) -> ImageInfo:
-    """Return what the blocks say; a frame that leaves the screen makes it larger, as decoders do."""
+    """Return what the blocks say.
+
+    The first frame makes the screen larger where it leaves it, and later ones are cut off, as browsers do; a decoder's
+    canvas grows with all of them.
+    """
     fp.seek(0)
     data = fp.read()
     if len(data) < _HEADER:
         raise ImageError("The file ends inside the GIF header: it is truncated.")
     width, height = struct.unpack_from("<HH", data, 6)
-    frames, alpha = 0, False
+    frames, alpha, canvas = 0, False, (width, height)
     for block in blocks(data):
         if block.kind == IMAGE:
             x, y, w, h = struct.unpack_from("<4H", data, block.start + 1)
-            width, height, frames = max(width, x + w), max(height, y + h), frames + 1
+            canvas, frames = (max(canvas[0], x + w), max(canvas[1], y + h)), frames + 1
+            if frames == 1:
+                alpha |= (x, y, w, h) != (0, 0, *canvas)  # what no frame covers is transparent
+                width, height = canvas
         elif block.label == GRAPHIC_CONTROL:
             alpha |= block.end - block.start > 3 and bool(data[block.start + 3] & 1)
     if not frames:
         raise ImageError("The GIF holds no picture.")
-    return info("gif", (width, height), frames=frames, alpha=alpha)
+    found = info("gif", (width, height), frames=frames, alpha=alpha)
+    return found if canvas == (width, height) else msgspec.structs.replace(found, canvas=canvas)
 
 
 def first_block(data: bytes) -> int:
