@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     import click
     from flask import Flask
 
-    from flask_s3img.state import AppState
+    from flask_s3img.app_state import AppState
     from s3img.config import Config
 
 _OWN_PROGRAM = frozenset({"demo", "init", "markdown", "publish", "serve"})

@@ -9,8 +9,8 @@ from urllib.parse import quote, unquote, urljoin
 from flask import abort, render_template, request
 from werkzeug.test import EnvironBuilder, run_wsgi_app
 
+from flask_s3img.app_state import current_state
 from flask_s3img.settings import URL_PREFIX
-from flask_s3img.state import current_state
 from s3img.errors import S3ImgError
 from s3img.keys import KeyTemplate
 from s3img.middleware.wsgi import STYLE_PATH
@@ -19,9 +19,9 @@ from s3img.rewrite import find_references
 from s3img.urls import object_url
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Iterator
 
-    from flask_s3img.state import AppState
+    from flask_s3img.app_state import AppState
     from s3img.lock import LockEntry
     from s3img.pictures.catalog import Catalog
 
@@ -70,8 +70,13 @@ def page() -> str:
     is_page = path.startswith("/") and not path.startswith(("//", URL_PREFIX))
     status, body = _fetch(path) if is_page else ("400 BAD REQUEST: name a page of this app", b"")
     styled = STYLE_PATH.encode() in body or _WRAPPER not in body
-    rows = list(_rows(body, path))
-    return render_template("flask_s3img/images.html", page=path, status=status, rows=rows, styled=styled)
+    state = current_state()
+    catalog = state.catalog(request.root_path.rstrip("/"))
+    rows: dict[tuple[str, str], Row] = {}
+    for reference in find_references(body, "text/html"):
+        if reference.kind in _KINDS and (reference.kind, reference.url) not in rows:
+            rows[reference.kind, reference.url] = _row(reference.url, path, reference.kind, catalog, state)
+    return render_template("flask_s3img/images.html", page=path, status=status, rows=[*rows.values()], styled=styled)
 
 
 def _fetch(path: str) -> tuple[str, bytes]:
@@ -82,28 +87,15 @@ def _fetch(path: str) -> tuple[str, bytes]:
     environ["REMOTE_ADDR"] = request.remote_addr or ""
     content, status, answered = run_wsgi_app(current_state().plain_app, environ)
     try:
-        return status, _start(content) if "html" in answered.get("Content-Type", "") else b""
+        body = bytearray()
+        if "html" in answered.get("Content-Type", ""):
+            for chunk in content:
+                body += chunk
+                if len(body) > _MOST:
+                    break
+        return status, bytes(body[:_MOST])
     finally:
         getattr(content, "close", str)()  # not every iterable of WSGI can be closed
-
-
-def _start(content: Iterable[bytes]) -> bytes:
-    body = bytearray()
-    for chunk in content:
-        body += chunk
-        if len(body) > _MOST:
-            break
-    return bytes(body[:_MOST])
-
-
-def _rows(body: bytes, path: str) -> Iterator[Row]:
-    state = current_state()
-    catalog = state.catalog(request.root_path.rstrip("/"))
-    seen: set[tuple[str, str]] = set()
-    for reference in find_references(body, "text/html"):
-        if reference.kind in _KINDS and (reference.kind, reference.url) not in seen:
-            seen.add((reference.kind, reference.url))
-            yield _row(reference.url, path, reference.kind, catalog, state)
 
 
 def _row(written: str, path: str, kind: str, catalog: Catalog, state: AppState) -> Row:
@@ -137,13 +129,8 @@ def _offers(entry: LockEntry, catalog: Catalog, state: AppState) -> Iterator[Can
     for name in dict.fromkeys(name for name, _ in keys):
         widths = sorted(width for other, width in keys if other == name)
         urls = tuple((width, object_url(catalog.config.base_url, keys[name, width])) for width in widths)
-        yield CandidateRow(name, urls, _size(state, keys[name, widths[-1]]))
-
-
-def _size(state: AppState, key: str) -> int:
-    """Ask the bucket, which only this page does; 0 where it does not answer."""
-    try:
-        info = state.bucket().head(key)
-    except S3ImgError:
-        return 0
-    return info.size if info else 0
+        try:  # asks the bucket, which only this page does
+            info = state.bucket().head(keys[name, widths[-1]])
+        except S3ImgError:
+            info = None
+        yield CandidateRow(name, urls, info.size if info else 0)

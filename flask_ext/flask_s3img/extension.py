@@ -9,9 +9,9 @@ from blinker import Namespace
 from flask import current_app
 
 from flask_s3img import mounts, templates
+from flask_s3img.app_state import NAME, AppState, current_state, log
 from flask_s3img.cli import group_for
 from flask_s3img.settings import read
-from flask_s3img.state import NAME, AppState, current_state, log
 from s3img.errors import ConfigError, S3ImgError
 
 if TYPE_CHECKING:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import mimetypes
 import threading
+from contextlib import suppress
 from typing import TYPE_CHECKING
 
 import msgspec
@@ -11,8 +12,8 @@ from flask import Blueprint, Response, abort, current_app, request, send_from_di
 from werkzeug.test import run_wsgi_app
 
 from flask_s3img import debug
+from flask_s3img.app_state import current_state
 from flask_s3img.settings import URL_PREFIX, spell
-from flask_s3img.state import current_state
 from s3img.buckets import IMMUTABLE
 from s3img.errors import ConfigError, LockError
 from s3img.imaging import MEDIA_TYPES, SUFFIXES
@@ -29,8 +30,7 @@ if TYPE_CHECKING:
     from flask import Flask
     from werkzeug.wrappers import Response as AnyResponse
 
-    from flask_s3img.state import AppState
-    from s3img.lock import Lock
+    from flask_s3img.app_state import AppState
 
 METHODS = ("GET", "HEAD", "OPTIONS", "POST", "PUT", "PATCH", "DELETE")
 """All: the service itself says which it answers."""
@@ -44,10 +44,12 @@ def add_to(app: Flask, state: AppState) -> None:
     service = _service(state) if path else None
     hosts: dict[str, Any] = {"host": "<s3img_host>"} if app.url_map.host_matching else {}
     blueprint = Blueprint("s3img", __name__, url_prefix=URL_PREFIX, template_folder="templates")
-    blueprint.add_url_rule(STYLE_PATH.removeprefix(URL_PREFIX), "own", _own, **hosts)
-    blueprint.add_url_rule("/<any(images):page>", "own", _own, **hosts)  # one endpoint: Frozen-Flask takes the first
+    blueprint.add_url_rule(STYLE_PATH.removeprefix(URL_PREFIX), "own", serve_own, **hosts)
+    blueprint.add_url_rule(
+        "/<any(images):page>", "own", serve_own, **hosts
+    )  # one endpoint: Frozen-Flask takes the first
     if state.options.embedded is not None:
-        blueprint.add_url_rule("/store/<path:key>", "store", _store, merge_slashes=False, **hosts)
+        blueprint.add_url_rule("/store/<path:key>", "store", serve_store, merge_slashes=False, **hosts)
     app.register_blueprint(blueprint)
     if service is not None:
         _mount(app, service, path, hosts)
@@ -55,7 +57,7 @@ def add_to(app: Flask, state: AppState) -> None:
         app.wsgi_app = _Rewritten(app, state)  # type: ignore[method-assign]  # Flask's documented way
 
 
-def _own(page: str = "", s3img_host: str = "") -> AnyResponse | str:  # noqa: ARG001 - of apps that route by host
+def serve_own(page: str = "", s3img_host: str = "") -> AnyResponse | str:  # noqa: ARG001 - of apps that route by host
     """Serve the style sheet, and the page about images."""
     if page:
         return debug.page()
@@ -64,7 +66,7 @@ def _own(page: str = "", s3img_host: str = "") -> AnyResponse | str:  # noqa: AR
     return response.make_conditional(request)
 
 
-def _store(key: str, s3img_host: str = "") -> Response:  # noqa: ARG001 - of apps that route by host
+def serve_store(key: str, s3img_host: str = "") -> Response:  # noqa: ARG001 - of apps that route by host
     """Serve an object of the embedded store; its name changes with its bytes."""
     folder = current_state().options.embedded
     if folder is None or any(part.startswith(".") for part in key.split("/")):
@@ -80,8 +82,11 @@ def _store(key: str, s3img_host: str = "") -> Response:  # noqa: ARG001 - of app
 
 
 def _service(state: AppState) -> TransformService:
+    lock = None
+    with suppress(LockError):  # a damaged lock must not keep `flask s3img sync` from repairing it
+        lock = read_lock(state.options.lock, missing_ok=True)
     try:
-        return TransformService(state.config, lock=_lock(state))
+        return TransformService(state.config, lock=lock)
     except ConfigError as error:
         problems = [
             f"{spell(name)}: {text}" for name, _, text in (problem.partition(": ") for problem in error.problems)
@@ -93,19 +98,15 @@ def _service(state: AppState) -> TransformService:
         raise ConfigError(problems) from None
 
 
-def _lock(state: AppState) -> Lock | None:
-    """Return what a sync has put; None for a damaged lock, which must not keep ``flask s3img sync`` from mending it."""
-    try:
-        return read_lock(state.options.lock, missing_ok=True)
-    except LockError:
-        return None
-
-
 def _mount(app: Flask, service: TransformService, path: str, hosts: dict[str, Any]) -> None:
     """Answer below a path with the transform service, after the app's own ``before_request`` functions."""
 
     def view(rest: str, s3img_host: str = "") -> Response:  # noqa: ARG001 - the service reads the request itself
-        environ = _below(request.environ, path)
+        environ = request.environ
+        # The server's SCRIPT_NAME, without what ProxyFix put before it: the raw address, which tells %2F from a slash,
+        # is the server's too.
+        mount = environ.get("werkzeug.proxy_fix.orig", environ).get("SCRIPT_NAME", "")
+        environ = {**environ, "SCRIPT_NAME": mount + path, "PATH_INFO": environ["PATH_INFO"][len(path) :]}
         body, status, headers = run_wsgi_app(service, environ)
         is_typed = "Content-Type" in headers
         response = current_app.response_class(body, status, headers, direct_passthrough=True)
@@ -115,16 +116,6 @@ def _mount(app: Flask, service: TransformService, path: str, hosts: dict[str, An
 
     options: dict[str, Any] = {"methods": METHODS, "merge_slashes": False, "provide_automatic_options": False, **hosts}
     app.add_url_rule(f"{path}/<path:rest>", "s3img.service", view, **options)
-
-
-def _below(environ: dict[str, Any], path: str) -> dict[str, Any]:
-    """Return what WSGI tells an app that is mounted at a path.
-
-    ``SCRIPT_NAME`` is the one that the server knows, without what ProxyFix put before it, because the raw address that
-    tells ``%2F`` from a slash is the server's too.
-    """
-    mount = environ.get("werkzeug.proxy_fix.orig", environ).get("SCRIPT_NAME", "")
-    return {**environ, "SCRIPT_NAME": mount + path, "PATH_INFO": environ["PATH_INFO"][len(path) :]}
 
 
 class _Rewritten:
@@ -139,17 +130,15 @@ class _Rewritten:
     def __call__(self, environ: dict[str, Any], start_response: Callable[..., Any]) -> Iterable[bytes]:
         if self._outer is None:
             with self._making:
-                self._outer = self._outer or self._make()
+                if self._outer is None:  # another request may have made it meanwhile
+                    options = self._state.options
+                    folders = [folder for folder in self._state.names.folders if folder.prefix and not folder.host]
+                    self._outer = RewriteMiddleware(
+                        self._inner,
+                        self._state.images,
+                        static={folder.prefix: folder.inside for folder in folders if folder.inside is not None},
+                        lock=options.lock,
+                        upload_missing=options.app.upload_missing,
+                        **msgspec.structs.asdict(options.app.rewrite_options),
+                    )
         return self._outer(environ, start_response)
-
-    def _make(self) -> RewriteMiddleware:
-        options = self._state.options
-        folders = [folder for folder in self._state.names.folders if folder.prefix and not folder.host]
-        return RewriteMiddleware(
-            self._inner,
-            self._state.images,
-            static={folder.prefix: folder.inside for folder in folders if folder.inside is not None},
-            lock=options.lock,
-            upload_missing=options.app.upload_missing,
-            **msgspec.structs.asdict(options.app.rewrite_options),
-        )

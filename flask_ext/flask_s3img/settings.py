@@ -35,7 +35,7 @@ _CREDENTIALS = frozenset({"ACCESS_KEY_ID", "SECRET_ACCESS_KEY", "SESSION_TOKEN"}
 
 
 class RewriteOptions(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """Hold what `s3img.middleware.RewriteMiddleware` may be told, with its defaults."""
+    """What `s3img.middleware.RewriteMiddleware` may be told, with its defaults."""
 
     css: bool = False
     feeds: bool = False
@@ -49,7 +49,7 @@ class RewriteOptions(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_f
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AppOptions:
-    """Hold what concerns the app: each field is ``S3IMG_`` and its name in capitals in ``app.config``.
+    """What concerns the app: each field is ``S3IMG_`` and its name in capitals in ``app.config``.
 
     ``lock`` and ``config`` are paths, relative ones below ``app.root_path``; ``rewrite`` lets pages point at the bucket
     by themselves; ``service`` is the path that the transform service is mounted at, "" for none; ``static`` maps
@@ -69,7 +69,7 @@ class AppOptions:
 
 @dataclass(frozen=True, slots=True)
 class AppSettings:
-    """Hold everything that was read for one app."""
+    """Everything that was read for one app."""
 
     app: AppOptions
     config: Config
@@ -92,11 +92,17 @@ def read(
     problems: list[str] = []
     own_options = _app_options({name.lower(): value for name, value in given.items() if name in own}, problems)
     policy = _policy(own_options, problems)
-    core = {name: value for name, value in given.items() if name not in own}
+    problems += [
+        f"{PREFIX}{name}: credentials are read from the environment only: set it there"
+        for name in sorted(_CREDENTIALS & given.keys())
+    ]
+    core = {name.lower(): value for name, value in given.items() if name not in own | _CREDENTIALS}
     file = path or (Path(app.root_path, own_options.config) if own_options.config else None)
-    config = _config(
-        SettingsSource(_settings(core, problems), spell), file, Path(app.root_path), options or {}, problems
-    )
+    config = Config()
+    try:
+        config = load(options=options or {}, host=SettingsSource(core, spell), path=file, folder=Path(app.root_path))
+    except ConfigError as error:
+        problems += error.problems
     if problems:
         raise ConfigError(problems)
     return _complete(app, own_options, config, policy)
@@ -147,24 +153,6 @@ def _policy(options: AppOptions, problems: list[str]) -> UploadPolicy:
     except TypeError as error:
         problems.append(f"{spell('uploads')}: {error}")
     return UploadPolicy()
-
-
-def _settings(given: Mapping[str, Any], problems: list[str]) -> dict[str, Any]:
-    problems += [
-        f"{PREFIX}{name}: credentials are read from the environment only: set it there"
-        for name in sorted(_CREDENTIALS & given.keys())
-    ]
-    return {name.lower(): value for name, value in given.items() if name not in _CREDENTIALS}
-
-
-def _config(
-    host: SettingsSource, path: Path | None, folder: Path, options: Mapping[str, Any], problems: list[str]
-) -> Config:
-    try:
-        return load(options=options, host=host, path=path, folder=folder)
-    except ConfigError as error:
-        problems += error.problems
-    return Config()
 
 
 def _complete(app: Flask, options: AppOptions, config: Config, policy: UploadPolicy) -> AppSettings:

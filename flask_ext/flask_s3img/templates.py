@@ -8,8 +8,8 @@ from urllib.parse import quote
 from flask import current_app, has_request_context, request, url_for
 from markupsafe import Markup
 
+from flask_s3img.app_state import current_state, log
 from flask_s3img.settings import URL_STARTS
-from flask_s3img.state import current_state, log
 from s3img.errors import AssetError, ConfigError
 from s3img.middleware.wsgi import STYLE_PATH
 from s3img.pictures.catalog import LockedPicture
@@ -83,14 +83,14 @@ def s3img_picture(
     catalog = current_state().catalog(_root())
     if found := _find(name, blueprint, catalog):
         return Markup(catalog.picture(found, alt=alt, class_=class_, sizes=sizes, **options).html())  # noqa: S704 - escaped there
-    return _local_picture(_local_url(name, blueprint), {"alt": alt, "class": class_, **options})
-
-
-def _local_picture(url: str, options: dict[str, Any]) -> Markup:
-    """Return an ``<img>`` that says what the template says; px are known of images in the lock only."""
-    said = {name: str(options[name]) for name in ("alt", "class", "loading", "width") if options.get(name)}
-    author = {"alt": "", **said, **(options.get("attributes") or {})}
-    image = Picture({}, [ImageCandidate(url, 0, 0)], 0, 0, 0, priority=bool(options.get("priority")), nested=True)
+    # An <img> with what the template says: px are known of images in the lock only.
+    written = {"alt": alt, "class": class_, **options}
+    author = {"alt": ""} | {
+        name: str(written[name]) for name in ("alt", "class", "loading", "width") if written.get(name)
+    }
+    author |= options.get("attributes") or {}
+    candidate = ImageCandidate(_local_url(name, blueprint), 0, 0)
+    image = Picture({}, [candidate], 0, 0, 0, priority=bool(options.get("priority")), nested=True)
     return Markup(LockedPicture(image, author).html())  # noqa: S704 - escaped there
 
 

@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, Any
 from werkzeug.datastructures import FileStorage
 from wtforms.validators import StopValidation
 
+from flask_s3img.app_state import log
 from flask_s3img.extension import check_upload
-from flask_s3img.state import log
 from s3img.errors import S3ImgError
 
 if TYPE_CHECKING:

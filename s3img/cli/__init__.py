@@ -52,7 +52,7 @@ class SuggestingGroup(click.Group):
 
             near = difflib.get_close_matches(name.lower()[:40], self.list_commands(ctx), n=1)
             hint = f"Did you mean {near[0]!r}?" if near else f"{ctx.command_path} --help lists them all."
-            ctx.fail(f"There is no command {name!r}. {hint}")
+            ctx.fail(f"No such command {name!r}. {hint}")
         return super().resolve_command(ctx, args)
 
 

@@ -1,4 +1,4 @@
-"""``s3img ls [PREFIX]``."""
+"""``s3img ls``, ``s3img gc`` and ``s3img cors``: what is in the bucket, and what may read or write it."""
 
 from __future__ import annotations
 

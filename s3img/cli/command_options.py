@@ -1,4 +1,4 @@
-"""What the commands on folders share: options, where the lock is, and how results are shown."""
+"""What commands share: options, settings, where the lock is, and how results are shown."""
 
 from __future__ import annotations
 
@@ -19,20 +19,16 @@ from s3img.config.load import load
 from s3img.images import Images
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
-
-    from s3img.sync.outcome import FileFinding, SyncResult
-
-if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterable, Mapping
 
     from s3img.config import Config
+    from s3img.sync.outcome import FileFinding, SyncResult
 
     Loader = Callable[[Mapping[str, Any], Path | None], Config]
 
 
 class Host(msgspec.Struct, frozen=True):
-    """Hold what a host program knows better: how settings are read, where the lock is, which folders hold images.
+    """What a host program knows better: how settings are read, where the lock is, which folders hold images.
 
     ``template`` and ``policy`` are those of its uploads. It is the ``obj`` of a click context above the command's.
     """

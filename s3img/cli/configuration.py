@@ -1,4 +1,4 @@
-"""``s3img config show`` and ``s3img config import FILE``."""
+"""``s3img config show``, ``s3img config import FILE`` and ``s3img init``."""
 
 from __future__ import annotations
 
@@ -47,7 +47,8 @@ def show(
         return
     for setting in found:
         value = json.dumps(setting.value, ensure_ascii=False)
-        click.echo(f"{setting.name:20} {value:40} {_origin(setting)}" if origin else f"{setting.name} = {value}")
+        where = f"{setting.origin}: {setting.place}" if setting.place else setting.origin
+        click.echo(f"{setting.name:20} {value:40} {where}" if origin else f"{setting.name} = {value}")
 
 
 def _explained(options: dict[str, Any], path: Path | None) -> list[Setting]:
@@ -62,10 +63,6 @@ def _explained(options: dict[str, Any], path: Path | None) -> list[Setting]:
     return explain(
         options=options, host=SettingsSource(own, "the app's {}".format), path=path, folder=found.lock.parent
     )
-
-
-def _origin(setting: Setting) -> str:
-    return f"{setting.origin}: {setting.place}" if setting.place else setting.origin
 
 
 @config_command.command("import")
@@ -185,12 +182,14 @@ def init_command(
         _print(config, as_json=as_json)
         return 0
     report = None if no_test else _tested(config, is_quiet=as_json)
-    is_written = not _has_failed(report) or (is_asking and _wants_it_all_the_same(config_file))
+    has_failed = report is not None and report.exit_code > 1
+    question = f"Something fails. Write {config_file} all the same?"
+    is_written = not has_failed or (is_asking and click.confirm(question, err=True))
     if is_written:
         settings_file.write(config_file, settings_file.document(values), force=force)
     _print(config, as_json=as_json, file=str(config_file) if is_written else "", report=report)
     if not is_written:
-        click.echo(f"{config_file} was not written: mend the above, or give --no-test.", err=True)
+        click.echo(f"{config_file} was not written: fix what failed above, or give --no-test.", err=True)
     return report.exit_code if report else 0
 
 
@@ -202,14 +201,6 @@ def _tested(config: Config, *, is_quiet: bool) -> Report:
     if not is_quiet:
         shown.sum_up(report)
     return report
-
-
-def _has_failed(report: Report | None) -> bool:
-    return report is not None and report.exit_code > 1
-
-
-def _wants_it_all_the_same(file: Path) -> bool:
-    return click.confirm(f"Something fails. Write {file} all the same?", err=True)
 
 
 def _named(given: dict[str, Any]) -> dict[str, Any]:

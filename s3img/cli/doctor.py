@@ -81,11 +81,11 @@ class Shown:
             self._skipped.clear()
 
     def sum_up(self, report: Report) -> None:
-        """Show the counts, and what to mend first."""
+        """Show the counts, and what to fix first."""
         self.flush()
         click.echo(str(report), file=self._stream)
         if report.first:
-            click.echo(f"Mend this first: {report.first.code} ({report.first.probe}).", file=self._stream)
+            click.echo(f"Fix this first: {report.first.code} ({report.first.probe}).", file=self._stream)
 
     def _plain(self, finding: Finding) -> None:
         click.echo(f"{finding.status:5}{finding.probe:12} {finding.message}", file=self._stream)

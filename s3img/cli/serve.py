@@ -36,8 +36,11 @@ def serve_command(
     refuse_open(config, insecure=insecure or is_on(os.environ.get(INSECURE, "")))
     log_to_stderr()
     lock = read_lock(lock_path(None, config_file), missing_ok=True)
-    serve(TransformService(config, lock=lock), host=host, port=port, started=_tell)
-
-
-def _tell(address: str) -> None:
-    click.echo(f"Serving on {address} (Ctrl-C stops). For production: gunicorn 's3img.service:create_app()'.", err=True)
+    serve(
+        TransformService(config, lock=lock),
+        host=host,
+        port=port,
+        started=lambda address: click.echo(
+            f"Serving on {address} (Ctrl-C stops). For production: gunicorn 's3img.service:create_app()'.", err=True
+        ),
+    )

@@ -36,7 +36,7 @@ _CONTAINERS: Final = frozenset({b"moov", b"trak", b"mdia", b"minf", b"stbl", b"e
 _TOP: Final = frozenset({b"ftyp", b"meta", b"moov", b"mdat", b"free", b"skip"})
 
 
-class _Item(msgspec.Struct):
+class AvifItem(msgspec.Struct):
     """One item: its type, the ranges of its bytes in the file (or in ``idat``), and the numbers of its properties."""
 
     number: int
@@ -112,7 +112,7 @@ def _reachable(primary: int, references: list[tuple[bytes, int, tuple[int, ...]]
     return found
 
 
-def _items(meta: dict[bytes, bytes]) -> Iterator[_Item]:
+def _items(meta: dict[bytes, bytes]) -> Iterator[AvifItem]:
     """Yield the items that ``iinf`` names and ``iloc`` places (ISO/IEC 14496-12, 8.11.3 and 8.11.6)."""
     iinf, iloc = meta[b"iinf"], meta[b"iloc"]
     kinds = {}
@@ -143,7 +143,7 @@ def _items(meta: dict[bytes, bytes]) -> Iterator[_Item]:
             start = base + take(offset_size)
             extents.append((start, start + take(length_size)))
         if number in kinds and method in {0, 1}:
-            yield _Item(number, kinds[number], method == 1, tuple(extents))
+            yield AvifItem(number, kinds[number], method == 1, tuple(extents))
 
 
 def _references(iref: bytes) -> Iterator[tuple[bytes, int, tuple[int, ...]]]:
@@ -162,7 +162,7 @@ def _box(kind: bytes, *parts: bytes) -> bytes:
 def _written(
     ftyp: bytes,
     primary: int,
-    items: list[_Item],
+    items: list[AvifItem],
     contents: list[bytes],
     properties: list[tuple[bytes, bytes]],
     references: list[tuple[bytes, int, tuple[int, ...]]],

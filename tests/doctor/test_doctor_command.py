@@ -72,7 +72,7 @@ def test_settings_that_can_t_be_used_are_a_finding(capsys: pytest.CaptureFixture
         3,
         True,
     )
-    assert "Mend this first: settings-invalid (config)." in out
+    assert "Fix this first: settings-invalid (config)." in out
     assert json.loads(doctor(capsys, "--json")[1])["findings"][0]["code"] == "settings-invalid"
 
 

@@ -54,7 +54,7 @@ def test_what_fails_is_not_written(seaweedfs_bucket: TestBucket, tmp_path: Path)
     done = init("--bucket", settings["bucket"], "--endpoint-url", settings["endpoint_url"])
     assert (done.return_value, (tmp_path / "s3img.toml").exists()) == (4, False)
     assert "no-credentials" in done.stderr
-    assert "s3img.toml was not written: mend the above, or give --no-test." in done.stderr
+    assert "s3img.toml was not written: fix what failed above, or give --no-test." in done.stderr
 
 
 def test_questions_lead_to_the_file(tmp_path: Path) -> None:

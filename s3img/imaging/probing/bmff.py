@@ -55,7 +55,7 @@ def avif(fp: BinaryIO) -> ImageInfo:
     boxes = dict(inner_boxes(found[b"meta"][4:]))
     properties = dict(inner_boxes(boxes.get(b"iprp", b"")))
     listed = list(inner_boxes(properties.get(b"ipco", b"")))
-    primary = _Item(primary_item(boxes.get(b"pitm", b"")))
+    primary = _PictureItem(primary_item(boxes.get(b"pitm", b"")))
     for index in associations(properties.get(b"ipma", b"")).get(primary.number, ()):
         if 0 < index <= len(listed):
             primary.add(*listed[index - 1])
@@ -155,7 +155,7 @@ def associations(ipma: bytes) -> dict[int, list[int]]:
     return found
 
 
-class _Item(msgspec.Struct):
+class _PictureItem(msgspec.Struct):
     number: int
     size: tuple[int, int] = (0, 0)
     turns: int = 0
@@ -194,7 +194,7 @@ class _Track(msgspec.Struct, frozen=True):
         media = dict(inner_boxes(dict(inner_boxes(trak)).get(b"mdia", b"")))
         table = dict(inner_boxes(dict(inner_boxes(media.get(b"minf", b""))).get(b"stbl", b"")))
         entry = table.get(b"stsd", b"")[16:]  # version, count, then the size and type of the first sample entry
-        item = _Item(0, struct.unpack_from(">HH", entry, 24) if len(entry) >= 28 else (0, 0))
+        item = _PictureItem(0, struct.unpack_from(">HH", entry, 24) if len(entry) >= 28 else (0, 0))
         for kind, body in inner_boxes(entry[78:]):
             if kind in {b"irot", b"imir"}:
                 item.add(kind, body)

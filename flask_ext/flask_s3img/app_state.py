@@ -21,7 +21,6 @@ from s3img.pictures.catalog import CatalogFile
 from s3img.uploads import Uploader
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
     from pathlib import Path
 
     from flask import Flask
@@ -39,7 +38,7 @@ _WARNINGS = 10_000
 
 
 class AppState:
-    """Hold an app's settings, its lock (read again when the file changes) and its bucket; safe for threads."""
+    """An app's settings, its lock (read again when the file changes) and its bucket; safe for threads."""
 
     def __init__(self, app: Flask, options: AppSettings) -> None:
         self.options = options
@@ -51,7 +50,9 @@ class AppState:
         self._warned: set[str] = set()
         self._threads = threading.Lock()
         self._bucket: Bucket | None = None
-        self._catalog_file = lru_cache(maxsize=8)(self._open_catalog)
+        self._catalog_file = lru_cache(maxsize=8)(
+            lambda root: CatalogFile(options.lock, _below(self.config, root), missing_ok=True)
+        )
 
     @property
     def debug(self) -> bool:
@@ -94,9 +95,6 @@ class AppState:
         self._warned.add(name)
         return True
 
-    def _open_catalog(self, root: str) -> CatalogFile:
-        return CatalogFile(self.options.lock, _below(self.config, root), missing_ok=True)
-
 
 def current_state() -> AppState:
     """Return what is known of the current app; raise ConfigError for one that the extension was not given."""
@@ -123,11 +121,9 @@ def _with_signing_keys(app: Flask, config: Config) -> Config:
     """
     if config.signing_keys:
         return config
-    return msgspec.structs.replace(config, signing_keys=dict(_derived(app)))
-
-
-def _derived(app: Flask) -> Iterator[tuple[str, str]]:
+    keys = {}
     for secret in filter(None, [app.secret_key, *(app.config.get("SECRET_KEY_FALLBACKS") or [])]):
         key = secret.encode() if isinstance(secret, str) else secret
         derived = hmac.new(key, b"s3img.signing_keys/1", hashlib.sha256).hexdigest()
-        yield f"app-{hashlib.sha256(derived.encode()).hexdigest()[:8]}", derived
+        keys[f"app-{hashlib.sha256(derived.encode()).hexdigest()[:8]}"] = derived
+    return msgspec.structs.replace(config, signing_keys=keys)
