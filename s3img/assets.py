@@ -203,11 +203,10 @@ class AssetRoot:
         near = difflib.get_close_matches(path, same or others, n=1, cutoff=0.0 if same else 0.75)
         return near[0] if near else ""
 
-    def missing_hint(self, url: str, path: str) -> str:
-        """Return what to do about a reference to a file that is missing: the nearest name, or what the cause is.
+    def missing_hint(self, path: str) -> str:
+        """Return what to do about a file that is missing: the nearest name, or the cause where no name shows it.
 
-        Two causes can't be seen in a name: another form of Unicode (macOS writes decomposed names, NFD), and a site
-        that is served below a path, of which the root-relative references begin with that path.
+        Two names that look the same may differ in their form of Unicode: macOS writes decomposed ones (NFD).
         """
         form = unicodedata.normalize("NFC", path)
         same = next((other for other in self.files if unicodedata.normalize("NFC", other) == form), "")
@@ -215,13 +214,6 @@ class AssetRoot:
             return (
                 f"the file {same!r} has the same name in another Unicode form (the page writes {_form(path)}, the file"
                 f" {_form(same)}), which servers take for two names: rename the file to the form that the page writes."
-            )
-        below = self.path_below_site(url, path)
-        if below:
-            return (
-                f"{below!r} exists, so the site seems to be served below /{path[: -len(below)]}: give its address"
-                f" with --site-url (site_url in the settings), for example --site-url"
-                f" https://example.com/{path[: -len(below)]}"
             )
         near = self.nearest(path)
         return f"did you mean {near!r}?" if near else "add the file or remove the reference."

@@ -219,7 +219,8 @@ class Images:
         return SyncOptions(verify=verify or is_ci, prune=prune, listed_only=listed_only)
 
     def _nothing_to_do(self, files: SiteFiles, *, dry_run: bool) -> PublishResult:
-        problems = tuple(files.elsewhere(""))
+        doubt = files.doubt()
+        problems = (*files.elsewhere(""), *([Problem("", 0, 0, "no-site", doubt)] if doubt else []))
         if not dry_run:
             if not files.is_known:
                 files.save(path for path, _ in files.pages)

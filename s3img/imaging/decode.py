@@ -7,6 +7,7 @@ of which are the application's business and not a library's; ``limits`` takes it
 from __future__ import annotations
 
 import time
+import warnings
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from io import BytesIO
@@ -74,6 +75,9 @@ photographs), because means of another space's values are not means of sRGB's; a
 
 _END_MARKER: Final = b"\xff\xd9"
 _NOISE: Final = bytes((167 * n * n + 89 * n) % 251 for n in range(4096))  # never FF, which begins a marker
+
+# Pillow warns of damage on stderr, in words that name neither the picture nor what to do. What matters comes as errors.
+warnings.filterwarnings("ignore", module=r"PIL\.")
 
 
 @contextmanager

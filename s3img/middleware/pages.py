@@ -12,8 +12,7 @@ from typing import TYPE_CHECKING, TypeVar
 
 import msgspec
 
-from s3img import __version__, codings
-from s3img.middleware import csp
+from s3img import __version__, codings, csp
 from s3img.middleware.responses import warn_once
 from s3img.middleware.site import LockedAddress, LockedLibrary, LockedRoot
 from s3img.pictures.choices import Image, PageReader

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 from werkzeug.http import parse_options_header
 
-from s3img.middleware import csp
+from s3img import csp
 
 if TYPE_CHECKING:
     from collections.abc import Collection

@@ -10,8 +10,7 @@ from typing import TYPE_CHECKING
 
 from werkzeug.wsgi import get_host
 
-from s3img import codings
-from s3img.middleware import csp
+from s3img import codings, csp
 from s3img.middleware.responses import ResponseHead, is_of_type, warn_once, with_tag
 from s3img.middleware.site import Page
 

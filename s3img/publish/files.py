@@ -129,6 +129,14 @@ _MEDIA_TYPES = {
 }
 
 
+_SOURCES = (
+    *("mkdocs.yml", "hugo.toml", "hugo.yaml", "_config.yml", "conf.py", ".eleventy.js", "eleventy.config.js"),
+    *("astro.config.mjs", "docusaurus.config.js", "docusaurus.config.ts", "gatsby-config.js", "next.config.js"),
+    *("nuxt.config.ts", "svelte.config.js", "zensical.toml"),
+)
+"""Settings of site generators, which lie beside their sources and in no site that they build."""
+
+
 def media_type_of(path: str) -> str | None:
     """Return the media type of a file that may refer to images, None for any other."""
     if path == "manifest.json" or path.endswith("/manifest.json"):
@@ -167,6 +175,14 @@ class SiteFiles:
                     continue
                 linked.add(target)
             yield path, media_type
+
+    def doubt(self) -> str:
+        """Return why this folder is probably not a built site, "" where nothing speaks against it."""
+        sources = next((name for name in _SOURCES if name in self.root.files), "")
+        advice = "Name the folder that the site generator writes: site, public, _site, dist, build or out."
+        if sources:
+            return f"{self.root.root} has a {sources}, so it seems to be what a site is built from. {advice}"
+        return "" if self.pages else f"{self.root.root} has no pages, so there was nothing to publish. {advice}"
 
     @cached_property
     def settled(self) -> frozenset[str]:

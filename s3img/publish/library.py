@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
@@ -62,8 +63,7 @@ class SiteLibrary:
         if asset:
             return asset
         if path not in self._missing:
-            near = self._root.nearest(path)  # compares with every file of the site, so once for each path
-            hint = f"did you mean {near!r}?" if near else "add the file or remove the reference."
+            hint = self._root.missing_hint(path)  # compares with every file of the site, so once for each path
             self._missing[path] = ReferenceFault("missing", f"image {path!r} does not exist: {hint}")
         return self._missing[path]
 
@@ -85,7 +85,13 @@ class SiteLibrary:
                 self._state.facts[digest] = known
             return Asset(path, digest, stat.size, known)
         except AssetError as error:
-            self._fault(path, "unreadable", f"{error} It stays as it is; mend its permissions.")
+            self._fault(path, "unreadable", f"{_without_path(error, path)} It stays as it is; check its permissions.")
         except ImageError as error:
-            self._fault(path, "bad-image", f"{error} Its references stay as they are.")
+            text = _without_path(error, os.fspath(self._root.file(path)))
+            self._fault(path, "bad-image", f"{text} Its references stay as they are.")
         return None
+
+
+def _without_path(error: Exception, path: str) -> str:
+    """Return a message without the path in front, which the report names anyway."""
+    return str(error).removeprefix(f"{path}: ")

@@ -114,9 +114,7 @@ class _PageCheck:
             return "ambiguous", f"image {path!r} may be any of {', '.join(entry.path for entry in found)}."
         if found:
             return "", ""
-        near = self.root.nearest(path)
-        hint = f"did you mean {near!r}?" if near else "add the file or remove the reference."
-        return "missing", f"image {path!r} is neither here nor in the lock: {hint}"
+        return "missing", f"image {path!r} is neither here nor in the lock: {self.root.missing_hint(path)}"
 
     def _file_fault(self, path: str) -> tuple[str, str]:
         try:

@@ -153,7 +153,13 @@ class SitePublisher:
         return survey
 
     def _read_pages(self) -> SiteSurvey:
-        surveyor = Surveyor(self._files, self._config, dimensions_only=self._dimensions_only, originals=self._originals)
+        surveyor = Surveyor(
+            self._files,
+            self._config,
+            public_url=self._address.base_url if self._address else "",
+            dimensions_only=self._dimensions_only,
+            originals=self._originals,
+        )
         return surveyor.run()
 
     def _source(self, asset: Asset) -> Path:

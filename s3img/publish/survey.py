@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from msgspec.structs import replace
 
+from s3img import csp
 from s3img.cache import Digests
 from s3img.pictures.choices import Choice, Image, Link, PageReader, Strip
 from s3img.pictures.placement import InsideSite
@@ -76,17 +77,19 @@ class SiteSurvey:
 
 
 class Surveyor:
-    """Fill a survey from the files of a site."""
+    """Fill a survey from the files of a site; ``public_url`` is where pages will point, "" inside the site."""
 
     def __init__(
         self,
         files: SiteFiles,
         config: Config,
         *,
+        public_url: str = "",
         dimensions_only: bool = False,
         originals: LockedOriginals | None = None,
     ) -> None:
         self._files = files
+        self._public_url = public_url
         self._config = config
         self._dimensions_only = dimensions_only
         self._base_url = f"{config.base_url}/" if config.base_url else ""
@@ -105,6 +108,8 @@ class Surveyor:
                 self._survey.settled.add(path)
             else:
                 self.read_page(path, media_type)
+        if doubt := files.doubt():
+            self._survey.problems.append(Problem("", 0, 0, "no-site", doubt))
         self._survey.problems += generators.report(self._survey.rendered_again, self._config)
         if self._below_path:
             self._survey.problems.append(self._below_path[0])
@@ -133,11 +138,11 @@ class Surveyor:
         )
         found = find_references(data, media_type, optional=OPTIONAL_KINDS)
         generator = generators.generator_of(data) if media_type == "text/html" else None
+        choices: dict[int, Choice] = {}
         if generator:
             self._survey.rendered_again[path] = generator
             self._survey.faulty.add(path)  # so that it is read, and its warning given, in every run
-            choices = {}
-        else:
+        elif not self._forbids_images(path, media_type, data):
             choices = {r.start: choice for r in found if (choice := reader.choose(r)) is not None}
         self._survey.kept |= reader.kept
         if self._base_url:
@@ -146,6 +151,19 @@ class Surveyor:
             self._survey.plans[path] = PagePlan(media_type, hash(data), choices, _without_tags(found, choices))
         elif path not in self._survey.faulty:
             self._survey.settled.add(path)
+
+    def _forbids_images(self, path: str, media_type: str, data: bytes) -> bool:
+        """Tell whether a page's own policy keeps browsers from loading what would be published; report that."""
+        policies = csp.in_page(data) if self._public_url and media_type == "text/html" else []
+        if csp.allows(policies, f"{self._public_url}/", own=self._files.root.origin):
+            return False
+        self._survey.faulty.add(path)
+        text = (
+            f"stays as it is: its Content-Security-Policy lets no browser show images from {self._public_url}."
+            " Add this address to img-src."
+        )
+        self._fault(path, "policy", text)
+        return True
 
     def _report(self, path: str, data: bytes, reference: Reference, code: str, message: str) -> None:
         self._survey.faulty.add(path)
@@ -156,11 +174,14 @@ class Surveyor:
         problem = Problem(path, line, column, code, message, severity, reference.url)
         if code == "missing":
             root = self._files.root
-            target = root.resolve(reference.url, document=path, base=reference.base)
-            message = f"image {target.path!r} does not exist: {root.missing_hint(reference.url, target.path)}"
-            problem = replace(problem, message=message)
-            if root.path_below_site(reference.url, target.path):  # one cause for all: said once
-                self._below_path.append(problem)
+            target = root.resolve(reference.url, document=path, base=reference.base).path
+            if below := root.path_below_site(reference.url, target):  # one cause for all such references: said once
+                prefix = target[: -len(below)]
+                text = (
+                    f"image {target!r} does not exist, but {below!r} does: the site seems to be served below /{prefix}."
+                    f" Give its address, for example --site-url https://example.com/{prefix} (setting site_url)."
+                )
+                self._below_path.append(replace(problem, message=text))
                 return
         self._survey.problems.append(problem)
 

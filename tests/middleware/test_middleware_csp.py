@@ -9,7 +9,7 @@ from werkzeug.datastructures import Headers
 from wsgi_apps import CONFIG, app_of, send
 
 from s3img import Config
-from s3img.middleware.csp import allows, extended, in_page
+from s3img.csp import allows, extended, in_page
 
 if TYPE_CHECKING:
     from collections.abc import Callable

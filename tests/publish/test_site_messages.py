@@ -11,6 +11,8 @@ from sites import photo
 from s3img import Config, Images
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from sites import Site
 
     from s3img.publish.result import PublishResult
@@ -33,7 +35,7 @@ def test_site_below_a_path_is_one_message_that_names_the_option(site: Site, cach
     for name in ("a.html", "b.html"):
         site.page(name, '<img src="/base/docs/img/f.png" alt="">')
     (problem,) = publish(site, cache_dir).problems
-    assert "'img/f.png' exists" in problem.message
+    assert "but 'img/f.png' does" in problem.message
     assert "--site-url https://example.com/base/docs/" in problem.message
     assert (
         "<picture" in site.text("a.html")
@@ -69,3 +71,66 @@ def test_linked_page_is_published_once_and_stays_a_link(site: Site, cache_dir: s
     assert (site.root / "1.0/link.html").is_symlink()
     assert (site.root / "other.html").is_symlink()
     assert "<picture" in site.text("1.0/text.txt")
+
+
+@pytest.mark.parametrize(
+    ("pointer", "command"),
+    [
+        ("version https://git-lfs.github.com/spec/v1\noid sha256:07\nsize 12345\n", "git lfs pull"),
+        ("/annex/objects/SHA256E-s1--07.png\n", "git annex get"),
+    ],
+)
+def test_pointer_in_place_of_a_picture_names_what_brings_it(
+    site: Site, cache_dir: str, pointer: str, command: str
+) -> None:
+    site.add("cat.png", pointer.encode())
+    site.page("index.html", '<img src="cat.png" alt="">')
+    (problem,) = publish(site, cache_dir).problems
+    assert command in problem.message
+    assert str(problem).count("cat.png") == 1
+
+
+@pytest.mark.parametrize(
+    "policy", ["img-src 'self'", "default-src 'none'; style-src *", "img-src https://other.example"]
+)
+def test_page_whose_policy_forbids_the_bucket_stays(site: Site, cache_dir: str, tmp_path: Path, policy: str) -> None:
+    site.add("cat.jpg", photo(64, 40))
+    site.page("a.html", f'<meta http-equiv="Content-Security-Policy" content="{policy}"><img src="cat.jpg" alt="">')
+    site.page("b.html", '<img src="cat.jpg" alt="">')
+    before = site.text("a.html")
+    bucket = {"bucket": (tmp_path / "b").as_uri(), "public_url": "https://img.example.com", "remove_local": True}
+    result = publish(site, cache_dir, **bucket)
+    assert [(problem.page, problem.code) for problem in result.problems] == [
+        ("a.html", "policy"),
+        ("cat.jpg", "kept-local"),
+    ]
+    assert "img-src" in result.problems[0].message
+    assert site.text("a.html") == before
+    assert "https://img.example.com" in site.text("b.html")
+
+
+@pytest.mark.parametrize(
+    "policy", ["img-src *", "img-src https://img.example.com", "script-src 'self'", "default-src https:"]
+)
+def test_page_whose_policy_allows_the_bucket_is_published(
+    site: Site, cache_dir: str, tmp_path: Path, policy: str
+) -> None:
+    site.add("cat.jpg", photo(64, 40))
+    site.page("a.html", f'<meta http-equiv="Content-Security-Policy" content="{policy}"><img src="cat.jpg" alt="">')
+    publish(site, cache_dir, bucket=(tmp_path / "b").as_uri(), public_url="https://img.example.com")
+    assert "https://img.example.com" in site.text("a.html")
+
+
+def test_folder_without_pages_is_no_success_without_a_word(site: Site, cache_dir: str) -> None:
+    site.add("notes.txt", b"x")
+    (problem,) = publish(site, cache_dir).problems
+    assert "has no pages" in problem.message
+
+
+@pytest.mark.parametrize("name", ["mkdocs.yml", "hugo.toml", "_config.yml", "conf.py", "docusaurus.config.js"])
+def test_source_folder_is_no_success_without_a_word(site: Site, cache_dir: str, name: str) -> None:
+    site.add(name, b"x")
+    site.page("theme/main.html", "<p>x</p>")
+    for _ in range(2):
+        (problem,) = publish(site, cache_dir).problems
+        assert name in problem.message

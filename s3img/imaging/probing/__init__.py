@@ -43,6 +43,11 @@ _REFUSED: Final = {
     b"\xff\x4f\xff\x51": "a JPEG 2000 image",
     b"\x1f\x8b": "compressed with gzip, as an .svgz is",
 }
+_POINTERS: Final = {
+    b"version https://git-lfs.github.com/spec/": ("a Git LFS pointer", "Run git lfs pull (in CI: check out with LFS)."),
+    b"/annex/objects/": ("a git-annex pointer", "Run git annex get."),
+}
+"""What stands in the place of a picture that was not checked out, and what brings the picture."""
 _CONVERT: Final = "Convert it to JPEG, PNG, WebP, AVIF, GIF or SVG."
 _EXPORT_AGAIN: Final = "Export or download the image again."
 
@@ -57,12 +62,15 @@ def probe(source: ImageSource, *, limits: Limits | None = None) -> ImageInfo:
     with opened(source) as fp, located(source):
         check_bytes(fp, limits)
         fp.seek(0)
-        head = fp.read(16)
+        head = fp.read(48)
         reader = next((name for offset, start, name in _SIGNATURES if head.startswith(start, offset)), "")
         if not reader:
             name = next((name for start, name in _REFUSED.items() if head.startswith(start)), "")
             if name:
                 raise UnsupportedImage(f"The file is {name}.", fix=_CONVERT)
+            for start, (pointer, fix) in _POINTERS.items():
+                if head.startswith(start):
+                    raise UnsupportedImage(f"The file is {pointer}, not the picture itself.", fix=fix)
             reader = "svg.svg"  # has no signature: its reader says whether it is one
         module, function = reader.split(".")
         info: ImageInfo = getattr(import_module(f"s3img.imaging.probing.{module}"), function)(fp)

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 NAME = "content-security-policy"
 _META = re.compile(rb"<meta\s[^>]*http-equiv\s*=\s*[\"']?content-security-policy[^>]*>", re.IGNORECASE)
 _CONTENT = re.compile(rb"\scontent\s*=\s*(?:\"([^\"]*)\"|'([^']*)')", re.IGNORECASE)
-_SOURCE = re.compile(r"(?:([a-z][a-z0-9+.-]*)://)?([^/:]+)(?::(\d+|\*))?(/[^?#]*)?", re.IGNORECASE)
+_SOURCE = re.compile(r"(?:([a-z][a-z0-9+.-]*)://)?([^/:]+)(?::([0-9]{1,5}|\*))?(/[^?#]*)?", re.IGNORECASE)
 _PORTS = {"http": 80, "https": 443}
 
 
