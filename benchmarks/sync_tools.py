@@ -60,17 +60,13 @@ def s3img(job: Job) -> list[str]:
     ]
 
 
-def s3img_settings(transport: str) -> Callable[[Job], dict[str, str]]:
-    def settings(job: Job) -> dict[str, str]:
-        return {
-            "S3IMG_BUCKET": f"s3://{BUCKET}/{job.prefix}",
-            "S3IMG_ENDPOINT_URL": job.endpoint_url,
-            "S3IMG_PUBLIC_URL": "https://img.example.com",
-            "S3IMG_TRANSPORT": transport,
-            "S3IMG_CACHE_DIR": str(job.state),
-        }
-
-    return settings
+def s3img_settings(job: Job) -> dict[str, str]:
+    return {
+        "S3IMG_BUCKET": f"s3://{BUCKET}/{job.prefix}",
+        "S3IMG_ENDPOINT_URL": job.endpoint_url,
+        "S3IMG_PUBLIC_URL": "https://img.example.com",
+        "S3IMG_CACHE_DIR": str(job.state),
+    }
 
 
 def s5cmd(action: str) -> Callable[[Job], list[str]]:
@@ -127,8 +123,7 @@ def aws_cli() -> Path | None:
 
 def tools(*, with_aws: bool) -> list[Tool]:
     found = [
-        Tool("s3img, boto3", s3img, s3img_settings("boto3")),
-        Tool("s3img, obstore", s3img, s3img_settings("obstore")),
+        Tool("s3img", s3img, s3img_settings),
         Tool(REFERENCE, s5cmd("sync")),
         Tool("s5cmd cp", s5cmd("cp"), phases="first"),
         Tool("rclone", rclone),

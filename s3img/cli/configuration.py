@@ -21,7 +21,7 @@ from s3img.errors import ConfigError
 if TYPE_CHECKING:
     from s3img.config.load import Setting
     from s3img.doctor import Report
-    from s3img.doctor.foreign import Imported
+    from s3img.doctor.foreign_settings import Imported
 
 
 @click.group("config", cls=SuggestingGroup)
@@ -84,9 +84,9 @@ def import_settings(file: Path, *, name: str, config_file: Path, only_print: boo
 
     Credentials in FILE are not written anywhere.
     """
-    from s3img.doctor import foreign, settings_file
+    from s3img.doctor import foreign_settings, settings_file
 
-    found = foreign.read(_read(file), name=name)
+    found = foreign_settings.read(_read(file), name=name)
     notes = [*found.notes, *_problems(found)]
     text = settings_file.document(found.values, [f"Imported from {found.program}: {found.name}.", *notes])
     if not only_print:

@@ -94,7 +94,8 @@ def _bucket_url(bucket: str, service: Provider, endpoint_url: str, region: str, 
     is_complete = bool(region) or "{region}" not in service.public_url
     is_nameable = "." not in bucket or "{bucket}." not in service.public_url  # a certificate covers one label
     if style == "auto" and service.knows(endpoint_url) and is_complete and is_nameable:
-        return service.public_url.format(bucket=bucket, region=region)
+        account = service.account_in(endpoint_url)
+        return service.public_url.format(bucket=bucket, region=region, account=account)
     aws = f"https://s3.{region}.amazonaws.com" if region else "https://s3.amazonaws.com"
     parts = urlsplit(endpoint_url or aws)
     usual = "virtual" if service.is_virtual_only or not endpoint_url else "path"

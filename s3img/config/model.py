@@ -191,7 +191,7 @@ def _urls(config: Config) -> list[tuple[str, str]]:
         elif value and not _is_absolute(value, schemes=("http", "https")):
             if not (name == "public_url" and _is_absolute(value, schemes=("file",))):
                 found.append((name, f"{value!r} is no absolute URL: start with https:// (or http://)"))
-        elif name == "endpoint_url" and urlsplit(value).path.strip("/"):
+        elif name == "endpoint_url" and urlsplit(value).path.rstrip("/") not in {"", *providers.PATHS}:
             found.append((name, f'{value!r} has a path: name the bucket in bucket = "s3://NAME/PREFIX" instead'))
     return found
 

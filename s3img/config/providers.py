@@ -68,6 +68,10 @@ class Provider(msgspec.Struct, frozen=True, kw_only=True):
         found = next((match for match in self._matches(endpoint_url) if match), None)
         return (found.groupdict().get("region") if found else None) or self.region
 
+    def account_in(self, endpoint_url: str) -> str:
+        """Return the account that an address of this service is for; "" where it has none."""
+        return next((match.groupdict().get("account") or "" for match in self._matches(endpoint_url) if match), "")
+
     def moved(self, endpoint_url: str, region: str) -> str:
         """Return the address for another region: of this service's own pattern, never of another host."""
         if not endpoint_url or "{region}" not in self._regional:
@@ -263,6 +267,26 @@ PROVIDERS = (
         public_url="https://{bucket}.t3.tigrisfiles.io",
         public_by="the bucket's access «public»",
     ),
+    Provider(
+        name="bunny",
+        title="Bunny Storage",
+        endpoint="https://{region}-s3.storage.bunnycdn.com",
+        hosts=("{region}-s3.storage.bunnycdn.com",),
+        example="de",
+        checksum="sha256",
+        public_url="",
+        public_by="a pull zone, whose address is the public_url",
+    ),
+    Provider(
+        name="supabase",
+        title="Supabase Storage",
+        endpoint="https://{account}.storage.supabase.co/storage/v1/s3",
+        hosts=("{account}.storage.supabase.co", "{account}.supabase.co"),
+        region="us-east-1",
+        example="us-east-1",
+        public_url="https://{account}.supabase.co/storage/v1/object/public/{bucket}",
+        public_by="the bucket's setting «Public bucket»",
+    ),
     Provider(name="minio", title="MinIO", region="us-east-1", is_self_hosted=True, conditional_writes="yes"),
     Provider(
         name="garage",
@@ -276,6 +300,9 @@ PROVIDERS = (
     Provider(name="seaweedfs", title="SeaweedFS", region="us-east-1", is_self_hosted=True, conditional_writes="yes"),
     Provider(name="ceph", title="Ceph", region="us-east-1", is_self_hosted=True, conditional_writes="yes"),
 )
+PATHS = frozenset({urlsplit(provider.endpoint).path for provider in PROVIDERS} - {""})
+"""Paths that an endpoint may have: all other services have none, and what stands there is a bucket's name."""
+
 _BY_NAME = {provider.name: provider for provider in PROVIDERS}
 
 

@@ -21,7 +21,7 @@ _HEAD = (
 
 
 def document(values: Mapping[str, Any], notes: Iterable[str] = ()) -> str:
-    """Return the file's text; ``values`` are texts, numbers, booleans and lists of texts; empty ones are left out."""
+    """Return the file's text; ``values`` are texts, numbers, booleans, lists and tables of those; empty ones are left out."""
     comments = [f"# {' '.join(line.split())}" for line in (*_HEAD, *notes)]
     lines = [f"{name} = {_value(values[name])}" for name in Config.__struct_fields__ if values.get(name)]
     return "\n".join([*comments, "", *lines, ""])
@@ -45,6 +45,8 @@ def exists(path: Path) -> ConfigError:
 
 
 def _value(value: Any) -> str:  # noqa: ANN401 - settings are of any plain type
+    if isinstance(value, dict):
+        return f"{{ {', '.join(f'{json.dumps(name)} = {_value(one)}' for name, one in value.items())} }}"
     if isinstance(value, (list, tuple)):
         return f"[{', '.join(map(_value, value))}]"
     return json.dumps(value, ensure_ascii=False).replace("\x7f", "\\u007f")

@@ -66,6 +66,13 @@ FILLED = {
         "https://pics.s3.fr-par.scw.cloud/docs",
     ),
     "tigris": ({}, "https://t3.storage.dev", "auto", "https://pics.t3.tigrisfiles.io/docs"),
+    "bunny": ({"region": "de"}, "https://de-s3.storage.bunnycdn.com", "de", ""),
+    "supabase": (
+        {"account": "abcdefghijklmnopqrst"},
+        "https://abcdefghijklmnopqrst.storage.supabase.co/storage/v1/s3",
+        "us-east-1",
+        "https://abcdefghijklmnopqrst.supabase.co/storage/v1/object/public/pics/docs",
+    ),
     "minio": ({"endpoint_url": OWN}, OWN, "us-east-1", f"{OWN}/pics/docs"),
     "garage": ({"endpoint_url": OWN}, OWN, "garage", ""),
     "seaweedfs": ({"endpoint_url": OWN}, OWN, "us-east-1", f"{OWN}/pics/docs"),
@@ -119,6 +126,8 @@ def test_an_endpoint_alone_is_recognised(name: str) -> None:
         ({"provider": "cos"}, "region"),
         ({"provider": "oss"}, "region"),
         ({"provider": "hetzner"}, "region"),
+        ({"provider": "bunny"}, "region"),
+        ({"provider": "supabase"}, "account"),
         ({"provider": "scaleway"}, "region"),
         ({"provider": "minio"}, "endpoint_url"),
         ({"provider": "garage"}, "endpoint_url"),
@@ -202,7 +211,26 @@ def test_another_region_never_leads_to_another_service(provider: Provider, regio
     url = provider.endpoint_url(account=ACCOUNT, region=provider.example) or "https://s3.eu-west-1.amazonaws.com"
     moved = provider.moved(url, region)
     assert providers.of_endpoint(moved) is providers.of_endpoint(url)
-    assert moved == url or f".{region}." in moved or f"//{region}." in moved or f"oss-{region}." in moved
+    assert (
+        moved == url
+        or f".{region}." in moved
+        or f"//{region}." in moved
+        or f"oss-{region}." in moved
+        or f"//{region}-s3." in moved
+    )
+
+
+@pytest.mark.parametrize("jurisdiction", ["eu", "us", "fedramp"])
+def test_account_of_r2_may_name_a_jurisdiction(jurisdiction: str) -> None:
+    config = Config(provider="r2", account=f"{ACCOUNT}.{jurisdiction}", bucket="s3://pics", public_url="https://i.test")
+    assert config.endpoint_url == f"https://{ACCOUNT}.{jurisdiction}.r2.cloudflarestorage.com"
+    assert (providers.of_endpoint(config.endpoint_url).name, config.region) == ("r2", "auto")
+
+
+def test_endpoint_of_supabase_may_be_on_a_host_of_your_own() -> None:
+    url = "https://db.example.com/storage/v1/s3"
+    assert Config(bucket="s3://pics", endpoint_url=url, public_url="https://i.test").endpoint_url == url
+    assert "has a path" in problems(endpoint_url="https://db.example.com/pics")
 
 
 def test_an_unknown_endpoint_is_never_left() -> None:

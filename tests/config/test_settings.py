@@ -58,7 +58,7 @@ def test_all_problems_are_reported_in_their_own_words(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("name", "value", "words"),
     [
-        ("TRANSPORT", "curl", "Invalid enum value 'curl': write one of auto, boto3, obstore"),
+        ("MISSING", "skip", "Invalid enum value 'skip': write one of error, warn, keep"),
         ("FORMATS", "avif,gif", "Invalid enum value 'gif' - at `$[1]`: write one of avif, webp, jpeg, png"),
     ],
 )

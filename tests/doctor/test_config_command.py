@@ -13,7 +13,7 @@ import pytest
 from s3img.cli import main
 from s3img.config import Config
 from s3img.config.load import SettingsSource, explain, load
-from s3img.doctor.foreign import read
+from s3img.doctor.foreign_settings import read
 from s3img.errors import ConfigError
 
 if TYPE_CHECKING:
@@ -191,6 +191,62 @@ def test_origin_of_imagekit_becomes_settings() -> None:
     }
 
 
+def test_canonical_header_of_an_origin_is_kept() -> None:
+    canonical = {"includeCanonicalHeader": True, "baseUrlForCanonicalHeader": "https://www.example.com/"}
+    found = read(json.dumps({**ORIGIN, "name": "My Shop", **canonical}))
+    origin = Config(**found.values, public_url="https://i.example.com").origins["my-shop"]
+    assert (origin.bucket, origin.canonical_url) == (found.values["bucket"], "https://www.example.com/")
+    assert not [note for note in found.notes if "canonical" in note]
+
+
+PICGO = {
+    "_configName": "blog",
+    "accessKeyID": "AKIDSECRET",
+    "secretAccessKey": "HUSHHUSH",
+    "bucketName": "pics",
+    "uploadPath": "img/a b/{year}/{md5}.{extName}",
+    "endpoint": "s3.us-east-005.backblazeb2.com",
+    "region": None,
+    "urlPrefix": "https://img.example.com/",
+    "pathStyleAccess": True,
+    "acl": "public-read",
+    "rejectUnauthorized": False,
+}
+
+
+@pytest.mark.parametrize(
+    ("data", "program", "name"),
+    [
+        ({"picBed": {"current": "aws-s3", "aws-s3": PICGO}}, "PicGo", "blog"),
+        ({"picBed": {"aws-s3-plist": PICGO}, "settings": {}}, "PicList", "blog"),
+        ({"picBed": {}, "uploader": {"aws-s3-plist": {"configList": [PICGO], "defaultId": "x"}}}, "PicList", "blog"),
+        ({"picBed": {"aws-s3": {**PICGO, "_configName": None}}}, "PicGo", "aws-s3"),
+    ],
+)
+def test_settings_of_picgo_and_piclist_are_taken_over(data: Any, program: str, name: str) -> None:
+    found = read(json.dumps(data))
+    assert (found.program, found.name, found.secrets) == (program, name, ("accessKeyID", "secretAccessKey"))
+    assert {name: value for name, value in found.values.items() if value} == {
+        "bucket": "s3://pics/img/a b",
+        "endpoint_url": "https://s3.us-east-005.backblazeb2.com",
+        "public_url": "https://img.example.com/pics/img/a%20b",
+        "addressing_style": "path",
+    }
+    assert [word for word in ("uploadPath", "acl", "AWS_CA_BUNDLE") if word in " ".join(found.notes)] == [
+        "uploadPath",
+        "acl",
+        "AWS_CA_BUNDLE",
+    ]
+
+
+def test_one_of_several_configurations_of_piclist_is_chosen() -> None:
+    two = [PICGO, {**PICGO, "_configName": "shop", "bucketName": "shop-images", "disableBucketPrefixToURL": True}]
+    data = json.dumps({"picBed": {"aws-s3-plist": PICGO}, "uploader": {"aws-s3-plist": {"configList": two}}})
+    assert read(data, name="shop").values["public_url"] == "https://img.example.com/img/a%20b"
+    with pytest.raises(ConfigError, match="'blog', 'shop'"):
+        read(data)
+
+
 def test_name_chooses_one_of_several() -> None:
     data = json.dumps([ORIGIN, {**ORIGIN, "name": "blog", "bucket": "blog-images"}])
     assert read(data, name="blog").values["bucket"] == "s3://blog-images/raw"
@@ -202,11 +258,20 @@ def test_name_chooses_one_of_several() -> None:
     "text", ["", "{", "[]", "3", "null", '"x"', '{"s3": 3}', '{"data": []}', '{"type": "S3"}', "[" * 99999, '{"a": 1}']
 )
 def test_other_files_are_refused(text: str) -> None:
-    with pytest.raises(ConfigError, match="neither a profile exported by S3 Image Port nor an origin of ImageKit"):
+    with pytest.raises(ConfigError, match="is no profile exported by S3 Image Port, no origin of ImageKit"):
         read(text)
 
 
-@pytest.mark.parametrize("data", [PROFILE, ORIGIN], ids=["profile", "origin"])
+@pytest.mark.parametrize(
+    "data",
+    [
+        PROFILE,
+        ORIGIN,
+        {**ORIGIN, "includeCanonicalHeader": True, "baseUrlForCanonicalHeader": "https://x.example"},
+        {"picBed": {"aws-s3": PICGO}},
+    ],
+    ids=["profile", "origin", "canonical", "picgo"],
+)
 def test_import_writes_a_file_that_loads_and_holds_no_secret(
     capsys: pytest.CaptureFixture[str], tmp_path: Path, data: dict[str, Any]
 ) -> None:

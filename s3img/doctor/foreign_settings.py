@@ -1,4 +1,4 @@
-"""Settings of other programs in our words: S3 Image Port's exported profiles and ImageKit's origins; pure.
+"""Settings of other programs in our words: S3 Image Port's profiles, ImageKit's origins, PicGo and PicList; pure.
 
 Credentials in them are never taken over; the names of the fields that hold them are, to say what to set.
 """
@@ -6,6 +6,7 @@ Credentials in them are never taken over; the names of the fields that hold them
 from __future__ import annotations
 
 import json
+import re
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
@@ -18,13 +19,13 @@ from s3img.urls import quote_path
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
-_NO_FORM = "is neither a profile exported by S3 Image Port nor an origin of ImageKit (JSON)"
+_NO_FORM = "is no profile exported by S3 Image Port, no origin of ImageKit and no data.json of PicGo or PicList (JSON)"
 _COMPATIBLE = frozenset({"S3", "S3_COMPATIBLE", "DIGITAL_OCEAN_SPACES"})
 
 
 @dataclass(frozen=True, slots=True)
 class Imported:
-    """Hold settings of ours, what could not be taken over, and the fields of the file that hold credentials."""
+    """Settings of ours, what could not be taken over, and the fields of the file that have credentials."""
 
     name: str
     program: str
@@ -55,6 +56,8 @@ def _all(data: Any) -> Iterator[Imported]:  # noqa: ANN401 - whatever the file h
     if isinstance(data, list):
         for one in data:
             yield from _all(one)
+    elif "picBed" in data or "uploader" in data:
+        yield from _picgo(data)
     elif data.get("type") in _COMPATIBLE:
         yield _origin(data)
     elif "s3" in data:  # S3 Image Port 1
@@ -75,7 +78,11 @@ def _profile(name: str, data: Mapping[str, Any]) -> Imported:
         values["addressing_style"] = "path"
     upload = data.get("upload") or data.get("app") or {}
     if template := _text(upload.get("keyTemplate")):
-        notes += _take_template(template, values)
+        try:
+            values["key_template"] = str(KeyTemplate.parse(template))
+        except ConfigError:
+            why = "it is for uploads, and key_template takes only what follows from the file"
+            notes.append(f"keyTemplate was not taken over, because {why}: `s3img upload --template {template!r}`.")
     if upload.get("compressionOption"):
         notes.append("compressionOption was not taken over: see formats and quality.")
     return Imported(name, "S3 Image Port", values, notes, _filled(s3, "accKeyId", "secretAccessKey"))
@@ -85,12 +92,42 @@ def _origin(data: Mapping[str, Any]) -> Imported:
     values, notes = _place(data.get("endpoint", ""), data["bucket"], data.get("prefix", ""), "")
     if data.get("s3ForcePathStyle"):
         values["addressing_style"] = "path"
-    if data.get("includeCanonicalHeader"):
-        notes.append(f"the canonical header was for {_text(data.get('baseUrlForCanonicalHeader'))}.")
+    if data.get("includeCanonicalHeader") and (canonical := _text(data.get("baseUrlForCanonicalHeader"))):
+        name = re.sub(r"[^a-z0-9]+", "-", _text(data.get("name")).lower()).strip("-")[:32] or "origin"
+        values["origins"] = {name: {"bucket": values["bucket"], "canonical_url": canonical}}
     if data.get("useIAMRole"):
         notes.append("useIAMRole: the role of this machine is found by itself; set role_arn for another one.")
     notes.append("public_url is not part of an origin: set it to the address that visitors use.")
     return Imported(_text(data.get("name")), "ImageKit", values, notes, _filled(data, "accessKey", "secretKey"))
+
+
+def _picgo(data: Mapping[str, Any]) -> Iterator[Imported]:
+    """Read what picgo-plugin-s3 and PicList's own uploader keep: every named configuration, or else the one in use."""
+    bed: Mapping[str, Any] = data.get("picBed", {})
+    found: dict[str, tuple[str, Mapping[str, Any]]] = {}
+    for kind, program in (("aws-s3", "PicGo"), ("aws-s3-plist", "PicList")):
+        listed = data.get("uploader", {}).get(kind, {}).get("configList") or []
+        for one in [*listed, *([bed[kind]] if kind in bed else [])]:
+            found.setdefault(_text(one.get("_configName")) or kind, (program, one))
+    for name, (program, one) in found.items():
+        bucket = _text(one["bucketName"])
+        template = _text(one.get("uploadPath"))
+        prefix = template.partition("{")[0].rpartition("/")[0]
+        values, notes = _place(one.get("endpoint") or "", bucket, prefix, one.get("region") or "")
+        if public := _text(one.get("urlPrefix")).rstrip("/"):
+            in_path = one.get("pathStyleAccess") and not one.get("disableBucketPrefixToURL")
+            values["public_url"] = "/".join(filter(None, [public, bucket if in_path else "", quote_path(prefix)]))
+        if one.get("pathStyleAccess"):
+            values["addressing_style"] = "path"
+        if "{" in template:
+            notes.append(f"uploadPath {template!r} names uploads: `s3img upload --template`, see docs/uploads.md.")
+        if one.get("acl"):
+            notes.append(f"acl {one['acl']!r} was not taken over: s3img sets none, a policy makes objects public.")
+        if one.get("rejectUnauthorized") is False:
+            notes.append("rejectUnauthorized = false was not taken over: set AWS_CA_BUNDLE to the authority's file.")
+        if one.get("proxy"):
+            notes.append("proxy was not taken over: set HTTPS_PROXY in the environment.")
+        yield Imported(name, program, values, notes, _filled(one, "accessKeyID", "secretAccessKey"))
 
 
 def _place(endpoint: str, bucket: str, prefix: str, region: str) -> tuple[dict[str, Any], list[str]]:
@@ -111,15 +148,6 @@ def _place(endpoint: str, bucket: str, prefix: str, region: str) -> tuple[dict[s
     elif host:
         values["endpoint_url"] = f"{parts.scheme}://{host}"
     return {**values, "region": region}, notes
-
-
-def _take_template(template: str, values: dict[str, Any]) -> list[str]:
-    try:
-        values["key_template"] = str(KeyTemplate.parse(template))
-    except ConfigError:
-        why = "it is for uploads, and key_template takes only what follows from the file"
-        return [f"keyTemplate was not taken over, because {why}: `s3img upload --template {template!r}`."]
-    return []
 
 
 def _filled(data: Mapping[str, Any], *names: str) -> tuple[str, ...]:
