@@ -21,7 +21,7 @@ _HEAD = (
 
 
 def document(values: Mapping[str, Any], notes: Iterable[str] = ()) -> str:
-    """Return the file's text; ``values`` are texts, numbers, booleans, lists and tables of those; empty ones are left out."""
+    """Return the file's text; ``values`` are plain data, of which empty ones are left out."""
     comments = [f"# {' '.join(line.split())}" for line in (*_HEAD, *notes)]
     lines = [f"{name} = {_value(values[name])}" for name in Config.__struct_fields__ if values.get(name)]
     return "\n".join([*comments, "", *lines, ""])
