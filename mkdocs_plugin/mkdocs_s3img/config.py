@@ -42,6 +42,7 @@ class PluginConfig(Config):
     sizes = _optional(_TEXT)
     missing = _optional(_TEXT)
     remove_local = _optional(_FLAG)
+    check_public = _optional(_FLAG)
     site_url = _optional(_TEXT)
     cache_dir = _optional(_TEXT)
     workers = _optional(_NUMBER)

@@ -24,6 +24,9 @@ from s3img.images import Images
 @click.option(
     "--remove-local", is_flag=True, default=None, help="Delete images that every page has left for the bucket."
 )
+@click.option(
+    "--check-public/--no-check-public", default=None, help="Ask for one object as a visitor would before pages change."
+)
 @click.option("--workers", type=int, help="Uploads at a time.")
 @click.option("--deadline", type=float, help="Begin no further upload after this many seconds.")
 @click.option("--require-upload", is_flag=True, help="Fail (exit 4) when there are no credentials for the bucket.")

@@ -51,8 +51,9 @@ class Config(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
     ``bucket`` is ``s3://name/prefix``, ``file:///folder`` or empty (pictures stay inside the site). ``provider`` is a
     name of `config.providers`, which fills in an empty ``endpoint_url`` and ``region``. ``public_url`` is the public
     address of what ``bucket`` names, prefix included. ``widths`` in px; ``quality`` per format; ``workers`` uploads at
-    a time; ``deadline`` in seconds, after which a run begins no further upload (0: none); ``variants``: a sync of
-    folders renders too. Raise ConfigError listing every problem.
+    a time; ``deadline`` in seconds, after which a run begins no further upload (0: none); ``check_public``: a publish
+    asks for one object as a visitor would before it changes pages; ``variants``: a sync of folders renders too. Raise
+    ConfigError listing every problem.
     """
 
     bucket: str = ""
@@ -73,6 +74,7 @@ class Config(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
     sizes: str = ""
     missing: Literal["error", "warn", "keep"] = "warn"
     remove_local: bool = False
+    check_public: bool = True
     site_url: str = ""
     cache_dir: str = ""
     workers: int = 32

@@ -26,11 +26,28 @@ class PublicObjects:
 
     def get(self, key: str) -> bytes:
         """Return an object's bytes; raise `BucketError` with the URL and what to do."""
+        data = self._ask(key, "GET", self._limit + 1)
+        if len(data) > self._limit:
+            url = object_url(self.name, key)
+            raise BucketError(f"{url} has more than {self._limit} bytes.", action="get", key=key)
+        return data
+
+    def check(self, key: str) -> None:
+        """Ask for an object without reading it; raise `BucketError` as `get` does."""
+        try:
+            self._ask(key, "GET", 0)
+        except BucketError as error:
+            if not isinstance(error.__cause__, urllib.error.HTTPError) or error.__cause__.code not in {405, 501}:
+                raise
+            self._ask(key, "HEAD", 0)
+
+    def _ask(self, key: str, method: str, limit: int) -> bytes:
+        """Send a request and return the first ``limit`` bytes of the answer; raise `BucketError`."""
         url = object_url(self.name, key)
-        request = urllib.request.Request(url, headers={"User-Agent": "s3img"})  # noqa: S310 - see above
+        request = urllib.request.Request(url, headers={"User-Agent": "s3img"}, method=method)  # noqa: S310 - see above
         try:
             with urllib.request.urlopen(request, timeout=_SECONDS) as answer:  # noqa: S310 - see above
-                data: bytes = answer.read(self._limit + 1)
+                data: bytes = answer.read(limit)
         except urllib.error.HTTPError as error:
             with error:
                 raise _refused(url, key, error.code) from error
@@ -38,16 +55,15 @@ class PublicObjects:
             reason = getattr(error, "reason", error)
             fix = "Check public_url and the network: s3img doctor tells how far it comes."
             raise Unreachable(f"{url} can't be reached: {reason}.", action="get", key=key, fix=fix) from error
-        if len(data) > self._limit:
-            raise BucketError(f"{url} has more than {self._limit} bytes.", action="get", key=key)
         return data
 
 
 def _refused(url: str, key: str, status: int) -> BucketError:
     """Say what an answer that is no object means."""
     if status in {404, 410}:
-        return ObjectNotFound(f"{url} does not exist (HTTP {status}).", action="get", key=key, fix="Run s3img push.")
+        fix = "Correct public_url, or put the object there with s3img push."
+        return ObjectNotFound(f"{url} does not exist (HTTP {status}).", action="get", key=key, fix=fix)
     if status in {401, 403}:
-        fix = "Let everybody read the bucket's objects, or build with credentials."
+        fix = "Let everybody read the bucket's objects, or correct public_url."
         return AccessDenied(f"{url} is not public (HTTP {status}).", action="get", key=key, fix=fix)
     return BucketError(f"{url} was answered with HTTP {status}.", action="get", key=key, fix="Try again later.")

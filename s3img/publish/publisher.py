@@ -14,7 +14,7 @@ import msgspec
 
 from s3img.atomic import write_atomically
 from s3img.cache import stat_of
-from s3img.errors import AssetError
+from s3img.errors import AccessDenied, AssetError, BucketError, ObjectNotFound
 from s3img.keys import KeyTemplate
 from s3img.pictures.choices import Image, Strip
 from s3img.pictures.editor import Editor, RenderInventory
@@ -24,6 +24,7 @@ from s3img.publish import retained, settled
 from s3img.publish.digests import SiteDigests
 from s3img.publish.files import STYLE_PATH, record_keys
 from s3img.publish.placeholders import Placeholders
+from s3img.publish.public_originals import PublicObjects
 from s3img.publish.result import POLICY, Problem, PublishResult
 from s3img.publish.summary import summarise
 from s3img.publish.survey import SiteSurvey, Surveyor
@@ -127,7 +128,7 @@ class SitePublisher:
             if not (dry_run or self._address):
                 self._restore_originals(survey)
             self._render_and_upload(survey, dry_run=dry_run)
-            if not dry_run:
+            if not dry_run and self._is_public(survey):
                 changed = self._rewrite(survey)
                 removed = self._remove(survey)
         if not dry_run:
@@ -274,6 +275,25 @@ class SitePublisher:
                 variants |= {variant.key: variant for variant in wanted}
                 originals |= self._editor.original_keys(linked)
         return variants, originals
+
+    def _is_public(self, survey: SiteSurvey) -> bool:
+        """Ask for one object as a visitor would, so that no page comes to point at what nobody may read."""
+        keys = self._delivery.uploaded | self._delivery.found
+        base_url = self._config.base_url
+        if not (self._address and self._config.check_public and keys and base_url.startswith(("http://", "https://"))):
+            return True
+        try:
+            PublicObjects(base_url, limit=0).check(min(keys))
+        except (AccessDenied, ObjectNotFound) as error:
+            text = (
+                f"{error} No page was changed. s3img doctor finds the cause; --no-check-public publishes all the same."
+            )
+            survey.problems.append(Problem("", 0, 0, "not-public", text, "error"))
+            return False
+        except BucketError as error:
+            text = f"whether visitors can read the images could not be seen from here: {error}"
+            survey.problems.append(Problem("", 0, 0, "public-unknown", text, "note"))
+        return True
 
     def _rewrite(self, survey: SiteSurvey) -> int:
         """Replace the pages and return how many changed."""
