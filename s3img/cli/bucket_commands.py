@@ -122,13 +122,15 @@ def _kept(files: tuple[Path, ...], own: Path) -> frozenset[str]:
 
 
 def _print(result: GcResult) -> None:
-    for verb, keys in (("mark", result.marked), ("wait", result.waiting), ("delete", result.deleted)):
+    lists = (("young", result.young), ("mark", result.marked), ("wait", result.waiting), ("delete", result.deleted))
+    for verb, keys in lists:
         for key in keys:
             click.echo(one_line(f"{verb:7}{key}"))
     click.echo(str(result))
     if result.unnamed:
-        references = count(result.unnamed, "reference")
-        click.echo(f"note: {references} will never expire, being of sites without site_url.", err=True)
+        builds = count(result.unnamed, "build")
+        text = f"note: {builds} published without site_url. What such a build shows stays for ever: set it and publish."
+        click.echo(text, err=True)
     for problem in filter(None, (result.refused and f"Refused: {result.refused}", result.failed)):
         click.echo(f"error: {problem}", err=True)
 

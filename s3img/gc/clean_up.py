@@ -25,7 +25,7 @@ BATCH = 32
 
 @dataclass(slots=True)
 class Swept:
-    """Hold the keys that were deleted, those that had to stay, and the failure that ended the sweep."""
+    """The keys that were deleted, those that had to stay, and the failure that ended the sweep."""
 
     deleted: list[str] = field(default_factory=list)
     spared: list[str] = field(default_factory=list)
@@ -92,7 +92,7 @@ def collect(
 
 @dataclass(frozen=True, slots=True)
 class _Findings:
-    """Hold what a bucket looked like, and what follows: ``own`` are the keys to mark whose objects are ours.
+    """What a bucket looked like, and what follows: ``own`` are the unreferenced, unmarked keys whose objects are ours.
 
     ``expired`` are keys that were deleted so long ago that they leave the trash, too.
     """
@@ -102,7 +102,17 @@ class _Findings:
     marks: dict[str, Mark]
     live: frozenset[str]
     plan: GcPlan
-    own: tuple[str, ...]
+    own: frozenset[str]
+
+    @property
+    def marked(self) -> tuple[str, ...]:
+        """The keys to mark: what is not ours is never marked, and so never deleted."""
+        return tuple(key for key in self.plan.mark if key in self.own)
+
+    @property
+    def young(self) -> tuple[str, ...]:
+        """Our keys that are unreferenced and too young to be marked."""
+        return tuple(key for key in self.plan.young if key in self.own)
 
 
 class _Collector:
@@ -142,24 +152,31 @@ class _Collector:
         marks = read_marks(self._bucket)
         live = self._live.read()
         decision = plan(objects, live, marks, now=self._now, grace=self._rules.grace)
-        infos = self._pool.map(self._bucket.head, decision.mark)
-        own = tuple(info.key for info in infos if info and self._live.is_own(info))
+        # The young ones too, so that what is not ours is known as such at once, not only when it is old enough.
+        infos = self._pool.map(self._bucket.head, decision.mark + decision.young)
+        own = frozenset(info.key for info in infos if info and self._live.is_own(info))
         return _Findings(objects, expired, marks, live, decision, own)
 
     def _refusal(self, found: _Findings) -> str:
         if not self._kept and not self._live.counting:
             return "nothing refers to this bucket. Publish a site to it, or name a lock with --keep."
-        going = len(found.own) + len(found.plan.sweep)
-        own = going + len(found.plan.waiting) + len(found.live & found.objects.keys())
+        going = len(found.marked) + len(found.plan.sweep)
+        own = going + len(found.plan.waiting) + len(found.young) + len(found.live & found.objects.keys())
         if is_too_much(going, own):
             return f"{going} of {own} objects would go, more than half. Check the list; --force does it."
+        empty = [reference.info.key for reference in self._live.counting if not reference.keys]
+        if going and empty:
+            return (
+                f"a site was published without a single image, says {empty[0]!r}, which looks like a build that went "
+                "wrong. Build and publish it again; if it is right, --force goes on."
+            )
         return ""
 
     def _write(self, found: _Findings, swept: Swept) -> None:
         """Keep the marks, then drop superseded references, unless only they know that an object is ours."""
         over = {*found.plan.unmark, *swept.deleted, *swept.spared}
         marks = {key: mark for key, mark in found.marks.items() if key not in over}
-        marks |= {key: Mark(self._now, found.objects[key].modified) for key in found.own}
+        marks |= {key: Mark(self._now, found.objects[key].modified) for key in found.marked}
         if marks != found.marks:
             write_marks(self._bucket, marks)
         needed = found.objects.keys() - {*swept.deleted} - found.live - marks.keys()
@@ -176,16 +193,19 @@ class _Collector:
                 swept.failure = error
 
     def _result(self, found: _Findings, swept: Swept, *, applied: bool, refused: str = "") -> GcResult:
-        failure = swept.failure
+        failure, grace = swept.failure, self._rules.grace
         return GcResult(
             target=self._bucket.name,
             applied=applied,
             objects=len(found.objects),
             references=len(self._live.counting),
             live=len(found.live & found.objects.keys()),
-            foreign=len(found.plan.mark) - len(found.own),
-            marked=found.own,
+            foreign=len(found.plan.mark) + len(found.plan.young) - len(found.own),
+            marked=found.marked,
+            young=found.young,
+            young_until=max((found.objects[key].modified + grace for key in found.young), default=None),
             waiting=found.plan.waiting,
+            waiting_until=min((found.marks[key].at + grace for key in found.plan.waiting), default=None),
             deleted=tuple(swept.deleted),
             revived=tuple(sorted({*found.plan.unmark, *swept.spared} & found.objects.keys())),
             bytes=sum(found.objects[key].size for key in swept.deleted),

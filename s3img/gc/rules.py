@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import TYPE_CHECKING
 
 import msgspec
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Set
-    from datetime import datetime
 
     from s3img.buckets import ObjectInfo
     from s3img.gc.marks import Mark
@@ -37,12 +36,13 @@ class Rules:
 
 @dataclass(frozen=True, slots=True)
 class GcPlan:
-    """List keys, sorted: to mark, to sweep, whose marks no longer hold, and whose grace period is not over."""
+    """Keys, sorted: to mark, to sweep, whose marks hold no longer, marked not long ago, too young to be marked."""
 
     mark: tuple[str, ...] = ()
     sweep: tuple[str, ...] = ()
     unmark: tuple[str, ...] = ()
     waiting: tuple[str, ...] = ()
+    young: tuple[str, ...] = ()
 
 
 def plan(
@@ -59,7 +59,7 @@ def plan(
     sweep = {key for key in marked if now - marks[key].at >= grace}
     unreferenced = listing.keys() - live - marks.keys()
     mark = {key for key in unreferenced if now - listing[key].modified >= grace}
-    return GcPlan(*(tuple(sorted(keys)) for keys in (mark, sweep, unmark, marked - sweep)))
+    return GcPlan(*(tuple(sorted(keys)) for keys in (mark, sweep, unmark, marked - sweep, unreferenced - mark)))
 
 
 def is_too_much(going: int, own: int) -> bool:
@@ -70,9 +70,11 @@ def is_too_much(going: int, own: int) -> bool:
 class GcResult(msgspec.Struct, frozen=True, kw_only=True):
     """Report a clean-up by keys; of a dry run (``applied`` is false), ``marked`` and ``deleted`` are what would be.
 
-    ``objects`` counts everything below the prefix, ``foreign`` what is unreferenced and not known to be ours,
-    ``revived`` the marks that no longer hold, ``bytes`` what ``deleted`` takes up, ``unnamed`` the references of sites
-    without a name, which never expire, ``expired`` what was deleted so long ago that it leaves the trash.
+    ``objects`` counts everything below the prefix, ``foreign`` what is unreferenced and not known to be ours; ``young``
+    is too young to be marked, the last of it until ``young_until``; ``waiting`` was marked before, and is deleted when
+    its grace period is over, the first of it at ``waiting_until``. ``revived`` are the marks that no longer hold,
+    ``bytes`` what ``deleted`` takes up, ``unnamed`` the references of sites without a name, which never expire,
+    ``expired`` what was deleted so long ago that it leaves the trash.
     """
 
     schema: str = "s3img.gc/1"
@@ -83,7 +85,10 @@ class GcResult(msgspec.Struct, frozen=True, kw_only=True):
     live: int = 0
     foreign: int = 0
     marked: tuple[str, ...] = ()
+    young: tuple[str, ...] = ()
+    young_until: datetime | None = None
     waiting: tuple[str, ...] = ()
+    waiting_until: datetime | None = None
     deleted: tuple[str, ...] = ()
     revived: tuple[str, ...] = ()
     bytes: int = 0
@@ -95,9 +100,21 @@ class GcResult(msgspec.Struct, frozen=True, kw_only=True):
     exit_code: int = 0
 
     def __str__(self) -> str:
+        """Account for every object: why it stays, or what becomes of it."""
+        verb = "" if self.applied else "would be "
+        parts = [
+            f"{self.live} in use",
+            f"{len(self.young)} not in use, but too new to be marked before {self.young_until:%Y-%m-%d}"
+            if self.young
+            else "",
+            f"{self.foreign} not in use, but not put by s3img, which never deletes them" if self.foreign else "",
+            f"{len(self.marked)} not in use, {verb}marked for deletion",
+            f"{len(self.waiting)} marked before, to be deleted from {self.waiting_until:%Y-%m-%d} on"
+            if self.waiting
+            else "",
+            f"{len(self.deleted)} {verb}deleted ({self.bytes:,} bytes)",
+            f"{len(self.revived)} marked before, but in use again or put again" if self.revived else "",
+            f"{len(self.expired)} {verb}deleted from the trash" if self.expired else "",
+        ]
         head = "" if self.applied else "Nothing was changed. "
-        sums = f"{self.objects} objects, {self.live} referenced, {self.foreign} not ours"
-        marked, deleted = ("marked", "deleted") if self.applied else ("would be marked", "would be deleted")
-        done = f"{len(self.marked)} {marked}, {len(self.waiting)} waiting, {len(self.deleted)} {deleted}"
-        again = f"{len(self.revived)} in use again, {len(self.expired)} gone from the trash"
-        return f"{head}{self.target}: {sums}; {done} ({self.bytes:,} bytes), {again}."
+        return f"{head}{self.target}, {self.objects} objects: {'; '.join(filter(None, parts))}."

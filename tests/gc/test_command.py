@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import os
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING
 
 import pytest
@@ -96,7 +96,9 @@ def test_command_counts_references_that_never_expire(
 ) -> None:
     write_reference(open_bucket(folder), ["a.png"])
     _, _, err = command(capsys, "--bucket", folder)
-    assert err == "note: 1 reference will never expire, being of sites without site_url.\n"
+    assert err == (
+        "note: 1 build published without site_url. What such a build shows stays for ever: set it and publish.\n"
+    )
 
 
 def test_command_shows_no_secret(
@@ -131,3 +133,27 @@ def test_command_puts_back_from_the_trash(capsys: pytest.CaptureFixture[str], fo
     assert (code, json.loads(out)["restored"], bucket.get("img/lost.png")) == (0, ["img/lost.png"], b"lost")
     code, out, err = command(capsys, "--bucket", folder, "--restore", "img/lost.png", "--apply")
     assert (code, err) == (1, "error: nothing in the trash has such a key.\n")
+
+
+def test_command_accounts_for_each_object(capsys: pytest.CaptureFixture[str], folder: str, tmp_path: Path) -> None:
+    bucket = open_bucket(folder)
+    write_reference(bucket, ["new.png"], site="https://other.example")
+    age(tmp_path, 10)
+    write_reference(bucket, ["a.png"], site="https://other.example")
+    age(tmp_path, 31)
+    for key in ("new.png", "foreign.png"):
+        bucket.put(key, b"x", media_type="image/png")
+    _, out, _ = command(capsys, "--bucket", folder)
+    until = f"{datetime.now(UTC) + timedelta(days=7):%Y-%m-%d}"
+    assert "4 objects: 1 in use; " in out
+    assert f"; 1 not in use, but too new to be marked before {until}; 1 not in use, but not put by s3img" in out
+    assert "; 1 not in use, would be marked for deletion; 0 would be deleted (0 bytes)." in out
+    command(capsys, "--bucket", folder, "--apply")
+    assert f"; 1 marked before, to be deleted from {until} on; " in command(capsys, "--bucket", folder)[1]
+
+
+def test_command_refuses_where_a_site_names_nothing_any_more(capsys: pytest.CaptureFixture[str], folder: str) -> None:
+    write_reference(open_bucket(folder), [], site="https://empty.example")
+    code, _, err = command(capsys, "--bucket", folder, "--apply")
+    assert (code, "published without a single image" in err) == (1, True)
+    assert command(capsys, "--bucket", folder, "--apply", "--force")[0] == 0

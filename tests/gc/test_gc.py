@@ -331,13 +331,15 @@ def test_marks_that_changed_while_the_bucket_was_listed_are_followed_by_a_new_li
 
 
 def test_site_keys_adds_up_over_runs(tmp_path: Path) -> None:
-    assert record_keys(tmp_path, ["b\u2028.png"]) == {"b\u2028.png"}
-    assert record_keys(tmp_path, ["a.png"]) == {"a.png", "b\u2028.png"}
-    assert (tmp_path / "assets/_s3img/keys.txt").read_text() == "a.png\nb\u2028.png\n"
-    assert record_keys(tmp_path, ["c.png"], anew=True) == {"c.png"}
+    assert record_keys(tmp_path, ["b\u2028.png"], address="https://img.example") == {"b\u2028.png"}
+    assert record_keys(tmp_path, ["a.png"], address="https://img.example") == {"a.png", "b\u2028.png"}
+    assert (tmp_path / "assets/_s3img/keys.txt").read_text() == (
+        "# public_url: https://img.example\na.png\nb\u2028.png\n"
+    )
+    assert record_keys(tmp_path, ["c.png"], address="https://img.example", anew=True) == {"c.png"}
 
 
 def test_site_keys_of_an_unreadable_record_says_so(tmp_path: Path) -> None:
     (tmp_path / "assets/_s3img/keys.txt").mkdir(parents=True)
     with pytest.raises(AssetError, match=r"keys\.txt"):
-        record_keys(tmp_path, ["a.png"])
+        record_keys(tmp_path, ["a.png"], address="https://img.example")

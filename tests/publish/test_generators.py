@@ -87,7 +87,11 @@ def test_remove_local_is_refused_where_scripts_ask_for_the_files(site: Site, cac
     site.page("plain.html", '<img src="cat.jpg" alt="">')
     before = site.snapshot()
     config = Config(
-        bucket=(tmp_path / "b").as_uri(), public_url="https://i.example", remove_local=True, cache_dir=cache_dir
+        bucket=(tmp_path / "b").as_uri(),
+        public_url="https://i.example",
+        check_public=False,
+        remove_local=True,
+        cache_dir=cache_dir,
     )
     result = Images(config).publish(site.root)
     assert {problem.code for problem in result.problems} == {"rendered-again", "remove-local-refused"}

@@ -256,7 +256,11 @@ def test_unnamed_sites_keep_everything(site: Site, seaweedfs_bucket: TestBucket,
 
 def test_a_folder_as_a_bucket_is_cleaned_up_too(site: Site, tmp_path: Path, cache_dir: str) -> None:
     config = Config(
-        bucket=(tmp_path / "store").as_uri(), public_url="https://i.example", site_url=SITE_URL, cache_dir=cache_dir
+        bucket=(tmp_path / "store").as_uri(),
+        public_url="https://i.example",
+        check_public=False,
+        site_url=SITE_URL,
+        cache_dir=cache_dir,
     )
     for name in ("cat", "dog"):
         build(site, name)

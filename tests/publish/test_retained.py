@@ -122,7 +122,12 @@ def test_remove_local_says_which_files_stay(site: Site, cache_dir: str, tmp_path
     site.page("index.html", '<img src="img/used.jpg" alt=""><img src="img/free.jpg" alt="">')
     site.add("app.js", b'show("img/used.jpg")')
     config = Config(
-        bucket=(tmp_path / "bucket").as_uri(), public_url=PUBLIC, remove_local=True, cache_dir=cache_dir, widths=(320,)
+        bucket=(tmp_path / "bucket").as_uri(),
+        public_url=PUBLIC,
+        check_public=False,
+        remove_local=True,
+        cache_dir=cache_dir,
+        widths=(320,),
     )
     result = Images(config).publish(site.root)
     assert [path.name for path in (site.root / "img").iterdir()] == ["used.jpg"]
