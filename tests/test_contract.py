@@ -60,8 +60,9 @@ def test_source_file_says_what_it_is_about(path: Path) -> None:
 
 
 def test_plugin_is_thin() -> None:
-    lines = sum(path.read_text().count("\n") for path in (ROOT / "mkdocs_plugin/mkdocs_s3img").glob("*.py"))
-    assert lines < 200
+    files = (ROOT / "mkdocs_plugin/mkdocs_s3img").glob("*.py")
+    counted = (path.read_text().count("\n") for path in files if path.name != "config.py")  # which has a line a setting
+    assert sum(counted) < 160
 
 
 def test_version_is_in_the_changelog_or_ahead_of_it() -> None:

@@ -7,6 +7,8 @@ from typing import Any
 from mkdocs.config import config_options as c
 from mkdocs.config.base import Config
 
+from s3img.config.mkdocs_yml import PLUGIN_OPTIONS
+
 _TEXT = (str,)
 _FLAG = (bool,)
 _NUMBER = (int, float)
@@ -17,7 +19,7 @@ def _optional(types: tuple[type, ...]) -> Any:  # noqa: ANN401 - a descriptor of
 
 
 class PluginConfig(Config):
-    """Hold the plugin's options; s3img itself checks the values of its settings."""
+    """The plugin's options; s3img itself checks the values of its settings."""
 
     enabled = c.Type(bool, default=True)
     serve = c.Type(bool, default=False)
@@ -55,5 +57,4 @@ class PluginConfig(Config):
 
     def settings(self) -> dict[str, Any]:
         """Return the settings of s3img that were written in ``mkdocs.yml``."""
-        own = {"enabled", "serve", "require_upload", "config_file"}
-        return {name: value for name, value in self.items() if name not in own and value is not None}
+        return {name: value for name, value in self.items() if name not in PLUGIN_OPTIONS and value is not None}

@@ -9,10 +9,13 @@ from mkdocs.exceptions import PluginError
 from mkdocs.plugins import BasePlugin, event_priority, get_plugin_logger
 
 from mkdocs_s3img.config import PluginConfig
-from mkdocs_s3img.markdown import place_of
+from mkdocs_s3img.locked_files import add_locked_files
 from s3img import Images, S3ImgError
 from s3img.config import LOCK_NAME
 from s3img.config.load import SettingsSource, load
+from s3img.config.mkdocs_yml import with_theme_sizes
+from s3img.publish.markdown_place import place_of
+from s3img.publish.progress import ProgressLines
 
 if TYPE_CHECKING:
     from mkdocs.config.defaults import MkDocsConfig
@@ -44,14 +47,20 @@ class S3ImgPlugin(BasePlugin[PluginConfig]):
         path = Path(self.config.config_file) if self.config.config_file else None
         folder = Path(config.config_file_path or ".").parent
         try:
-            self._images = Images(load(host=SettingsSource(values, _spell), path=path, folder=folder))
+            settings = load(host=SettingsSource(values, _spell), path=path, folder=folder)
+            self._images = Images(with_theme_sizes(settings, config.theme.name or ""))
         except S3ImgError as error:
             raise PluginError(f"s3img: {error}") from error
         lock = (path.parent if path else folder) / LOCK_NAME
         self._lock = lock if lock.exists() else None
 
-    def on_files(self, files: Files, *, config: MkDocsConfig) -> None:  # noqa: ARG002 - MkDocs' signature
-        """Remember which Markdown file each page comes from, for messages."""
+    def on_files(self, files: Files, *, config: MkDocsConfig) -> None:
+        """Remember which Markdown file each page comes from, for messages; add the images that only the lock names."""
+        if self._lock is not None and self._images is not None:
+            try:
+                add_locked_files(files, self._lock, config)
+            except S3ImgError as error:
+                raise PluginError(f"s3img: {error}") from error
         pages = files.documentation_pages()
         self._sources |= {file.dest_uri: (file.src_uri, file.abs_src_path) for file in pages}
 
@@ -68,6 +77,7 @@ class S3ImgPlugin(BasePlugin[PluginConfig]):
                 require_upload=self.config.require_upload,
                 dimensions_only=dimensions_only,
                 lock=self._lock,
+                progress=ProgressLines(log.info),
             )
         except S3ImgError as error:
             raise PluginError(f"s3img: {error}") from error

@@ -10,6 +10,7 @@ import click
 from s3img.cli import command_options
 from s3img.cli.report import RunProgress, print_json, print_report
 from s3img.config.load import load
+from s3img.config.mkdocs_yml import read_generator_file, with_theme_sizes
 from s3img.images import Images
 
 
@@ -43,8 +44,16 @@ def publish_command(
     as_json: bool,
     **options: Any,  # noqa: ANN401 - click passes what its options say
 ) -> int:
-    """Put a built site's images into the bucket and make its pages point there."""
-    images = Images(load(options=options, path=config_file))
+    """Put a built site's images into the bucket and make its pages point there.
+
+    Settings that mkdocs.yml or zensical.toml has for the plugin s3img count here, too.
+    """
+    generator = None if config_file else read_generator_file(Path())
+    if generator:
+        config_file = generator.config_file
+        require_upload = require_upload or generator.require_upload
+    config = load(options=options, path=config_file, host=generator.source if generator else None)
+    images = Images(with_theme_sizes(config, generator.theme) if generator else config)
     beside = command_options.lock_path(None, config_file)
     lock = lock_file or (beside if beside.exists() else None)
     with RunProgress() as progress:

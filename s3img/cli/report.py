@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Final, Self
 import click
 import msgspec
 
+from s3img.publish.progress import ProgressLines
 from s3img.publish.result import PublishResult, size_text
 
 if TYPE_CHECKING:
@@ -20,10 +21,11 @@ _UNSHOWN: Final = r"[\x00-\x1f\x7f-\x9f\u2028-\u202e\u2066-\u2069\ud800-\udfff]"
 
 
 class RunProgress:
-    """Show a bar for each stage of a run, on a terminal only."""
+    """Show a bar for each stage of a run on a terminal, and elsewhere a line every ten seconds."""
 
     def __init__(self) -> None:
         self._bars = _bars() if sys.stderr.isatty() else None
+        self._lines = ProgressLines(lambda line: click.echo(line, err=True))
         self._tasks: dict[str, TaskID] = {}
 
     def __enter__(self) -> Self:
@@ -40,6 +42,7 @@ class RunProgress:
     def __call__(self, stage: str, done: int, total: int) -> None:
         """Move the bar of a stage."""
         if self._bars is None:
+            self._lines(stage, done, total)
             return
         if stage not in self._tasks:
             self._tasks[stage] = self._bars.add_task(stage.capitalize(), total=total)

@@ -113,6 +113,7 @@ class SitePublisher:
         self._address = PublicAddress(KeyTemplate.parse(config.key_template), base_url) if base_url else None
         self._placement = self._address or InsideSite()
         self._inventory = RenderInventory()
+        self._site_bytes = 0
         self._editor = Editor(config, self._placement, self._inventory)
         self._renderer = Renderer(self._source, cache, config.limits)
         self._placeholders = Placeholders(self._source, cache, config.limits)
@@ -143,6 +144,7 @@ class SitePublisher:
             pages_changed=changed,
             rendered=result.rendered if dry_run else self._renderer.rendered,
             removed=removed,
+            site_bytes=self._site_bytes,
             seconds=round(time.perf_counter() - start, 3),
         )
 
@@ -185,6 +187,7 @@ class SitePublisher:
         for path, asset in absent.items():
             if asset.digest not in unreachable:
                 write_atomically(self._root.file(path), self._source(asset).read_bytes())
+                self._site_bytes += asset.size
 
     def _render_and_upload(self, survey: SiteSurvey, *, dry_run: bool) -> None:
         """Render and put everything that the pages need."""
@@ -260,6 +263,9 @@ class SitePublisher:
             for key, asset in originals.items()
         ]
         result = self._delivery.send(uploads)
+        if not self._address:
+            sent = self._delivery.uploaded
+            self._site_bytes += sum(upload.size for upload in uploads if upload.key in sent)
         self._inventory.exit_code = result.exit_code
         self._inventory.failed_keys |= result.failed.keys()
         for error in {str(error): error for error in result.failed.values()}.values():

@@ -47,8 +47,9 @@ class FormatRow(msgspec.Struct, frozen=True):
 class PublishResult(msgspec.Struct, frozen=True, kw_only=True):
     """Report a run.
 
-    Bytes are those of the images' files before, and of the widest picture that a current browser is offered after. Of a
-    dry run, ``rendered`` counts what would be.
+    Bytes before are those of the images' files, bytes after those of the widest picture that a current browser is
+    offered of each: no visitor loads more. ``site_bytes`` is what was written into the site beside its pages. Of a dry
+    run, ``rendered`` counts what would be.
     """
 
     schema: str = "s3img.publish/1"
@@ -59,6 +60,7 @@ class PublishResult(msgspec.Struct, frozen=True, kw_only=True):
     variants: int = 0
     bytes_before: int = 0
     bytes_after: int = 0
+    site_bytes: int = 0
     rendered: int = 0
     uploaded: int = 0
     present: int = 0
@@ -79,9 +81,11 @@ class PublishResult(msgspec.Struct, frozen=True, kw_only=True):
         if self.dry_run:
             return f"Would publish {what}, {self.rendered} of them to be rendered; {count(self.pages, 'page')} read."
         done = f"{self.rendered} rendered, {self.uploaded} put, {self.present} present, {self.dropped} dropped"
-        saved = f" {size_text(self.bytes_before)} -> {size_text(self.bytes_after)}." if self.bytes_before else ""
+        before, after = size_text(self.bytes_before), size_text(self.bytes_after)
+        saved = f" A visitor loads at most {after} of images instead of {before}." if self.bytes_before else ""
+        grown = f" The site's folder grew by {size_text(self.site_bytes)}." if self.site_bytes else ""
         failed = f" {count(len(self.failed), 'object')} failed: pages keep the local images." if self.failed else ""
-        return f"Published {what} ({done}).{saved} {pages}{failed}"
+        return f"Published {what} ({done}).{saved}{grown} {pages}{failed}"
 
     @property
     def ok(self) -> bool:

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 import pytest
 from sites import SVG, Site, animation, drawing, photo
 
+from s3img import Config, Images
 from s3img.publish.page_check import broken_references
 
 if TYPE_CHECKING:
@@ -108,7 +109,7 @@ def test_missing_as_error_stops_the_build(project: Site, quiet: list[str]) -> No
     configure(project, plugins=[{"s3img": {"missing": "error"}}])
     done = build(project, *quiet)
     assert done.returncode == 1
-    assert "guide/page.md:3:12: image 'guide/img/foto.jpg' does not exist: did you mean 'img/photo.jpg'?" in done.stderr
+    assert "guide/page.md:3:12: image 'guide/img/foto.jpg' does not exist: " in done.stderr
 
 
 def test_missing_as_warning_counts_in_strict_mode(project: Site) -> None:
@@ -160,9 +161,69 @@ def test_serving_adds_dimensions_only(project: Site) -> None:
     assert (errors, warnings) == ([], [])
     settings = type("C", (), {"site_url": "", "config_file_path": str(project.root / "mkdocs.yml")})()
     settings.site_dir = str(project.root / "site")
+    settings.theme = type("T", (), {"name": "mkdocs"})()
     plugin.on_startup(command="serve", dirty=False)
     plugin.on_config(settings)
     plugin.on_post_build(config=settings)
     text = (project.root / "site/index.html").read_text()
     assert 'width="900" height="600"' in text
     assert not list((project.root / "site/assets/_s3img").glob("**/*.webp"))
+
+
+def lock_images(project: Site, *names: str) -> None:
+    """Sync images to a folder and take them off the disk, as in a checkout without them."""
+    config = Config(bucket=(project.root / "store").as_uri(), cache_dir=str(project.root / "cache"))
+    Images(config).sync(project.root / "docs/img", lock=project.root / "s3img.lock")
+    for name in names:
+        (project.root / "docs/img" / name).unlink()
+
+
+def test_images_that_only_the_lock_names_are_files_of_the_site(project: Site) -> None:
+    lock_images(project, "photo.jpg", "drawing.png")
+    store = {"bucket": (project.root / "store").as_uri(), "public_url": "https://img.example.com"}
+    configure(project, plugins=[{"s3img": {**PLUGIN["s3img"], **store}}])
+    done = build(project, "--strict")
+    assert (done.returncode, "WARNING" in done.stderr) == (0, False), done.stderr
+    text = (project.root / "site/index.html").read_text()
+    assert re.search(r'srcset="https://img\.example\.com/img/photo\.[0-9a-f]+\.w-200\.webp', text)
+    assert not (project.root / "site/img/photo.jpg").exists()
+
+
+def test_image_that_nobody_has_is_a_warning_still(project: Site) -> None:
+    lock_images(project, "photo.jpg")
+    project.add("docs/guide/page.md", "![Nowhere](../img/nowhere.jpg)")
+    store = {"bucket": (project.root / "store").as_uri(), "public_url": "https://img.example.com"}
+    configure(project, plugins=[{"s3img": {**PLUGIN["s3img"], **store}}])
+    done = build(project, "--strict")
+    assert done.returncode == 1
+    assert "nowhere.jpg" in done.stderr
+
+
+@pytest.mark.parametrize(("theme", "sizes"), [("material", "780px"), ("mkdocs", "830px"), ("readthedocs", "700px")])
+def test_sizes_of_a_known_theme_are_its_columns(project: Site, theme: str, sizes: str) -> None:
+    project.add("docs/index.md", "![Wide](img/photo.jpg)\n\n![Wide](img/drawing.png){ sizes=50vw }")
+    configure(project, theme=theme, plugins=[PLUGIN])
+    assert build(project).returncode == 0
+    text = (project.root / "site/index.html").read_text()
+    assert re.search(rf'<source [^>]*photo[^>]* sizes="[^"]*{sizes}', text)
+    assert 'sizes="50vw"' in text
+
+
+def test_sizes_that_were_set_stay(project: Site) -> None:
+    configure(project, theme="material", plugins=[{"s3img": {**PLUGIN["s3img"], "sizes": "33vw"}}])
+    assert build(project).returncode == 0
+    text = (project.root / "site/index.html").read_text()
+    assert "33vw" in text
+    assert "780px" not in text
+
+
+def test_summary_says_what_visitors_load_and_what_the_site_grew_by(project: Site) -> None:
+    configure(project, plugins=[PLUGIN])
+    done = build(project)
+    found = re.search(
+        r"loads at most ([\d.]+) kB of images instead of ([\d.]+) .* folder grew by ([\d.]+) kB", done.stderr
+    )
+    assert found, done.stderr
+    written = sum(path.stat().st_size for path in (project.root / "site/assets/_s3img").rglob("*.*p*g"))
+    written += sum(path.stat().st_size for path in (project.root / "site/assets/_s3img").rglob("*.webp"))
+    assert float(found[3]) == pytest.approx(written / 1000, abs=0.1)
