@@ -10,12 +10,12 @@ import os
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from s3img.assets import AssetRoot
+from s3img.assets import AssetRoot, Lead
 from s3img.atomic import write_atomically
 from s3img.cache import SiteState
 from s3img.errors import AssetError
 from s3img.keys import KeyTemplate
-from s3img.pictures.choices import Link, PageReader
+from s3img.pictures.choices import Link, PageReader, is_placeholder
 from s3img.pictures.placement import PublicAddress
 from s3img.publish.library import SiteLibrary
 from s3img.publish.result import POLICY, Problem, PublishResult
@@ -37,7 +37,7 @@ _MEDIA_TYPE = "text/markdown"
 
 @dataclass(frozen=True, slots=True)
 class _Source:
-    """Hold a file: its path below the root, its text, and the image that each reference shows."""
+    """A file: its path below the root, its text, and the image that each reference shows."""
 
     path: str
     text: str
@@ -102,8 +102,27 @@ class SourcePublisher:
                 self._problems.append(Problem(path, *position(text, reference.start), code, message, severity))
 
         reader = PageReader(path, self._root, self._library, self._config, report, is_html=False)
-        found = {reference.url: reader.choose(reference) for reference in find_references(text, _MEDIA_TYPE)}
-        return _Source(path, text, {url: choice for url, choice in found.items() if isinstance(choice, Link)})
+        links: dict[str, Link] = {}
+        for reference in find_references(text, _MEDIA_TYPE):
+            choice = reader.choose(reference)
+            if isinstance(choice, Link):
+                links[reference.url] = choice
+            elif reason := self._why_left(reference, path):
+                message = f"{reference.url!r} stays: {reason}."
+                self._problems.append(Problem(path, *position(text, reference.start), "left", message, "note"))
+        return _Source(path, text, links)
+
+    def _why_left(self, reference: Reference, path: str) -> str:
+        """Return why a reference that is no fault stays as it is, "" for one that is reported or finished."""
+        if reference.tag is not None and reference.tag.off:
+            return "its author excluded it"
+        if is_placeholder(reference.url):
+            return "a template has yet to fill it in"
+        lead = self._root.resolve(reference.url, document=path, base=reference.base).lead
+        if lead is Lead.OUTSIDE:
+            return f"it leads out of {self._root.root}; name another folder with --root"
+        is_finished = self._address.owns(reference.url) or reference.url.startswith(("data:", "#"))
+        return "it is an address elsewhere, not a file" if lead is Lead.EXTERNAL and not is_finished else ""
 
     def _put(self, links: Iterable[Link]) -> UploadResult:
         """Put what is missing. Nobody knows where the text goes, so its images count as in use for ever."""

@@ -6,6 +6,7 @@ import unicodedata
 from typing import TYPE_CHECKING
 
 import pytest
+from markdown_it import MarkdownIt
 from sites import photo
 
 from s3img import Config, Images
@@ -134,3 +135,20 @@ def test_source_folder_is_no_success_without_a_word(site: Site, cache_dir: str, 
     for _ in range(2):
         (problem,) = publish(site, cache_dir).problems
         assert name in problem.message
+
+
+def test_markdown_lists_what_it_leaves_and_why(site: Site, cache_dir: str, tmp_path: Path) -> None:
+    site.add("docs/img/cat.jpg", photo(64, 40))
+    text = (
+        "![a](img/cat.jpg) ![b](https://badge.example/b.svg) ![c](img/cat.jpg){ data-s3img=off }\n"
+        "![e]({{url}}/e.jpg) ![f](data:image/gif;base64,AA) ![g](https://img.example.com/done.jpg)\n"
+    )
+    readme = site.add("docs/README.md", text.encode())
+    config = Config(bucket=(tmp_path / "b").as_uri(), public_url="https://img.example.com", cache_dir=cache_dir)
+    result = Images(config).publish_sources([readme], root=site.root / "docs", render=MarkdownIt("commonmark").render)
+    assert [problem.message for problem in result.problems] == [
+        "'https://badge.example/b.svg' stays: it is an address elsewhere, not a file.",
+        "'img/cat.jpg' stays: its author excluded it.",
+        "'{{url}}/e.jpg' stays: a template has yet to fill it in.",
+    ]
+    assert result.exit_code == 0
