@@ -27,6 +27,10 @@ _ESSENTIAL: Final = frozenset({b"av1C", b"irot", b"imir", b"clap", b"lsel", b"a1
 _BRANDS: Final = frozenset(
     b"avif avis avio mif1 mif2 msf1 miaf MA1A MA1B tmap iso2 iso4 iso6 iso8 isom mp41 mp42".split()
 )
+_UNITS: Final = frozenset({1, 2, 3, 4, 6, 7})  # sequence header, temporal delimiter, frame and tile units
+_METADATA: Final = 5
+_HDR: Final = frozenset({1, 2})  # light levels and mastering display: they decide how the picture looks
+_DROPPED: Final = frozenset({_METADATA, 8, 15})
 _REFERENCES: Final = frozenset({b"auxl", b"dimg", b"prem", b"base"})  # not thmb and cdsc: thumbnails and metadata
 _SEQUENCE: Final = frozenset(
     b"moov mvhd trak tkhd mdia mdhd hdlr minf vmhd nmhd dinf dref url  stbl stsd stts stss stsc stsz stco co64 ctts "
@@ -86,13 +90,38 @@ def _rebuilt(data: bytes, boxes: dict[bytes, bytes], ftyp: bytes) -> bytes | Non
         where = idat if item.in_idat else data
         if any(end > len(where) for _, end in item.extents):
             return None
-        contents.append(b"".join(where[start:end] for start, end in item.extents))
+        content = b"".join(where[start:end] for start, end in item.extents)
+        contents.append(_coded_picture(content) if item.kind == b"av01" else content)
         item.properties = tuple(used.get(item.number, ()))
         if any(not 0 < number <= len(listed) or listed[number - 1][0] not in _PROPERTIES for number in item.properties):
             return None
     if max(wanted) > 0xFFFF or len(listed) > 0x7F:  # more than the short forms below can say, and than encoders write
         return None
     return _written(ftyp, primary, kept, contents, listed, references)
+
+
+def _coded_picture(data: bytes) -> bytes:
+    """Return the units of a coded picture without padding, private metadata and what follows (AV1, 5.3 and 6.2.2)."""
+    kept, position = [], 0
+    while position < len(data):
+        header, start = data[position], position + (2 if data[position] & 4 else 1)
+        kind = header >> 3 & 15
+        if header & 0x81 or kind not in _UNITS | _DROPPED:  # forbidden or reserved bits: what follows is no unit
+            break
+        size, end = 0, len(data)
+        if header & 2:
+            for place in range(8):  # leb128 (AV1, 4.10.5)
+                byte = data[start]
+                size, start = size | (byte & 0x7F) << 7 * place, start + 1
+                if not byte & 0x80:
+                    break
+            end = start + size
+        if end > len(data):
+            break
+        if kind in _UNITS or (kind == _METADATA and data[start] in _HDR):
+            kept.append(data[position:end])
+        position = end
+    return b"".join(kept)
 
 
 def _reachable(primary: int, references: list[tuple[bytes, int, tuple[int, ...]]]) -> set[int]:

@@ -10,13 +10,15 @@ from s3img.imaging.decode import decode, decoder, pillow_errors
 from s3img.imaging.image_info import Rendered
 from s3img.imaging.pipeline import render
 from s3img.imaging.probing import gif, opened, probe
-from s3img.imaging.strip import stripped
+from s3img.imaging.strip import shortened, stripped
 from s3img.transform import Transform
 
 if TYPE_CHECKING:
     from s3img.imaging.image_info import ImageInfo
     from s3img.limits import Limits
 
+_SLACK: Final = 8
+"""Bytes at the end of coded pixels; fewer can be padding."""
 _QUALITY: Final = 90
 """Of a picture that has to be encoded anew although nobody asked for fewer bytes."""
 
@@ -40,8 +42,9 @@ def cleaned(data: bytes, *, limits: Limits, max_side: int = 0, encode_anew: bool
     pixels = pixel_digest(data, info, limits)
     if not (encode_anew or is_large) and info.orientation == 1:
         clean = stripped(data, info.format)
-        if clean and _shows(clean, info, pixels, limits):
-            return Rendered(clean, info.media_type, info.width, info.height)
+        whole = _without_slack(clean, info, pixels, limits) if clean and _shows(clean, info, pixels, limits) else None
+        if whole:
+            return Rendered(whole, info.media_type, info.width, info.height)
     side = max_side if is_large else 0
     text = f"w-{side},h-{side},c-at_max,q-{_QUALITY}" if side else f"q-{_QUALITY}"
     try:
@@ -64,6 +67,28 @@ def pixel_digest(data: bytes, info: ImageInfo, limits: Limits) -> bytes:
                 image.load()
                 digest.update(image.tobytes())
     return digest.digest()
+
+
+def _without_slack(clean: bytes, info: ImageInfo, pixels: bytes, limits: Limits) -> bytes | None:
+    """Cut off what stands behind the last coded pixel but inside its segment, where no parser sees that it ends.
+
+    Coded pixels that can lose eight bytes and still show the same picture have something else at their end. How much
+    is found by halving. None for a JPEG: its decoder fills what is missing with grey, so its answer is not certain.
+    """
+
+    def is_same(count: int) -> bool:
+        shorter = shortened(clean, info.format, count)
+        return shorter is not None and _shows(shorter, info, pixels, limits)
+
+    if info.animated or not is_same(_SLACK):
+        return clean
+    if info.format == "jpeg":
+        return None
+    low, high = _SLACK, len(clean)
+    while high - low > 1:
+        middle = (low + high) // 2
+        low, high = (middle, high) if is_same(middle) else (low, middle)
+    return shortened(clean, info.format, low)
 
 
 def _shows(clean: bytes, info: ImageInfo, pixels: bytes, limits: Limits) -> bool:

@@ -54,6 +54,31 @@ def stripped(data: bytes, name: str) -> bytes | None:
         return None
 
 
+def shortened(clean: bytes, name: str, count: int) -> bytes | None:
+    """Return a stripped still picture without the last ``count`` bytes of its coded pixels, None if it has fewer.
+
+    Where a decoder shows the same picture all the same, those bytes were none of its pixels.
+    """
+    if name == "jpeg":
+        start = clean.rindex(b"\xff\xda")
+        return clean[: -2 - count] + b"\xff\xd9" if len(clean) - start > count + 64 else None
+    if name == "webp":
+        *before, (kind, body) = _webp_parts(clean, 12)
+        parts = [*(_chunk(*part) for part in before), _chunk(kind, body[: len(body) - count])]
+        return _riff(b"".join(parts)) if len(body) > count else None
+    if name == "gif":
+        block = next(block for block in gif.blocks(clean) if block.kind == gif.IMAGE)
+        position = block.start + 11 + gif.table_bytes(clean[block.start + 9])
+        codes, at = b"", position
+        while clean[at]:
+            codes += clean[at + 1 : at + 1 + clean[at]]
+            at += clean[at] + 1
+        codes = codes[: len(codes) - count] if len(codes) > count else b""
+        packed = b"".join(bytes([len(part)]) + part for part in (codes[i : i + 255] for i in range(0, len(codes), 255)))
+        return clean[:position] + packed + b"\0;" if codes else None
+    return None
+
+
 def canonical_profile(profile: bytes) -> bytes:
     """Return an ICC profile with zeros wherever no tag lies, "" for what is none (ICC.1:2022, 7)."""
     if len(profile) < 132 or profile[36:40] != b"acsp":

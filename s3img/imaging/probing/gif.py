@@ -63,7 +63,7 @@ def gif(fp: BinaryIO) -> ImageInfo:
 
 def first_block(data: bytes) -> int:
     """Return where the blocks begin, behind the header and the global colour table."""
-    return _HEADER + _table_bytes(data[10])
+    return _HEADER + table_bytes(data[10])
 
 
 def blocks(data: bytes) -> Iterator[Block]:
@@ -75,7 +75,7 @@ def blocks(data: bytes) -> Iterator[Block]:
         label = data[position + 1] if kind == EXTENSION else 0
         end = position + _FIXED[kind]
         if kind == IMAGE:
-            end += _table_bytes(data[end - 1]) + 1  # and the size of the codes
+            end += table_bytes(data[end - 1]) + 1  # and the size of the codes
         while end < len(data) and data[end]:
             end += data[end] + 1
         end = min(end + 1, len(data))
@@ -83,6 +83,6 @@ def blocks(data: bytes) -> Iterator[Block]:
         position = end
 
 
-def _table_bytes(flags: int) -> int:
+def table_bytes(flags: int) -> int:
     """Return the length of the colour table that a flag byte announces."""
     return 3 << (flags & 7) + 1 if flags & 0x80 else 0
