@@ -1,4 +1,4 @@
-"""Find out whether a set-up works, and if not, why and how to mend it."""
+"""Find out whether a set-up works, and if not, why and how to fix it."""
 
 from __future__ import annotations
 

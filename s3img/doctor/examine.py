@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, NamedTuple
 
-from s3img.doctor import cors_rules, findings, listing, machine, network, objects, public
+from s3img.doctor import cors_rules, findings, listing, machine, network, objects, origin_probe, public
 from s3img.doctor.findings import Finding, Report, fail, ok, skip
 from s3img.doctor.probe_context import ProbeContext
 from s3img.errors import S3ImgError
@@ -49,6 +49,7 @@ PROBES = (
     Probe("public", public.look, ("get",)),
     Probe("cors", cors_rules.look, ("list",), _UNLISTED, of_s3=True),
     Probe("cleanup", objects.clean_up, ("put",)),
+    Probe("origins", origin_probe.look, of_store=False),
     Probe("encoders", machine.encoders, of_store=False),
     Probe("cache", machine.cache, of_store=False),
     Probe("lock", machine.lock, of_store=False),

@@ -111,7 +111,7 @@ class Report(msgspec.Struct, frozen=True, kw_only=True):
 
     @property
     def first(self) -> Finding | None:
-        """The cause to mend first: the first failure, else the first warning."""
+        """The cause to fix first: the first failure, else the first warning."""
         by_status = {finding.status: finding for finding in reversed(self.findings)}
         return by_status.get("fail") or by_status.get("warn")
 

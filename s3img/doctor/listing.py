@@ -114,7 +114,9 @@ def _changes(context: ProbeContext) -> Iterator[_Change]:
         yield _Change(changed, "endpoint-has-bucket", why, f'Write endpoint_url = "{url}".')
     other: AddressingStyle = "path" if context.style == "virtual" else "virtual"
     changed = dataclasses.replace(options, addressing_style=other)
-    why = f"With the bucket's name in the {'path' if other == 'path' else 'host'} it works."
+    why = (
+        f"With the bucket's name in the {'path (path-style)' if other == 'path' else 'host (virtual-hosted)'} it works."
+    )
     yield _Change(changed, "wrong-addressing", why, f'Set addressing_style = "{other}".')
 
 

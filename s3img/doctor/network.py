@@ -143,7 +143,7 @@ def _unknown_host(context: ProbeContext, host: str, why: str) -> Finding:
     if rest != parts.netloc and _is_known(urlsplit(f"//{rest}").hostname or ""):
         message = f"{rest} is known, but not {host}: endpoint_url begins with the bucket's name."
         return fail("dns", "endpoint-has-bucket", message, f'Write endpoint_url = "{parts.scheme}://{rest}".')
-    fix = "Correct endpoint_url (or the region in it), or mend the name service or the network of this machine."
+    fix = "Correct endpoint_url (or the region in it), or repair the name service or the network of this machine."
     return fail("dns", "host-unknown", f"the name {host} can't be resolved: {why}.", fix)
 
 
@@ -249,7 +249,7 @@ def look(context: ProbeContext) -> Finding:
     try:
         context.connection = connection(context.s3)
     except S3ImgError as error:
-        fix = error.fix or "Mend the source of the credentials that is named."
+        fix = error.fix or "Correct the source of the credentials that is named."
         return fail("credentials", "credentials-broken", error.message, fix)
     if context.config.anonymous:
         return ok("credentials", "none are used: anonymous = true signs nothing.")

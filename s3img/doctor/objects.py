@@ -66,10 +66,10 @@ def head(context: ProbeContext) -> Finding:
         return ok("head", "the object is described; a folder keeps no media type.")
     if found.media_type != MEDIA_TYPE:
         message = f"Content-Type was put as {MEDIA_TYPE}, and is {found.media_type or 'none'}."
-        return fail("head", "type-changed", message, "Mend the store or the proxy that changes it.")
+        return fail("head", "type-changed", message, "Fix the store or the proxy that changes it.")
     if found.cache_control != CACHE_CONTROL:
         message = f"Cache-Control was put as {CACHE_CONTROL!r}, and is {found.cache_control or 'none'!r}."
-        return fail("head", "cache-control-changed", message, "Mend the store or the proxy that changes it.")
+        return fail("head", "cache-control-changed", message, "Fix the store or the proxy that changes it.")
     return ok("head", "size, Content-Type and Cache-Control are those that were put.")
 
 

@@ -9,7 +9,7 @@ import struct
 import zlib
 from contextlib import suppress
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any, ClassVar
 from urllib.parse import urlsplit, urlunsplit
 
 from s3img.buckets import S3Options, open_bucket
@@ -98,7 +98,7 @@ def _chunk(kind: bytes, data: bytes) -> bytes:
 
 
 class ProbeContext:
-    """Hold one set-up under examination; ``leave`` allows a probe object that can't be deleted to stay."""
+    """One set-up under examination; ``leave`` allows a probe object that can't be deleted to stay."""
 
     def __init__(
         self, config: Config, *, environ: Mapping[str, str] | None = None, lock: Path | None = None, leave: bool = False
@@ -142,10 +142,12 @@ class ProbeContext:
         """Return a key as the store knows it."""
         return f"{self.prefix}/{key}" if self.prefix else key
 
+    patience: ClassVar[dict[str, Any]] = {"attempts": 2, "connect_timeout": 5.0, "read_timeout": 20.0}
+    """Less than that of a run that has work to do."""
+
     def options(self) -> S3Options:
-        """Say how the store is reached, with less patience than a run that has work to do."""
-        usual = S3Options.from_config(self.config, self.environ)
-        return dataclasses.replace(usual, attempts=2, connect_timeout=5.0, read_timeout=20.0)
+        """Return how the store is reached."""
+        return dataclasses.replace(S3Options.from_config(self.config, self.environ), **self.patience)
 
     def open(self) -> Bucket:
         """Open the bucket anew; raise S3ImgError."""

@@ -51,7 +51,7 @@ def _paths(path: str, config: Config) -> Iterator[tuple[str, str]]:
     bucket = f"/{where.bucket}" if isinstance(where, address.S3Address) else ""
     above = path.removesuffix(prefix) if prefix else path
     if prefix:
-        yield f"lacks the prefix {prefix[1:]!r}", path + prefix
+        yield f"lacks the prefix (bucket folder) {prefix[1:]!r}", path + prefix
     if prefix and above != path:
         yield f"has the prefix {prefix[1:]!r}, which the host stands for already", above
     if bucket and not above.endswith(bucket):
@@ -79,7 +79,7 @@ def _usual(config: Config) -> Iterator[tuple[str, str]]:
 
 _PRIVATE = (
     "Allow everyone s3:GetObject on it (a bucket policy; `s3img init --policy` prints one), or put a CDN before the "
-    "bucket and name its address in public_url, or serve private pictures with `s3img serve`."
+    "bucket and name its custom domain in public_url, or serve private pictures with `s3img serve`."
 )
 
 _WHERE = "Write in public_url what stands before a key in an address that works in a browser."
@@ -112,7 +112,7 @@ def _served(context: ProbeContext, answer: FetchedPage) -> Finding:
     served = answer.headers.get("content-type", "").partition(";")[0].strip()
     if context.sample.is_there and context.is_s3 and served != MEDIA_TYPE:
         message = f"{answer.url} is served as {served or 'no type'}, and was put as {MEDIA_TYPE}."
-        return fail("public", "public-type", message, "Mend the CDN or web server: browsers may refuse the picture.")
+        return fail("public", "public-type", message, "Fix the CDN or web server: browsers may refuse the picture.")
     return ok("public", f"{context.config.base_url} serves the bucket's bytes to everyone.")
 
 
@@ -151,7 +151,7 @@ def _another_works(context: ProbeContext, first: FetchedPage | OSError) -> Findi
 
 def _refused(base: str, answer: FetchedPage | OSError) -> Finding:
     if isinstance(answer, OSError):
-        fix = "Correct the host in public_url, or mend its name, port or certificate."
+        fix = "Correct the host in public_url, or repair its name, port or certificate."
         return fail("public", "public-unreachable", f"{base} can't be reached: {reason(answer)}.", fix)
     if answer.redirect:
         host = urlsplit(answer.redirect).hostname

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 from limited_keys import access_key
 from meddling_proxy import Meddling, meddling_proxy
 from s3_servers import S3Server, TestBucket, new_bucket
-from set_ups import cause, keys_in, set_up
+from set_ups import SetUp, cause, keys_in, set_up
 from stub_store import Answer, stub_store
 
 if TYPE_CHECKING:
@@ -55,6 +55,39 @@ def test_key_that_may_not_read_is_named(limited: S3Server, tmp_path: Path) -> No
     assert keys_in(made) == []
 
 
+def origins(made: TestBucket, **changes: Any) -> dict[str, Any]:
+    return {"origins": {"shop": {"bucket": made.address, **changes}}}
+
+
+def test_origin_that_may_only_be_read_is_enough(limited: S3Server, tmp_path: Path) -> None:
+    made, own = new_bucket(limited), new_bucket(limited)
+    made.bucket.put("cat.png", b"cat", media_type="image/png")
+    key = access_key("reader")
+    environ = {"SHOP_ACCESS_KEY_ID": key.key_id, "SHOP_SECRET_ACCESS_KEY": key.secret}
+    examined = set_up(own, **origins(made, credentials="SHOP", endpoint_url=limited.endpoint_url))
+    report = SetUp(examined.settings, examined.environ | environ).examine(tmp_path)
+    found = {finding.probe: finding for finding in report.findings}["origins"]
+    assert (found.status, "shop (objects can be listed and read)" in found.message) == ("ok", True)
+    assert keys_in(made) == ["cat.png"]
+
+
+@pytest.mark.parametrize(
+    ("changes", "code"),
+    [
+        ({"bucket": "s3://no-such-bucket"}, "no-bucket"),
+        ({"endpoint_url": "http://127.0.0.1:9"}, "settings-invalid"),
+        ({"endpoint_url": "http://127.0.0.1:9", "anonymous": True}, "port-closed"),
+    ],
+)
+def test_origin_that_can_not_be_read_is_named(
+    changes: dict[str, Any], code: str, seaweedfs: S3Server, tmp_path: Path
+) -> None:
+    made = new_bucket(seaweedfs)
+    report = set_up(made, **origins(made, **changes)).examine(tmp_path)
+    found = {finding.probe: finding for finding in report.findings}["origins"]
+    assert (found.status, found.code, "shop" in found.message) == ("fail", code, True)
+
+
 def test_private_bucket_is_named(seaweedfs: S3Server, tmp_path: Path) -> None:
     made = new_bucket(seaweedfs)
     seaweedfs.client().delete_bucket_policy(Bucket=made.name)
@@ -65,7 +98,7 @@ def test_private_bucket_is_named(seaweedfs: S3Server, tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("tail", "words"),
     [
-        ("/{bucket}", "lacks the prefix 'docs'"),
+        ("/{bucket}", "lacks the prefix (bucket folder) 'docs'"),
         ("/{bucket}/docs/docs", "has the prefix 'docs'"),
         ("/docs", "lacks the bucket's name"),
         ("", "lacks"),

@@ -50,7 +50,7 @@ def keys_in(made: TestBucket) -> list[str]:
 
 
 def verdict(report: Report) -> tuple[str, str]:
-    """Return (status, code) of what is to be mended first; ("ok", "") when nothing is."""
+    """Return (status, code) of what is to be fixed first; ("ok", "") when nothing is."""
     return (report.first.status, report.first.code) if report.first else ("ok", "")
 
 
