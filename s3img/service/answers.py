@@ -12,8 +12,9 @@ import msgspec
 from werkzeug.wsgi import ClosingIterator, wrap_file
 
 from s3img import imaging
+from s3img.codings import is_known as is_known_coding
 from s3img.errors import AccessDenied, BucketError, ObjectNotFound
-from s3img.service.caching import HINTS, hints_of, is_current, modern_formats, uses_hints, wanted_range
+from s3img.service.caching import HINTS, accepts_codings, hints_of, is_current, modern_formats, uses_hints, wanted_range
 from s3img.service.engine.jobs import RenderJob, SourceRef
 from s3img.service.service_request import Response
 from s3img.transform.geometry import NO_HINTS
@@ -25,6 +26,7 @@ if TYPE_CHECKING:
     from s3img.transform import Transform
 
 _INFO: Final = "info/1"
+_DECODED: Final = "decoded/1"
 _UNTYPED: Final = frozenset({"", "binary/octet-stream", "application/octet-stream"})
 _CONDITIONS: Final = ("Range", "If-None-Match", "If-Modified-Since")
 _ATTEMPTS: Final = 3
@@ -94,12 +96,18 @@ def _inspect(request: ServiceRequest, facts: SourceFacts, etag: str) -> bool:
     return is_current(request.headers, etag, facts)
 
 
-def _complete(request: ServiceRequest, source: SourceRef, result: Result, response: Response) -> Response:
-    """Complete an answer: 304 without a body where the client's copy is current, else the result's bytes."""
+def _complete(
+    request: ServiceRequest, source: SourceRef, result: Result, response: Response, *, stored: str = ""
+) -> Response:
+    """Complete an answer: 304 without a body where the client's copy is current, else the result's bytes.
+
+    ``stored`` is the source's own ``Content-Disposition``, where the result is the source.
+    """
     request.add_timings(response.headers, result.timings)
     if result.unchanged:
         return request.unchanged(response)
-    request.describe_body(response.headers, source, result.media_type, result.size)
+    request.describe_body(response.headers, source, result.media_type, result.size, stored=stored)
+    request.add_language(response.headers, result.facts)
     if not request.is_get:
         result.close()
     elif isinstance(result.body, bytes):
@@ -140,13 +148,21 @@ def _try_original(
         if opened:
             stack.callback(opened.close)
         request.grant.check_source(facts)
+        if facts.codings and not _reads_codings(request, facts):
+            return _answer_decoded(request, engine, source, facts)
         response = request.respond(source, facts, facts.etag)
+        if facts.codings:
+            response.headers["Vary"] = "Accept-Encoding"
         if not opened and is_current(request.headers, facts.etag, facts):
             return request.unchanged(response)
         response.headers["Accept-Ranges"] = "bytes"
         part = wanted_range(request.headers, facts) if request.is_get else None
         start, stop = part or (0, facts.size)
-        request.describe_body(response.headers, source, media_type(facts.media_type, source.key), stop - start)
+        kind = media_type(facts.media_type, source.key)
+        request.describe_body(response.headers, source, kind, stop - start, stored=facts.content_disposition)
+        request.add_language(response.headers, facts)
+        if facts.codings:  # of what is sent, ranges included
+            response.headers["Content-Encoding"] = ", ".join(facts.codings)
         if part:
             response.status = 206
             response.headers["Content-Range"] = f"bytes {start}-{stop - 1}/{facts.size}"
@@ -164,11 +180,30 @@ def _try_original(
     return response
 
 
+def _reads_codings(request: ServiceRequest, facts: SourceFacts) -> bool:
+    """Tell whether a source is sent in the codings it is stored in: the client names them, or nothing can be done."""
+    is_known = all(map(is_known_coding, facts.codings))
+    return not is_known or accepts_codings(request.headers.get("Accept-Encoding", ""), facts.codings)
+
+
+def _answer_decoded(request: ServiceRequest, engine: EngineProtocol, source: SourceRef, facts: SourceFacts) -> Response:
+    """Answer with a source taken out of its codings: a result of its own, with an entity tag of its own."""
+    kind = media_type(facts.media_type, source.key)
+    inspect = partial(_inspect, request)
+    result = engine.derived(source, _DECODED, bytes, request.budget, media_type=kind, inspect=inspect)
+    response = request.respond(source, result.facts, result.etag)
+    response.headers["Vary"] = "Accept-Encoding"
+    return _complete(request, source, result, response, stored=facts.content_disposition)
+
+
 def media_type(stored: str, key: str) -> str:
-    """Return the type that was stored with a source, else the one that its key's suffix stands for."""
-    if stored not in _UNTYPED:
+    """Return the type that was stored with a source, else the one that its key's suffix stands for.
+
+    Some tools store a plain suffix (``jpg``) as the type.
+    """
+    if "/" in stored and stored not in _UNTYPED:
         return stored
-    suffix = key.rpartition(".")[2].lower()
+    suffix = stored.lstrip(".").lower() if stored and "/" not in stored else key.rpartition(".")[2].lower()
     known = {"jpg": "image/jpeg", **imaging.MEDIA_TYPES}.get(suffix)
     guessed, encoding = mimetypes.guess_type(f"file.{suffix}")
     return known or (None if encoding else guessed) or "application/octet-stream"

@@ -7,7 +7,7 @@ from fractions import Fraction
 from functools import lru_cache
 from typing import TYPE_CHECKING, Final
 
-from werkzeug.datastructures import MIMEAccept, ResponseCacheControl
+from werkzeug.datastructures import Accept, MIMEAccept, ResponseCacheControl
 from werkzeug.http import (
     parse_accept_header,
     parse_cache_control_header,
@@ -22,6 +22,8 @@ from s3img.service.request_parsing import remember_short
 from s3img.transform.geometry import NO_HINTS, Hints
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
+
     from werkzeug.datastructures import Headers
 
     from s3img.config.service import ServiceSettings
@@ -126,6 +128,12 @@ def modern_formats(accept: str) -> frozenset[str]:
     liked = {name: offered[name] for name in _MODERN if offered.get(name, 0) > 0}
     best = max(liked.values(), default=0)
     return frozenset(name for name, quality in liked.items() if quality == best)
+
+
+def accepts_codings(accept_encoding: str, codings: Iterable[str]) -> bool:
+    """Tell whether a client names all of these content codings; without the header, few can read any."""
+    offered = parse_accept_header(accept_encoding, Accept)
+    return all(offered[name] > 0 for name in codings)
 
 
 def wants_json(accept: str) -> bool:

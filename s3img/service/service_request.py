@@ -13,7 +13,7 @@ from wsgiref.types import WSGIEnvironment
 
 import msgspec
 from werkzeug.datastructures import Headers
-from werkzeug.http import dump_options_header, http_date
+from werkzeug.http import dump_options_header, http_date, parse_options_header
 
 from s3img.config import Config
 from s3img.errors import AccessDenied, NotServed, ObjectNotFound
@@ -40,6 +40,7 @@ _BODILESS: Final = frozenset({204, 304})
 _UNSAFE: Final = re.compile(r"[\x00-\x1f\x7f-\x9f/\\]")
 _MEDIA_TYPE: Final = re.compile(r"[\w.+-]+/[\w.+-]+(; ?[\w-]+=[\w.-]+)*", re.ASCII)
 _ACTIVE: Final = re.compile(r"html|xml|xsl|svg|message/|multipart/", re.IGNORECASE)
+_LANGUAGES: Final = re.compile(r"[A-Za-z0-9-]{1,35}(, ?[A-Za-z0-9-]{1,35}){0,9}")
 _SANDBOX: Final = "default-src 'none'; style-src 'unsafe-inline'; img-src data:; sandbox"
 _SUFFIX_OF: Final = {media_type: SUFFIXES.get(name, name) for name, media_type in MEDIA_TYPES.items()}
 
@@ -131,8 +132,13 @@ class ServiceRequest(msgspec.Struct, frozen=True, kw_only=True):
         del response.headers["Last-Modified"]
         return response
 
-    def describe_body(self, headers: dict[str, str], source: SourceRef, media_type: str, size: int) -> None:
-        """Write what a body is; what a browser might run is kept from running."""
+    def describe_body(
+        self, headers: dict[str, str], source: SourceRef, media_type: str, size: int, *, stored: str = ""
+    ) -> None:
+        """Write what a body is; what a browser might run is kept from running.
+
+        ``stored`` is the source's own ``Content-Disposition``, which the address and the settings overrule.
+        """
         media_type = media_type if _MEDIA_TYPE.fullmatch(media_type) else "application/octet-stream"
         headers["Content-Type"] = media_type
         headers["Content-Length"] = str(size)
@@ -141,7 +147,17 @@ class ServiceRequest(msgspec.Struct, frozen=True, kw_only=True):
             headers["Content-Security-Policy"] = _SANDBOX
         wanted = self.parsed.attachment
         if wanted is not None or (is_active and self.config.service.active_content == "attachment"):
-            headers["Content-Disposition"] = attachment(wanted or _file_name(source.key, media_type))
+            name = wanted or parse_options_header(stored)[1].get("filename") or _file_name(source.key, media_type)
+            headers["Content-Disposition"] = attachment(name)
+        elif stored:
+            kind, options = parse_options_header(stored)
+            name = options.get("filename") or ""
+            headers["Content-Disposition"] = attachment(name, kind="inline" if kind == "inline" else "attachment")
+
+    def add_language(self, headers: dict[str, str], facts: SourceFacts) -> None:
+        """Write the language that was stored with a source, which renderings of it share."""
+        if _LANGUAGES.fullmatch(facts.content_language):
+            headers["Content-Language"] = facts.content_language
 
     def add_timings(self, headers: dict[str, str], timings: Timings) -> None:
         """Write how long each step took, where the settings want that and there was any."""
@@ -149,14 +165,16 @@ class ServiceRequest(msgspec.Struct, frozen=True, kw_only=True):
             headers["Server-Timing"] = ", ".join(f"{step};dur={seconds * 1000:.1f}" for step, seconds in timings)
 
 
-def attachment(name: str) -> str:
-    """Return ``Content-Disposition`` for a download under ``name`` (RFC 6266), which may be any text."""
+def attachment(name: str, *, kind: str = "attachment") -> str:
+    """Return ``Content-Disposition`` for a download under ``name`` (RFC 6266), which may be any text; "" for none."""
+    if not name:
+        return kind
     safe = _UNSAFE.sub("_", name).strip()[:200] or "download"
     plain = unicodedata.normalize("NFKD", safe).encode("ascii", "ignore").decode() or "download"
     options = {"filename": plain}
     if plain != safe:
         options["filename*"] = f"UTF-8''{quote(safe, safe='')}"
-    return dump_options_header("attachment", options)
+    return dump_options_header(kind, options)
 
 
 def _file_name(key: str, media_type: str) -> str:

@@ -41,9 +41,10 @@ class SourceRef(msgspec.Struct, frozen=True):
 
 
 class SourceFacts(msgspec.Struct, frozen=True):
-    """What an origin tells about a source: ``size`` in bytes, ``etag`` opaque and without quotes.
+    """What an origin tells about a source: ``size`` in bytes as stored, ``etag`` opaque and without quotes.
 
-    ``metadata`` has names in lower case; ``media_type`` is what was stored with it, which nobody has checked.
+    ``metadata`` has names in lower case; ``media_type`` and ``content_disposition`` are what was stored with it, which
+    nobody has checked. ``codings`` are the content codings (RFC 9110, section 8.4.1) it is stored in, in order.
     """
 
     etag: str
@@ -53,6 +54,9 @@ class SourceFacts(msgspec.Struct, frozen=True):
     cache_control: str = ""
     version: str = ""
     metadata: dict[str, str] = {}
+    codings: tuple[str, ...] = ()
+    content_disposition: str = ""
+    content_language: str = ""
 
 
 CheckRequest: TypeAlias = Callable[[SourceFacts, str], bool]

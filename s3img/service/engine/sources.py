@@ -8,14 +8,17 @@ from typing import TYPE_CHECKING, Final
 
 import msgspec
 
+from s3img import codings
 from s3img.errors import (
     AccessDenied,
     BucketError,
     Busy,
     DeadlineExceeded,
+    ImageError,
     ImageTooLarge,
     ObjectNotFound,
     Unreachable,
+    UnsupportedImage,
 )
 from s3img.service.engine.concurrency import SingleFlight
 from s3img.service.engine.disk_cache import ResultHeader
@@ -223,7 +226,7 @@ def fetch(
             if not is_wanted(facts):
                 return facts, None
             try:
-                return facts, _read(opened, limit, budget)
+                return facts, _decode(_read(opened, limit, budget), facts, limit)
             except Unreachable as error:
                 if "Timeout" in error.code:
                     raise
@@ -245,7 +248,32 @@ def facts_of(info: ObjectInfo, version: str = "") -> SourceFacts:
         info.cache_control,
         version,
         dict(info.metadata or {}),
+        _codings(info.content_encoding),
+        info.content_disposition,
+        info.content_language,
     )
+
+
+def _codings(header: str) -> tuple[str, ...]:
+    """Read ``Content-Encoding``; ``aws-chunked`` is a form of uploading that some stores keep in it by mistake."""
+    names = (name.strip().lower() for name in header.split(","))
+    return tuple(name for name in names if name not in codings.PLAIN and name != "aws-chunked")
+
+
+def _decode(data: bytes, facts: SourceFacts, limit: int) -> bytes:
+    """Undo a source's content codings; raise ``UnsupportedImage`` for an unknown one, ``ImageError`` for damage."""
+    for coding in reversed(facts.codings):
+        if coding in {"gzip", "x-gzip"} and not data.startswith(b"\x1f\x8b"):
+            continue  # the header is wrong, or the store has unpacked it for us
+        if not codings.is_known(coding):
+            fix = "Store it without Content-Encoding, or install brotli or zstandard where it is one of those."
+            raise UnsupportedImage(f"The source is stored with Content-Encoding: {coding}, unknown here.", fix=fix)
+        plain = codings.decoded(data, coding, limit)
+        if plain is None:
+            message = f"The source's {coding} coding is damaged, or holds more than {limit:,} bytes."
+            raise ImageError(message, fix="Store it anew, or raise limits.input_bytes.")
+        data = plain
+    return data
 
 
 def _read(opened: OpenObject, limit: int, budget: Budget) -> bytes:
