@@ -123,6 +123,66 @@ class Signer:
         return base64.urlsafe_b64encode(digest).rstrip(b"=").decode()
 
 
+IMAGEKIT_PARAMETERS: Final = ("ik-s", "ik-t")
+_IMAGEKIT_NEVER: Final = "9999999999"
+_IMAGEKIT_MAC: Final = re.compile(r"[0-9a-f]{40}")
+_IMAGEKIT_EXPIRY: Final = re.compile(r"[1-9][0-9]{9}")
+
+
+@dataclass(frozen=True, slots=True)
+class ImageKitSigner:
+    """Sign and check addresses as ImageKit's libraries do: ``ik-s`` is HMAC-SHA1 in hex, ``ik-t`` Unix seconds.
+
+    What is signed is the address after the endpoint, without its first slash, directly followed by the expiry or
+    9999999999 without one. Nothing stands between the two, so ``…w-300`` that ends at 1700000300 and ``…w-`` that ends
+    at 3001700000300 have one signature: only expiries of ten digits are taken, which makes the split certain. The
+    endpoint is not signed: each needs a key of its own. The first key signs, all are accepted.
+    """
+
+    keys: tuple[bytes, ...] = field(repr=False)
+    endpoint: str = ""
+
+    @classmethod
+    def of(cls, keys: str, *, endpoint: str = "") -> Self:
+        """Read private keys with blanks between them; ``endpoint`` is named in messages."""
+        return cls(tuple(key.encode() for key in keys.split()), endpoint)
+
+    def sign(self, path_and_query: str, *, expires: int | None = None) -> str:
+        """Return the address, which begins after the endpoint, with its signature; ``expires`` in Unix seconds."""
+        until = _IMAGEKIT_NEVER if expires is None else str(int(expires))
+        if not _IMAGEKIT_EXPIRY.fullmatch(until):
+            raise SignatureError(f"{expires} is no time to expire at.", fix="Give Unix seconds of ten digits.")
+        target = _sendable(path_and_query)
+        joined = f"{target}{'&' if '?' in target else '?'}"
+        expiry = "" if expires is None else f"ik-t={until}&"
+        return f"{joined}{expiry}ik-s={self._mac(self.keys[0], target, until)}"
+
+    def read(self, raw_target: str) -> Verified:
+        """Check an address as it was received but not its expiry; raise SignatureError where no known key signed it.
+
+        The two parameters may stand anywhere in the query: libraries and templates append others behind them.
+        """
+        path, query = _parts(raw_target)
+        found = {name: [item for item in query if item.startswith(f"{name}=")] for name in IMAGEKIT_PARAMETERS}
+        if len(found["ik-s"]) != 1 or len(found["ik-t"]) > 1:
+            raise SignatureError("The address needs ik-s once, and ik-t at most once.", fix="Sign it anew.")
+        mac = found["ik-s"][0].removeprefix("ik-s=")
+        until = found["ik-t"][0].removeprefix("ik-t=") if found["ik-t"] else _IMAGEKIT_NEVER
+        rest = [item for item in query if not item.startswith(tuple(f"{name}=" for name in IMAGEKIT_PARAMETERS))]
+        target = "?".join([path, "&".join(rest)]) if rest else path
+        is_formal = _IMAGEKIT_MAC.fullmatch(mac) and _IMAGEKIT_EXPIRY.fullmatch(until)
+        if not is_formal or not any(hmac.compare_digest(mac, self._mac(key, target, until)) for key in self.keys):
+            where = f" of endpoint {self.endpoint}" if self.endpoint else ""
+            raise SignatureError(
+                f"ik-s does not fit the address and imagekit_private_key{where}.",
+                fix="Sign the address exactly as it is sent, without the endpoint, with that key.",
+            )
+        return Verified(canonical(target), "imagekit", 0 if until == _IMAGEKIT_NEVER else int(until))
+
+    def _mac(self, key: bytes, target: str, until: str) -> str:
+        return hmac.digest(key, (target.removeprefix("/") + until).encode(), "sha1").hex()
+
+
 def canonical(target: str) -> str:
     """Return the one form of a percent-encoded path and query that all spellings of the same meaning share.
 

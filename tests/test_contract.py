@@ -32,7 +32,16 @@ def test_setting_is_documented(name: str) -> None:
     assert re.search(rf"^\|[^|]*`{name}`", table, re.MULTILINE)
 
 
-SERVICE_ONLY = ("access", "allowed", "signing_keys", "service_url", "origins", "endpoints", "service")
+SERVICE_ONLY = (
+    "access",
+    "allowed",
+    "signing_keys",
+    "imagekit_private_key",
+    "service_url",
+    "origins",
+    "endpoints",
+    "service",
+)
 """Settings that a site's build has no use for, one of them too secret for ``mkdocs.yml``."""
 
 

@@ -10,7 +10,7 @@ from typing import Any, NamedTuple, get_args, get_origin
 
 import msgspec
 
-from s3img.config.model import Config
+from s3img.config.model import SECRET_SETTINGS, Config
 from s3img.errors import ConfigError
 
 FILE_NAME = "s3img.toml"
@@ -117,7 +117,6 @@ def _merge(sources: list[SettingsSource]) -> tuple[Config, dict[str, tuple[str, 
     return Config(**merged), places
 
 
-_SECRET_SETTINGS = frozenset({"signing_keys"})
 _BOTOCORE = {
     "region": ("AWS_DEFAULT_REGION",),
     "aws_profile": ("AWS_DEFAULT_PROFILE", "AWS_PROFILE"),
@@ -128,7 +127,7 @@ _BOTOCORE = {
 
 def _setting(config: Config, name: str, place: tuple[str, str] | None, environ: Mapping[str, str]) -> Setting:
     value = msgspec.to_builtins(getattr(config, name))
-    if name in _SECRET_SETTINGS:
+    if name in SECRET_SETTINGS:
         value = HIDDEN if value else ""
     if isinstance(value, str):
         value = _without_password(value)
@@ -161,8 +160,8 @@ def _respell(problem: str, spelling: Mapping[str, str]) -> str:
 
 
 def _refuse_secret(name: str, source: SettingsSource) -> None:
-    if name == "signing_keys" and source.kind == "file":
-        raise ValueError("keys don't belong in a file: set S3IMG_SIGNING_KEYS in the environment")
+    if name in SECRET_SETTINGS and source.kind == "file":
+        raise ValueError(f"keys don't belong in a file: set S3IMG_{name.upper()} in the environment")
 
 
 def _convert(name: str, value: Any, *, lax: bool) -> Any:  # noqa: ANN401 - settings come as any type

@@ -22,6 +22,8 @@ from s3img.limits import Limits
 Format = Literal["avif", "webp", "jpeg", "png"]
 DEFAULT_KEY_TEMPLATE = "{{dir}}/{{stem}}.{{hash:8}}.{{ext}}"
 LOCK_NAME = "s3img.lock"
+SECRET_SETTINGS = frozenset({"signing_keys", "imagekit_private_key"})
+"""Settings that are never shown and never read from a file."""
 
 _TABLES: dict[str, Any] = {"origins": dict[str, Origin], "endpoints": dict[str, Endpoint], "service": ServiceSettings}
 
@@ -87,6 +89,7 @@ class Config(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
     access: Access = "signed"
     allowed: tuple[str, ...] = ()
     signing_keys: str | dict[str, str] = ""
+    imagekit_private_key: str | dict[str, str] = ""
     service_url: str = ""
     origins: dict[str, Origin] = {}
     endpoints: dict[str, Endpoint] = {}
@@ -96,8 +99,8 @@ class Config(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
         return f"Config({', '.join(f'{name}={value!r}' for name, value in self.__rich_repr__())})"
 
     def __rich_repr__(self) -> list[tuple[str, Any]]:
-        """List what may be shown: every setting but the signing keys."""
-        return [(name, getattr(self, name)) for name in self.__struct_fields__ if name != "signing_keys"]
+        """List what may be shown: every setting but the keys that sign."""
+        return [(name, getattr(self, name)) for name in self.__struct_fields__ if name not in SECRET_SETTINGS]
 
     def __post_init__(self) -> None:
         self._read_tables()
@@ -292,5 +295,6 @@ def _service(config: Config) -> list[tuple[str, str]]:
             endpoints=config.endpoints,
             access=(config.access, config.allowed, config.presets),
             signing_keys=config.signing_keys,
+            imagekit_private_key=config.imagekit_private_key,
         )
     )

@@ -109,12 +109,14 @@ def service_problems(
     endpoints: Mapping[str, Endpoint],
     access: tuple[Access, tuple[str, ...], Mapping[str, str]],
     signing_keys: str | Mapping[str, str],
+    imagekit_private_key: str | Mapping[str, str],
 ) -> Iterator[tuple[str, str]]:
     """Yield (setting, what is wrong and what to write instead); ``access`` with what is allowed, and the presets."""
     yield from _origin_problems(origins)
     yield from _endpoint_problems(endpoints, origins)
     yield from _access_problems(*access)
     yield from _key_problems(signing_keys)
+    yield from _imagekit_problems(imagekit_private_key, endpoints)
     yield from _own_problems(service)
 
 
@@ -205,6 +207,24 @@ def _key_problems(keys: str | Mapping[str, str]) -> Iterator[tuple[str, str]]:
         Signer.of(keys)
     except ConfigError as error:
         yield from (("signing_keys", problem.removeprefix("signing_keys: ")) for problem in error.problems)
+
+
+def _imagekit_problems(keys: str | Mapping[str, str], endpoints: Mapping[str, Endpoint]) -> Iterator[tuple[str, str]]:
+    """Never repeat a secret. ImageKit's signature does not cover the endpoint, so each needs a key of its own."""
+    setting = "imagekit_private_key"
+    if isinstance(keys, str):
+        if keys and len(endpoints) > 1:
+            names = ", ".join(f'"{name}": "KEY"' for name in endpoints)
+            yield setting, f"several endpoints need a key each: write {{{names}}}"
+        return
+    for name, key in keys.items():
+        if name not in endpoints:
+            yield setting, f"{name!r} is not among the endpoints: {', '.join(endpoints) or 'write the key alone'}"
+        elif not key.strip():
+            yield setting, f"the key of endpoint {name} is empty"
+    single = [one for key in keys.values() for one in set(key.split())]
+    if len(set(single)) < len(single):
+        yield setting, "two endpoints have one key, so what is signed for one is served by the other: give each its own"
 
 
 def _own_problems(service: ServiceSettings) -> Iterator[tuple[str, str]]:

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, TypeVar
 import msgspec
 
 from s3img import __version__, codings, csp
+from s3img.config.model import SECRET_SETTINGS
 from s3img.middleware.responses import warn_once
 from s3img.middleware.site import LockedAddress, LockedLibrary, LockedRoot
 from s3img.pictures.choices import Image, PageReader
@@ -290,7 +291,8 @@ def _bounded(known: dict[K, V]) -> dict[K, V]:
 def _revision(catalog: Catalog, rules: PageRules) -> str:
     """Hash what rewritten pages follow from; of keys only what they sign, as pages show it too."""
     settings = msgspec.to_builtins(catalog.config)
-    del settings["signing_keys"]
+    for name in SECRET_SETTINGS:
+        del settings[name]
     signed = catalog.service.url("", "w-1") if catalog.service else ""
     parts = [
         str(catalog.lock).encode("utf-8", "surrogateescape"),

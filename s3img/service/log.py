@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 LOGGER: Final = logging.getLogger("s3img.service")
 _ID: Final = re.compile(r"[A-Za-z0-9_-]{1,64}")
-_SIGNATURE: Final = re.compile(rf"(?i)((?:^|[?&]){PARAMETER}=)[^&]*")
+_SIGNATURE: Final = re.compile(rf"(?i)((?:^|[?&])(?:{PARAMETER}|ik-s)=)[^&]*")
 _LONGEST: Final = 500
 _PAUSE: Final = 300.0
 """Seconds between two warnings of one kind."""

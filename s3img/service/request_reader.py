@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
 from werkzeug.exceptions import HTTPException
 from werkzeug.wsgi import get_host
 
-from s3img.errors import ConfigError, NotServed
+from s3img.errors import ConfigError, NotServed, SignatureError
 from s3img.service.access import AccessPolicy, Grant
 from s3img.service.request_parsing import ParsedRequest, RequestTarget, checked_key, parse_request, remember_short
-from s3img.signing import PARAMETER, Signer, canonical
+from s3img.signing import PARAMETER, ImageKitSigner, Signer, canonical
 from s3img.transform import Transform
 
 if TYPE_CHECKING:
@@ -25,6 +26,7 @@ if TYPE_CHECKING:
 OWN_BUCKET: Final = "bucket"
 """Name of the only origin where none is configured: what ``bucket`` names."""
 _SIGNED: Final = f"{PARAMETER}="
+_IMAGEKIT: Final = re.compile(r"(?:^|&)ik-[st]=")
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,6 +91,7 @@ class RequestReader:
         self._policy = AccessPolicy(config)
         self._named = {route.name: route for route in self._routes}
         self._signers = _signers(config, self._routes)
+        self._imagekit = _imagekit_signers(config, self._routes)
         self._unsigned = remember_short(self._read_unsigned)
         self._signed = remember_short(self._read_signed)
         self._transform = remember_short(self._read_transform)
@@ -99,7 +102,8 @@ class RequestReader:
         A wrong signature is refused under every access, also where none is needed. ``now`` in Unix seconds.
         """
         route, below = self._routes.find(environ, target)
-        if route.name not in self._signers or _SIGNED not in below.query:
+        has_imagekit = "ik-" in below.query and _IMAGEKIT.search(below.query) is not None
+        if not has_imagekit and (route.name not in self._signers or _SIGNED not in below.query):
             return self._unsigned(route.name, str(below))
         parsed, verified = self._signed(route.name, str(below))
         verified.check(now)
@@ -113,7 +117,16 @@ class RequestReader:
         return AllowedRequest(route, parsed, transform, self._policy.grant(parsed, transform, route))
 
     def _read_signed(self, endpoint: str, target: str) -> tuple[ParsedRequest, Verified]:
-        verified = self._signers[endpoint].read(target)
+        _, _, query = target.partition("?")
+        if endpoint in self._signers and _SIGNED in query:
+            verified = self._signers[endpoint].read(target)
+        elif signer := self._imagekit.get(endpoint):
+            verified = signer.read(target)
+        else:  # an address that somebody signed is never served as if nobody had
+            raise SignatureError(
+                "The address is signed for ImageKit (ik-s, ik-t), and imagekit_private_key is not set here.",
+                fix="Set S3IMG_IMAGEKIT_PRIVATE_KEY, or leave out ik-s and ik-t.",
+            )
         return parse_request(verified.target), verified
 
     def _read_transform(self, steps: str) -> Transform:
@@ -127,10 +140,18 @@ def _signers(config: Config, routes: Routes) -> dict[str, Signer]:
     """Make the signer of each endpoint: an address that is signed for one does not hold for another."""
     if config.signing_keys:
         return {route.name: Signer.of(config.signing_keys, audience=route.name) for route in routes}
-    needing = [route for route in routes if route.access == "signed"]
+    imagekit = _imagekit_signers(config, routes)
+    needing = [route for route in routes if route.access == "signed" and route.name not in imagekit]
     if needing:
         place = f"endpoints.{needing[0].name}.access" if needing[0].name else "access"
         raise ConfigError(
             [f'signing_keys: {place} = "signed" needs it: set S3IMG_SIGNING_KEYS="ID:SECRET", or another access']
         )
     return {}
+
+
+def _imagekit_signers(config: Config, routes: Routes) -> dict[str, ImageKitSigner]:
+    """Make what checks ImageKit's signatures at each endpoint that has a private key."""
+    keys = config.imagekit_private_key
+    named = keys if isinstance(keys, dict) else dict.fromkeys((route.name for route in routes), keys)
+    return {name: ImageKitSigner.of(key, endpoint=name) for name, key in named.items() if key.strip()}
