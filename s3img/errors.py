@@ -304,4 +304,8 @@ class Unreachable(BucketError):
 def unexpected(error: Exception) -> str:
     """Describe an exception that nobody foresaw to the person whose file it concerns; the rest of a run goes on."""
     what = f"{type(error).__name__}: {error}" if str(error) else type(error).__name__
-    return f"an unexpected {what}. This is a fault of s3img: please report it, with the file if you may."
+    return f"an unexpected {what}. {REPORT}"
+
+
+REPORT = "This is a fault of s3img: please report it, with the file if you may."
+"""How what `unexpected` describes ends."""

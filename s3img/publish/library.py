@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from s3img.assets import Asset, ImageFacts, Lead
 from s3img.cache import Digests, SiteState
-from s3img.errors import AssetError, ImageError
+from s3img.errors import AssetError, ImageError, unexpected
 from s3img.imaging import probe
 from s3img.keys import KeyTemplate
 from s3img.pictures.protocols import ReferenceFault
@@ -89,6 +89,8 @@ class SiteLibrary:
         except ImageError as error:
             text = _without_path(error, os.fspath(self._root.file(path)))
             self._fault(path, "bad-image", f"{text} Its references stay as they are.")
+        except Exception as error:  # one file never ends a run
+            self._fault(path, "unexpected", f"met {unexpected(error)} Its references stay as they are.")
         return None
 
 

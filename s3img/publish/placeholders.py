@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import base64
+import contextlib
 import os
 from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING
 
 from s3img import imaging
 from s3img.atomic import write_atomically
-from s3img.errors import S3ImgError
 from s3img.transform import Transform
 
 if TYPE_CHECKING:
@@ -51,11 +51,8 @@ class Placeholders:
         return self._cache.variant(name, "css")
 
     def _make(self, name: str, image: Image) -> None:
-        try:
-            style = self._style(image)
-        except S3ImgError:
-            return
-        write_atomically(self._file(name), style.encode("ascii"))
+        with contextlib.suppress(Exception):  # a page does without, whatever a decoder or the disk has met
+            write_atomically(self._file(name), self._style(image).encode("ascii"))
 
     def _style(self, image: Image) -> str:
         source = self._source(image.asset)

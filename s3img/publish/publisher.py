@@ -7,6 +7,7 @@ that leads nowhere, and a run that stops half-way leaves each page either old or
 from __future__ import annotations
 
 import contextlib
+import errno
 import time
 from typing import TYPE_CHECKING
 
@@ -14,7 +15,7 @@ import msgspec
 
 from s3img.atomic import write_atomically
 from s3img.cache import stat_of
-from s3img.errors import AccessDenied, AssetError, BucketError, ObjectNotFound
+from s3img.errors import REPORT, AccessDenied, AssetError, BucketError, ObjectNotFound, S3ImgError, unexpected
 from s3img.keys import KeyTemplate
 from s3img.pictures.choices import Image, Strip
 from s3img.pictures.editor import Editor, RenderInventory
@@ -31,7 +32,7 @@ from s3img.publish.survey import SiteSurvey, Surveyor
 from s3img.rewrite import OPTIONAL_KINDS, Reference, Replace, TagEdit, head_end, rewrite
 from s3img.transfer import Upload
 from s3img.transfer.delivery import Delivery
-from s3img.transfer.render import Renderer
+from s3img.transfer.render import CACHE_UNWRITABLE, Renderer
 from s3img.urls import quote_path
 
 if TYPE_CHECKING:
@@ -223,7 +224,12 @@ class SitePublisher:
     def _render(self, survey: SiteSurvey, variants: Iterable[Variant]) -> None:
         def fault(asset: Asset, message: str) -> None:
             text = f"{message.removeprefix(asset.path + ': ')} Its references stay as they are."
-            survey.problems.append(Problem(asset.path, 0, 0, "bad-image", text))
+            if not message.startswith(CACHE_UNWRITABLE):
+                code = "unexpected" if REPORT in message else "bad-image"
+                survey.problems.append(Problem(asset.path, 0, 0, code, text))
+            elif not self._inventory.exit_code:  # the same for every image, so once
+                survey.problems.append(Problem("", 0, 0, "cache", message, "error"))
+                self._inventory.exit_code = BucketError.exit_code
 
         missing = [variant for variant in variants if variant.identity not in self._inventory.sizes]
         self._fetch(survey, [variant.asset for variant in missing])
@@ -266,7 +272,7 @@ class SitePublisher:
         if not self._address:
             sent = self._delivery.uploaded
             self._site_bytes += sum(upload.size for upload in uploads if upload.key in sent)
-        self._inventory.exit_code = result.exit_code
+        self._inventory.exit_code = self._inventory.exit_code or result.exit_code
         self._inventory.failed_keys |= result.failed.keys()
         for error in {str(error): error for error in result.failed.values()}.values():
             survey.problems.append(Problem("", 0, 0, "upload", str(error), "error"))
@@ -309,13 +315,19 @@ class SitePublisher:
             is_whole = path not in survey.faulty and all(map(self._editor.is_possible, plan.choices.values()))
             try:
                 changed += self._rewrite_page(path, plan, digests, is_whole=is_whole)
+                if is_whole:
+                    survey.settled.add(path)
+            except S3ImgError:
+                raise
             except OSError as error:
-                message = f"{path}: can't be replaced: {error.strerror}."
-                raise AssetError(
-                    message, path=path, fix="Free or unlock it; the other pages go on next time."
-                ) from error
-            if is_whole:
-                survey.settled.add(path)
+                text = f"can't be replaced: {error.strerror}. Unlock it or free space, then run the command again."
+                survey.problems.append(Problem(path, 0, 0, "unwritten", text, "error"))
+                self._inventory.exit_code = self._inventory.exit_code or BucketError.exit_code
+                if error.errno in {errno.ENOSPC, errno.EDQUOT, errno.EROFS}:
+                    break  # and so it would be for every other page
+            except Exception as error:  # one page never ends a run
+                text = f"met {unexpected(error)} The page stays as it is."
+                survey.problems.append(Problem(path, 0, 0, "unexpected", text, "error"))
             self._progress("rewriting", done, len(survey.plans))
         digests.finish(survey.settled)
         survey.problems += digests.problems

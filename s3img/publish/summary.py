@@ -75,4 +75,5 @@ def exit_code(survey: SiteSurvey, inventory: RenderInventory) -> int:
     """Return 0, 1 for findings under the policy in force, or what the first failed upload stands for."""
     if inventory.exit_code:
         return inventory.exit_code
-    return 1 if any(problem.severity == "error" for problem in survey.problems) else 0
+    # What nobody foresaw does not keep the rest from being published, and is no success.
+    return int(any(problem.severity == "error" or problem.code == "unexpected" for problem in survey.problems))

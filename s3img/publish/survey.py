@@ -9,6 +9,7 @@ from msgspec.structs import replace
 
 from s3img import csp
 from s3img.cache import Digests
+from s3img.errors import S3ImgError, unexpected
 from s3img.pictures.choices import Choice, Image, Link, PageReader, Strip
 from s3img.pictures.placement import InsideSite
 from s3img.publish import generators
@@ -94,6 +95,7 @@ class Surveyor:
         self._dimensions_only = dimensions_only
         self._base_url = f"{config.base_url}/" if config.base_url else ""
         self._survey = SiteSurvey()
+        self._page = ""
         self._below_path: list[Problem] = []
         self._library = SiteLibrary(files.root, files.state, config, self._fault, originals=originals)
 
@@ -107,7 +109,13 @@ class Surveyor:
             if path in files.settled:
                 self._survey.settled.add(path)
             else:
-                self.read_page(path, media_type)
+                self._page = path
+                try:
+                    self.read_page(path, media_type)
+                except S3ImgError:
+                    raise  # concerns the whole run: the bucket, the settings
+                except Exception as error:  # one page never ends a run
+                    self._fault(path, "unexpected", f"met {unexpected(error)} The page stays as it is.")
         if doubt := files.doubt():
             self._survey.problems.append(Problem("", 0, 0, "no-site", doubt))
         self._survey.problems += generators.report(self._survey.rendered_again, self._config)
@@ -186,6 +194,8 @@ class Surveyor:
         self._survey.problems.append(problem)
 
     def _fault(self, path: str, code: str, message: str) -> None:
+        if code == "unexpected":
+            self._survey.faulty.add(self._page)  # so that it is read, and this said, in every run
         self._survey.problems.append(Problem(path, 0, 0, code, message))
 
 

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 from s3img.assets import ImageFacts
 from s3img.cache import is_settled
-from s3img.errors import AssetError, S3ImgError
+from s3img.errors import AssetError
 from s3img.imaging import probe
 
 if TYPE_CHECKING:
@@ -103,7 +103,7 @@ class Reader:
 
     def _describe(self, data: bytes, digest: str) -> None:
         if digest not in self.known.facts:
-            with contextlib.suppress(S3ImgError):  # `facts` says it with the name of the file
+            with contextlib.suppress(Exception):  # `facts` meets it again, where the file's name is known
                 self._probed(data, digest)
 
     def _probed(self, source: Path | bytes, digest: str) -> ImageFacts:

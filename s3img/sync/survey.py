@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import msgspec
 
 from s3img.assets import FileStat, ImageFacts
-from s3img.errors import S3ImgError
+from s3img.errors import S3ImgError, unexpected
 from s3img.keys import KeyFields, KeyTemplate
 from s3img.lock import LockEntry
 from s3img.sync.outcome import FileFinding
@@ -92,4 +92,6 @@ def _read(
         except S3ImgError as error:
             text = str(error).removeprefix(f"{base}/").removeprefix(f"{path}: ")
             findings.append(FileFinding(path, "bad-image", f"is left out: {text}"))
+        except Exception as error:  # one file never ends a run
+            findings.append(FileFinding(path, "bad-image", f"is left out: it met {unexpected(error)}"))
     return tuple(entries), tuple(findings)

@@ -10,7 +10,6 @@ from msgspec import structs
 
 from s3img import imaging
 from s3img.assets import Asset
-from s3img.errors import S3ImgError
 from s3img.keys import KeyTemplate
 from s3img.lock import LockedVariants, recipe
 from s3img.pictures.editor import RenderInventory
@@ -159,7 +158,7 @@ def _colours(files: Mapping[str, Path], limits: Limits) -> dict[str, str]:
 def _colour(file: Path, limits: Limits) -> str:
     try:
         return imaging.average_color(file, limits)
-    except S3ImgError:
+    except Exception:  # nor is anything that nobody foresaw
         return ""
 
 

@@ -35,6 +35,9 @@ RenderFault = Callable[[Asset, str], None]
 Plain = tuple[str, int, int, str, int, str]
 """A variant as values that any process understands: transform, width, height, format, quality, path."""
 
+CACHE_UNWRITABLE = "The cache can't be written"
+"""How the error of each image begins where it is not the image's fault."""
+
 Outcome = list[tuple[int, str]]
 """Of each variant of a job: bytes, and the error that took their place."""
 
@@ -161,7 +164,7 @@ def render_group(source: str, digest: str, variants: tuple[Plain, ...], limits: 
             text, *_, path = variants[number]
             found[number] = _render_transform(data, text, Path(path), limits)
     except OSError as error:
-        message = f"The cache can't be written: {error.strerror}. Free space, or name another cache_dir."
+        message = f"{CACHE_UNWRITABLE}: {error.strerror}. Free space, or name another cache_dir."
         return [(0, message)] * len(variants)
     except Exception as error:
         return [(0, f"It met {unexpected(error)}")] * len(variants)

@@ -98,7 +98,7 @@ def test_the_trash_is_emptied_after_its_time(store: Bucket) -> None:
     assert (dry.expired, trashed(store)) == ((OLD, GONE), {OLD, GONE})
     result = gc(store, 31)
     assert (result.expired, trashed(store), keys(store)) == ((OLD, GONE), set(), {IN_USE})
-    assert "2 gone from the trash" in str(result)
+    assert "2 deleted from the trash" in str(result)
 
 
 def test_without_a_time_for_it_there_is_no_trash(store: Bucket) -> None:
