@@ -21,6 +21,7 @@ Engine = Callable[[bytes, Task], list[bytes]]
 
 
 def s3img_engine() -> Engine:
+    from s3img.errors import ImageError
     from s3img.imaging import RenderTarget, render, render_variants
     from s3img.transform import Transform
 
@@ -28,7 +29,10 @@ def s3img_engine() -> Engine:
         outputs = task["outputs"]
         if len(outputs) > 1:
             targets = [RenderTarget(o["width"], o["height"], o["format"], o["quality"]) for o in outputs]
-            return [outcome.data for outcome in render_variants(data, targets)]
+            outcomes = render_variants(data, targets)
+            if failures := [outcome for outcome in outcomes if isinstance(outcome, ImageError)]:
+                raise failures[0]
+            return [outcome.data for outcome in outcomes if not isinstance(outcome, ImageError)]
         (o,) = outputs
         height = f",h-{o['height']}" if o["height"] else ""
         text = f"w-{o['width']}{height},f-{o['format']},q-{o['quality']}"

@@ -25,7 +25,7 @@ from s3img.imaging import render
 from s3img.transform import Transform
 
 sys.path.insert(0, str(Path(__file__).parent.parent / "tests" / "imaging"))
-from conftest import ADOBE_RGB
+from conftest import ADOBE_RGB  # type: ignore[attr-defined] # that of tests/imaging
 
 WIDTHS = (300, 500, 700)
 # Adobe RGB (1998) Color Image Encoding, 4.3.1.2 and 4.3.4; IEC 61966-2-1

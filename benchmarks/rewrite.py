@@ -76,7 +76,7 @@ def moved_value(name: str, value: str) -> str:
         return rewrite(value, "text/css", lambda found: moved(found.url))
     if name not in ("srcset", "imagesrcset"):
         return moved(value.strip())
-    parts, at = [], 0
+    parts, at = list[str](), 0
     for start, end, _ in spans(value):
         parts += value[at:start], moved(value[start:end])
         at = end
@@ -201,7 +201,7 @@ def built(cache: Path) -> Path:
         (folder / "docs").mkdir(parents=True, exist_ok=True)
         for package in metadata.distributions():
             if "markdown" in (package.metadata["Description-Content-Type"] or ""):
-                (folder / "docs" / f"{package.metadata['Name']}.md").write_text(package.metadata.get_payload())
+                (folder / "docs" / f"{package.metadata['Name']}.md").write_text(package.metadata.get_payload())  # type: ignore[attr-defined] # an email.message.Message
         (folder / "mkdocs.yml").write_text("site_name: packages\ntheme: material\n")
         subprocess.run([sys.executable, "-m", "mkdocs", "build", "-q"], cwd=folder, check=True, capture_output=True)
     return folder / "site"

@@ -236,7 +236,7 @@ def install(folder: Path) -> None:
         subprocess.run(["npm", "install", "--silent", "ipx@3.1.1"], cwd=folder, check=True, timeout=300)
     if not (folder / "thumbor" / "bin" / "thumbor").exists():
         subprocess.run([sys.executable, "-m", "venv", folder / "thumbor"], check=True, timeout=120)
-        pip = [folder / "thumbor" / "bin" / "pip", "install", "-q", "thumbor==7.8.0"]
+        pip = [str(folder / "thumbor" / "bin" / "pip"), "install", "-q", "thumbor==7.8.0"]
         subprocess.run(pip, check=True, timeout=600)
     (folder / "wrk.lua").write_text(_WRK)
     (folder / "bench_app.py").write_text(_APP)

@@ -64,7 +64,7 @@ class Network(NamedTuple):
 
     name: str
     endpoint_url: str
-    count: Callable[[], int]
+    requests_since: Callable[[], int]
 
 
 @contextmanager
@@ -75,22 +75,23 @@ def far_away(server: S3Server) -> Iterator[Network]:
     with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as proxy:
         assert proxy.stdin
         assert proxy.stdout
-        port = proxy.stdout.readline().strip()
+        output = proxy.stdout
+        port = output.readline().strip()
 
         def count() -> int:
             print(file=proxy.stdin, flush=True)
-            return int(proxy.stdout.readline())
+            return int(output.readline())
 
         yield Network("wan", f"http://127.0.0.1:{port}", count)
         proxy.terminate()
 
 
 def measure(command: list[str], environment: dict[str, str], network: Network) -> Cost:
-    network.count()
+    network.requests_since()
     before, started = resource.getrusage(resource.RUSAGE_CHILDREN), time.perf_counter()
     subprocess.run(command, env=environment, check=True, stdout=subprocess.DEVNULL)  # a time-out would look every 50 ms
     wall, after = time.perf_counter() - started, resource.getrusage(resource.RUSAGE_CHILDREN)
-    return Cost(wall, after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime, network.count())
+    return Cost(wall, after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime, network.requests_since())
 
 
 def png(chance: random.Random, size: int) -> bytes:

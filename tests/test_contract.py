@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import importlib
 import re
 from pathlib import Path
 
@@ -77,3 +78,27 @@ def test_plugin_is_thin() -> None:
 def test_version_is_in_the_changelog_or_ahead_of_it() -> None:
     assert "## [Unreleased]" in (ROOT / "CHANGELOG.md").read_text()
     assert re.fullmatch(r"\d+\.\d+\.\d+", s3img.__version__)
+
+
+PUBLIC = re.findall(r"^\| `([\w.]+)` \| (.+?) \|", (ROOT / "docs/api.md").read_text(), re.MULTILINE)
+
+
+@pytest.mark.parametrize(("module", "names"), PUBLIC)
+def test_public_name_is_there(module: str, names: str) -> None:
+    found = importlib.import_module(module)
+    missing = [name for name in re.findall(r"`(\w+)`", names) if not hasattr(found, name)]
+    assert missing == []
+
+
+def test_names_that_the_documents_import_are_public() -> None:
+    """Whatever an example shows is what its reader relies on."""
+    listed = dict(PUBLIC)
+    examples = "\n".join(path.read_text() for path in [ROOT / "README.md", *(ROOT / "docs").glob("*.md")])
+    shown = re.findall(r"^from ((?:s3img|flask_s3img)[\w.]*) import ([\w, ]+)", examples, re.MULTILINE)
+    private = {
+        f"{module}.{name.strip()}"
+        for module, names in shown
+        for name in names.split(",")
+        if listed.get(module) != "all" and f"`{name.strip()}`" not in listed.get(module, "")
+    }
+    assert private == set()

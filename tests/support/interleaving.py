@@ -66,7 +66,8 @@ class SteppedBucket:
 
     def __init__(self, store: Store, gate: Gate, joined: frozenset[str]) -> None:
         self._store, self._gate, self._joined = store, gate, joined
-        self.name, self.requests = "memory", {}
+        self.name = "memory"
+        self.requests: dict[str, int] = {}
 
     def has_credentials(self) -> bool:
         return True

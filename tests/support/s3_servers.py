@@ -41,7 +41,9 @@ if TYPE_CHECKING:
 ACCESS_KEY = "s3imgtestaccesskey"
 SECRET_KEY = "s3img-test-secret-key"
 _numbers = itertools.count(1)
-_EXTERNAL = [os.environ.get(f"S3IMG_TEST_{name}", "") for name in ("ENDPOINT", "ACCESS_KEY", "SECRET_KEY")]
+_EXTERNAL = {
+    name: os.environ.get(f"S3IMG_TEST_{name.upper()}", "") for name in ("endpoint", "access_key", "secret_key")
+}
 
 LANES: dict[str, tuple[str, dict[str, Any]]] = {
     "moto, boto3": ("moto_server", {"use_obstore": False}),
@@ -55,7 +57,7 @@ LANES: dict[str, tuple[str, dict[str, Any]]] = {
 }
 """Each way to a store: the fixture of its server, and the options to open a bucket with."""
 
-if _EXTERNAL[0]:
+if _EXTERNAL["endpoint"]:
     LANES |= {"external": ("external", {}), "external, boto3": ("external", {"use_obstore": False})}
 
 
@@ -131,7 +133,7 @@ def rclone(tmp_path_factory: pytest.TempPathFactory) -> Iterator[S3Server]:
 
 @pytest.fixture(scope="session")
 def external() -> S3Server:
-    return S3Server(*_EXTERNAL)
+    return S3Server(_EXTERNAL["endpoint"], _EXTERNAL["access_key"], _EXTERNAL["secret_key"])
 
 
 @pytest.fixture
