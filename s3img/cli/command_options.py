@@ -138,7 +138,7 @@ def print_result(result: SyncResult, *, as_json: bool) -> int:
     if as_json:
         print_json(result)
     else:
-        print_findings(result.problems)
+        print_findings(result.problems + result.notes)
         click.echo(str(result))
     return result.exit_code
 

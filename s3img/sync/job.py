@@ -118,6 +118,7 @@ def report(
         verified=job.verified,
         requests=dict(requests),
         problems=findings,
+        notes=job.survey.notes,
         failed=tuple(done.sent.failed),
         exit_code=done.sent.exit_code or int(bool(findings)),
         seconds=seconds,

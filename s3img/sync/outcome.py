@@ -74,6 +74,7 @@ class SyncResult(msgspec.Struct, frozen=True, kw_only=True):
     verified: Literal["cache", "list"] = "cache"
     requests: dict[str, int] = {}
     problems: tuple[FileFinding, ...] = ()
+    notes: tuple[FileFinding, ...] = ()
     failed: tuple[str, ...] = ()
     exit_code: int = 0
     seconds: float = 0.0

@@ -23,6 +23,10 @@ if TYPE_CHECKING:
     from s3img.sync.tree import Scope
 
 
+_SHOWN = 5
+"""Files that one note names."""
+
+
 class FolderSurvey(msgspec.Struct, frozen=True):
     """Hold the images on disk: the stat of all by path, the line of each usable one, a finding for each other one.
 
@@ -37,6 +41,7 @@ class FolderSurvey(msgspec.Struct, frozen=True):
     findings: tuple[FileFinding, ...]
     facts: Mapping[str, ImageFacts]
     contents: Mapping[str, bytes]
+    notes: tuple[FileFinding, ...] = ()
 
     def keys(self) -> frozenset[str]:
         """Return the keys of the images."""
@@ -54,7 +59,12 @@ def survey(scope: Scope, lock: Lock, reader: Reader, config: Config) -> FolderSu
     found = reader.stats
     entries, findings = _read(found, _Lines(reader, lock, config.key_template), scope.base)
     missing = tuple(path for path in lock.entries if path not in found and scope.covers(path))
-    return FolderSurvey(found, entries, missing, findings, reader.known.facts, reader.contents)
+    notes = []
+    if unread := scope.unread():
+        names = ", ".join(unread[:_SHOWN]) + (f" and {len(unread) - _SHOWN} more" if len(unread) > _SHOWN else "")
+        message = f"Left out, being HEIC, JPEG XL, JPEG 2000 or SVGZ: {names}. Convert to JPEG, WebP, AVIF or SVG."
+        notes.append(FileFinding("", "unread-kind", message, "note"))
+    return FolderSurvey(found, entries, missing, findings, reader.known.facts, reader.contents, tuple(notes))
 
 
 class _Lines:

@@ -15,7 +15,28 @@ from s3img.errors import AssetError
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-SUFFIXES = frozenset({"apng", "avif", "bmp", "gif", "ico", "jfif", "jpeg", "jpg", "png", "svg", "tif", "tiff", "webp"})
+SUFFIXES = frozenset(
+    [
+        "apng",
+        "avif",
+        "bmp",
+        "gif",
+        "ico",
+        "jfif",
+        "jpe",
+        "jpeg",
+        "jpg",
+        "mpo",
+        "png",
+        "svg",
+        "tif",
+        "tiff",
+        "webp",
+    ]  # an .mpo is a JPEG with more behind it
+)
+
+UNREAD_SUFFIXES = frozenset(["heic", "heif", "j2k", "jp2", "jpf", "jxl", "svgz"])
+"""Pictures of kinds that s3img does not read."""
 
 
 class Scope(msgspec.Struct, frozen=True):
@@ -54,6 +75,15 @@ class Scope(msgspec.Struct, frozen=True):
             else:
                 found[scope] = _file(place, scope)
         return self._without_own(found)
+
+    def unread(self) -> list[str]:
+        """Find pictures in scope that are of a kind that s3img does not read."""
+        found = []
+        for scope in self.paths:
+            if (self.base / scope).is_dir():
+                front = f"{scope}/" if scope else ""
+                found += [front + path for path in AssetRoot(self.base / scope).files if "/." not in f"/{path}"]
+        return sorted(path for path in found if path.rpartition(".")[2].lower() in UNREAD_SUFFIXES)
 
     def _without_own(self, found: dict[str, FileStat]) -> dict[str, FileStat]:
         own = tuple(f"{relative(folder, self.base)}/" for folder in self.without)
