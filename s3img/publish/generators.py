@@ -43,7 +43,7 @@ GENERATORS = (
     Generator("Gatsby", COMPONENTS, tags=('id="___gatsby"',), meta="Gatsby"),
     Generator("Next.js", COMPONENTS, tags=('id="__next"', 'id="__NEXT_DATA__"'), scripts=("self.__next_f", "__next_f")),
     Generator("Nuxt", COMPONENTS, tags=('id="__nuxt"', 'id="__NUXT_DATA__"'), scripts=("window.__NUXT__",)),
-    Generator("SvelteKit", COMPONENTS, scripts=("__sveltekit_",)),
+    Generator("SvelteKit", COMPONENTS, tags=("data-sveltekit-hydrate",), scripts=("__sveltekit_",)),
     Generator("Astro (islands)", COMPONENTS, tags=("<astro-island",)),
     Generator("Gridsome", COMPONENTS, meta="Gridsome"),
     Generator("React Router", COMPONENTS, scripts=("window.__reactRouterContext", "window.__remixContext")),

@@ -36,6 +36,8 @@ _DESCRIPTORS = re.compile(r"(?:[^(,]++|\((?:[^)]*+\)?+))*+")
 _DESCRIPTOR = re.compile(r"(?:[^\t\n\f\r (]++|\([^)]*+\)?+)++")
 _NUMBER = re.compile(r"[0-9]++[wh]|-?(?:[0-9]++(?:\.[0-9]++)?+|\.[0-9]++)(?:[eE][-+]?[0-9]++)?+x")
 
+_MOST_PIXELS = 2**31 - 1  # browsers drop candidates with larger widths and heights
+
 
 def parse(value: str) -> list[Candidate]:
     """Return the candidates of a decoded attribute value; one with a bad descriptor is dropped, as in a browser."""
@@ -74,10 +76,16 @@ def candidate_of(url: str, descriptors: list[str]) -> Candidate | None:
         unit, amount = descriptor[-1], float(descriptor[:-1]) if number else -1.0
         if unit in given or not 0 <= amount < math.inf or (amount == 0 and unit != "x"):
             return None
+        if unit != "x" and amount > _MOST_PIXELS:
+            return None
         given[unit] = descriptor[:-1]
     if ("x" in given and len(given) > 1) or ("h" in given and "w" not in given):
         return None
     width, density, height = given.get("w"), given.get("x"), given.get("h")
+    # float() reads digits without end; int() does not, but what is left here fits
     return Candidate(
-        url, int(width) if width else None, float(density) if density else None, int(height) if height else None
+        url,
+        int(float(width)) if width else None,
+        float(density) if density else None,
+        int(float(height)) if height else None,
     )

@@ -23,7 +23,7 @@ _CDATA = b"![CDATA["
 _SECTION_END = {b"!--": b"-->", _CDATA: b"]]>", b"?": b"?>"}
 _DOCTYPE = re.compile(rb"[^\[>\"']*+(?:(?:\"[^\"]*+\"|'[^']*+')[^\[>\"']*+)*+(?:\[[^\]]*+\][ \t\r\n]*+)?+>")
 _ATTRIBUTE = re.compile(rb"([^ \t\r\n=\"'/]++)[ \t\r\n]*+=[ \t\r\n]*+(?:\"([^\"]*+)\"|'([^']*+)')")
-_NAMESPACE = re.compile(rb"xmlns:([^ \t\r\n=]++)[ \t\r\n]*+=[ \t\r\n]*+[\"']([^\"']*+)[\"']")
+_NAMESPACE = re.compile(rb"xmlns:([^ \t\r\n=:\"'<>]++)[ \t\r\n]*+=[ \t\r\n]*+[\"']([^\"']*+)[\"']")
 _PREFIXES = {
     b"http://www.w3.org/2005/Atom": "",
     b"http://search.yahoo.com/mrss/": "media",
