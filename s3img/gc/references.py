@@ -176,5 +176,5 @@ def is_marked_as_own(info: ObjectInfo, bucket: Bucket) -> bool:
 
     What was synced to a prefix above or below only its own lock knows.
     """
-    said, home = info.metadata or {}, home_of(bucket.name)
-    return MARKER.items() <= said.items() and said.get(HOME, home) == home
+    metadata, home = info.metadata or {}, home_of(bucket.name)
+    return MARKER.items() <= metadata.items() and metadata.get(HOME, home) == home

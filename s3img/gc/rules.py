@@ -23,7 +23,7 @@ TRASH = timedelta(days=30)
 
 @dataclass(frozen=True, slots=True)
 class Rules:
-    """Say how long an unreferenced object stays before and after its mark, and how long a superseded build counts.
+    """How long an unreferenced object stays before and after its mark, and how long a superseded build counts.
 
     What is deleted stays in the trash for ``trash``; of no time at all, it is deleted at once.
     """

@@ -1,4 +1,4 @@
-"""What a sync has to do and what became of it, as values, and how both are told."""
+"""What a sync has to do and what became of it, as values and as reports."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ class VariantPlan(msgspec.Struct, frozen=True):
 
 
 class SyncJob(msgspec.Struct, frozen=True):
-    """Hold what there is to do; ``settings`` are None where no variants are wanted."""
+    """What there is to do; ``settings`` are None where no variants are wanted."""
 
     survey: FolderSurvey
     lock: Lock
@@ -57,7 +57,7 @@ class SyncJob(msgspec.Struct, frozen=True):
 
 
 class Done(msgspec.Struct, frozen=True):
-    """Hold what a sync did: uploads, the lines that follow, how many variants it rendered and which it could not."""
+    """What a sync did: uploads, the lines that follow, how many variants it rendered and which it could not."""
 
     sent: UploadResult = UploadResult()
     lines: tuple[LockEntry, ...] = ()

@@ -28,7 +28,7 @@ _SHOWN = 5
 
 
 class FolderSurvey(msgspec.Struct, frozen=True):
-    """Hold the images on disk: the stat of all by path, the line of each usable one, a finding for each other one.
+    """The images on disk: the stat of all by path, the line of each usable one, a finding for each other one.
 
     A line keeps what the lock says of renderings of the same content. ``missing`` are paths of the lock that are in
     scope and not on disk; ``facts`` (by digest) say more of the images than their lines; ``contents`` are the bytes of

@@ -1,6 +1,6 @@
 """Bring objects into a bucket, for everybody who does: a site's publish, a folder's sync, Markdown sources.
 
-They say what has to be there; in which order the bucket is asked, claimed, written and checked is said here only.
+They decide what has to be there; the order in which a bucket is asked, claimed, written and checked is here only.
 """
 
 from __future__ import annotations

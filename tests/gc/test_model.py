@@ -14,6 +14,7 @@ from s3img.gc.clean_up import collect
 from s3img.gc.marks import Mark, read_marks, write_marks
 from s3img.gc.references import FOLDER, ReferenceReader, write_reference
 from s3img.gc.rules import Rules
+from s3img.gc.trash import FOLDER as TRASH_FOLDER
 from s3img.transfer import Upload
 from s3img.transfer.claims import claim, take_snapshot
 from s3img.transfer.delivery import Delivery
@@ -95,6 +96,15 @@ def rolled_back() -> Store:
     """The key is named by a reference that another one superseded within the history."""
     store = referenced()
     write_reference(Direct(store, 35 * DAY), ["new.jpg"], site=SITE, build="0")  # type: ignore[arg-type]
+    return store
+
+
+def trashed() -> Store:
+    """The site's reference was superseded so long ago that a clean-up has taken the object to the trash."""
+    store = new()
+    write_reference(Direct(store), [KEY], site=SITE, build="0")  # type: ignore[arg-type]
+    write_reference(Direct(store, 35 * DAY), ["new.jpg"], site=SITE, build="0")  # type: ignore[arg-type]
+    store.put(f"{TRASH_FOLDER}{KEY}", b"cat", MARKER, START - DAY)
     return store
 
 
@@ -190,6 +200,55 @@ class OpenGate(Gate):
 
     def pass_through(self) -> None:
         return
+
+
+def publish_again(bucket: Any) -> None:
+    """Do what publishing does where no page has anything left to do, and the picture may not be at hand."""
+    delivery = Delivery(lambda: bucket, workers=1)
+    if not delivery.has_last_claim({KEY}, site=SITE):
+        delivery.claim({KEY}, site=SITE, build="5")
+        assert not delivery.hold({KEY})
+
+
+AGAIN = [referenced, rolled_back, superseded, trashed]
+
+
+@pytest.mark.parametrize("start", AGAIN)
+def test_no_order_of_a_roll_back_and_a_clean_up_loses_an_object(start: Callable[[], Store]) -> None:
+    endings = list(every_ending(start, {"again": publish_again, "gc": clean_up}, joined=["delete"]))
+    assert endings
+    assert losses(endings) == []
+    for ending in endings:
+        for days in (20, 40, 400):
+            clean_up_later(ending.store, days, RULES)
+    assert losses(endings) == []
+
+
+@pytest.mark.parametrize("start", AGAIN)
+def test_a_roll_back_counts_for_the_history_after_it_is_superseded(start: Callable[[], Store]) -> None:
+    for ending in every_ending(start, {"again": publish_again, "another": another}):
+        for days in (0, 10, 20, 29):
+            clean_up_later(ending.store, days, Rules(grace=timedelta(0), force=True))
+        assert KEY in ending.store.objects
+
+
+@pytest.mark.parametrize("start", [rolled_back, superseded, trashed])
+def test_a_restored_deployment_and_a_new_build_lose_nothing(start: Callable[[], Store], cat: Path) -> None:
+    actors = {"again": publish_again, "build": build(cat), "gc": clean_up}
+    assert losses(list(every_ending(start, actors, joined=["delete", "head", "get"]))) == []
+
+
+def believing(bucket: Any) -> None:
+    """Do as publishing did before: what was published once needs nothing."""
+    bucket.head(KEY)
+
+
+@pytest.mark.parametrize("start", [rolled_back, superseded])
+def test_a_roll_back_that_asks_nobody_loses_objects(start: Callable[[], Store]) -> None:
+    (ending, *_) = every_ending(start, {"again": believing})
+    for days in (1, 20, 40):
+        clean_up_later(ending.store, days, RULES)
+    assert KEY not in ending.store.objects
 
 
 def reference_last(cat: Path) -> Actor:
