@@ -16,7 +16,7 @@ from s3img.errors import ConfigError
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
-RENDER_VERSION = 1
+RENDER_VERSION = 2
 
 PER_UPLOAD = frozenset(
     {"year", "month", "day", "hour", "minute", "second", "timestamp", "ulid", "ulid-dayslice", "random", "uuid"}

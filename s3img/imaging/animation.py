@@ -109,6 +109,7 @@ def encode_animation(animation: Animation, encoding: Encoding) -> bytes:
             case "webp":
                 shared |= {"loop": plays, "background": (0, 0, 0, 0), "method": WEBP_METHOD}
                 shared |= {"quality": encoding.effective_quality, "lossless": encoding.lossless}
+                shared |= {"allow_mixed": encoding.lossless_source}  # each frame lossy or lossless, whatever is smaller
                 data = saved(first, "WEBP", {**shared, "kmin": _NEVER - 1, "kmax": _NEVER})
                 return flag_alpha(data) if any(map(has_alpha, animation.frames)) else data
             case "gif":
@@ -118,7 +119,7 @@ def encode_animation(animation: Animation, encoding: Encoding) -> bytes:
                 return saved(first, "GIF", {**shared, "append_images": rest, "disposal": disposal, **loop})
             case "avif":
                 durations = [duration or _UNTIMED for duration in animation.durations]
-                settings = {**shared, "duration": durations, **encoding.avif_settings(_AVIF_SPEED)}
+                settings = {**shared, "duration": durations, **encoding.avif_settings(_AVIF_SPEED, first.mode)}
                 data = saved(first, "AVIF", settings)
                 return limit_plays(data, plays * sum(durations)) if plays else data
             case _:

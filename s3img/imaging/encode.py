@@ -13,7 +13,7 @@ from functools import cache
 from io import BytesIO
 from typing import TYPE_CHECKING, Any, BinaryIO, Final, Literal, TypeAlias
 
-from PIL import Image, ImageChops, features
+from PIL import Image, ImageChops, ImageStat, features
 
 from s3img.errors import UnsupportedImage
 from s3img.imaging.color import WHITE, flatten, opaque
@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from s3img.imaging.color import Colour
 
 Profile: TypeAlias = Literal["build", "request"]
+Subsampling: TypeAlias = Literal["auto", "4:4:4", "4:2:0"]
 
 DEFAULT_QUALITY: Final[dict[str, int]] = {"jpeg": 80, "webp": 82, "avif": 67}
 """Qualities of equal perceived quality: what JPEG 80 looks like (SSIMULACRA 2, five photographs)."""
@@ -32,6 +33,17 @@ DEFAULT_QUALITY: Final[dict[str, int]] = {"jpeg": 80, "webp": 82, "avif": 67}
 WEBP_METHOD: Final = 4  # 2 takes half the time and loses 0.002 to 0.008 of SSIM at equal bytes
 
 _FULL_CHROMA: Final = 90  # from this quality on JPEG keeps colour at full resolution, as libvips does
+
+LOSSLESS_DOUBT: Final = 3.0
+"""How many times as large as lossy WebP a PNG may be estimated for lossless WebP to be tried."""
+
+_HOPELESS: Final = 9.0
+_VISIBLE_LOSS: Final = 0.12
+_PRICE_OF_COLOUR: Final = 3.0  # how many times as large a lossless WebP may be where a lossy one loses colour
+_COLOURED: Final = 24  # of 128: what is weaker looks grey
+
+_STRIPS: Final = 8
+_SHARE: Final = 8
 
 _ORIENTATION: Final = 0x0112
 _GPS: Final = 0x8825
@@ -41,7 +53,9 @@ _GPS: Final = 0x8825
 class Encoding:
     """How to encode: ``format``, ``quality`` (1 to 100, 0: the default of the format) and the rest.
 
-    ``icc`` and ``exif`` are written as they are; ``dpi`` 0 writes none.
+    ``icc`` and ``exif`` are written as they are; ``dpi`` 0 writes none. A ``lossless_source`` (PNG, GIF) may be a
+    screenshot, chart or logo: its colours keep their full resolution, because text and lines of one px lose half of
+    theirs with less, and WebP is lossless where that is smaller. ``subsampling`` of AVIF and JPEG replaces that choice.
     """
 
     format: str
@@ -53,15 +67,28 @@ class Encoding:
     icc: bytes = b""
     exif: bytes = b""
     dpi: int = 0
+    lossless_source: bool = False
+    subsampling: Subsampling = "auto"
 
     @property
     def effective_quality(self) -> int:
         """Return the quality in force."""
         return self.quality or DEFAULT_QUALITY.get(self.format, 0)
 
-    def avif_settings(self, speed: int) -> dict[str, int]:
-        """Return quality and effort, ``speed`` for a build; one thread, so that bytes don't depend on the machine."""
-        return {"quality": self.effective_quality, "speed": speed if self.profile == "build" else 9, "max_threads": 1}
+    @property
+    def chroma(self) -> str:
+        """Return the chroma subsampling in force."""
+        if self.subsampling != "auto":
+            return self.subsampling
+        is_fine = self.lossless_source or (self.format == "jpeg" and self.effective_quality >= _FULL_CHROMA)
+        return "4:4:4" if is_fine else "4:2:0"
+
+    def avif_settings(self, speed: int, mode: str) -> dict[str, Any]:
+        """Return what the writer of AVIF is told, ``speed`` for a build and for a picture of ``mode``."""
+        settings = {"quality": self.effective_quality, "speed": speed if self.profile == "build" else 9}
+        settings["max_threads"] = 1  # bytes must not depend on the machine
+        # Pillow finds out by itself that a grey picture has no chroma at all.
+        return settings if mode in {"L", "LA"} else {**settings, "subsampling": self.chroma}
 
     @property
     def metadata(self) -> dict[str, Any]:
@@ -98,15 +125,9 @@ def encode(image: Image.Image, encoding: Encoding) -> bytes:
             case "jpeg":
                 return encode_jpeg(copy, encoding)
             case "webp":
-                settings = {
-                    "quality": encoding.effective_quality,
-                    "lossless": encoding.lossless,
-                    "method": WEBP_METHOD,
-                    **encoding.metadata,
-                }
-                return saved(copy, "WEBP", settings)
+                return encode_webp(copy, encoding)
             case "avif":
-                return saved(copy, "AVIF", {**encoding.avif_settings(6), **encoding.metadata})
+                return saved(copy, "AVIF", {**encoding.avif_settings(6, copy.mode), **encoding.metadata})
             case "gif":  # it has neither a quality nor metadata of ours
                 return saved(palette(copy), "GIF", {"optimize": True})
             case _:
@@ -114,14 +135,59 @@ def encode(image: Image.Image, encoding: Encoding) -> bytes:
                 return saved(exact_palette(copy) or copy, "PNG", {**effort, **encoding.metadata})
 
 
+def encode_webp(image: Image.Image, encoding: Encoding) -> bytes:
+    """Encode to WebP: lossy or lossless, whichever is smaller where the source was lossless."""
+    settings = {"quality": encoding.effective_quality, "method": WEBP_METHOD, **encoding.metadata}
+    if encoding.lossless:
+        return saved(image, "WEBP", {**settings, "lossless": True})
+    lossy = saved(image, "WEBP", settings)
+    # Lossless WebP takes ten times as long for a photograph, so it is tried only where it can win: it has 0.1 to 0.8 of
+    # the bytes that a PNG is estimated to have.
+    estimate = png_estimate(image) / len(lossy) if encoding.lossless_source else _HOPELESS
+    if estimate >= _HOPELESS:
+        return lossy
+    limit = _PRICE_OF_COLOUR if chroma_loss(image) > _VISIBLE_LOSS else 1.0
+    if estimate > LOSSLESS_DOUBT * limit:
+        return lossy
+    lossless = saved(image, "WEBP", {**settings, "lossless": True})
+    return lossless if len(lossless) < limit * len(lossy) else lossy
+
+
+def chroma_loss(image: Image.Image) -> float:
+    """Return the share of their colour that the coloured px of a picture lose when chroma has half the resolution.
+
+    Below 0.1 for photographs, 0.13 to 0.6 for coloured text, charts and pixel art (`benchmarks/drawings.py`).
+    """
+    worst = 0.0
+    for band in image.convert("RGB").convert("YCbCr").split()[1:]:
+        halved = band.reduce(2).resize(band.size, Image.Resampling.BILINEAR)
+        strength = band.point([abs(value - 128) for value in range(256)])
+        coloured = strength.point([255 * (value > _COLOURED) for value in range(256)])
+        colour = ImageStat.Stat(strength, coloured)
+        if colour.count[0]:
+            lost = ImageStat.Stat(ImageChops.difference(band, halved), coloured)
+            worst = max(worst, lost.mean[0] / colour.mean[0])
+    return worst
+
+
+def png_estimate(image: Image.Image) -> float:
+    """Return about how many bytes a PNG of the picture would take, from strips that are an eighth of its rows."""
+    rows = max(1, image.height // (_STRIPS * _SHARE))
+    strips = Image.new(image.mode, (image.width, _STRIPS * rows))
+    for number in range(_STRIPS):
+        top = number * image.height // _STRIPS
+        strips.paste(image.crop((0, top, image.width, top + rows)), (0, number * rows))
+    data = saved(exact_palette(strips) or strips, "PNG", {"compress_level": 1})
+    return len(data) * image.height / strips.height
+
+
 def encode_jpeg(image: Image.Image, encoding: Encoding) -> bytes:
     """Encode to JPEG, over the background of the encoding where the picture is transparent."""
-    quality = encoding.effective_quality
     settings = {
-        "quality": quality,
+        "quality": encoding.effective_quality,
         "optimize": True,
         "progressive": encoding.progressive,
-        "subsampling": "4:4:4" if quality >= _FULL_CHROMA else "4:2:0",
+        "subsampling": encoding.chroma,
         **encoding.metadata,
     }
     picture = flatten(image, encoding.background)

@@ -210,4 +210,5 @@ class RenderRequest:
             icc=icc,
             exif=exif,
             dpi=output.density or 0,
+            lossless_source=self.info.is_lossless,
         )

@@ -124,7 +124,7 @@ def _stills(fp: BinaryIO, info: ImageInfo, numbered: Numbered, limits: Limits) -
         with pillow_errors("The picture can't be scaled"):
             picture = resize(picture, size)
         for index, target in members:
-            yield index, encoded(picture, target)
+            yield index, encoded(picture, info, target)
 
 
 def _animations(fp: BinaryIO, info: ImageInfo, numbered: Numbered, limits: Limits) -> Iterator[tuple[int, Outcome]]:
@@ -139,12 +139,12 @@ def _animations(fp: BinaryIO, info: ImageInfo, numbered: Numbered, limits: Limit
     for size, members in sizes.items():
         animation = animation.map(partial(resize, size=size))
         for index, target in members:
-            yield index, encoded(animation, target)
+            yield index, encoded(animation, info, target)
 
 
-def encoded(picture: Image.Image | Animation, target: RenderTarget) -> Outcome:
+def encoded(picture: Image.Image | Animation, info: ImageInfo, target: RenderTarget) -> Outcome:
     """Return the picture in the format of a target, or the error that its encoder raises."""
-    encoding = Encoding(target.format, target.quality)
+    encoding = Encoding(target.format, target.quality, lossless_source=info.is_lossless)
     try:
         data = encode_animation(picture, encoding) if isinstance(picture, Animation) else encode(picture, encoding)
     except ImageError as error:

@@ -7,17 +7,16 @@ as PNG (three times the time of AVIF) only where that could win. JPEG takes a th
 
 from __future__ import annotations
 
-from dataclasses import replace
 from typing import TYPE_CHECKING, Final
 
-from PIL import Image
-
 from s3img.imaging.animation import Animation, encode_animation
-from s3img.imaging.encode import encode, exact_palette, saved
+from s3img.imaging.encode import encode, png_estimate
 from s3img.transform.smallest import worthwhile
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
+
+    from PIL import Image
 
     from s3img.imaging.encode import Encoding
 
@@ -32,8 +31,6 @@ AVIF_OVERHEAD: Final = 25_000
 DOUBT: Final = 2.0
 """An estimate may be wrong by this factor before a format that would have won is left out."""
 
-_STRIPS: Final = 8
-_SHARE: Final = 8  # strips are an eighth of the rows
 _FRAMES: Final = 6
 
 
@@ -54,11 +51,9 @@ def encode_smallest(picture: Image.Image | Animation, encodings: Sequence[Encodi
     if is_flat:
         made[plain.format] = write(picture, plain)
     for encoding in encodings[:-1]:
-        if encoding is not first and (is_small or 8 * best < SMOOTH * pixels + AVIF_OVERHEAD):
+        is_drawing = is_flat and plain.format != "jpeg"
+        if encoding is not first and (is_small or is_drawing or 8 * best < SMOOTH * pixels + AVIF_OVERHEAD):
             made[encoding.format] = write(picture, encoding)
-        if encoding.format == "webp" and plain.format != "jpeg" and is_flat:
-            lossless = write(picture, replace(encoding, lossless=True))
-            made["webp"] = min(made.get("webp", lossless), lossless, key=len)
     ordered = {encoding.format: len(made[encoding.format]) for encoding in encodings if encoding.format in made}
     winner = worthwhile(ordered)[0]
     return winner, made[winner]
@@ -75,12 +70,4 @@ def estimate(picture: Image.Image | Animation, encoding: Encoding) -> float:
         count = min(_FRAMES, len(picture.frames))
         part = Animation(picture.frames[:count], picture.durations[:count], picture.plays)
         return len(encode_animation(part, encoding)) * len(picture.frames) / count
-    rows = picture.height // (_STRIPS * _SHARE)
-    if not rows:
-        return 0
-    strips = Image.new(picture.mode, (picture.width, _STRIPS * rows))
-    for number in range(_STRIPS):
-        top = number * picture.height // _STRIPS
-        strips.paste(picture.crop((0, top, picture.width, top + rows)), (0, number * rows))
-    data = saved(exact_palette(strips) or strips, "PNG", {"compress_level": 1})
-    return len(data) * picture.height / strips.height
+    return png_estimate(picture)
