@@ -11,6 +11,7 @@ import msgspec
 from s3img.assets import OWN_FOLDER
 from s3img.cache import Cache
 from s3img.config import LOCK_NAME, Config
+from s3img.errors import ConfigError
 from s3img.publish.files import SiteFiles
 from s3img.publish.result import Problem, PublishResult
 
@@ -37,6 +38,21 @@ class Images:
         self.config = config or Config()
         self._environ = os.environ if environ is None else environ
         self._catalogs: dict[Path, CatalogFile] = {}
+
+    def sign(self, address: str, *, expires: int | None = None) -> str:
+        """Return an address of the service (``/tr:w-300/cat.jpg``, from its endpoint on) with its signature.
+
+        ``expires`` in Unix seconds. Where ``service_url`` is set, the whole address is returned. Raise ConfigError
+        without ``signing_keys``, SignatureError for what can't be signed.
+        """
+        from s3img.signing import Signer  # cryptography that most calls do without
+
+        if not self.config.signing_keys:
+            raise ConfigError(
+                ['signing_keys: needed to sign: set S3IMG_SIGNING_KEYS="ID:SECRET", as the service has it']
+            )
+        signer = Signer.of(self.config.signing_keys, audience=self.config.service_audience)
+        return self.config.service_url.rstrip("/") + signer.sign(address, expires=expires)
 
     def publish(
         self,

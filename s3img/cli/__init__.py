@@ -28,6 +28,7 @@ _COMMANDS = {
     "pull": "s3img.cli.sync",
     "push": "s3img.cli.sync",
     "serve": "s3img.cli.serve",
+    "sign": "s3img.cli.sign",
     "size": "s3img.cli.image_files",
     "sync": "s3img.cli.sync",
     "transform": "s3img.cli.image_files",

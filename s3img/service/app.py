@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import os
 import socket
+import sys
 import time
 from functools import partial
 from typing import TYPE_CHECKING, Final
 
 from werkzeug.datastructures import EnvironHeaders
 
-from s3img.errors import MethodNotAllowed
+from s3img.errors import ConfigError, MethodNotAllowed
 from s3img.service import failure
 from s3img.service.access import ClientLimiter
 from s3img.service.answers import answer_info, answer_original, answer_picture
@@ -59,6 +60,20 @@ def _is_closed(connection: socket.socket) -> bool:
         return False
 
 
+def refuse_green_threads() -> None:
+    """Raise ConfigError where gevent or eventlet has replaced threads.
+
+    Rendering is compiled code that never yields to their loop: one picture would hold up all requests of the process.
+    """
+    gevent, eventlet = sys.modules.get("gevent.monkey"), sys.modules.get("eventlet.patcher")
+    is_gevent = gevent is not None and gevent.is_module_patched("threading")
+    is_eventlet = eventlet is not None and eventlet.is_monkey_patched("thread")
+    if is_gevent or is_eventlet:
+        name = "gevent" if is_gevent else "eventlet"
+        fix = "start gunicorn with --worker-class gthread, or use granian or waitress"
+        raise ConfigError([f"{name}: the service needs real threads, and {name}'s workers replace them: {fix}"])
+
+
 class CorsPolicy:
     """Let pages of ``origins`` read responses; ``*`` means all, and none is the usual case."""
 
@@ -103,6 +118,7 @@ class TransformService:
         environ: Mapping[str, str] | None = None,
         clock: Callable[[], float] = time.time,
     ) -> None:
+        refuse_green_threads()
         self._config = config
         self._reader = RequestReader(config)
         self._cors = CorsPolicy(config.service.cors_origins)
