@@ -27,8 +27,8 @@ from s3img.publish.files import STYLE_PATH, record_keys
 from s3img.publish.placeholders import Placeholders
 from s3img.publish.public_originals import PublicObjects
 from s3img.publish.result import POLICY, Problem, PublishResult
+from s3img.publish.site_survey import SiteSurvey, Surveyor
 from s3img.publish.summary import summarise
-from s3img.publish.survey import SiteSurvey, Surveyor
 from s3img.rewrite import OPTIONAL_KINDS, Reference, Replace, TagEdit, head_end, rewrite
 from s3img.transfer import Upload
 from s3img.transfer.delivery import Delivery
@@ -46,7 +46,7 @@ if TYPE_CHECKING:
     from s3img.pictures.variants import Variant
     from s3img.publish.files import SiteFiles
     from s3img.publish.locked_originals import LockedOriginals
-    from s3img.publish.survey import PagePlan
+    from s3img.publish.site_survey import PagePlan
     from s3img.transfer.plan import Progress
 
 _PICTURE = f'<picture class="{PICTURE_CLASS}'.encode()

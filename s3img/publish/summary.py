@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from s3img.assets import Asset
     from s3img.pictures.editor import Editor, RenderInventory
     from s3img.pictures.variants import Variant
-    from s3img.publish.survey import SiteSurvey
+    from s3img.publish.site_survey import SiteSurvey
     from s3img.transfer.delivery import Delivery
 
 

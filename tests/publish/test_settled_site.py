@@ -17,7 +17,7 @@ from s3img.assets import FileStat
 from s3img.cache import Cache, Digests, SiteState, file_digests
 from s3img.cli import main
 from s3img.publish.files import SiteFiles
-from s3img.publish.survey import Surveyor
+from s3img.publish.site_survey import Surveyor
 
 if TYPE_CHECKING:
     from collections.abc import Callable
