@@ -145,7 +145,7 @@ def byte_range(call: tuple[str, str], size: int | None, start: int, stop: int | 
 
 
 class Bucket(Protocol):
-    """Hold objects under keys relative to what the bucket's address names; safe to share between threads.
+    """Objects under keys relative to what the bucket's address names; safe to share between threads.
 
     Every method raises only `BucketError` and its kinds, and `AssetError` for the local file of a ``put``.
     """

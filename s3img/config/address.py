@@ -48,14 +48,14 @@ def parse(text: str) -> Address:
     text = text.strip()
     if "@" in text:
         raise ConfigError([f"a bucket address holds no credentials and no '@': {_FORMS}"])
-    if text.startswith("s3://"):
-        return _parse_s3(text)
     if text.startswith("file:"):
-        return _parse_directory(text)
-    raise ConfigError([f"{text!r} is no bucket address: {_FORMS}"])
-
-
-def _parse_s3(text: str) -> S3Address:
+        path = unquote(re.sub(r"^file:(?://(?:localhost)?)?(?=/)", "", text))
+        if not path.startswith("/") or path.startswith("//") or path.strip("/") == "" or "\0" in path:
+            raise ConfigError([f"{text!r} is no absolute folder: write file:///FOLDER with three slashes"])
+        # file:///C:/pictures is C:/pictures on Windows.
+        return DirectoryAddress(Path(path[1:] if re.match(r"/[A-Za-z]:", path) else path))
+    if not text.startswith("s3://"):
+        raise ConfigError([f"{text!r} is no bucket address: {_FORMS}"])
     name, _, prefix = text.removeprefix("s3://").partition("/")
     prefix = prefix.strip("/")
     if not _BUCKET_NAME.match(name):
@@ -63,13 +63,6 @@ def _parse_s3(text: str) -> S3Address:
     if prefix and any(part in {"", ".", ".."} for part in prefix.split("/")):
         raise ConfigError([f"the prefix of {text!r} has an empty, '.' or '..' segment: remove it"])
     return S3Address(name, prefix)
-
-
-def _parse_directory(text: str) -> DirectoryAddress:
-    path = unquote(re.sub(r"^file:(?://(?:localhost)?)?(?=/)", "", text))
-    if not path.startswith("/") or path.startswith("//") or path.strip("/") == "" or "\0" in path:
-        raise ConfigError([f"{text!r} is no absolute folder: write file:///FOLDER with three slashes"])
-    return DirectoryAddress(Path(path[1:] if re.match(r"/[A-Za-z]:", path) else path))
 
 
 def default_public_url(
@@ -84,28 +77,20 @@ def default_public_url(
     service = provider or providers.of_endpoint(endpoint_url)
     if not service.public_url:
         raise ConfigError([f"public_url is needed: {service.title} makes objects public by {service.public_by}"])
-    return _bucket_url(address.bucket, service, endpoint_url, region, addressing_style) + (
-        f"/{quote(address.prefix)}" if address.prefix else ""
-    )
-
-
-def _bucket_url(bucket: str, service: Provider, endpoint_url: str, region: str, style: str) -> str:
+    prefix = f"/{quote(address.prefix)}" if address.prefix else ""
+    bucket, style = address.bucket, addressing_style
     region = region or service.region_in(endpoint_url)
     is_complete = bool(region) or "{region}" not in service.public_url
     is_nameable = "." not in bucket or "{bucket}." not in service.public_url  # a certificate covers one label
     if style == "auto" and service.knows(endpoint_url) and is_complete and is_nameable:
         account = service.account_in(endpoint_url)
-        return service.public_url.format(bucket=bucket, region=region, account=account)
+        return service.public_url.format(bucket=bucket, region=region, account=account) + prefix
     aws = f"https://s3.{region}.amazonaws.com" if region else "https://s3.amazonaws.com"
     parts = urlsplit(endpoint_url or aws)
     usual = "virtual" if service.is_virtual_only or not endpoint_url else "path"
-    return _join(parts.scheme, parts.netloc, bucket, style=usual if style == "auto" else style)
-
-
-def _join(scheme: str, host: str, bucket: str, *, style: str) -> str:
-    if style == "path" or "." in bucket or _is_ip(host):
-        return f"{scheme}://{host}/{bucket}"
-    return f"{scheme}://{bucket}.{host}"
+    if (usual if style == "auto" else style) == "path" or "." in bucket or _is_ip(parts.netloc):
+        return f"{parts.scheme}://{parts.netloc}/{bucket}{prefix}"
+    return f"{parts.scheme}://{bucket}.{parts.netloc}{prefix}"
 
 
 def _is_ip(host: str) -> bool:

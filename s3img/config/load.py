@@ -22,7 +22,7 @@ _TYPES = {field.name: field.type for field in msgspec.structs.fields(Config)}
 
 
 class SettingsSource(msgspec.Struct, frozen=True):
-    """Hold settings from one place; ``spell`` gives a setting's name as it is written there."""
+    """Settings from one place; ``spell`` gives a setting's name as it is written there."""
 
     values: Mapping[str, Any]
     spell: Callable[[str], str]
@@ -56,7 +56,7 @@ def load(
     ``options`` come from a command line, ``host`` from the program that s3img runs in, ``path`` names the settings
     file, ``folder`` is where it is looked for. Raise ConfigError listing every problem of every place.
     """
-    return merge(_sources(options, host, path, environ, folder))
+    return merge_sources(find_sources(options, host, path, environ, folder))[0]
 
 
 def explain(
@@ -69,52 +69,79 @@ def explain(
 ) -> list[Setting]:
     """List every setting with its value and the place that it comes from; parameters and errors are those of `load`."""
     environ = os.environ if environ is None else environ
-    config, places = _merge(_sources(options, host, path, environ, folder))
+    config, places = merge_sources(find_sources(options, host, path, environ, folder))
     found = [_setting(config, name, places.get(name), environ) for name in Config.__struct_fields__]
     credentials = (name for name in CREDENTIAL_VARIABLES if environ.get(name))
     return found + [Setting(name, HIDDEN, "environment", name) for name in credentials]
 
 
-def _sources(
+def find_sources(
     options: Mapping[str, Any] | None,
     host: SettingsSource | None,
     path: Path | None,
     environ: Mapping[str, str] | None,
     folder: Path | None,
 ) -> list[SettingsSource]:
+    """Read every place, in rising precedence; parameters are those of `load`. Raise ConfigError for a file."""
     environ = os.environ if environ is None else environ
-    return [
-        *_file_sources(path or _named_file(environ), folder or Path.cwd()),
-        *([host] if host else []),
-        SettingsSource(_environment(environ), lambda name: f"S3IMG_{name.upper()}", lax=True, kind="environment"),
-        SettingsSource(
-            _given(options or {}), lambda name: f"--{name.replace('_', '-')}", lax=True, kind="command line"
-        ),
-    ]
+    folder = folder or Path.cwd()
+    if path is None and environ.get("S3IMG_CONFIG"):
+        path = Path(environ["S3IMG_CONFIG"])
+    found = []
+    project = folder / "pyproject.toml"
+    # A file that is named stands for all files.
+    if path is None and project.is_file():
+        table = read_toml(project).get("tool", {}).get("s3img", {})
+        spell: Callable[[str], str] = "pyproject.toml [tool.s3img] {}".format
+        found.append(SettingsSource(_anchored(table, folder), spell, kind="file"))
+    if path is None and (folder / FILE_NAME).is_file():
+        path = folder / FILE_NAME
+    if path is not None:
+        found.append(SettingsSource(_anchored(read_toml(path), path.parent), f"{path.name} {{}}".format, kind="file"))
+    if host:
+        found.append(host)
+    variables = {
+        name[6:].lower(): value
+        for name, value in environ.items()
+        if name.startswith("S3IMG_") and name not in _NOT_SETTINGS
+    }
+    found.append(SettingsSource(variables, lambda name: f"S3IMG_{name.upper()}", lax=True, kind="environment"))
+    given = {name: value for name, value in (options or {}).items() if value is not None}
+    found.append(SettingsSource(given, lambda name: f"--{name.replace('_', '-')}", lax=True, kind="command line"))
+    return found
 
 
 def merge(sources: list[SettingsSource]) -> Config:
     """Build the Config from sources in rising precedence; raise ConfigError listing every problem."""
-    return _merge(sources)[0]
+    return merge_sources(sources)[0]
 
 
-def _merge(sources: list[SettingsSource]) -> tuple[Config, dict[str, tuple[str, str]]]:
-    """Return the Config, and (kind of place, the name as it is written there) by setting."""
+def merge_sources(sources: list[SettingsSource]) -> tuple[Config, dict[str, tuple[str, str]]]:
+    """Return the Config, and (kind of place, the name as it is written there) by setting; errors are `merge`'s."""
     merged: dict[str, Any] = {}
     places: dict[str, tuple[str, str]] = {}
     problems: list[str] = []
     for source in sources:
         for name, value in source.values.items():
+            if name in SECRET_SETTINGS and source.kind == "file":
+                why = f"keys don't belong in a file: set S3IMG_{name.upper()} in the environment"
+                problems.append(f"{source.spell(name)}: {why}")
+                continue
             try:
-                _refuse_secret(name, source)
                 merged[name] = _convert(name, value, lax=source.lax)
                 places[name] = (source.kind, source.spell(name))
             except ValueError as error:
                 problems.append(f"{source.spell(name)}: {error}")
-    problems += _semantic_problems(merged, {name: spelled for name, (_, spelled) in places.items()})
+    try:
+        config = Config(**merged)
+    except ConfigError as error:
+        for problem in error.problems:
+            # "limits.seconds: …" becomes "S3IMG_LIMITS.seconds: …": the words of the place it was written in.
+            head, rest = re.fullmatch(r"([^.:]*)(.*)", problem, re.DOTALL).groups()  # type: ignore[union-attr] # fits all
+            problems.append(f"{places[head][1] if head in places else head}{rest}")
     if problems:
         raise ConfigError(problems)
-    return Config(**merged), places
+    return config, places
 
 
 _BOTOCORE = {
@@ -145,25 +172,6 @@ def _without_password(text: str) -> str:
     return re.sub(r"//[^/@]*@", f"//{HIDDEN}@", text)
 
 
-def _semantic_problems(merged: Mapping[str, Any], spelling: Mapping[str, str]) -> list[str]:
-    try:
-        Config(**merged)
-    except ConfigError as error:
-        return [_respell(problem, spelling) for problem in error.problems]
-    return []
-
-
-def _respell(problem: str, spelling: Mapping[str, str]) -> str:
-    name, _, text = problem.partition(": ")
-    head, dot, tail = name.partition(".")
-    return f"{spelling.get(head, head)}{dot}{tail}: {text}"
-
-
-def _refuse_secret(name: str, source: SettingsSource) -> None:
-    if name in SECRET_SETTINGS and source.kind == "file":
-        raise ValueError(f"keys don't belong in a file: set S3IMG_{name.upper()} in the environment")
-
-
 def _convert(name: str, value: Any, *, lax: bool) -> Any:  # noqa: ANN401 - settings come as any type
     if any(word in name.lower().replace("-", "_") for word in _SECRET_WORDS):
         raise ValueError(
@@ -180,14 +188,11 @@ def _convert(name: str, value: Any, *, lax: bool) -> Any:  # noqa: ANN401 - sett
     try:
         return msgspec.convert(value, _TYPES[name], strict=not lax)
     except msgspec.ValidationError as error:
-        raise ValueError(f"{error}{_choices(_TYPES[name])}") from error
-
-
-def _choices(wanted: Any) -> str:  # noqa: ANN401 - the type is data here
-    """List what may be written where that is one of a few words."""
-    inner = get_args(wanted)[0] if get_origin(wanted) is tuple else wanted
-    words = [word for word in get_args(inner) if isinstance(word, str)]
-    return f": write one of {', '.join(words)}" if words else ""
+        wanted = _TYPES[name]
+        inner = get_args(wanted)[0] if get_origin(wanted) is tuple else wanted
+        words = [word for word in get_args(inner) if isinstance(word, str)]
+        choices = f": write one of {', '.join(words)}" if words else ""
+        raise ValueError(f"{error}{choices}") from error
 
 
 def _from_text(value: str, wanted: Any) -> Any:  # noqa: ANN401 - the type is data here
@@ -205,40 +210,8 @@ def _from_text(value: str, wanted: Any) -> Any:  # noqa: ANN401 - the type is da
     return value
 
 
-def _environment(environ: Mapping[str, str]) -> dict[str, str]:
-    return {
-        name[6:].lower(): value
-        for name, value in environ.items()
-        if name.startswith("S3IMG_") and name not in _NOT_SETTINGS
-    }
-
-
-def _given(options: Mapping[str, Any]) -> dict[str, Any]:
-    return {name: value for name, value in options.items() if value is not None}
-
-
-def _named_file(environ: Mapping[str, str]) -> Path | None:
-    return Path(environ["S3IMG_CONFIG"]) if environ.get("S3IMG_CONFIG") else None
-
-
-def _file_sources(path: Path | None, folder: Path) -> list[SettingsSource]:
-    found = []
-    project = folder / "pyproject.toml"
-    if path is None and project.is_file():
-        table = _read_toml(project).get("tool", {}).get("s3img", {})
-        found.append(
-            SettingsSource(_anchored(table, folder), lambda name: f"pyproject.toml [tool.s3img] {name}", kind="file")
-        )
-    if path is None and (folder / FILE_NAME).is_file():
-        path = folder / FILE_NAME
-    if path is not None:
-        found.append(
-            SettingsSource(_anchored(_read_toml(path), path.parent), lambda name: f"{path.name} {name}", kind="file")
-        )
-    return found
-
-
-def _read_toml(path: Path) -> dict[str, Any]:
+def read_toml(path: Path) -> dict[str, Any]:
+    """Read a TOML file; raise ConfigError where it can't be read or is none."""
     import tomllib  # most runs have no file to read
 
     try:

@@ -21,7 +21,7 @@ from botocore.session import Session
 from botocore.utils import parse_timestamp
 
 from s3img import __version__
-from s3img.buckets.s3.answers import TimedBody, require_root
+from s3img.buckets.s3.response_checks import TimedBody, require_root
 from s3img.buckets.s3_options import addressing
 from s3img.config import providers
 

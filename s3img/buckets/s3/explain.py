@@ -12,8 +12,8 @@ from typing import TYPE_CHECKING, NamedTuple
 from urllib.parse import quote
 
 from s3img.buckets.s3 import causes
-from s3img.buckets.s3.answers import BrokenListingError
 from s3img.buckets.s3.causes import code_of, of_client
+from s3img.buckets.s3.response_checks import BrokenListingError
 from s3img.errors import BucketError, ObjectNotFound
 
 if TYPE_CHECKING:

@@ -27,7 +27,8 @@ from s3img.buckets.protocol import (
     reopened,
     unreadable,
 )
-from s3img.buckets.s3.answers import (
+from s3img.buckets.s3.explain import Call, explain, from_answer
+from s3img.buckets.s3.response_checks import (
     AnswerTooSlowError,
     UnprovenPutError,
     described,
@@ -38,7 +39,6 @@ from s3img.buckets.s3.answers import (
     require_etag,
     within,
 )
-from s3img.buckets.s3.explain import Call, explain, from_answer
 from s3img.buckets.s3_options import AccessKey
 from s3img.config import providers
 from s3img.errors import (
@@ -62,7 +62,7 @@ if TYPE_CHECKING:
     from mypy_boto3_s3 import S3Client
     from mypy_boto3_s3.type_defs import DeleteTypeDef, ListObjectsV2OutputTypeDef
 
-    from s3img.buckets.s3.answers import TimedBody
+    from s3img.buckets.s3.response_checks import TimedBody
     from s3img.buckets.s3_options import S3Options
     from s3img.config.address import S3Address
 
