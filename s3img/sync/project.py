@@ -48,6 +48,7 @@ class Project:
     ) -> SyncResult:
         """Bring bucket and lock in line with the images on disk."""
         require_bucket(self._config)
+        self._cache.remove_stale_states()  # also where there is nothing else to do
         scope, state = self._scope(where), self.state_file.load()
         files = scope.files()
         done = None if dry_run else nothing_to_do(state, scope, files, self._lock_path, self._config, options)

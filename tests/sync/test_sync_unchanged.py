@@ -169,6 +169,16 @@ def test_damaged_state_is_none(data: bytes, place: Place) -> None:
     assert (result.exit_code, result.uploaded, result.present, result.verified) == (0, 0, 2, "list")
 
 
+def test_second_sync_removes_what_a_killed_one_left_in_the_cache(place: Place) -> None:
+    folder = place.folder.parent / "cache" / "sync"
+    old, fresh = folder / ".s3img-old.tmp", folder / ".s3img-new.tmp"
+    for file in (old, fresh):
+        file.write_bytes(b"x")
+    os.utime(old, (1, 1))
+    assert place.sync().requests == {}
+    assert (old.exists(), fresh.exists()) == (False, True)
+
+
 def test_findings_are_named_each_time(place: Place) -> None:
     (place.folder / "broken.png").write_bytes(b"no image")
     for _ in range(3):
