@@ -42,6 +42,7 @@ class PluginConfig(Config):
     formats = _optional((list,))
     quality = _optional((dict,))
     sizes = _optional(_TEXT)
+    markup = _optional(_TEXT)
     missing = _optional(_TEXT)
     remove_local = _optional(_FLAG)
     check_public = _optional(_FLAG)

@@ -45,6 +45,7 @@ class Rule(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True
     formats: tuple[Format, ...] = ()
     layout: Literal["", "constrained", "fixed", "full", "none"] = ""
     placeholder: Literal["", "color", "lqip", "none"] = ""
+    markup: Literal["", "auto", "picture", "img"] = ""
 
 
 class Config(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -74,6 +75,7 @@ class Config(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
     formats: tuple[Format, ...] = ("avif", "webp")
     quality: Quality = Quality()
     sizes: str = ""
+    markup: Literal["auto", "picture", "img"] = "auto"
     missing: Literal["error", "warn", "keep"] = "warn"
     remove_local: bool = False
     check_public: bool = True

@@ -18,7 +18,7 @@ from s3img.middleware.responses import warn_once
 from s3img.middleware.site import LockedAddress, LockedLibrary, LockedRoot
 from s3img.pictures.choices import Image, PageReader
 from s3img.pictures.editor import Editor, RenderInventory
-from s3img.pictures.markup import PICTURE_CLASS
+from s3img.pictures.markup import first_styled, is_styled
 from s3img.rewrite import OPTIONAL_KINDS, Reference, Stream, TagEdit, head_end, rewrite
 from s3img.rewrite.charset import sniff
 
@@ -79,8 +79,6 @@ def _cost(body: bytes | None) -> int:
 K = TypeVar("K")
 
 V = TypeVar("V")
-
-_PICTURE = f'<picture class="{PICTURE_CLASS}'
 
 _REMEMBERED = 2_000
 """Images as they stand in pages, and addresses, of which the outcome is remembered."""
@@ -153,7 +151,7 @@ class Pages:
 
     def _whole(self, data: bytes, kind: ResponseKind, page: Page, editing: _Editing) -> bytes:
         new = rewrite(data, kind.media_type, editing.replace, charset=kind.charset or None, optional=OPTIONAL_KINDS)
-        place = new.find(_PICTURE.encode()) if new is not data else -1
+        place = first_styled(new) if new is not data else -1
         link = self.style_link(page)
         if place < 0 or not link or _is_linked(link, new):
             return new
@@ -242,7 +240,7 @@ class _StreamEditing(_Editing):
         if reference.tag is not None and reference.tag.name == "img":
             reference = msgspec.structs.replace(reference, tag=self._number(reference.tag))
         edit = super().replace(reference)
-        if self._style and isinstance(edit, TagEdit) and edit.before.startswith(_PICTURE):
+        if self._style and isinstance(edit, TagEdit) and is_styled(edit):
             edit = msgspec.structs.replace(edit, before=self._style + edit.before)
             self._style = ""
         return edit

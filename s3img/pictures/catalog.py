@@ -145,6 +145,7 @@ class Catalog:
             layout=request.layout,
             sizes=self.config.sizes,
             priority=priority,
+            markup="img" if self.config.markup == "img" else "picture",
         )
 
     def _transform(self, transform: str | Transform) -> Transform:

@@ -19,12 +19,13 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 Placeholder = Literal["none", "color", "lqip"]
+AskedMarkup = Literal["auto", "picture", "img"]
 Mode = Literal["picture", "author", "url", "off"]
 """All of it; dimensions around candidates of the author's own; URLs only; nothing."""
 
 NAMES = (
     *("data-s3img", "data-s3img-widths", "data-s3img-formats", "data-s3img-layout", "data-s3img-placeholder"),
-    "data-s3img-priority",
+    *("data-s3img-priority", "data-s3img-markup"),
 )
 """The attributes of this family; all are removed from the page."""
 
@@ -37,6 +38,7 @@ class ImageDirectives:
     request: VariantRequest = field(default_factory=VariantRequest)
     priority: bool = False
     placeholder: Placeholder = "none"
+    markup: AskedMarkup = "auto"
     faults: tuple[str, ...] = ()
 
 
@@ -48,22 +50,25 @@ def read(author: Mapping[str, str | None], config: Config, *, path: str = "") ->
     if config.rules and path:
         author = {**_ruled(path, config.rules), **author}
     if not any(name.startswith("data-s3img") for name in author):
-        return _silent(pixels(author.get("width")), is_picture="srcset" not in author)
+        return _silent(pixels(author.get("width")), config.markup, config.formats, is_picture="srcset" not in author)
     word = (author.get("data-s3img") or "").strip()
     if word == "off":
         return ImageDirectives("off")
     faults = _unknown(author)
     transform = _transform(word, config, faults) if word not in {"", "url"} else Transform()
+    markup = _choice(author, "data-s3img-markup", get_args(AskedMarkup), faults) or config.markup
+    formats = _formats(author, faults)
     request = VariantRequest(
         width=pixels(author.get("width")),
         layout=_layout(author, faults),
         transform=transform,
         widths=_widths(author, config, faults),
-        formats=_formats(author, faults),
+        formats=_one_format(formats or config.formats) if markup == "img" else formats,
     )
     mode: Mode = "url" if word == "url" else "author" if "srcset" in author else "picture"
     placeholder = _choice(author, "data-s3img-placeholder", get_args(Placeholder), faults)
-    return ImageDirectives(mode, request, "data-s3img-priority" in author, placeholder or "none", tuple(faults))
+    priority = "data-s3img-priority" in author
+    return ImageDirectives(mode, request, priority, placeholder or "none", markup, tuple(faults))
 
 
 @lru_cache(maxsize=4096)
@@ -78,6 +83,7 @@ def _ruled(path: str, rules: tuple[Rule, ...]) -> dict[str, str]:
                 "data-s3img-formats": " ".join(rule.formats),
                 "data-s3img-layout": rule.layout,
                 "data-s3img-placeholder": rule.placeholder,
+                "data-s3img-markup": rule.markup,
             }
             found |= {name: value for name, value in said.items() if value}
     return found
@@ -93,9 +99,15 @@ def _glob(pattern: str) -> re.Pattern[str]:
 
 
 @lru_cache(maxsize=1024)
-def _silent(width: int, *, is_picture: bool) -> ImageDirectives:
-    """Return what an author means who says nothing to us."""
-    return ImageDirectives("picture" if is_picture else "author", VariantRequest(width))
+def _silent(width: int, markup: AskedMarkup, formats: tuple[str, ...], *, is_picture: bool) -> ImageDirectives:
+    """Return what holds for an image without any directive."""
+    request = VariantRequest(width, formats=_one_format(formats) if markup == "img" else ())
+    return ImageDirectives("picture" if is_picture else "author", request, markup=markup)
+
+
+def _one_format(formats: tuple[str, ...]) -> tuple[str, ...]:
+    """Return the format for an ``<img>`` alone, which has no ``type`` to choose by: WebP, which every browser knows."""
+    return ("webp",) if "webp" in formats else formats[:1]
 
 
 def _unknown(author: Mapping[str, str | None]) -> list[str]:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from s3img.pictures.choices import Choice, Image, Link, Strip, source_url
 from s3img.pictures.directives import NAMES
-from s3img.pictures.markup import ImageCandidate, Picture, attributes, dimensions, loading, select, surroundings
+from s3img.pictures.markup import ImageCandidate, Markup, Picture, attributes, dimensions, loading, select, surroundings
 from s3img.pictures.placement import InsideSite, Placement
 from s3img.rewrite import TagEdit
 from s3img.rewrite import srcset as image_candidates
@@ -91,16 +91,22 @@ class Editor:
         keys = [variant.key for variant in variants]
         return self._inventory.failed_keys.isdisjoint([*keys, *self.original_keys(originals)])
 
-    def edit(self, choice: Choice) -> TagEdit | str | None:
-        """Return what to write; None when nothing changes."""
+    def edit(self, choice: Choice, markup: Markup | None = None) -> TagEdit | str | None:
+        """Return what to write; None when nothing changes.
+
+        ``markup`` is how much may change in this page where the author leaves it open.
+        """
         if isinstance(choice, Link):
             return self._link(choice)
         if isinstance(choice, Strip):
             ours = {name: None for name in NAMES if choice.tag.get(name) is not None}
             return TagEdit({**ours}) if ours else None
-        if choice.tag.name == "source":
-            return self._source(choice)
-        return self._image(choice)
+        asked = choice.directives.markup
+        how = asked if asked != "auto" else markup or "picture"
+        if how == "keep":
+            return self._authors_image(choice)
+        picture = self._picture(choice, how)
+        return self._source(choice, picture) if choice.tag.name == "source" else self._image(choice, picture)
 
     def _link(self, link: Link) -> str | None:
         """Return the new URL of an image's own file, None where the author's stays."""
@@ -142,7 +148,7 @@ class Editor:
         )
         return ImageCandidate(url, choice.asset.facts.width, choice.asset.size)
 
-    def _picture(self, choice: Image) -> Picture:
+    def _picture(self, choice: Image, markup: Markup) -> Picture:
         offer = self._offer(choice)
         directives = choice.directives
         return Picture(
@@ -156,10 +162,10 @@ class Editor:
             eager=choice.eager,
             priority=directives.priority,
             nested=choice.tag.picture,
+            markup=markup,
         )
 
-    def _image(self, choice: Image) -> TagEdit | None:
-        picture = self._picture(choice)
+    def _image(self, choice: Image, picture: Picture) -> TagEdit | None:
         if choice.directives.mode != "picture":
             return self._authors_image(choice, picture)
         found = attributes(picture, choice.author)
@@ -172,27 +178,44 @@ class Editor:
             found["style"] = ";".join(filter(None, [(choice.author.get("style") or "").rstrip("; "), placeholder]))
         return _edit(choice, found, surroundings(picture, choice.author))
 
-    def _authors_image(self, choice: Image, picture: Picture) -> TagEdit | None:
-        """Keep the author's candidates: their URLs change, and the image gets its dimensions."""
+    def _authors_image(self, choice: Image, picture: Picture | None = None) -> TagEdit | None:
+        """Keep the author's candidates: their URLs change, and the image gets its dimensions as in ``picture``."""
         urls = {url: new for url, link in choice.links.items() if (new := self._link(link))}
         found = _with_urls(choice.author, urls)
-        if choice.directives.mode == "url" or picture.nested:
+        if picture is None or choice.directives.mode == "url" or picture.nested:
             return _edit(choice, found, ("", ""))
         found |= loading(choice.author, eager=picture.eager, priority=picture.priority)
-        if any(candidate.width for candidate in image_candidates.parse(choice.author.get("srcset") or "")):
-            return _edit(choice, found, ("", ""))  # as wide as its ``sizes``, not as any of its files
-        bare = Picture({}, [], picture.width, picture.height, 0)
-        return _edit(choice, found | dimensions(bare, choice.author), surroundings(bare, choice.author))
+        if picture.markup != "bare" and (size := _shown_size(choice)):
+            found |= dimensions(Picture({}, [], *size, 0), choice.author)
+        return _edit(choice, found, ("", ""))
 
-    def _source(self, choice: Image) -> TagEdit | None:
+    def _source(self, choice: Image, picture: Picture) -> TagEdit | None:
         """Offer the same picture in newer types before the author's own source, under the same condition."""
-        picture = self._picture(choice)
         media = choice.author.get("media")
         before, _ = surroundings(picture, choice.author, media=media or "")
         found = attributes(picture, {"width": "", "height": "", "loading": "", **choice.author})
         found.setdefault("srcset", found["src"])
         del found["src"]
         return _edit(choice, found, (before, ""))
+
+
+def _shown_size(choice: Image) -> tuple[int, int] | None:
+    """Return the size in px at which browsers show an image whose author chose its files by density.
+
+    None where it isn't known, differs from file to file, or comes from ``sizes`` (candidates by width).
+    """
+    found: set[tuple[int, int]] = set()
+    candidates = image_candidates.parse(choice.author.get("srcset") or "")
+    # ``src`` counts only where no candidate has its density, 1 (HTML, "update the source set").
+    by_density = {candidate.density or 1.0: candidate.url for candidate in reversed(candidates)}
+    for density, url in ({1.0: source_url(choice.author)} | by_density).items():
+        if (url not in choice.links and density == 1.0) or not density:
+            return None
+        if url in choice.links:
+            facts = choice.links[url].asset.facts
+            found.add((round(facts.width / density), round(facts.height / density)))
+    is_same = len({width for width, _ in found}) == 1 and len({height for _, height in found}) == 1
+    return found.pop() if is_same and not any(candidate.width for candidate in candidates) else None
 
 
 def _edit(choice: Image, found: dict[str, str | None], around: tuple[str, str]) -> TagEdit | None:

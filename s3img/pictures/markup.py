@@ -15,15 +15,22 @@ from s3img.pictures.variants import MEDIA_TYPES, Layout, VariantSet
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
+    from s3img.rewrite import TagEdit
+
+Markup = Literal["picture", "img", "bare", "keep"]
+"""How much of an image's markup changes: a ``<picture>`` around it; ``srcset`` on the ``<img>`` in one modern format;
+the same without any size, in the size that the file has; nothing but URLs."""
+
 PICTURE_CLASS = "s3img"
 
 STYLE_SHEET = """\
 picture.s3img{display:contents}
 picture.s3img>source{display:none}
-:where(picture[class=s3img]>img,picture.s3img-wide>img){height:auto;flex-shrink:0}
-:where(picture.s3img-tall>img){width:auto}
+:where(picture[class=s3img]>img,picture.s3img-wide>img,img.s3img-full,img.s3img-wide){height:auto;flex-shrink:0}
+:where(picture.s3img-tall>img,img.s3img-tall){width:auto}
 @supports(width:attr(width px)){
-:where(picture[class=s3img]>img){width:auto;contain:size;contain-intrinsic-size:attr(width px) attr(height px)}
+:where(picture[class=s3img]>img,img.s3img-full){
+width:auto;contain:size;contain-intrinsic-size:attr(width px) attr(height px)}
 }
 """
 """Keep a page's layout as it was without ``<picture>``, ``width``, ``height`` and ``sizes=auto``.
@@ -33,6 +40,11 @@ wrapper and its sources make no boxes. What the author left open stays open: a s
 size. An image with ``sizes=auto`` has no natural size of its own, so it is given the file's.
 """
 
+_DIMENSION = re.compile(r"[\t\n\f\r ]*([0-9]++)(\.[0-9]++|%)?+")
+"""A dimension attribute that browsers understand; group 2 is not empty where it is no whole number of px. Anything may
+follow."""
+
+_STYLED = re.compile(rb"""<picture class="s3img|s3img-(?:full|wide|tall)["']""")
 _STYLED_HEIGHT = re.compile(r"(?:^|[;\s])(?:(?:max-|min-)?(?:height|block-size)|aspect-ratio)\s*:", re.IGNORECASE)
 
 
@@ -64,6 +76,29 @@ class Picture:
     eager: bool = False
     priority: bool = False
     nested: bool = False  # inside a <picture> of the author's
+    markup: Markup = "picture"
+
+    @property
+    def is_wrapped(self) -> bool:
+        """Tell whether a ``<picture>`` of ours goes around the image: only where it has something to offer."""
+        return self.markup == "picture" and bool(self.sources) and not self.nested
+
+    @property
+    def modern(self) -> Sequence[ImageCandidate]:
+        """Return the candidates for an ``<img>`` alone: one format, which every browser of today shows."""
+        return self.sources.get("webp") or next(iter(self.sources.values()), self.image)
+
+
+def first_styled(page: bytes) -> int:
+    """Return the offset of a page's first tag that the style sheet is for, -1 without one."""
+    found = _STYLED.search(page)
+    return page.rfind(b"<", 0, found.start() + 1) if found else -1
+
+
+def is_styled(edit: TagEdit) -> bool:
+    """Tell whether an edit writes what the style sheet is for."""
+    classes = (edit.attributes.get("class") or "").split()
+    return edit.before.startswith("<picture ") or any(name.startswith(f"{PICTURE_CLASS}-") for name in classes)
 
 
 def select(
@@ -102,8 +137,15 @@ def _own_candidates(candidates: Sequence[ImageCandidate], original: ImageCandida
 def attributes(picture: Picture, author: Mapping[str, str | None]) -> dict[str, str | None]:
     """Return the attributes to set on the ``<img>``; ``author`` holds those that stand there already."""
     found: dict[str, str | None] = {"src": picture.image[-1].url}
-    if len(picture.image) > 1:
-        found["srcset"] = srcset(picture, picture.image)
+    if picture.markup == "bare":
+        # A density says how large the file is meant to be shown: as large as the one that it stands for.
+        widest = picture.modern[-1]
+        if widest is not picture.image[-1] and picture.width:
+            found["srcset"] = f"{widest.url} {_density(widest.width, picture.width)}x"
+        return found | loading(author, eager=picture.eager, priority=picture.priority)
+    candidates = picture.modern if picture.markup == "img" else picture.image
+    if len(candidates) > 1 or candidates is not picture.image:
+        found["srcset"] = srcset(picture, candidates)
         if sizes := sizes_of(picture, author):
             found["sizes"] = sizes
     found |= dimensions(picture, author)
@@ -113,18 +155,22 @@ def attributes(picture: Picture, author: Mapping[str, str | None]) -> dict[str, 
 def dimensions(picture: Picture, author: Mapping[str, str | None]) -> dict[str, str | None]:
     """Return width and height as a pair in px; where the author wrote one side in px, the other follows from it.
 
-    Nothing where the author sized the image in another way, or where its files may differ in shape.
+    Nothing where the author sized the image in another way, or where its files may differ in shape. Without a wrapper
+    a class on the ``<img>`` tells the style sheet which sides are ours.
     """
     kind = _sizing(picture, author)
+    if kind == "plain":
+        return {}
+    found: dict[str, str | None] = {}
     if kind == "full":
-        return {"width": str(picture.width), "height": str(picture.height)}
-    if kind == "wide":
-        height = _nearest(pixels(author.get("width")) * picture.height, picture.width)
-        return {"height": str(max(1, height))}
-    if kind == "tall":
-        width = _nearest(pixels(author.get("height")) * picture.width, picture.height)
-        return {"width": str(max(1, width))}
-    return {}
+        found = {"width": str(picture.width), "height": str(picture.height)}
+    elif kind == "wide":
+        found = {"height": str(side(pixels(author.get("width")), picture.height, picture.width))}
+    elif kind == "tall":
+        found = {"width": str(side(pixels(author.get("height")), picture.width, picture.height))}
+    if not picture.is_wrapped:
+        found["class"] = " ".join([*(author.get("class") or "").split(), f"{PICTURE_CLASS}-{kind}"])
+    return found
 
 
 def _sizing(picture: Picture, author: Mapping[str, str | None]) -> Literal["full", "wide", "tall", "plain"]:
@@ -133,24 +179,30 @@ def _sizing(picture: Picture, author: Mapping[str, str | None]) -> Literal["full
         return "plain"
     if _STYLED_HEIGHT.search(author.get("style") or ""):
         return "plain"
-    if "width" not in author and "height" not in author:
+    has_width, has_height = is_dimension(author.get("width")), is_dimension(author.get("height"))
+    if not has_width and not has_height:
         return "full"
-    if "height" not in author and pixels(author.get("width")):
+    if not has_height and pixels(author.get("width")):
         return "wide"
-    if "width" not in author and pixels(author.get("height")):
+    if not has_width and pixels(author.get("height")):
         return "tall"
     return "plain"
 
 
-def _nearest(numerator: int, denominator: int) -> int:
-    return (2 * numerator + denominator) // (2 * denominator)
+def side(known: int, other: int, whole: int) -> int:
+    """Return the px of one side of a picture, at least 1, when another one of ``whole`` px is shown at ``known`` px."""
+    return max(1, (2 * known * other + whole) // (2 * whole))
+
+
+def is_dimension(value: str | None) -> bool:
+    """Tell whether browsers take a width or height attribute for one; ``auto`` is as if it were absent."""
+    return bool(_DIMENSION.match(value or ""))
 
 
 def pixels(value: str | None) -> int:
-    """Read a dimension attribute as HTML does, in px; 0 for percentages and anything else."""
-    text = (value or "").strip()
-    text = text.removesuffix("px")
-    return int(text) if text.isascii() and text.isdigit() and len(text) < 6 else 0
+    """Read a dimension attribute (HTML, "rules for parsing dimension values") in whole px; 0 for anything else."""
+    found = _DIMENSION.match(value or "")
+    return int(found[1]) if found and not found[2] and len(found[1]) < 6 else 0
 
 
 def loading(author: Mapping[str, str | None], *, eager: bool, priority: bool) -> dict[str, str | None]:
@@ -171,16 +223,14 @@ def sizes_of(picture: Picture, author: Mapping[str, str | None]) -> str:
     """
     if "sizes" in author or picture.layout == "fixed":
         return ""
-    fixed = picture.sizes or _usual_sizes(picture)
+    width = picture.layout_width or picture.width
+    if picture.nested and not picture.sizes and picture.layout == "constrained":
+        return f"{width}px"  # a file of the author's choice for this window: as wide as it is, whatever the window
+    fixed = picture.sizes or ("100vw" if picture.layout == "full" else f"(min-width: {width}px) {width}px, 100vw")
     is_lazy = (author.get("loading") or "").lower() == "lazy" or "loading" in loading(
         author, eager=picture.eager, priority=picture.priority
     )
     return f"auto, {fixed}" if is_lazy and _sizing(picture, author) in {"full", "wide"} else fixed
-
-
-def _usual_sizes(picture: Picture) -> str:
-    width = picture.layout_width or picture.width
-    return "100vw" if picture.layout == "full" else f"(min-width: {width}px) {width}px, 100vw"
 
 
 def srcset(picture: Picture, candidates: Sequence[ImageCandidate]) -> str:
@@ -192,15 +242,17 @@ def srcset(picture: Picture, candidates: Sequence[ImageCandidate]) -> str:
 
 
 def _density(width: int, layout_width: int) -> str:
-    return f"{width / layout_width:.2f}".rstrip("0").rstrip(".")
+    return f"{width / layout_width:.4f}".rstrip("0").rstrip(".")
 
 
 def surroundings(picture: Picture, author: Mapping[str, str | None], *, media: str = "") -> tuple[str, str]:
     """Return the markup to put before and after the ``<img>``: a ``<picture>`` around it, or sources in its own."""
+    if picture.markup != "picture":
+        return "", ""
     sizes = author.get("sizes") or sizes_of(picture, author)
     extra = {"media": media, "sizes": "" if picture.layout == "fixed" else sizes}
     sources = "".join(_source(picture, name, candidates, extra) for name, candidates in picture.sources.items())
-    if picture.nested:
+    if not picture.is_wrapped:
         return sources, ""
     kind = _sizing(picture, author)
     name = PICTURE_CLASS if kind == "full" else f"{PICTURE_CLASS} {PICTURE_CLASS}-{kind}"

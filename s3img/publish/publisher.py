@@ -17,23 +17,22 @@ from s3img.atomic import write_atomically
 from s3img.cache import stat_of
 from s3img.errors import REPORT, AccessDenied, AssetError, BucketError, ObjectNotFound, S3ImgError, unexpected
 from s3img.keys import KeyTemplate
-from s3img.pictures.choices import Image, Strip
+from s3img.pictures.choices import Strip
 from s3img.pictures.editor import Editor, RenderInventory
-from s3img.pictures.markup import PICTURE_CLASS, STYLE_SHEET
+from s3img.pictures.markup import STYLE_SHEET
 from s3img.pictures.placement import InsideSite, PublicAddress
 from s3img.publish import retained, settled
 from s3img.publish.digests import SiteDigests
 from s3img.publish.files import STYLE_PATH, record_keys
+from s3img.publish.page_writer import PageWriter
 from s3img.publish.placeholders import Placeholders
 from s3img.publish.public_originals import PublicObjects
 from s3img.publish.result import POLICY, Problem, PublishResult
 from s3img.publish.site_survey import SiteSurvey, Surveyor
 from s3img.publish.summary import summarise
-from s3img.rewrite import OPTIONAL_KINDS, Reference, Replace, TagEdit, head_end, rewrite
 from s3img.transfer import Upload
 from s3img.transfer.delivery import Delivery
 from s3img.transfer.render import CACHE_UNWRITABLE, Renderer
-from s3img.urls import quote_path
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Set
@@ -48,42 +47,6 @@ if TYPE_CHECKING:
     from s3img.publish.locked_originals import LockedOriginals
     from s3img.publish.site_survey import PagePlan
     from s3img.transfer.plan import Progress
-
-_PICTURE = f'<picture class="{PICTURE_CLASS}'.encode()
-
-
-def rewrite_page(data: bytes, plan: PagePlan, editor: Editor, style_path: str, *, is_whole: bool) -> bytes:
-    """Return the new page, or ``data`` itself when nothing changes.
-
-    In a page that is not whole (an image of it failed), the author's words to us stay for the next run.
-    """
-    replace = _replace(plan, editor, is_whole=is_whole)
-    new = rewrite(data, plan.media_type, replace, optional=OPTIONAL_KINDS, found=plan.found)
-    image = next((choice for choice in plan.choices.values() if isinstance(choice, Image)), None)
-    if new is data or image is None or quote_path(style_path).encode() in new:
-        return new
-    return _with_style_sheet(new, image.target.url(style_path))
-
-
-def _replace(plan: PagePlan, editor: Editor, *, is_whole: bool) -> Replace:
-    def replace(reference: Reference) -> str | TagEdit | None:
-        choice = plan.choices.get(reference.start)
-        if choice is None or not (is_whole or (editor.is_possible(choice) and not isinstance(choice, Strip))):
-            return None
-        return editor.edit(choice)
-
-    return replace
-
-
-def _with_style_sheet(data: bytes, url: str) -> bytes:
-    """Link the style sheet in the form that the page uses for its images; pages without our pictures need none."""
-    picture = data.find(_PICTURE)
-    if picture < 0:
-        return data
-    place = head_end(data)
-    if place is None:  # no <head> was written: a style sheet may also stand before what it styles
-        place = picture
-    return data[:place] + f'<link rel="stylesheet" href="{url}">'.encode() + data[place:]
 
 
 class SitePublisher:
@@ -116,6 +79,7 @@ class SitePublisher:
         self._inventory = RenderInventory()
         self._site_bytes = 0
         self._editor = Editor(config, self._placement, self._inventory)
+        self._writer = PageWriter(self._root, self._editor)
         self._renderer = Renderer(self._source, cache, config.limits)
         self._placeholders = Placeholders(self._source, cache, config.limits)
         self._delivery = Delivery(lambda: bucket, workers=config.workers, deadline=config.deadline, progress=progress)
@@ -338,7 +302,7 @@ class SitePublisher:
         data = file.read_bytes()
         if not plan.fits(data):
             raise AssetError(f"{path}: was changed while it was published.", path=path, fix="Run the command again.")
-        new = rewrite_page(data, plan, self._editor, STYLE_PATH, is_whole=is_whole)
+        new = self._writer.rewrite(path, data, plan, is_whole=is_whole)
         if new is data:
             return False
         new = digests.with_own_styles(path, data, new)

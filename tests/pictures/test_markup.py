@@ -56,11 +56,23 @@ def test_collapse_never_exceeds_the_limit_and_keeps_the_top(wanted: set[int], li
     ],
 )
 def test_dimensions_come_as_a_pair(author: dict[str, str | None], found: dict[str, str]) -> None:
-    assert dimensions(picture(), author) == found
+    assert dimensions(picture(sources={"webp": [SMALL]}), author) == found
 
 
 @pytest.mark.parametrize(
-    ("text", "px"), [("300", 300), (" 300px ", 300), ("", 0), (None, 0), ("3.5", 0), ("-3", 0), ("9" * 30, 0)]
+    ("text", "px"),
+    [
+        ("300", 300),
+        (" 300px ", 300),
+        ("", 0),
+        (None, 0),
+        ("3.5", 0),
+        ("-3", 0),
+        ("auto", 0),
+        ("9 of them", 9),
+        ("50%", 0),
+        ("9" * 30, 0),
+    ],
 )
 def test_pixels_reads_whole_px_only(text: str | None, px: int) -> None:
     assert pixels(text) == px
@@ -79,7 +91,7 @@ def test_pixels_reads_whole_px_only(text: str | None, px: int) -> None:
         ({"layout": "fixed"}, {}, ""),
         ({}, {"sizes": "9vw"}, ""),
         ({}, {"width": "50%"}, "(min-width: 1000px) 1000px, 100vw"),
-        ({"nested": True}, {}, "(min-width: 1000px) 1000px, 100vw"),
+        ({"nested": True}, {}, "1000px"),
     ],
 )
 def test_sizes_has_auto_only_with_lazy_loading(
@@ -124,4 +136,32 @@ def test_sources_in_a_picture_of_the_authors_stand_alone() -> None:
     ],
 )
 def test_wrapper_tells_the_style_sheet_which_sides_are_ours(author: dict[str, str | None], name: str) -> None:
-    assert surroundings(picture(), author)[0] == f'<picture class="{name}">'
+    before, _ = surroundings(picture(sources={"webp": [SMALL]}), author)
+    assert before.startswith(f'<picture class="{name}"><source ')
+
+
+@pytest.mark.parametrize(
+    ("author", "name"),
+    [
+        ({}, "s3img-full"),
+        ({"width": "9", "class": "a  b"}, "a b s3img-wide"),
+        ({"height": "9", "width": "auto"}, "s3img-tall"),
+        ({"width": "9%"}, None),
+    ],
+)
+def test_image_without_sources_has_a_class_instead_of_a_wrapper(
+    author: dict[str, str | None], name: str | None
+) -> None:
+    assert surroundings(picture(), author) == ("", "")
+    assert attributes(picture(), author).get("class") == name
+
+
+def test_img_markup_has_one_modern_format_and_a_plain_src() -> None:
+    found = attributes(picture(sources={"avif": [SMALL], "webp": [ImageCandidate("a.webp", 320, 1)]}, markup="img"), {})
+    assert (found["src"], found["srcset"], found["class"]) == ("a.w-640.jpg", "a.webp 320w", "s3img-full")
+
+
+def test_bare_markup_has_no_size_but_a_density() -> None:
+    webp = ImageCandidate("a.webp", 800, 1)
+    found = attributes(picture(sources={"webp": [webp]}, markup="bare"), {})
+    assert found == {"src": "a.w-640.jpg", "srcset": "a.webp 0.8x", "loading": "lazy", "decoding": "async"}

@@ -178,9 +178,46 @@ def test_svg_is_published_as_it_is(site: Site, cache_dir: str) -> None:
     site.add("a.svg", SVG)
     site.page("index.html", '<img src="a.svg" alt="">')
     publish(site, cache_dir)
-    assert '<picture class="s3img"><img src="a.svg" alt="" width="120" height="80"></picture>' in site.text(
-        "index.html"
-    )
+    assert '<img src="a.svg" alt="" width="120" height="80" class="s3img-full">' in site.text("index.html")
+    assert "<picture" not in site.text("index.html")
+
+
+@pytest.mark.parametrize("size", [b"", b'width="100%" height="100%"', b'style="width:100%"'])
+def test_svg_without_a_size_of_its_own_gets_none(site: Site, cache_dir: str, size: bytes) -> None:
+    site.add("a.svg", b'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 24 24" %s><path d="M0 0"/></svg>' % size)
+    site.page("index.html", '<img src="a.svg" alt="">')
+    publish(site, cache_dir)
+    assert '<img src="a.svg" alt="">' in site.text("index.html")
+
+
+@pytest.mark.parametrize(
+    ("author", "size"),
+    [
+        ('src="a.jpg" srcset="s.jpg 1x, a.jpg 2x"', 'width="320" height="210"'),
+        ('src="a.jpg" srcset="s.jpg 1x, s.jpg 2x"', ""),  # half as large on a sharper screen
+        ('src="a.jpg" srcset="s.jpg"', 'width="320" height="210"'),
+        ('src="s.jpg" srcset="a.jpg 2x"', 'width="320" height="210"'),
+        ('src="a.jpg" srcset="https://e.com/b.jpg 1x, a.jpg 2x"', ""),
+    ],
+)
+def test_dimensions_are_those_of_the_candidate_that_is_shown(
+    site: Site, cache_dir: str, small_photo: bytes, author: str, size: str
+) -> None:
+    site.add("a.jpg", small_photo)
+    site.add("s.jpg", photo(320, 210))
+    site.page("index.html", f"<img {author} alt>")
+    publish(site, cache_dir)
+    tag = re.search("<img[^>]*>", site.text("index.html"))
+    assert tag
+    assert size in tag[0]
+    assert ("width=" in tag[0]) == bool(size)
+
+
+def test_art_directed_picture_keeps_its_size_in_a_small_window(site: Site, cache_dir: str, small_photo: bytes) -> None:
+    site.add("a.jpg", small_photo)
+    site.page("index.html", '<picture><source media="print" srcset="a.jpg"><img src="a.jpg" alt=""></picture>')
+    publish(site, cache_dir)
+    assert set(re.findall(r'sizes="([^"]*)"', site.text("index.html"))) == {"640px"}
 
 
 def test_animation_stays_animated(site: Site, cache_dir: str) -> None:

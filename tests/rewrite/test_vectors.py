@@ -73,3 +73,12 @@ def test_stream_equals_whole_document(size: int) -> None:
 def test_srcset_parse_follows_the_standard(case: dict[str, Any]) -> None:
     found = [{"url": c.url, "w": c.width, "x": c.density, "h": c.height} for c in parse(case["srcset"])]
     assert [{key: value for key, value in c.items() if value is not None} for c in found] == case["candidates"]
+
+
+def test_srcset_number_may_have_any_leading_zeros() -> None:
+    (candidate,) = parse(f"a.jpg {'0' * 5000}640w")
+    assert candidate.width == 640
+
+
+def test_srcset_number_beyond_all_screens_is_no_candidate() -> None:
+    assert parse(f"a.jpg {'9' * 5000}w, b.jpg 2x")[0].url == "b.jpg"

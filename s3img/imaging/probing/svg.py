@@ -1,7 +1,9 @@
 """Recognise SVG and read its size, without an XML parser: no entity is ever expanded, nothing is ever fetched.
 
 Only the root element's start tag is read, within the first 64 KiB. Sizes follow CSS Values 4 (absolute lengths at
-96 px an inch) and SVG 2, 7.2 and 8.2: ``width`` and ``height``, the missing one or both from ``viewBox``.
+96 px an inch) and SVG 2, 7.2 and 8.2: ``width`` and ``height``, a missing one from the other and ``viewBox``. A
+``viewBox`` alone (or beside percentages) gives a ratio and no size: such a picture fills what contains it (CSS 2.2,
+10.3.2). Declarations in the root's ``style`` count before its attributes.
 """
 
 from __future__ import annotations
@@ -24,6 +26,7 @@ _ROOT: Final = re.compile(r"<(?:[\w.-]+:)?svg(?=[\s/>])((?:[^>\"']|\"[^\"]*\"|'[
 _ATTRIBUTE: Final = re.compile(
     r"([\w:.-]++)(?:\s*+=\s*+(\"[^\"]*+\"|'[^']*+'))?+|\"[^\"]*+\"|'[^']*+'|[^\w:.\"'-]++|[\"']"
 )
+_DECLARATION: Final = re.compile(r"(?:(?<=;)|\A)\s*+(width|height)\s*+:([^;!]*+)", re.IGNORECASE)
 _LENGTH: Final = re.compile(r"\s*\+?(\d{0,9}\.?\d{1,9}(?:e[+-]?\d)?)(px|pt|pc|mm|cm|in|q|)\s*", re.IGNORECASE)
 _LARGEST: Final = 1_000_000  # px of a side
 _PX: Final = {
@@ -55,7 +58,8 @@ def svg(fp: BinaryIO) -> ImageInfo:
             fix="Save it as JPEG, PNG, WebP, AVIF, GIF or SVG, or remove the reference to it.",
         )
     attributes = {found[1]: found[2][1:-1] for found in _ATTRIBUTE.finditer(root[1]) if found[2]}
-    width, height = _length(attributes.get("width", "")), _length(attributes.get("height", ""))
+    given = attributes | {name.lower(): value for name, value in _DECLARATION.findall(attributes.get("style", ""))}
+    width, height = _length(given.get("width", "")), _length(given.get("height", ""))
     parts = attributes.get("viewBox", "").replace(",", " ").split()
     box = [_length(part) for part in parts[2:]] if len(parts) == 4 else []
     if len(box) == 2 and all(box):
@@ -63,8 +67,6 @@ def svg(fp: BinaryIO) -> ImageInfo:
             height = width * box[1] / box[0]
         elif height and not width:
             width = height * box[0] / box[1]
-        elif not width:
-            width, height = box
     # A number that no screen shows is no size: it would go into pages as it stands.
     if not (width and height) or max(width, height) > _LARGEST:
         return ImageInfo("svg", 0, 0, alpha=True)

@@ -1,0 +1,248 @@
+"""Would a page's own style sheets and scripts see what is written around its images? Decided by matching selectors.
+
+A ``<picture>`` between a parent and its ``<img>`` ends ``.card > img`` and ``img + em``; a written ``width`` ends
+``img:not([width])``. So every selector of the page that sees such things is matched before and after: where it finds
+other elements, the images nearby get less markup. Only local style sheets are known; pure apart from that.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from functools import lru_cache
+from typing import TYPE_CHECKING, Any
+
+import tinycss2
+from selectolax.lexbor import LexborHTMLParser, SelectolaxError
+
+from s3img.pictures.choices import Image
+from s3img.rewrite import TagEdit
+
+if TYPE_CHECKING:
+    from selectolax.lexbor import LexborNode
+
+    from s3img.pictures.choices import Choice
+    from s3img.pictures.markup import Markup
+    from s3img.rewrite import Reference
+
+Read = Callable[[str, str], tuple[str, str] | None]
+"""Return (path, text) of the file that a URL in a document leads to, None where it is not of the site."""
+
+Write = Callable[[Callable[["Reference"], str | TagEdit | None]], bytes]
+"""Return the page as replacements leave it."""
+
+_LEVELS: tuple[Markup, ...] = ("picture", "img", "bare", "keep")
+"""From the most markup to the least: each is tried where a style sheet would see the one before."""
+
+_MARK = "data-s3img-mark"
+"""Numbers an image, in copies of the page that are only matched; no style sheet selects it."""
+
+_NEW = "data-s3img-new"
+"""The same for an element that is not the author's."""
+
+_SEES_PLACE = re.compile(
+    r"[>+~]|:(?:nth|first|last|only|empty|has)\b|\b(?:picture|source)\b"
+    r"|\[\s*(?:src|srcset|sizes|width|height|loading|decoding|fetchpriority|class|style)\b",
+    re.IGNORECASE,
+)
+"""What a selector has that may find other elements once images are written: combinators, counts, our attributes."""
+
+_STATES = re.compile(
+    r"::?(?:before|after|first-line|first-letter|placeholder|marker|selection|backdrop|-[\w-]+)\b(?:\([^)]*\))?"
+    r"|:(?:hover|focus(?:-within|-visible)?|active|visited|link|any-link|target|checked|disabled|enabled)\b",
+    re.IGNORECASE,
+)
+"""What depends on the moment or is no element: dropped, so that a selector finds all that it may come to find."""
+
+_GROUPS = frozenset({"media", "supports", "layer", "container"})
+_LACKS_SUBJECT = re.compile(r"([>+~,]|^)\s*(?=,|$)")
+_EMPTY_FUNCTION = re.compile(r":(?:not|is|where|has)\(\s*\)")
+_NAME = re.compile(r"[.#]((?:[\w-]|[^\x00-\x7f])+)")
+_FUNCTION = re.compile(r"\([^()]*\)")
+_WORD = re.compile(rb"[\w\x80-\xff-]+")
+_STRING = re.compile(r"'([^'\\\n]{3,200})'|\"([^\"\\\n]{3,200})\"|`([^`\\]{3,200})`")
+
+_LOOKS_AROUND = re.compile(
+    r"\.(?:children|childNodes|parentNode|parentElement|(?:first|last)(?:Element)?Child|(?:next|previous)(?:Element)?Sibling"
+    r"|closest|matches|parents?\(|siblings\(|prev\(|next\()"
+)
+_KNOWS_IMAGES = re.compile(r"""["'`]img\b|["'`]IMG["'`]|\bimages?\b|HTMLImageElement""")
+_OWN_SCRIPT = 50_000
+"""Characters up to which a script is taken for the site's own: libraries look at places of elements all the time."""
+
+
+@dataclass(frozen=True, slots=True)
+class PageStyles:
+    """What may see where images of a page stand: selectors, and whether a script looks at what is around images."""
+
+    selectors: frozenset[str]
+    has_script: bool = False
+
+
+class StyleCheck:
+    """Choose the markup of images, page by page; style sheets and scripts are read once for all pages of a site."""
+
+    def __init__(self, read: Read) -> None:
+        self._read = read
+        self._sheets: dict[str, frozenset[str]] = {}
+
+    def choose(
+        self,
+        path: str,
+        data: bytes,
+        choices: Mapping[int, Choice],
+        write: Write,
+        edit: Callable[[Choice, Markup], str | TagEdit | None],
+    ) -> dict[int, Markup]:
+        """Return how much markup the images of a page may get, by the offset of their reference.
+
+        What is left out may get all of it. ``write`` makes copies of the page, ``edit`` what would be written.
+        """
+        usual = (choice for choice in choices.values() if isinstance(choice, Image))
+        if not any(choice.directives.markup == "auto" for choice in usual):
+            return {}
+        styles = self.page_styles(LexborHTMLParser(data), path)
+        words = {word.decode("utf-8", "replace") for word in _WORD.findall(data)}
+        selectors = [one for one in styles.selectors if words.issuperset(_names(one))]
+        found: dict[int, Markup] = dict.fromkeys(choices, "img") if styles.has_script else {}
+        if not selectors:
+            return found
+        before = LexborHTMLParser(write(lambda reference: _marked(reference, choices, None)))
+        order = {node.mem_id: number for number, node in enumerate(_elements(before))}
+        wanted = [_numbers(before, selector, order) for selector in selectors]
+        while True:
+
+            def write_one(reference: Reference) -> str | TagEdit | None:
+                choice = choices.get(reference.start)
+                new = edit(choice, found.get(reference.start, "picture")) if choice else None
+                return _marked(reference, choices, new)
+
+            after = LexborHTMLParser(write(write_one))
+            kept = (node for node in _elements(after) if _NEW not in node.attributes)
+            order_after = {node.mem_id: number for number, node in enumerate(kept)}
+            changed: set[int] = set()
+            for selector, numbers in zip(selectors, wanted, strict=True):
+                changed |= numbers ^ _numbers(after, selector, order_after)
+            touched = {at for at in _touched(before, changed, order) if found.get(at) != _LEVELS[-1]}
+            if not touched:
+                return found
+            for at in touched:
+                found[at] = _LEVELS[_LEVELS.index(found.get(at, "picture")) + 1]
+
+    def page_styles(self, page: LexborHTMLParser, path: str) -> PageStyles:
+        """Collect what may see the places of images from a page's own style sheets and scripts, and its site's."""
+        selectors: set[str] = set()
+        for node in page.css("style, link[href]"):
+            if node.tag == "style":
+                selectors |= self._sheet(path, node.text())
+            elif "stylesheet" in (node.attributes.get("rel") or "").lower().split():
+                selectors |= self._linked(node.attributes.get("href") or "", path)
+        has_script = False
+        for node in page.css("script"):
+            source = node.attributes.get("src")
+            text = (self._read(source, path) or ("", ""))[1] if source else node.text()
+            found, looks_around = script_selectors(text)
+            selectors |= found
+            has_script = has_script or looks_around
+        return PageStyles(frozenset(selectors), has_script)
+
+    def _linked(self, url: str, document: str) -> frozenset[str]:
+        found = self._read(url, document)
+        if found is None:
+            return frozenset()
+        path, text = found
+        if path not in self._sheets:
+            self._sheets[path] = frozenset()  # a sheet that imports itself has nothing to add
+            self._sheets[path] = self._sheet(path, text)
+        return self._sheets[path]
+
+    def _sheet(self, path: str, text: str) -> frozenset[str]:
+        """Return the selectors of a style sheet that see the places or attributes of elements."""
+        return frozenset(
+            self._selectors(tinycss2.parse_stylesheet(text, skip_comments=True, skip_whitespace=True), "", path)
+        )
+
+    def _selectors(self, rules: Iterable[Any], parent: str, path: str) -> Iterator[str]:
+        for rule in rules:
+            if rule.type == "qualified-rule":
+                text = tinycss2.serialize(rule.prelude).strip()
+                if parent:  # CSS Nesting 1: a nested selector without & is a descendant
+                    text = text.replace("&", f":is({parent})") if "&" in text else f":is({parent}) {text}"
+                clean = _EMPTY_FUNCTION.sub("", _STATES.sub("", text))
+                if _SEES_PLACE.search(clean):
+                    yield _LACKS_SUBJECT.sub(r"\1 *", clean)
+                if any(token.type == "{} block" for token in rule.content):
+                    yield from self._selectors(tinycss2.parse_blocks_contents(rule.content), text, path)
+            elif rule.type == "at-rule" and rule.lower_at_keyword == "import":
+                address = next((token.value for token in rule.prelude if token.type in {"string", "url"}), "")
+                yield from self._linked(address, path)
+            elif rule.type == "at-rule" and rule.content and rule.lower_at_keyword in _GROUPS:
+                yield from self._selectors(tinycss2.parse_blocks_contents(rule.content), parent, path)
+
+
+@lru_cache(maxsize=256)
+def script_selectors(text: str) -> tuple[frozenset[str], bool]:
+    """Return the selectors in a script's strings that see places, and whether it looks at what is around images."""
+    strings = {next(filter(None, match.groups())) for match in _STRING.finditer(text) if "img" in match[0]}
+    selectors = frozenset(one for one in strings if _SEES_PLACE.search(one) and "<" not in one)
+    is_own = len(text) <= _OWN_SCRIPT
+    return selectors, is_own and bool(_LOOKS_AROUND.search(text)) and bool(_KNOWS_IMAGES.search(text))
+
+
+@lru_cache(maxsize=4096)
+def _names(selector: str) -> tuple[str, ...]:
+    """Return the classes and ids without which a selector finds nothing; none of one that lists several."""
+    while _FUNCTION.search(selector):  # what :not(), :is() … name need not be there
+        selector = _FUNCTION.sub("", selector)
+    return () if "," in selector else tuple(_NAME.findall(re.sub(r"\[[^\]]*\]", "", selector)))
+
+
+def _marked(reference: Reference, choices: Mapping[int, Choice], edit: str | TagEdit | None) -> str | TagEdit | None:
+    """Return an edit that also numbers its image and tells new elements from the author's."""
+    choice = choices.get(reference.start)
+    if not isinstance(choice, Image):
+        return edit
+    found = edit if isinstance(edit, TagEdit) else TagEdit({})
+    before = re.sub(r"<(picture|source)\b", rf"<\1 {_NEW}", found.before)
+    return TagEdit({**found.attributes, _MARK: str(reference.start)}, before, found.after)
+
+
+def _elements(page: LexborHTMLParser) -> Iterator[LexborNode]:
+    return page.root.traverse(include_text=False) if page.root else iter(())
+
+
+def _numbers(page: LexborHTMLParser, selector: str, order: Mapping[int, int]) -> set[int]:
+    """Return the numbers of the author's elements that a selector finds, -1 for one of ours whose name it has."""
+    try:
+        found = page.css(selector)
+    except SelectolaxError:  # browsers drop a rule that they can't parse, and so do we
+        return set()
+    return {order.get(node.mem_id, -1) for node in found if node.mem_id in order or (node.tag or "*") in selector}
+
+
+def _touched(page: LexborHTMLParser, changed: set[int], order: Mapping[int, int]) -> set[int]:
+    """Return the offsets of the images that a change has to do with: it is at them, beside them or around them."""
+    if not changed:
+        return set()
+    images = {int(image.attributes[_MARK] or 0): image for image in page.css(f"[{_MARK}]")}
+    near: set[int] = set()
+    rest = set(changed)
+    for at, image in images.items():  # first what is beside an image or around it
+        family = {order.get(node.mem_id, -1) for node in _siblings_and_ancestors(image)}
+        if not changed.isdisjoint(family):
+            near.add(at)
+            rest -= family
+    for at, image in images.items():  # then what is inside something beside it
+        below = image.parent.traverse(include_text=False) if rest and image.parent else ()
+        if any(order.get(node.mem_id) in rest for node in below):
+            near.add(at)
+    return near or {*images}
+
+
+def _siblings_and_ancestors(node: LexborNode) -> Iterator[LexborNode]:
+    parent = node.parent
+    yield from parent.iter(include_text=False) if parent else (node,)
+    while parent:
+        yield parent
+        parent = parent.parent

@@ -1,0 +1,146 @@
+"""How much markup images get where a page's own style sheets or scripts see what stands around them."""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING
+
+import pytest
+from sites import SVG, photo
+
+from s3img import Config, Images
+from s3img.pictures.style_check import StyleCheck, script_selectors
+
+if TYPE_CHECKING:
+    from sites import Site
+
+FAST = {"widths": (160, 320), "formats": ("avif", "webp")}
+
+
+@pytest.fixture(scope="session")
+def small_photo() -> bytes:
+    return photo(640, 420)
+
+
+def markup(site: Site, cache_dir: str, head: str, body: str, **settings: object) -> list[str]:
+    """Publish a page and return what each image came to be, in the order of the page."""
+    site.page("index.html", f"<head>{head}</head><body>{body}")
+    Images(Config(**{**FAST, "cache_dir": cache_dir, **settings})).publish(site.root)  # type: ignore[arg-type]
+    found = re.findall(r'(<picture class="s3img[^>]*>(?:<source[^>]*>)+)?(<img[^>]*>)', site.text("index.html"))
+    return [_kind(wrapper, tag) for wrapper, tag in found]
+
+
+def _kind(wrapper: str, tag: str) -> str:
+    if wrapper:
+        return "picture"
+    if "s3img-" in tag:
+        return "img" if "srcset" in tag else "size"
+    return "bare" if "srcset" in tag else "keep"
+
+
+@pytest.mark.parametrize(
+    ("css", "body", "kinds"),
+    [
+        (".card img{width:9px}", '<p class="card"><img src="cat.jpg">', ["picture"]),
+        (".card>img{width:9px}", '<p class="card"><img src="cat.jpg"></p><img src="cat.jpg">', ["img", "picture"]),
+        (".grid>*{width:9px}", '<div class="grid"><img src="cat.jpg"></div>', ["img"]),
+        ("img+em{color:red}", '<p><img src="cat.jpg"><em>a</em></p><p><img src="cat.jpg"></p>', ["img", "picture"]),
+        ("img~em{color:red}", '<p><img src="cat.jpg"><b>x</b><em>a</em></p>', ["img"]),
+        (".a:has(> img){color:red}", '<p class="a"><img src="cat.jpg"></p>', ["img"]),
+        ("li>:last-child{margin:0}", '<ul><li>x<img src="cat.jpg"></ul>', ["img"]),
+        ("img:nth-of-type(2){margin:0}", '<p><img src="cat.jpg"><img src="cat.jpg"></p>', ["img", "img"]),
+        (
+            "img:only-child{margin:0}",
+            '<p><img src="cat.jpg"></p><p><img src="cat.jpg">x<b></b></p>',
+            ["img", "picture"],
+        ),
+        (".n img:not([width]){width:9px}", '<p class="n"><img src="cat.jpg"></p>', ["bare"]),
+        ("img[srcset]{width:9px}", '<p><img src="cat.jpg"></p>', ["keep"]),
+        ("@media (width>9px){.card>img:hover{width:9px}}", '<p class="card"><img src="cat.jpg">', ["img"]),
+        (".card{color:red;>img{width:9px}}", '<p class="card"><img src="cat.jpg">', ["img"]),
+        (".card{&>img{width:9px}}", '<p class="card"><img src="cat.jpg">', ["img"]),
+        (".card>img::after{width:9px}", '<p class="card"><img src="cat.jpg">', ["img"]),
+        (".card>img{width:9px", '<p class="card"><img src="cat.jpg">', ["img"]),
+        (".other>img{width:9px}", '<p class="card"><img src="cat.jpg">', ["picture"]),
+        ("p picture{float:right}", '<p><img src="cat.jpg">', ["img"]),
+        ("p>img:made-up(x){width:9px}", '<p><img src="cat.jpg">', ["picture"]),
+        (".card>img{width:9px}", '<p class="card"><img src="cat.jpg" data-s3img-markup="picture">', ["picture"]),
+    ],
+)
+def test_markup_is_as_much_as_style_sheets_do_not_see(
+    site: Site, cache_dir: str, small_photo: bytes, css: str, body: str, kinds: list[str]
+) -> None:
+    site.add("cat.jpg", small_photo)
+    assert markup(site, cache_dir, f"<style>{css}</style>", body) == kinds
+
+
+def test_style_sheets_are_read_with_their_imports(site: Site, cache_dir: str, small_photo: bytes) -> None:
+    site.add("cat.jpg", small_photo)
+    site.add("css/main.css", b"@import url(more/own.css);")
+    site.add("css/more/own.css", b'@import "../main.css"; .card > img { width: 9px }')
+    head = '<link rel="preload stylesheet" href="/css/main.css"><link rel="icon" href="none.css">'
+    assert markup(site, cache_dir, head, '<p class="card"><img src="cat.jpg">') == ["img"]
+
+
+def test_script_that_looks_around_images_keeps_them_unwrapped(site: Site, cache_dir: str, small_photo: bytes) -> None:
+    site.add("cat.jpg", small_photo)
+    site.add("row.js", b"for (const i of document.querySelectorAll('img')) i.parentElement.className = 'row'")
+    assert markup(site, cache_dir, '<script src="row.js"></script>', '<p><img src="cat.jpg"></p>') == ["img"]
+
+
+@pytest.mark.parametrize(
+    ("text", "selectors", "looks_around"),
+    [
+        ("document.querySelectorAll('p > img')", {"p > img"}, False),
+        ('$("img + em").hide()', {"img + em"}, False),
+        ("e.innerHTML = '<img src=\"a>b\">'", set(), False),
+        ("if (e.children[0].tagName === 'IMG') e.remove()", set(), True),
+        ("menu.parentNode.hidden = true", set(), False),
+        ("x.parentNode('img')" + " " * 60_000, set(), False),
+    ],
+)
+def test_script_is_searched_for_selectors(text: str, selectors: set[str], looks_around: object) -> None:
+    assert script_selectors(text) == (selectors, looks_around)
+
+
+@pytest.mark.parametrize(
+    ("setting", "attribute", "kind"),
+    [("img", "", "img"), ("picture", "", "picture"), ("img", "auto", "picture"), ("auto", "img", "img")],
+)
+def test_markup_is_what_settings_and_author_ask_for(
+    site: Site, cache_dir: str, small_photo: bytes, setting: str, attribute: str, kind: str
+) -> None:
+    site.add("cat.jpg", small_photo)
+    body = f'<img src="cat.jpg"{attribute and f" data-s3img-markup={attribute}"}>'
+    assert markup(site, cache_dir, "", body, markup=setting) == [kind]
+
+
+def test_img_markup_renders_one_modern_format(site: Site, cache_dir: str, small_photo: bytes) -> None:
+    site.add("cat.jpg", small_photo)
+    site.page("index.html", '<img src="cat.jpg" alt="">')
+    Images(Config(**FAST, cache_dir=cache_dir, markup="img")).publish(site.root)  # type: ignore[arg-type]
+    assert {path.suffix for path in site.root.glob("assets/_s3img/*.*")} == {".webp", ".jpg", ".css", ".sha256"}
+    assert re.search(
+        r'<img src="[^"]+\.jpg" alt="" srcset="[^"]+\.webp 160w, [^"]+\.webp 320w"', site.text("index.html")
+    )
+
+
+def test_page_with_unwrapped_images_is_finished(site: Site, cache_dir: str, small_photo: bytes) -> None:
+    site.add("cat.jpg", small_photo)
+    markup(site, cache_dir, "<style>p>img{width:9px}</style>", '<p><img src="cat.jpg">')
+    text = site.text("index.html")
+    again = Images(Config(**FAST, cache_dir=cache_dir)).publish(site.root)  # type: ignore[arg-type]
+    assert (again.pages_changed, site.text("index.html")) == (0, text)
+    assert text.count("s3img.css") == 1
+
+
+def test_image_without_variants_has_no_wrapper(site: Site, cache_dir: str) -> None:
+    site.add("a.svg", SVG)
+    site.page("index.html", '<img src="a.svg" alt="">')
+    Images(Config(**FAST, cache_dir=cache_dir)).publish(site.root)  # type: ignore[arg-type]
+    assert '<img src="a.svg" alt="" width="120" height="80" class="s3img-full">' in site.text("index.html")
+
+
+def test_sheet_that_is_no_css_is_no_fault() -> None:
+    check = StyleCheck(lambda *_: None)
+    assert check._sheet("x", "}}}{{{ @media { p>img{ } @import ; \0 \\") == {":is(:is(:is(}}}) ) ) p>img"}
