@@ -44,6 +44,8 @@ _LARGEST: Final = 2**31 - 1
 
 _HALF: Final = Fraction(1, 2)
 
+_SQUARE: Final = (Fraction(0), Fraction(0), Fraction(0), Fraction(0))
+
 _ANCHORS: Final[Mapping[Focus, Point]] = {
     "center": (_HALF, _HALF),
     "top": (_HALF, Fraction(0)),
@@ -186,6 +188,11 @@ def pad_extract(size: Size, wanted: Size, holds: Holds) -> Fit:
     return Fit(part, scaled, wanted, (int(part.left) - left, int(part.top) - top))
 
 
+_CENTRED: Final = (Hold(_HALF), Hold(_HALF))
+
+_WHOLE: Final = frozenset({"force", "at_max", "at_max_enlarge", "at_least"})
+"""Crops that keep the whole picture: nothing has to be placed."""
+
 CROPS: Final[Mapping[Crop, Callable[[Size, Size, Holds], Fit]]] = {
     "maintain_ratio": cover,
     "maintain_ratio_no_enlarge": cover_no_enlarge,
@@ -303,10 +310,10 @@ class StepGeometry(msgspec.Struct, frozen=True):
         dpr = Fraction(hints.dpr) if step.dpr == "auto" else step.dpr
         if dpr != 1 and not all(side is None or 1 <= side * dpr <= _DPR_CEILING for side in (width, height)):
             dpr = Fraction(1)
-        across = None if width is None else pixels(width * dpr)
+        across = None if width is None else pixels(width * dpr if dpr != 1 else width)
         if step.width == "auto" and hints.width is not None:
             across = math.ceil(hints.width / _HINT_STEP) * _HINT_STEP
-        down = None if height is None else pixels(height * dpr)
+        down = None if height is None else pixels(height * dpr if dpr != 1 else height)
         return (across, down) if step.aspect_ratio is None else self.with_ratio(across, down)
 
     def with_ratio(self, width: int | None, height: int | None) -> tuple[int, int]:
@@ -329,7 +336,8 @@ class StepGeometry(msgspec.Struct, frozen=True):
         if width is None and height is None:
             return scale(size, size)
         if (width is not None and height is not None) or "extract" in crop:
-            return CROPS[crop](size, (width or size[0], height or size[1]), self.holds())
+            holds = _CENTRED if crop in _WHOLE else self.holds()
+            return CROPS[crop](size, (width or size[0], height or size[1]), holds)
         scaled = by_width(size, width) if width is not None else by_height(size, height or 1)
         return scale(size, min(size, scaled) if crop in NEVER_ENLARGE else scaled)
 
@@ -385,11 +393,12 @@ def plan(
     check_size(bordered, limits)
     output = turned(bordered, step.rotate) if step.rotate else bordered
     check_size(output, limits)
-    corners: list[Fraction] = [Fraction(0)] * 4
+    radii = _SQUARE
     if step.radius is not None:
         most = Fraction(min(bordered), 2)
-        radii = step.radius.top_left, step.radius.top_right, step.radius.bottom_right, step.radius.bottom_left
-        corners = [most if corner == "max" else min(Fraction(corner), most) for corner in radii]
+        corners = step.radius.top_left, step.radius.top_right, step.radius.bottom_right, step.radius.bottom_left
+        a, b, c, d = (most if corner == "max" else min(Fraction(corner), most) for corner in corners)
+        radii = a, b, c, d
     return Plan(
         size=size,
         source=fitted.source,
@@ -397,7 +406,7 @@ def plan(
         canvas=fitted.canvas,
         offset=fitted.offset,
         border=border,
-        radii=(corners[0], corners[1], corners[2], corners[3]),
+        radii=radii,
         output=output,
     )
 
