@@ -49,7 +49,7 @@ class Rule(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True
 
 
 class Config(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """Hold all settings of s3img; every one is optional.
+    """All settings of s3img; every one is optional.
 
     ``bucket`` is ``s3://name/prefix``, ``file:///folder`` or empty (pictures stay inside the site). ``provider`` is a
     name of `config.providers`, which fills in an empty ``endpoint_url`` and ``region``. ``public_url`` is the public

@@ -26,7 +26,7 @@ _HOPS = 3
 
 @dataclass(frozen=True, slots=True)
 class FetchedPage:
-    """Hold an answer: headers by lower-case name, the first ``limit`` bytes of the body, the address that gave it."""
+    """An answer: headers by lower-case name, the first ``limit`` bytes of the body, the address that gave it."""
 
     status: int
     headers: Mapping[str, str]

@@ -103,7 +103,7 @@ class Finding(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Report(msgspec.Struct, frozen=True, kw_only=True):
-    """Hold what was found about the set-up for ``target`` (the bucket's address; empty for none)."""
+    """What was found about the set-up for ``target`` (the bucket's address; empty for none)."""
 
     schema: str = "s3img.doctor/1"
     target: str = ""

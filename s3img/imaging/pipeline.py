@@ -18,7 +18,7 @@ from s3img.imaging.smallest import encode_smallest
 from s3img.imaging.strip import stripped
 from s3img.limits import Limits
 from s3img.transform.geometry import Hints, plans
-from s3img.transform.smallest import worthwhile
+from s3img.transform.worthwhile import worthwhile
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Mapping, Sequence

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Final
 
 from s3img.imaging.animation import Animation, encode_animation
 from s3img.imaging.encode import encode, png_estimate
-from s3img.transform.smallest import worthwhile
+from s3img.transform.worthwhile import worthwhile
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

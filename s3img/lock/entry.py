@@ -37,7 +37,7 @@ _NO_KEYS: Mapping[tuple[str, int], str] = MappingProxyType({})
 
 
 class LockEntry(msgspec.Struct, frozen=True):
-    """Hold one line: a path below the lock's folder, its content (sha256, hex), bytes, upright px, and its key.
+    """One line of a lock: a path below the lock's folder, its content (sha256, hex), bytes, upright px, and its key.
 
     ``placeholder`` is a colour (``#rrggbb``) to show while the image loads, "" where none is known; ``variants`` names
     the renderings in the bucket, None where none were made.

@@ -32,7 +32,7 @@ _CONFLICT = ("<<<<<<<", "|||||||", "=======", ">>>>>>>")
 
 @dataclass(frozen=True, slots=True)
 class Lock:
-    """Hold the lines of a lock by path, in the order of paths, and the settings of their variants.
+    """The lines of a lock by path, in the order of paths, and the settings of their variants.
 
     ``is_tidy`` is false for one that was read with lines twice or out of order, as merges leave them.
     """

@@ -69,7 +69,7 @@ class LockedVariants(msgspec.Struct, frozen=True):
 
 
 class VariantSettings(msgspec.Struct, frozen=True):
-    """Hold the settings that the variants of a lock were chosen and named under; written where they are not the usual.
+    """The settings that the variants of a lock were chosen and named under; written where they are not the usual.
 
     The text form is ``widths=320,640 formats=avif,webp key={{dir}}/{{stem}}.{{hash:8}}.{{ext}}``.
     """

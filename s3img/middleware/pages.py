@@ -37,7 +37,7 @@ _OVERHEAD = 300
 
 
 class BodyCache:
-    """Hold at most ``limit`` bytes; None stands for a body that stays as it is. Safe for threads."""
+    """Bodies of at most ``limit`` bytes together; None stands for a body that stays as it is. Safe for threads."""
 
     def __init__(self, limit: int) -> None:
         self._limit = limit

@@ -44,7 +44,7 @@ def is_of_type(headers: Headers, media_types: Collection[str]) -> bool:
 
 
 class ResponseHead:
-    """Hold status and headers as the app gave them."""
+    """Status and headers as the app gave them."""
 
     def __init__(self, status: str, headers: Headers) -> None:
         self.status = status

@@ -307,7 +307,7 @@ class ResponseRewriter:
 
 @dataclass(frozen=True, slots=True)
 class _Held:
-    """Hold what the app told the server, which does not know it yet."""
+    """What the app told the server, which does not know it yet."""
 
     head: ResponseHead
     kind: ResponseKind

@@ -187,7 +187,7 @@ def _checked_formats(formats: Iterable[str] | None) -> tuple[str, ...]:
 
 
 class CatalogFile:
-    """Hold the catalog of a lock file; safe for threads, which at worst read the file twice.
+    """The catalog of a lock file; safe for threads, which at worst read the file twice.
 
     With ``missing_ok`` a lock that does not exist is an empty one.
     """
@@ -218,7 +218,7 @@ class CatalogFile:
 
 @dataclass(frozen=True, slots=True)
 class LockedPicture:
-    """Hold one picture; ``author`` are the attributes that the template gives, which win over ours.
+    """One picture of the lock; ``author`` are the attributes that the template gives, which win over ours.
 
     ``placeholder`` is a colour (``#rrggbb``) to show while it loads, "" where none is known.
     """

@@ -32,7 +32,7 @@ NAMES = (
 
 @dataclass(frozen=True, slots=True)
 class ImageDirectives:
-    """Hold what to do with an image; ``faults`` are words that were not understood."""
+    """What to do with an image; ``faults`` are words that were not understood."""
 
     mode: Mode
     request: VariantRequest = field(default_factory=VariantRequest)

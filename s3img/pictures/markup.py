@@ -50,7 +50,7 @@ _STYLED_HEIGHT = re.compile(r"(?:^|[;\s])(?:(?:max-|min-)?(?:height|block-size)|
 
 @dataclass(frozen=True, slots=True)
 class ImageCandidate:
-    """Hold one image candidate: its URL, width in px, and bytes; the source itself is no variant."""
+    """One image candidate: its URL, width in px, and bytes; the source itself is no variant."""
 
     url: str
     width: int
@@ -60,7 +60,7 @@ class ImageCandidate:
 
 @dataclass(frozen=True, slots=True)
 class Picture:
-    """Hold all that is needed to write an image: candidates by format, and how it is laid out.
+    """All that is needed to write an image: candidates by format, and how it is laid out.
 
     ``sources`` go from the format to try first to the last; ``image`` are the candidates for every browser;
     ``width`` and ``height`` in px are the whole picture's, 0 where unknown; ``layout_width`` is in css px.

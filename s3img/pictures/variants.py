@@ -58,7 +58,7 @@ def original_key(asset: Asset, template: KeyTemplate) -> str:
 
 @dataclass(frozen=True, slots=True)
 class VariantRequest:
-    """Hold what an image's author asked for: layout width in css px (0: unknown), and overrides."""
+    """What an image's author asked for: layout width in css px (0: unknown), and overrides."""
 
     width: int = 0
     layout: Layout = "constrained"
@@ -69,7 +69,7 @@ class VariantRequest:
 
 @dataclass(frozen=True, slots=True)
 class VariantSet:
-    """Hold the variants of an image: size of the whole picture in px, and its variants by format.
+    """The variants of an image: size of the whole picture in px, and its variants by format.
 
     ``formats`` maps each format to its variants by rising width, in the order browsers are offered them; ``own`` is
     the source's format, "" where browsers can't be given it in other sizes.

@@ -53,7 +53,7 @@ class LockedPaths:
 
 
 class LockedOriginals:
-    """Hold the images of a lock that pages refer to and the site lacks."""
+    """The images of a lock that pages refer to and the site lacks."""
 
     def __init__(
         self,

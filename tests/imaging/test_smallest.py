@@ -10,7 +10,7 @@ from PIL import Image, ImageDraw, ImageFilter
 from s3img.imaging import encode as encoders
 from s3img.imaging import render, smallest
 from s3img.transform import Transform
-from s3img.transform.smallest import worthwhile
+from s3img.transform.worthwhile import worthwhile
 
 ACCEPTED = {
     "chrome": ("image/avif", "image/webp"),

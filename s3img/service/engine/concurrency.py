@@ -31,7 +31,7 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 
 
-class WorkerPool:
+class QueuedPool:
     """Run one kind of work, the ``step`` of a request: ``workers`` at a time, and at most ``queue`` more that wait.
 
     Threads start when they are first needed, so a process may fork before.
@@ -180,7 +180,7 @@ class ByteBudget:
 class EncoderPools:
     """Encode pictures, AVIF apart from the quick formats; ``waiting`` bounds the bytes of decoded ones in the queue."""
 
-    def __init__(self, quick: WorkerPool, slow: WorkerPool, waiting: ByteBudget) -> None:
+    def __init__(self, quick: QueuedPool, slow: QueuedPool, waiting: ByteBudget) -> None:
         self.pools = (quick, slow)
         self._waiting = waiting
 
@@ -188,7 +188,7 @@ class EncoderPools:
         """Return the result to come, or the result itself where the queue has no room for this picture's pixels.
 
         The caller then keeps its own worker until the picture is encoded, so that no further one is decoded. Raise
-        what `WorkerPool.start` raises, and ``ImageError``.
+        what `QueuedPool.start` raises, and ``ImageError``.
         """
         pool = self.pools[drawn.format == "avif"]
         memory = drawn.memory

@@ -14,8 +14,8 @@ from s3img.service.engine.concurrency import (
     ConcurrencyLimit,
     EncoderPools,
     ProcessLocks,
+    QueuedPool,
     SingleFlight,
-    WorkerPool,
 )
 from s3img.service.engine.disk_cache import CachedResult, DiskCache, ResultHeader
 from s3img.service.engine.jobs import (
@@ -67,7 +67,7 @@ class Engine:
         self._limits = limits = limits or Limits()
         self._quality = dict(quality or {})
         self._recipe = lru_cache(maxsize=_RECIPES)(partial(RenderRecipe.of, quality=self._quality))
-        pool = partial(WorkerPool, queue=options.queue, retry_after=options.retry_after)
+        pool = partial(QueuedPool, queue=options.queue, retry_after=options.retry_after)
         self._fetching = pool("fetch", workers=options.fetches)
         self._rendering = pool("render", workers=options.renders)
         quick, slow = (pool(step, workers=options.encodes) for step in ("encode", "encode-avif"))

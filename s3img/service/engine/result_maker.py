@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from concurrent.futures import Future
 
     from s3img.buckets import Bucket
-    from s3img.service.engine.concurrency import ConcurrencyLimit, EncoderPools, ProcessLocks, WorkerPool
+    from s3img.service.engine.concurrency import ConcurrencyLimit, EncoderPools, ProcessLocks, QueuedPool
     from s3img.service.engine.metrics import Stopwatch
     from s3img.service.engine.sources import Sources
 
@@ -61,8 +61,8 @@ class ResultMaker:
     origin: Callable[[str], Bucket]
     sources: Sources
     stores: ResultStores
-    fetching: WorkerPool
-    rendering: WorkerPool
+    fetching: QueuedPool
+    rendering: QueuedPool
     encoders: EncoderPools
     in_memory: ConcurrencyLimit
     locks: ProcessLocks

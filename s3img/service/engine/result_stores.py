@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from s3img.config import Config
     from s3img.limits import Limits
     from s3img.lock import Lock, LockEntry
-    from s3img.service.engine.concurrency import WorkerPool
+    from s3img.service.engine.concurrency import QueuedPool
     from s3img.service.engine.disk_cache import DiskCache
     from s3img.service.engine.jobs import Budget, SourceFacts, SourceRef
     from s3img.service.engine.metrics import Stopwatch
@@ -187,7 +187,7 @@ class ResultStores:
     memory: MemoryCache
     disk: DiskCache | None
     target: ResultBucket | None
-    pool: WorkerPool
+    pool: QueuedPool
 
     def find(self, identity: str) -> tuple[CachedResult, str] | None:
         """Return a result from memory or disk, and the name of the one it was in."""

@@ -31,7 +31,7 @@ if TYPE_CHECKING:
 
     from s3img.buckets import Bucket
     from s3img.buckets.protocol import ObjectInfo, OpenObject
-    from s3img.service.engine.concurrency import WorkerPool
+    from s3img.service.engine.concurrency import QueuedPool
     from s3img.service.engine.disk_cache import DiskCache
     from s3img.service.engine.jobs import EngineOptions, SourceRef
     from s3img.service.engine.metrics import Stopwatch
@@ -63,7 +63,7 @@ class Sources:
         self,
         origin: Callable[[str], Bucket],
         options: EngineOptions,
-        pool: WorkerPool,
+        pool: QueuedPool,
         disk: DiskCache | None,
         clock: Callable[[], float] = time.time,
     ) -> None:

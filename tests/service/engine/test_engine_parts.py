@@ -15,7 +15,7 @@ from filelock import FileLock
 
 from s3img.errors import DeadlineExceeded, ImageError, S3ImgError
 from s3img.service.engine import Budget, SourceRef
-from s3img.service.engine.concurrency import ProcessLocks, SingleFlight, WorkerPool
+from s3img.service.engine.concurrency import ProcessLocks, QueuedPool, SingleFlight
 from s3img.service.engine.metrics import Stopwatch
 from s3img.service.engine.render_recipe import RenderRecipe
 from s3img.service.engine.result_stores import MemoryCache, RecentValues
@@ -101,7 +101,7 @@ def test_lock_that_can_not_be_made_is_done_without(tmp_path: Path) -> None:
 
 
 def test_pool_frees_its_worker_whatever_happens() -> None:
-    pool = WorkerPool("work", workers=1, queue=0)
+    pool = QueuedPool("work", workers=1, queue=0)
     for _ in range(3):
         with pytest.raises(ImageError):
             pool.run(_fail, Budget.of(20), Stopwatch())
