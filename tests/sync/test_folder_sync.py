@@ -59,7 +59,7 @@ class Project:
 
     @property
     def bucket(self) -> Bucket:
-        return self.images._signed()
+        return self.images.open_bucket()
 
     def stored(self) -> dict[str, int]:
         return {info.key: info.size for info in self.bucket.list()}
