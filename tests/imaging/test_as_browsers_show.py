@@ -69,7 +69,7 @@ def animated_png(*, hidden: bool, frames: int) -> bytes:
     pictures = [Image.merge("RGB", bands) for bands in colours[: frames + hidden]]
     buffer = io.BytesIO()
     settings: dict[str, Any] = {"save_all": True, "append_images": pictures[1:], "default_image": hidden}
-    pictures[0].save(buffer, "PNG", duration=1_000_000, **settings)
+    pictures[0].save(buffer, "PNG", duration=60_000, **settings)
     return buffer.getvalue()
 
 
