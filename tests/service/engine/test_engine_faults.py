@@ -16,7 +16,7 @@ from sites import photo
 
 from s3img.buckets import Bucket, open_bucket
 from s3img.errors import AccessDenied, BucketError, Busy, ClientGone, DeadlineExceeded, ObjectNotFound, Unreachable
-from s3img.service.engine import Budget, Engine, EngineOptions, RenderJob, SourceRef
+from s3img.service.engine import Budget, Engine, EngineOptions, RenderJob, SourceRef, result_stores
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -155,8 +155,13 @@ def test_stalled_target_is_waited_for_once(bench: Bench, faulty: Bucket, proxy: 
 
 
 def test_target_that_takes_no_writes_still_gives_results(
-    bench: Bench, store: TestBucket, seaweedfs: S3Server, caplog: pytest.LogCaptureFixture
+    bench: Bench,
+    store: TestBucket,
+    seaweedfs: S3Server,
+    caplog: pytest.LogCaptureFixture,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
+    monkeypatch.setattr(result_stores, "PATIENCE", 60.0)  # on a busy machine it would render without waiting
     engine = bench.engine(target=store.bucket)
     body = ask(engine).body
     engine.close()
