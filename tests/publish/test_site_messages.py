@@ -71,7 +71,7 @@ def test_linked_page_is_published_once_and_stays_a_link(site: Site, cache_dir: s
     assert [(result.exit_code, result.pages, result.pages_changed) for result in results] == [(0, 2, 2), (0, 2, 0)]
     assert (site.root / "1.0/link.html").is_symlink()
     assert (site.root / "other.html").is_symlink()
-    assert "<picture" in site.text("1.0/text.txt")
+    assert "assets/_s3img/" in site.text("1.0/text.txt")
 
 
 @pytest.mark.parametrize(
@@ -100,7 +100,7 @@ def test_page_whose_policy_forbids_the_bucket_stays(site: Site, cache_dir: str, 
     site.page("b.html", '<img src="cat.jpg" alt="">')
     before = site.text("a.html")
     bucket = {"bucket": (tmp_path / "b").as_uri(), "public_url": "https://img.example.com", "remove_local": True}
-    result = publish(site, cache_dir, **bucket)
+    result = publish(site, cache_dir, check_public=False, **bucket)
     assert [(problem.page, problem.code) for problem in result.problems] == [
         ("a.html", "policy"),
         ("cat.jpg", "kept-local"),
