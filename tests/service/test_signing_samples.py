@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 from click.testing import CliRunner
 
-from s3img.cli import main
+from s3img.cli import group
 from s3img.config import Config
 from s3img.errors import ConfigError
 from s3img.images import Images
@@ -57,7 +57,7 @@ def test_table_has_the_signatures_of_its_rows() -> None:
 def test_command_and_images_sign_alike(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("S3IMG_SIGNING_KEYS", "k1:secret")
-    done: Any = CliRunner().invoke(main, ["sign", "/tr:w-300/cat.jpg"])
+    done: Any = CliRunner().invoke(group, ["sign", "/tr:w-300/cat.jpg"])
     signed = Signer.of("k1:secret").sign("/tr:w-300/cat.jpg")
     assert (done.exit_code, done.output.strip()) == (0, signed)
     config = Config(signing_keys="k1:secret", service_url="https://img.example.com/")
