@@ -11,7 +11,8 @@ import pytest
 from sites import Site, photo
 
 from s3img import Config, Images, imaging
-from s3img.publish import library, publisher, survey
+from s3img.publish import library, site_survey
+from s3img.publish.page_writer import PageWriter
 from s3img.sync import reading
 
 if TYPE_CHECKING:
@@ -51,9 +52,11 @@ def patch(monkeypatch: pytest.MonkeyPatch, site: Site, place: str) -> None:
         )
     elif place == "read":
         page = site.root.joinpath("bad.html").read_bytes()
-        monkeypatch.setattr(survey, "find_references", failing(survey.find_references, lambda data, *_: data == page))
+        finder = failing(site_survey.find_references, lambda data, *_: data == page)
+        monkeypatch.setattr(site_survey, "find_references", finder)
     else:
-        monkeypatch.setattr(publisher, "rewrite_page", failing(publisher.rewrite_page, lambda data, *_: b"bad" in data))
+        writer = failing(PageWriter.rewrite, lambda _writer, _path, data, *_: b"bad" in data)
+        monkeypatch.setattr(PageWriter, "rewrite", writer)
 
 
 @pytest.mark.parametrize("place", ["probe", "render", "read", "rewrite"])
