@@ -59,7 +59,7 @@ def pixel_digest(data: bytes, info: ImageInfo, limits: Limits) -> bytes:
     digest = hashlib.blake2b()
     with opened(data) as fp:
         if not info.animated:
-            digest.update(decode(fp, info, (info.width, info.height), tolerant=limits.tolerant).image.tobytes())
+            digest.update(decode(fp, info, (info.width, info.height), limits).image.tobytes())
             return digest.digest()
         with decoder(fp, info) as image, pillow_errors(f"The {info.format.upper()} can't be decoded"):
             for number in range(getattr(image, "n_frames", 1)):

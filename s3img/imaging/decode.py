@@ -26,7 +26,7 @@ from PIL import (
     WebPImagePlugin,
 )
 
-from s3img.errors import ImageError, S3ImgError, UnsupportedImage
+from s3img.errors import ImageError, ImageTooLarge, S3ImgError, UnsupportedImage
 from s3img.imaging.color import is_converted, to_srgb
 from s3img.imaging.image_info import upright
 from s3img.imaging.probing import too_large
@@ -41,6 +41,7 @@ if TYPE_CHECKING:
 
     from s3img.imaging.image_info import ImageInfo
     from s3img.imaging.resize import Box
+    from s3img.limits import Limits
 
     Size: TypeAlias = tuple[int, int]
 
@@ -180,21 +181,26 @@ class Decoded:
         return image.transpose(TURNS[self.orientation]) if self.orientation in TURNS else image
 
 
-def decode(fp: BinaryIO, info: ImageInfo, wanted: tuple[int, int], *, tolerant: bool = True) -> Decoded:
+def decode(fp: BinaryIO, info: ImageInfo, wanted: tuple[int, int], limits: Limits) -> Decoded:
     """Decode the first frame, at least as large as ``wanted`` (px, upright) if the source is that large.
 
-    A JPEG that lacks nothing but its end marker, which browsers show, is taken where this is ``tolerant``.
+    A JPEG that lacks nothing but its end marker, which browsers show, is taken where ``limits`` are tolerant. Raises
+    ``ImageTooLarge`` for a JPEG that has to be decoded at more than ``input_pixels``.
     """
     try:
-        return _decode(fp, info, wanted)
+        return _decode(fp, info, wanted, limits)
+    except ImageTooLarge:
+        raise
     except ImageError as error:
-        whole = with_end_marker(fp) if info.format == "jpeg" else None
+        # The comparison decodes at full size, twice.
+        is_small = info.width * info.height <= limits.input_pixels
+        whole = with_end_marker(fp) if info.format == "jpeg" and is_small else None
         if whole is None:
             raise
-        if not tolerant:
+        if not limits.tolerant:
             fix = "Save it again, or set limits.tolerant = true."
             raise ImageError("The JPEG lacks its end marker, although its picture is whole.", fix=fix) from error
-        return _decode(BytesIO(whole), info, wanted)
+        return _decode(BytesIO(whole), info, wanted, limits)
 
 
 def with_end_marker(fp: BinaryIO) -> bytes | None:
@@ -216,12 +222,15 @@ def with_end_marker(fp: BinaryIO) -> bytes | None:
     return data + _END_MARKER if pictures[0] == pictures[1] else None
 
 
-def _decode(fp: BinaryIO, info: ImageInfo, wanted: tuple[int, int]) -> Decoded:
+def _decode(fp: BinaryIO, info: ImageInfo, wanted: tuple[int, int], limits: Limits) -> Decoded:
     with decoder(fp, info) as image:
         profile = profile_in_force(fp, image)
         if first := first_shown(image):
             image.seek(first)
         drafted = image.draft(None, upright(wanted, info.orientation)) if info.format == "jpeg" else None
+        if info.format == "jpeg" and image.size[0] * image.size[1] > limits.input_pixels and not info.buffered:
+            what = f"To be shown as large as asked, the JPEG is decoded at {image.size[0]} x {image.size[1]} px"
+            raise too_large("input_pixels", what, limits.input_pixels)
         low = low_bytes(fp, image)
         image.load()
         width, height = drafted[1][2:] if drafted else image.size

@@ -38,7 +38,7 @@ def average_color(source: ImageSource, limits: Limits | None = None) -> str:
     limits = limits or Limits()
     info = probe(source, limits=limits)
     with opened(source) as fp, located(source):
-        decoded = decode(fp, info, _ENOUGH, tolerant=limits.tolerant)
+        decoded = decode(fp, info, _ENOUGH, limits)
         with pillow_errors(f"The {info.format.upper()} can't be read"):
             counts = to_srgb(decoded.image, decoded.profile).convert("RGBA").convert("RGBa").histogram()
     # Premultiplied bands add up to averages weighted by alpha.

@@ -34,7 +34,8 @@ class ImageInfo(msgspec.Struct, frozen=True):
 
     ``orientation`` is the EXIF value (1 to 8) under which the pixels are stored, ``frames`` above 1 an animation.
     An SVG that states no size has 0 x 0. ``canvas`` is what decoding takes, in px, where that is more: frames of a GIF
-    may reach beyond what is shown.
+    may reach beyond what is shown. ``buffered`` are the bytes that the decoder of a JPEG of several scans keeps of the
+    whole picture; 0 where px can be scaled down as they come.
     """
 
     format: str
@@ -44,6 +45,7 @@ class ImageInfo(msgspec.Struct, frozen=True):
     alpha: bool = False
     orientation: int = 1
     canvas: tuple[int, int] = (0, 0)
+    buffered: int = 0
 
     @property
     def media_type(self) -> str:

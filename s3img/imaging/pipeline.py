@@ -173,7 +173,7 @@ class RenderRequest:
         else:
             keep = bool(output.color_profile or output.metadata)
             chain = Chain(steps, size, self.hints, self.limits, deadline, keep)
-            decoded = decode(fp, info, chain.decoded_size(OVERSAMPLING[self.profile]), tolerant=self.limits.tolerant)
+            decoded = decode(fp, info, chain.decoded_size(OVERSAMPLING[self.profile]), self.limits)
             deadline.check()
             with pillow_errors(f"The {info.format.upper()} can't be transformed"):
                 picture = chain.run(decoded)

@@ -116,7 +116,7 @@ def _stills(fp: BinaryIO, info: ImageInfo, numbered: Numbered, limits: Limits) -
     sizes = by_size(numbered)
     largest = next(iter(sizes))
     scale = OVERSAMPLING["build"]
-    decoded = decode(fp, info, (round(scale * largest[0]), round(scale * largest[1])), tolerant=limits.tolerant)
+    decoded = decode(fp, info, (round(scale * largest[0]), round(scale * largest[1])), limits)
     deadline.check()
     with pillow_errors(f"The {info.format.upper()} can't be converted"):
         picture = decoded.picture((0, 0, *decoded.source), largest)

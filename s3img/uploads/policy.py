@@ -90,7 +90,8 @@ def visitor_text(error: S3ImgError, filename: str, policy: UploadPolicy) -> str:
     if isinstance(error, ImageTooLarge):
         size = f"{policy.max_bytes / 1e6:.3g} MB" if policy.max_bytes >= 1e6 else f"{policy.max_bytes / 1e3:.3g} kB"
         pixels = f"{policy.max_pixels / 1e6:.3g} megapixels"
-        most = {"max_bytes": size, "input_bytes": size, "input_pixels": pixels, "frame_pixels": pixels}
+        most = {"max_bytes": size, "input_bytes": size, "input_pixels": pixels}
+        most |= {"jpeg_pixels": pixels, "frame_pixels": pixels}
         if error.limit in most:
             return f"{name} is too large. Please choose a picture of at most {most[error.limit]}."
         return f"{name} takes too long to read. Please save it again with another program."

@@ -122,6 +122,7 @@ class Uploader:
             config.limits,
             input_bytes=min(config.limits.input_bytes, self._policy.max_bytes),
             input_pixels=min(config.limits.input_pixels, self._policy.max_pixels),
+            jpeg_pixels=min(config.limits.input_pixels, self._policy.max_pixels),  # the whole picture is decoded here
             tolerant=self._policy.tolerant,
         )
 

@@ -48,6 +48,7 @@ _POINTERS: Final = {
     b"/annex/objects/": ("a git-annex pointer", "Run git annex get."),
 }
 """What stands in the place of a picture that was not checked out, and what brings the picture."""
+_BYTES_A_PIXEL: Final = 4  # in Pillow's memory, RGB too
 _CONVERT: Final = "Convert it to JPEG, PNG, WebP, AVIF, GIF or SVG."
 _EXPORT_AGAIN: Final = "Export or download the image again."
 
@@ -113,14 +114,23 @@ def check_bytes(fp: BinaryIO, limits: Limits) -> None:
 
 
 def check_pixels(info: ImageInfo, limits: Limits) -> None:
-    """Raise ``ImageTooLarge`` for more px than ``input_pixels``, over all frames than ``frame_pixels``."""
+    """Raise ``ImageTooLarge`` for more px than ``input_pixels``, over all frames than ``frame_pixels``.
+
+    What counts is what decoding costs. A JPEG in one scan is scaled down row by row and may have ``jpeg_pixels``; its
+    decoder is told the size only later, so ``decode`` compares that with ``input_pixels``.
+    """
     if not info.renderable:
         return
     width, height = max(info.width, info.canvas[0]), max(info.height, info.canvas[1])
     pixels = width * height
-    size = f"{width} x {height}"
-    if pixels > limits.input_pixels:
-        raise too_large("input_pixels", f"The image has {size} = {pixels:,} px", limits.input_pixels)
+    what = f"The image has {width} x {height} = {pixels:,} px"
+    if info.format == "jpeg" and not info.buffered:
+        if pixels > limits.jpeg_pixels:
+            raise too_large("jpeg_pixels", what, limits.jpeg_pixels)
+    elif pixels > limits.input_pixels and not 0 < info.buffered <= _BYTES_A_PIXEL * limits.input_pixels:
+        if info.buffered:
+            what += ", all of which a progressive JPEG keeps in memory"
+        raise too_large("input_pixels", what, limits.input_pixels)
     if info.animated:
         check_frames((width, height), info.frames, limits)
 

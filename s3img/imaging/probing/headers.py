@@ -11,6 +11,8 @@ import struct
 from io import BytesIO
 from typing import TYPE_CHECKING, Final
 
+import msgspec
+
 from s3img.errors import ImageError, ImageTooLarge
 from s3img.imaging.image_info import ImageInfo, upright
 
@@ -85,7 +87,7 @@ def take(fp: BinaryIO, count: int, what: str) -> bytes:
 def jpeg(fp: BinaryIO) -> ImageInfo:
     """Read the SOFn segment and the EXIF orientation (ITU-T T.81, B.1.1; EXIF 2.32, 4.7.2)."""
     fp.seek(2)
-    size, orientation, components, is_progressive = None, 0, 0, False
+    size, orientation, components, samples, is_progressive = None, 0, 0, 0.0, False
     strays_left = _MAX_STRAY_BYTES
     for _ in range(_MAX_SEGMENTS):
         marker, skipped = _next_marker(fp, strays_left)
@@ -99,6 +101,7 @@ def jpeg(fp: BinaryIO) -> ImageInfo:
         if 0xC0 <= marker <= 0xCF and marker not in _NOT_FRAMES:
             height, width, components = struct.unpack(">xHHB", take(fp, 6, "JPEG header"))
             size, is_progressive = (width, height), marker & 3 == 2
+            samples = _samples(fp.read(3 * components))
         elif marker == 0xE1 and not orientation:
             orientation = _exif(fp.read(max(length, 0)))
         fp.seek(segment + max(length, 0))
@@ -106,10 +109,20 @@ def jpeg(fp: BinaryIO) -> ImageInfo:
         raise ImageError(f"The JPEG has more than {_MAX_SEGMENTS:,} segments before its picture.")
     if size is None:
         raise ImageError("The JPEG has no frame header.")
+    found = info("jpeg", size, orientation=orientation or 1)
     # Decoders look for further scans only in these two cases; all other files are not read to their end.
     if is_progressive or fp.read(1) < bytes([components]):
         _check_scans(fp, size)
-    return info("jpeg", size, orientation=orientation or 1)
+        # Until the last scan is read, libjpeg keeps two bytes for each coefficient, and there is one for each sample.
+        return msgspec.structs.replace(found, buffered=round(2 * samples * size[0] * size[1]))
+    return found
+
+
+def _samples(components: bytes) -> float:
+    """Return how many samples a px has by the sampling factors of a frame header: 3 for 4:4:4, 1.5 for 4:2:0."""
+    factors = [(value >> 4, value & 15) for value in components[1::3]]
+    most = max((x for x, _ in factors), default=0) * max((y for _, y in factors), default=0)
+    return sum(x * y for x, y in factors) / most if most else float(len(factors))
 
 
 def _next_marker(fp: BinaryIO, most: int) -> tuple[int, int]:
