@@ -7,11 +7,14 @@ other elements, the images nearby get less markup. Only local style sheets are k
 
 from __future__ import annotations
 
+import html
+import posixpath
 import re
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any
+from urllib.parse import urljoin
 
 import tinycss2
 from selectolax.lexbor import LexborHTMLParser, SelectolaxError
@@ -61,6 +64,9 @@ _EMPTY_FUNCTION = re.compile(r":(?:not|is|where|has)\(\s*\)")
 _NAME = re.compile(r"[.#]((?:[\w-]|[^\x00-\x7f])+)")
 _FUNCTION = re.compile(r"\([^()]*\)")
 _WORD = re.compile(rb"[\w\x80-\xff-]+")
+_CLASSES = re.compile(rb"[\s\"'/](?:class|id)\s*+=\s*+(\"[^\"]*+|'[^']*+|[^\s>]++)", re.IGNORECASE)
+_STYLED = re.compile(rb"<(style|script|link|base)\b", re.IGNORECASE)
+_ENDS = {name: re.compile(rb"</%b\b" % name, re.IGNORECASE) for name in (b"style", b"script")}
 _STRING = re.compile(r"'([^'\\\n]{3,200})'|\"([^\"\\\n]{3,200})\"|`([^`\\]{3,200})`")
 
 _LOOKS_AROUND = re.compile(
@@ -86,6 +92,7 @@ class StyleCheck:
     def __init__(self, read: Read) -> None:
         self._read = read
         self._sheets: dict[str, frozenset[str]] = {}
+        self._latest: tuple[tuple[str, bytes], PageStyles] = (("", b""), PageStyles(frozenset()))
 
     def choose(
         self,
@@ -102,8 +109,9 @@ class StyleCheck:
         usual = (choice for choice in choices.values() if isinstance(choice, Image))
         if not any(choice.directives.markup == "auto" for choice in usual):
             return {}
-        styles = self.page_styles(LexborHTMLParser(data), path)
-        words = {word.decode("utf-8", "replace") for word in _WORD.findall(data)}
+        styles = self._styles_of(data, path)
+        # A selector can find an element only where its classes and ids stand in attributes of the page.
+        words = class_words(data) if styles.selectors else frozenset()
         selectors = [one for one in styles.selectors if words.issuperset(_names(one))]
         found: dict[int, Markup] = dict.fromkeys(choices, "img") if styles.has_script else {}
         if not selectors:
@@ -130,18 +138,30 @@ class StyleCheck:
             for at in touched:
                 found[at] = _LEVELS[_LEVELS.index(found.get(at, "picture")) + 1]
 
+    def _styles_of(self, data: bytes, path: str) -> PageStyles:
+        """Return what may see the places of images of a page; pages of one folder and one head are read once."""
+        parts = style_parts(data)
+        if not parts:
+            return PageStyles(frozenset())
+        key = (posixpath.dirname(path), b"".join(parts))
+        if self._latest[0] != key:  # the neighbours of a page nearly always have its head
+            self._latest = (key, self.page_styles(LexborHTMLParser(data), path))
+        return self._latest[1]
+
     def page_styles(self, page: LexborHTMLParser, path: str) -> PageStyles:
         """Collect what may see the places of images from a page's own style sheets and scripts, and its site's."""
         selectors: set[str] = set()
+        root = page.css_first("base[href]")
+        base = (root.attributes.get("href") or "") if root else ""
         for node in page.css("style, link[href]"):
             if node.tag == "style":
                 selectors |= self._sheet(path, node.text())
             elif "stylesheet" in (node.attributes.get("rel") or "").lower().split():
-                selectors |= self._linked(node.attributes.get("href") or "", path)
+                selectors |= self._linked(urljoin(base, node.attributes.get("href") or ""), path)
         has_script = False
         for node in page.css("script"):
             source = node.attributes.get("src")
-            text = (self._read(source, path) or ("", ""))[1] if source else node.text()
+            text = (self._read(urljoin(base, source), path) or ("", ""))[1] if source else node.text()
             found, looks_around = script_selectors(text)
             selectors |= found
             has_script = has_script or looks_around
@@ -181,6 +201,28 @@ class StyleCheck:
                 yield from self._selectors(tinycss2.parse_blocks_contents(rule.content), parent, path)
 
 
+def class_words(data: bytes) -> frozenset[bytes]:
+    """Return the words in the classes and ids of a page, and perhaps others; in UTF-8, as selectors are."""
+    values = b" ".join(_CLASSES.findall(data))
+    if b"&" in values:
+        values = html.unescape(values.decode("utf-8", "replace")).encode()
+    return frozenset(_WORD.findall(values))
+
+
+def style_parts(data: bytes) -> list[bytes]:
+    """Return what of a page decides its styles and scripts: tags of links, and whole styles and scripts."""
+    parts, at = [], 0
+    while start := _STYLED.search(data, at):
+        name = start[1].lower()
+        if name in {b"style", b"script"}:  # raw text ends at its end tag alone (HTML 13.2.5.2)
+            end = _ENDS[name].search(data, start.end())
+            at = end.end() if end else len(data)
+        else:
+            at = data.find(b">", start.end()) + 1 or len(data)
+        parts.append(data[start.start() : at])
+    return parts
+
+
 @lru_cache(maxsize=256)
 def script_selectors(text: str) -> tuple[frozenset[str], bool]:
     """Return the selectors in a script's strings that see places, and whether it looks at what is around images."""
@@ -191,11 +233,12 @@ def script_selectors(text: str) -> tuple[frozenset[str], bool]:
 
 
 @lru_cache(maxsize=4096)
-def _names(selector: str) -> tuple[str, ...]:
+def _names(selector: str) -> tuple[bytes, ...]:
     """Return the classes and ids without which a selector finds nothing; none of one that lists several."""
     while _FUNCTION.search(selector):  # what :not(), :is() … name need not be there
         selector = _FUNCTION.sub("", selector)
-    return () if "," in selector else tuple(_NAME.findall(re.sub(r"\[[^\]]*\]", "", selector)))
+    found = () if "," in selector else _NAME.findall(re.sub(r"\[[^\]]*\]", "", selector))
+    return tuple(name.encode() for name in found)
 
 
 def _marked(reference: Reference, choices: Mapping[int, Choice], edit: str | TagEdit | None) -> str | TagEdit | None:

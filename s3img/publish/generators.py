@@ -96,12 +96,14 @@ def generator_of(page: bytes) -> Generator | None:
 
     A page without any script is not rendered again, whatever made it.
     """
+    if not _SCRIPT.search(page):
+        return None
     stated = _stated_generator(page).lower()
     for generator, marks, pattern in _KNOWN:
         by_name = bool(generator.meta) and stated.startswith(generator.meta.lower())
         by_mark = pattern is not None and any(mark in page for mark in marks) and pattern.search(page) is not None
         if by_name or by_mark:
-            return generator if _SCRIPT.search(page) else None
+            return generator
     return None
 
 

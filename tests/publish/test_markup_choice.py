@@ -9,7 +9,7 @@ import pytest
 from sites import SVG, photo
 
 from s3img import Config, Images
-from s3img.pictures.style_check import StyleCheck, script_selectors
+from s3img.pictures.style_check import StyleCheck, class_words, script_selectors, style_parts
 
 if TYPE_CHECKING:
     from sites import Site
@@ -144,3 +144,39 @@ def test_image_without_variants_has_no_wrapper(site: Site, cache_dir: str) -> No
 def test_sheet_that_is_no_css_is_no_fault() -> None:
     check = StyleCheck(lambda *_: None)
     assert check._sheet("x", "}}}{{{ @media { p>img{ } @import ; \0 \\") == {":is(:is(:is(}}}) ) ) p>img"}
+
+
+@pytest.mark.parametrize(
+    "attribute",
+    ["class=card", "CLASS='x card'", 'class = "card"', 'class="c&#97;rd"', 'id="a"class="card"', "class=card/"],
+)
+def test_class_is_found_in_each_spelling(attribute: str) -> None:
+    assert b"card" in class_words(f"<p {attribute}><img src=a.jpg>".encode())
+
+
+def test_neighbours_with_other_styles_are_not_mixed_up(site: Site, cache_dir: str, small_photo: bytes) -> None:
+    site.add("cat.jpg", small_photo)
+    site.add("a/own.css", b".card > img { width: 9px }")
+    site.add("b/own.css", b".card { width: 9px }")
+    body = '<p class="card"><img src="/cat.jpg"></p>'
+    for name in ("a", "b"):
+        site.page(f"{name}/1.html", f'<link rel="stylesheet" href="own.css">{body}')
+    site.page("b/2.html", f"<STYLE>.card > img {{ width: 9px }}</STYLE>{body}")
+    site.page("b/3.html", f'<base href="/a/"><link rel="stylesheet" href="own.css">{body}')
+    Images(Config(cache_dir=cache_dir, **FAST)).publish(site.root)  # type: ignore[arg-type]
+    wrapped = [name for name in ("a/1", "b/1", "b/2", "b/3") if "<picture" in site.text(f"{name}.html")]
+    assert wrapped == ["b/1"]
+
+
+@pytest.mark.parametrize(
+    ("page", "parts"),
+    [
+        (b"<p>no style", []),
+        (b"<link href=a.css><p>x", [b"<link href=a.css>"]),
+        (b"<style>a{}</style ><p>", [b"<style>a{}</style"]),
+        (b"<script>'<link>'", [b"<script>'<link>'"]),
+        (b"<link", [b"<link"]),
+    ],
+)
+def test_style_parts_are_tags_and_raw_text(page: bytes, parts: list[bytes]) -> None:
+    assert style_parts(page) == parts
