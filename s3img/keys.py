@@ -26,6 +26,7 @@ PER_UPLOAD = frozenset(
 EXTENSIONS = {
     "image/jpeg": "jpg", "image/png": "png", "image/gif": "gif", "image/webp": "webp", "image/avif": "avif",
     "image/svg+xml": "svg", "image/vnd.microsoft.icon": "ico", "image/bmp": "bmp", "image/tiff": "tif",
+    "image/heic": "heic", "image/jp2": "jp2",
 }  # fmt: skip
 """What the names of files of a type end in."""
 

@@ -10,6 +10,7 @@ import time
 import warnings
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from importlib import import_module
 from io import BytesIO
 from typing import TYPE_CHECKING, Final, TypeAlias
 
@@ -20,6 +21,7 @@ from PIL import (
     Image,
     ImageChops,
     ImageMath,
+    Jpeg2KImagePlugin,
     JpegImagePlugin,
     PngImagePlugin,
     TiffImagePlugin,
@@ -30,6 +32,7 @@ from s3img.errors import ImageError, ImageTooLarge, S3ImgError, UnsupportedImage
 from s3img.imaging.color import is_converted, to_srgb
 from s3img.imaging.image_info import upright
 from s3img.imaging.probing import too_large
+from s3img.imaging.probing.bmff import HEIF_DECODER
 from s3img.imaging.profiles import avif_profile, png_chunks, png_profile
 from s3img.imaging.resize import resize
 
@@ -53,7 +56,12 @@ DECODERS: Final[dict[str, Callable[[BinaryIO], ImageFile.ImageFile]]] = {
     "avif": AvifImagePlugin.AvifImageFile,
     "tiff": TiffImagePlugin.TiffImageFile,
     "bmp": BmpImagePlugin.BmpImageFile,
+    "jp2": Jpeg2KImagePlugin.Jpeg2KImageFile,
+    "heic": lambda fp: import_module(HEIF_DECODER).HeifImageFile(fp),  # of the user's own: probe has seen it
 }
+
+_TURNED: Final = frozenset({"tiff", "heic"})
+"""Formats that their decoders turn upright by themselves."""
 
 TURNS: Final = {
     2: Image.Transpose.FLIP_LEFT_RIGHT,
@@ -112,8 +120,7 @@ def decoder(fp: BinaryIO, info: ImageInfo) -> Iterator[ImageFile.ImageFile]:
     with pillow_errors(f"The {info.format.upper()} can't be decoded"):
         image = DECODERS[info.format](fp)
         # Limits were checked for the header's size: a decoder that sees another one would pass them by.
-        # Pillow turns a TIFF upright by itself.
-        if image.size != ((info.width, info.height) if info.format == "tiff" else info.stored_size):
+        if image.size != ((info.width, info.height) if info.format in _TURNED else info.stored_size):
             raise ImageError(f"The {info.format.upper()} states two sizes, {info.stored_size} and {image.size} px.")
         if info.format == "png" and image.mode == "L" and isinstance(image.info.get("transparency"), int):
             # Pillow spreads greys of 2 and 4 bits over 0 to 255, and leaves the key as it is written.
@@ -241,7 +248,7 @@ def _decode(fp: BinaryIO, info: ImageInfo, wanted: tuple[int, int], limits: Limi
             image=pixels,
             source=(info.width, info.height),
             extent=(float(width), float(height)),
-            orientation=1 if info.format == "tiff" else info.orientation,  # Pillow has turned a TIFF already
+            orientation=1 if info.format in _TURNED else info.orientation,
             profile=profile,
             exif=image.info.get("exif"),
         )

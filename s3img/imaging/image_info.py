@@ -14,6 +14,8 @@ MEDIA_TYPES: Final = {
     "avif": "image/avif",
     "tiff": "image/tiff",
     "bmp": "image/bmp",
+    "heic": "image/heic",
+    "jp2": "image/jp2",
     "ico": "image/vnd.microsoft.icon",
     "svg": "image/svg+xml",
 }

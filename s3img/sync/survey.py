@@ -58,11 +58,16 @@ def survey(scope: Scope, lock: Lock, reader: Reader, config: Config) -> FolderSu
     reader.finish()
     found = reader.stats
     entries, findings = _read(found, _Lines(reader, lock, config.key_template), scope.base)
-    missing = tuple(path for path in lock.entries if path not in found and scope.covers(path))
+    unread = scope.unread()
+    # A picture that can't be read here keeps its line: another machine, with a decoder for it, has written that.
+    there = {*found, *unread}
+    missing = tuple(path for path in lock.entries if path not in there and scope.covers(path))
     notes = []
-    if unread := scope.unread():
+    if unread:
         names = ", ".join(unread[:_SHOWN]) + (f" and {len(unread) - _SHOWN} more" if len(unread) > _SHOWN else "")
-        message = f"Left out, being HEIC, JPEG XL, JPEG 2000 or SVGZ: {names}. Convert to JPEG, WebP, AVIF or SVG."
+        message = f"Left out, being HEIC, JPEG XL or SVGZ: {names}. Convert to JPEG, WebP, AVIF or SVG."
+        if any(path.lower().endswith((".heic", ".heif")) for path in unread):
+            message += " With pillow-heif installed (pip) HEIC is read."
         notes.append(FileFinding("", "unread-kind", message, "note"))
     return FolderSurvey(found, entries, missing, findings, reader.known.facts, reader.contents, tuple(notes))
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Self
 
@@ -22,9 +23,12 @@ SUFFIXES = frozenset(
         "bmp",
         "gif",
         "ico",
+        "j2k",
         "jfif",
+        "jp2",
         "jpe",
         "jpeg",
+        "jpf",
         "jpg",
         "mpo",
         "png",
@@ -32,11 +36,12 @@ SUFFIXES = frozenset(
         "tif",
         "tiff",
         "webp",
+        *(["heic", "heif"] if find_spec("pillow_heif") else []),
     ]  # an .mpo is a JPEG with more behind it
 )
 
-UNREAD_SUFFIXES = frozenset(["heic", "heif", "j2k", "jp2", "jpf", "jxl", "svgz"])
-"""Pictures of kinds that s3img does not read."""
+UNREAD_SUFFIXES = frozenset(["heic", "heif", "jxl", "svgz"]) - SUFFIXES
+"""Pictures of kinds that s3img does not read; HEIC only with its user's own pillow-heif."""
 
 
 class Scope(msgspec.Struct, frozen=True):

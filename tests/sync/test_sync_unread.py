@@ -27,13 +27,13 @@ def test_sync_names_what_it_does_not_read(
     folder.mkdir()
     (folder / "a.jpg").write_bytes(photo(60, 40))
     (folder / "b.mpo").write_bytes(photo(60, 40, format="MPO"))
-    for name in ("c.heic", "d.JXL", "e.jp2", "f.svgz", "g.heif", "h.heic", ".hidden.heic"):
+    for name in ("c.heic", "d.JXL", "e.jxl", "f.svgz", "g.heif", "h.heic", ".hidden.heic"):
         (folder / name).write_bytes(b"x")
     target = ["--bucket", (tmp_path / "bucket").as_uri()]
     assert run("sync", "static", *target) == 0
     said = capsys.readouterr()
     assert "2 images" in said.out
     assert said.err.count("note: ") == 1
-    assert "static/c.heic, static/d.JXL, static/e.jp2, static/f.svgz, static/g.heif and 1 more" in said.err
+    assert "static/c.heic, static/d.JXL, static/e.jxl, static/f.svgz, static/g.heif and 1 more" in said.err
     (folder / "c.heic").unlink()
     assert run("sync", "static", *target) == 0

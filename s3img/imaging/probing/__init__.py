@@ -27,11 +27,13 @@ _SIGNATURES: Final[tuple[tuple[int, bytes, str], ...]] = (
     (0, b"GIF87a", "gif.gif"),
     (0, b"GIF89a", "gif.gif"),
     (8, b"WEBP", "headers.webp"),
-    (4, b"ftyp", "bmff.avif"),
+    (4, b"ftyp", "bmff.heif"),
     (0, b"II*\0", "headers.tiff"),
     (0, b"MM\0*", "headers.tiff"),
     (0, b"BM", "headers.bmp"),
     (0, b"\0\0\1\0", "headers.ico"),
+    (0, b"\0\0\0\x0cjP  ", "jpeg2000.jpeg2000"),
+    (0, b"\xff\x4f\xff\x51", "jpeg2000.jpeg2000"),
 )
 """Where in the first bytes which ones stand, and the reader of such a file: loaded when it is used."""
 _REFUSED: Final = {
@@ -39,9 +41,6 @@ _REFUSED: Final = {
     b"8BPS": "a Photoshop file",
     b"\xff\x0a": "a JPEG XL image",
     b"\0\0\0\x0cJXL ": "a JPEG XL image",
-    b"\0\0\0\x0cjP  ": "a JPEG 2000 image",
-    b"\xff\x4f\xff\x51": "a JPEG 2000 image",
-    b"\x1f\x8b": "compressed with gzip, as an .svgz is",
 }
 _POINTERS: Final = {
     b"version https://git-lfs.github.com/spec/": ("a Git LFS pointer", "Run git lfs pull (in CI: check out with LFS)."),
@@ -69,6 +68,10 @@ def probe(source: ImageSource, *, limits: Limits | None = None) -> ImageInfo:
             name = next((name for start, name in _REFUSED.items() if head.startswith(start)), "")
             if name:
                 raise UnsupportedImage(f"The file is {name}.", fix=_CONVERT)
+            if head.startswith(b"\x1f\x8b"):
+                # A browser shows it only from a server that sends Content-Encoding: gzip for this very file.
+                fix = "Unpack it to an .svg (gunzip -S z): servers compress what they send by themselves."
+                raise UnsupportedImage("The file is compressed with gzip, as an .svgz is.", fix=fix)
             for start, (pointer, fix) in _POINTERS.items():
                 if head.startswith(start):
                     raise UnsupportedImage(f"The file is {pointer}, not the picture itself.", fix=fix)

@@ -1,9 +1,10 @@
-"""Read size, frames, alpha and orientation of an AVIF from its boxes (ISO/IEC 14496-12, 23008-12; AVIF 1.1)."""
+"""Read size, frames, alpha and orientation of an AVIF or HEIC from its boxes (ISO/IEC 14496-12, 23008-12; AVIF 1.1)."""
 
 from __future__ import annotations
 
 import os
 import struct
+from importlib.util import find_spec
 from typing import TYPE_CHECKING, Final, NamedTuple
 
 import msgspec
@@ -28,6 +29,7 @@ _KINDS: Final = {
 }  # fmt: skip
 _CONVERT: Final = "Convert it to JPEG, PNG, WebP or AVIF."
 _ALPHA: Final = b"urn:mpeg:mpegB:cicp:systems:auxiliary:alpha"
+_HEVC_ALPHA: Final = b"urn:mpeg:hevc:2015:auxid:1"
 # EXIF orientation of (quarter turns counter-clockwise, mirror axis: None, 0 = top and bottom, 1 = left and right)
 _ORIENTATIONS: Final = {
     (0, None): 1, (1, None): 8, (2, None): 3, (3, None): 6,
@@ -36,22 +38,29 @@ _ORIENTATIONS: Final = {
 }  # fmt: skip
 
 
-def avif(fp: BinaryIO) -> ImageInfo:
+HEIF_DECODER: Final = "pillow_heif"
+"""What reads HEIC where its users have installed it; never a dependency, because its wheels bring GPL code."""
+
+
+def heif(fp: BinaryIO) -> ImageInfo:
     """Return what the boxes say: of the primary item, or of the picture track where the major brand is ``avis``."""
     found: dict[bytes, bytes] = {}
     brands: list[bytes] = []
+    kind = "avif"
     for box in top_boxes(fp):
         if box.body is not None:
             found[box.kind] = box.body
         if box.kind == b"ftyp" and box.body is not None:
             brands = [box.body[i : i + 4] for i in range(0, len(box.body), 4)]
             if b"avif" not in brands and b"avis" not in brands:
-                message, fix = refusal(brands)
-                raise UnsupportedImage(message, fix=fix)
+                if not (_HEIC.intersection(brands) and find_spec(HEIF_DECODER)):
+                    message, fix = refusal(brands)
+                    raise UnsupportedImage(message, fix=fix)
+                kind = "heic"
     if brands[:1] == [b"avis"] and b"moov" in found:
         return _sequence(found[b"moov"])
     if b"meta" not in found:
-        raise ImageError("The AVIF has no description of its picture.")
+        raise ImageError(f"The {kind.upper()} has no description of its picture.")
     boxes = dict(inner_boxes(found[b"meta"][4:]))
     properties = dict(inner_boxes(boxes.get(b"iprp", b"")))
     listed = list(inner_boxes(properties.get(b"ipco", b"")))
@@ -59,14 +68,16 @@ def avif(fp: BinaryIO) -> ImageInfo:
     for index in associations(properties.get(b"ipma", b"")).get(primary.number, ()):
         if 0 < index <= len(listed):
             primary.add(*listed[index - 1])
-    alpha = any(kind == b"auxC" and _ALPHA in body for kind, body in listed)
-    return info("avif", primary.size, alpha=alpha, orientation=_ORIENTATIONS[primary.turns, primary.axis])
+    alpha = any(name == b"auxC" and (_ALPHA in body or _HEVC_ALPHA in body) for name, body in listed)
+    size = primary.aperture if kind == "heic" and min(primary.aperture) > 0 else primary.size
+    return info(kind, size, alpha=alpha, orientation=_ORIENTATIONS[primary.turns, primary.axis])
 
 
 def refusal(brands: list[bytes]) -> tuple[str, str]:
     """Return what a file of these brands is, and what to do with it."""
     if _HEIC.intersection(brands):
-        return "The file is a HEIC image, as telephones take them.", f"{_CONVERT} Telephones can send JPEG instead."
+        fix = f"{_CONVERT} Telephones can send JPEG instead, and with pillow-heif installed (pip) s3img reads HEIC."
+        return "The file is a HEIC image, as telephones take them.", fix
     kind = _KINDS.get(brands[0] if brands else b"")
     if kind:
         return f"The file is {kind}.", _CONVERT
@@ -158,6 +169,7 @@ def associations(ipma: bytes) -> dict[int, list[int]]:
 class _PictureItem(msgspec.Struct):
     number: int
     size: tuple[int, int] = (0, 0)
+    aperture: tuple[int, int] = (0, 0)  # what is shown of HEVC's blocks; decoders of AVIF give the whole picture
     turns: int = 0
     axis: int | None = None
 
@@ -165,6 +177,9 @@ class _PictureItem(msgspec.Struct):
         """Take one property in."""
         if kind == b"ispe" and len(body) >= 12:
             self.size = struct.unpack_from(">LL", body, 4)
+        elif kind == b"clap" and len(body) >= 16:
+            width, by_width, height, by_height = struct.unpack_from(">4L", body)
+            self.aperture = round(width / (by_width or 1)), round(height / (by_height or 1))
         elif kind == b"irot" and body:
             self.turns = body[0] & 3
         elif kind == b"imir" and body:
