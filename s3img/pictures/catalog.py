@@ -1,4 +1,4 @@
-"""Look images of the lock up by name: entries, addresses, pictures; variants in the bucket, or of the service."""
+"""Look up the images of a lock by name: their addresses, pictures, and variants in the bucket or of the service."""
 
 from __future__ import annotations
 
@@ -47,8 +47,8 @@ _ORDER = ("src", "srcset", "sizes", "alt", "class", "width", "height")
 class Catalog:
     """Answer from a lock and the settings alone: no request, no file. Safe for threads.
 
-    Names are paths as the lock has them (``static/img/cat.jpg``). Raise ConfigError where nothing says what the public
-    address of the bucket is.
+    Names are paths as the lock has them (``static/img/cat.jpg``). Raise ConfigError where the settings give no public
+    address of the bucket.
     """
 
     def __init__(self, lock: Lock, config: Config) -> None:
@@ -61,7 +61,7 @@ class Catalog:
 
     @property
     def lookup(self) -> VariantLookup:
-        """Return what knows the variants of images; one answer goes with one page."""
+        """Return the lookup of variants; use one for the whole of a page, as a full one is replaced."""
         if self._lookup.is_full:
             self._lookup = VariantLookup(self.lock, self.config, self.service)
         return self._lookup
@@ -84,14 +84,14 @@ class Catalog:
         entry = self.entry(name)
         if not transform:
             return self.lookup.url(entry.key)
-        asked = self._transform(transform)
-        if asked == Transform() or asked.output.original:
+        wanted = self._transform(transform)
+        if wanted == Transform() or wanted.output.original:
             return self.lookup.url(entry.key)
-        if key := self.lookup.variant(entry, asked):
+        if key := self.lookup.variant(entry, wanted):
             return self.lookup.url(key)
-        return self._needed_service(asked).url(entry.key, asked, expires=expires)
+        return self._required_service(wanted).url(entry.key, wanted, expires=expires)
 
-    def picture(  # noqa: PLR0913 - one name for each thing that a template may say of a picture
+    def picture(  # noqa: PLR0913 - one parameter for each attribute that a template may set
         self,
         name: str,
         *,
@@ -109,25 +109,25 @@ class Catalog:
     ) -> LockedPicture:
         """Return an image with all its candidates.
 
-        ``width`` is the layout width in css px, ``widths`` those wanted in px; of both, the nearest that are there
-        are offered. ``loading`` is lazy unless said otherwise or ``priority`` is given; ``attributes`` are further
-        ones of the ``<img>``. Raise what `url` raises, and AssetError for a value that can't be written.
+        ``width`` is the layout width in css px, ``widths`` those wanted in px; the nearest existing variants are
+        offered. ``loading`` is lazy by default, not so with ``priority``; ``attributes`` are further attributes of the
+        ``<img>``. Raise the errors of `url`, and AssetError for a value that can't be written.
         """
         entry = self.entry(name)
-        request = VariantRequest(
-            width=width,
-            layout=_checked_layout(layout),
-            transform=self._transform(transform),
-            widths=_checked_widths(widths),
-            formats=_checked_formats(formats),
-        )
+        request = VariantRequest(width, layout, self._transform(transform), (*(widths or ()),), (*(formats or ()),))
+        problems = []
+        if layout not in get_args(Layout):
+            problems.append(f"layout: {layout!r}: write one of {', '.join(get_args(Layout))}")
+        if not all(isinstance(width, int) and width > 0 for width in request.widths):
+            problems.append(f"widths: {list(request.widths)}: name px above 0")
+        if not {*request.formats} <= {*_FORMATS}:
+            problems.append(f"formats: {list(request.formats)}: known are {', '.join(_FORMATS)}")
+        if problems:
+            raise ConfigError(problems)
         if request.transform.steps:
-            self._needed_service(request.transform)
-        said = {"class": class_, "loading": loading, "sizes": sizes, "width": str(width or "")}
-        author = {"alt": alt, **{name: value for name, value in said.items() if value}, **(attributes or {})}
-        return LockedPicture(self._picture(entry, request, priority=priority), author, entry.placeholder)
-
-    def _picture(self, entry: LockEntry, request: VariantRequest, *, priority: bool) -> Picture:
+            self._required_service(request.transform)
+        given = {"class": class_, "loading": loading, "sizes": sizes, "width": str(width or "")}
+        author = {"alt": alt, **{name: value for name, value in given.items() if value}, **(attributes or {})}
         lookup = self.lookup
         variant_set = lookup.variants(entry, request)
         made = {
@@ -136,7 +136,7 @@ class Catalog:
         is_changed = bool(made and request.transform.steps)
         original = None if is_changed else ImageCandidate(lookup.url(entry.key), entry.width, entry.size)
         sources, image = select(variant_set, made, original)
-        return Picture(
+        picture = Picture(
             sources=sources,
             image=image,
             width=variant_set.width,
@@ -147,15 +147,16 @@ class Catalog:
             priority=priority,
             markup="img" if self.config.markup == "img" else "picture",
         )
+        return LockedPicture(picture, author, entry.placeholder)
 
     def _transform(self, transform: str | Transform) -> Transform:
         if isinstance(transform, Transform):
             return transform
         return Transform.parse(transform, presets=self.config.presets, limits=self.config.limits)
 
-    def _needed_service(self, transform: Transform) -> ServiceUrls:
+    def _required_service(self, transform: Transform) -> ServiceUrls:
         if self.service is None:
-            what = f"{str(transform)!r}, which is no rendering in the bucket"
+            what = f"{str(transform)!r}, which is not among the variants in the bucket"
             raise ConfigError([f"service_url: is needed for {what}: name the public address of the service"])
         return self.service
 
@@ -164,26 +165,6 @@ class Catalog:
         by_base = {posixpath.basename(path).lower(): path for path in self.lock.entries}
         near = difflib.get_close_matches(base, by_base, n=1, cutoff=0.6)
         return by_base[near[0]] if near else ""
-
-
-def _checked_layout(layout: Layout) -> Layout:
-    if layout not in get_args(Layout):
-        raise ConfigError([f"layout: {layout!r}: write one of {', '.join(get_args(Layout))}"])
-    return layout
-
-
-def _checked_widths(widths: Iterable[int] | None) -> tuple[int, ...]:
-    found = tuple(widths or ())
-    if not all(isinstance(width, int) and width > 0 for width in found):
-        raise ConfigError([f"widths: {list(found)}: name px above 0"])
-    return found
-
-
-def _checked_formats(formats: Iterable[str] | None) -> tuple[str, ...]:
-    found = tuple(formats or ())
-    if not {*found} <= {*_FORMATS}:
-        raise ConfigError([f"formats: {list(found)}: known are {', '.join(_FORMATS)}"])
-    return found
 
 
 class CatalogFile:
@@ -200,7 +181,7 @@ class CatalogFile:
 
     def current(self) -> Catalog:
         """Return the catalog of the file as it is now; raise LockError when it can't be read or is damaged."""
-        stat = self._stat()
+        stat = self._stat()  # before reading: a change in between is then seen by the next call
         known = self._known
         if known is None or known[0] != stat:
             lock = read_lock(self.path, missing_ok=self._missing_ok)
@@ -208,7 +189,7 @@ class CatalogFile:
         return known[1]
 
     def _stat(self) -> tuple[int, ...]:
-        """Return what differs whenever the file was replaced; it is taken before reading, so no change is missed."""
+        """Return time, size and inode, which differ whenever the file was replaced."""
         try:
             found = os.stat(self.path)  # noqa: PTH116 - twice as fast as Path.stat, and done for every page
         except OSError:
@@ -230,7 +211,7 @@ class LockedPicture:
     def __post_init__(self) -> None:
         bad = next((name for name in self.author if not _NAME.fullmatch(name)), None)
         if bad is not None:
-            raise AssetError(f"{bad!r} is no name of an attribute.", fix="Use letters, digits and hyphens.")
+            raise AssetError(f"{bad!r} can't be the name of an attribute.", fix="Use letters, digits and hyphens.")
 
     def html(self) -> str:
         """Return ``<picture>`` with its ``<img>``, as publishing writes it; every value is escaped."""
@@ -267,10 +248,11 @@ class LockedPicture:
 
 
 _MADE, _OWN, _NEVER = 1, 2, 1 << 62
-"""Bytes that stand for those of renderings, which no lock holds: every one that is named was found worth having."""
+"""Sizes in bytes for `select` to compare. A lock has no sizes of variants, and needs none: only those that were worth
+having are listed in it. So a newer format always counts as smaller than the image's own format."""
 
 _MOST = 20_000
-"""Variant sets that are kept: pages of one site show few, but widths may come from what visitors write."""
+"""Variant sets to remember: pages of one site use few, but widths may come from what visitors write."""
 
 _LARGER = Variant(Asset("", "", 0, ImageFacts("", 0, 0)), Transform(), 0, 0, "", "", "")
 """The widest rendering in the image's own format where it was larger than the image: the image takes its place."""
@@ -295,7 +277,7 @@ class VariantLookup:
 
     @property
     def is_full(self) -> bool:
-        """Tell whether so many ways to show images were asked for that it is better to begin anew."""
+        """Tell whether it remembers so much that a new lookup should take its place."""
         return len(self._found) > _MOST
 
     def variants(self, entry: LockEntry, request: VariantRequest) -> VariantSet:
@@ -327,7 +309,11 @@ class VariantLookup:
     def variant(self, entry: LockEntry, transform: Transform) -> str:
         """Return the key of the rendering that a transform asks for, "" where there is none in the bucket."""
         locked = self._lock.variants(entry, self._config)
-        if locked is None or not transform.steps or transform.steps[0].width not in _all_widths(locked):
+        if (
+            locked is None
+            or not transform.steps
+            or transform.steps[0].width not in {width for _, widths in locked.formats for width in widths}
+        ):
             return ""
         own = FORMATS.get(entry.media_type, "")
         for (name, width), key in entry.variant_keys(self._template).items():
@@ -353,21 +339,20 @@ class VariantLookup:
         for name in names:
             if request.formats and name not in {*request.formats, own}:
                 continue
-            widths = _nearest(listed.get(name, ()), wanted)
-            formats[name] = tuple(self._variant(entry, name, width, keys[name, width], own) for width in widths)
-        if own and self._needs_original(listed.get(own, ()), wanted, entry):
+            there = listed.get(name, ())
+            nearest = {next((width for width in there if width >= want), there[-1]) for want in wanted if there}
+            found = []
+            for width in sorted(nearest):
+                key = keys[name, width]  # stands for the identity, too: this lookup compares nothing else with it
+                self.sizes[key] = _OWN if name == own else _MADE
+                variant = Variant(self.asset(entry), Transform(), width, entry.height_at(width), name, key, key)
+                found.append(variant)
+            formats[name] = tuple(found)
+        # The widest rendering in the own format is missing where it had more bytes than the file: the file is shown.
+        top, listed_own = collapse(self._config.widths, entry.width)[-1], listed.get(own, ())
+        if own and top not in listed_own and wanted[-1] > max(listed_own, default=0):
             formats[own] += (_LARGER,)
-        return VariantSet(entry.width, entry.height, own, {name: found for name, found in formats.items() if found})
-
-    def _variant(self, entry: LockEntry, name: str, width: int, key: str, own: str) -> Variant:
-        """Return a variant under its key, which is all that is asked of it."""
-        self.sizes[key] = _OWN if name == own else _MADE
-        return Variant(self.asset(entry), Transform(), width, entry.height_at(width), name, key, key)
-
-    def _needs_original(self, listed: tuple[int, ...], wanted: tuple[int, ...], entry: LockEntry) -> bool:
-        """Tell whether the image's own file is its widest candidate: its widest rendering was larger in bytes."""
-        top = collapse(self._config.widths, entry.width)[-1]
-        return top not in listed and wanted[-1] > max(listed, default=0)
+        return VariantSet(entry.width, entry.height, own, {name: some for name, some in formats.items() if some})
 
     def _served(self, variants: VariantSet) -> VariantSet:
         """Note where the service makes each variant."""
@@ -379,27 +364,17 @@ class VariantLookup:
         return variants
 
 
-def _nearest(listed: tuple[int, ...], wanted: Iterable[int]) -> tuple[int, ...]:
-    """Return for each wanted width the next one that is there, or the widest, each once."""
-    found = {next((width for width in listed if width >= want), listed[-1]) for want in wanted} if listed else set()
-    return tuple(sorted(found))
-
-
-def _all_widths(locked: LockedVariants) -> set[int]:
-    return {width for _, widths in locked.formats for width in widths}
-
-
 @lru_cache(maxsize=1024)
 def _spellings(width: int, name: str, quality: int | None, *, is_own: bool) -> tuple[Transform, ...]:
-    """Return the transforms that mean one rendering; quality, and the image's own format, may be left out."""
-    wordings = [f"w-{width},f-{name}"] + ([f"w-{width},f-{name},q-{quality}"] if quality else [])
+    """Return the transforms that make one variant; quality, and the image's own format, may be left out."""
+    texts = [f"w-{width},f-{name}"] + ([f"w-{width},f-{name},q-{quality}"] if quality else [])
     if is_own:
-        wordings += [f"w-{width}"] + ([f"w-{width},q-{quality}"] if quality else [])
-    return tuple(map(Transform.parse, wordings))
+        texts += [f"w-{width}"] + ([f"w-{width},q-{quality}"] if quality else [])
+    return tuple(map(Transform.parse, texts))
 
 
 class ServiceUrls:
-    """Write the address of a rendering, signed where there are keys; ``base_url`` is the public one of the service."""
+    """Write addresses of the transform service at ``base_url``, signed where there are keys."""
 
     def __init__(self, base_url: str, signer: Signer | None) -> None:
         self._base_url = base_url.rstrip("/")
@@ -419,7 +394,8 @@ class ServiceUrls:
         ``in_srcset`` encodes separators, which mean the same then: many tools split candidates at every comma.
         """
         text = str(transform)
-        if in_srcset and "%" not in text:  # encoded ones would belong to a value
+        # A % shows that separators were encoded already because they belong to a value: these must stay different.
+        if in_srcset and "%" not in text:
             text = text.replace(",", "%2C").replace(":", "%3A")
         path = f"/tr:{text}/{quote_path(key)}" if text else f"/{quote_path(key)}"
         return self._base_url + (self._signer.sign(path, expires=expires) if self._signer else path)

@@ -1,4 +1,8 @@
-"""What to do with each reference of a page: decided the same way while surveying and while rewriting."""
+"""Decide what to do with each reference of a page.
+
+A survey and a later rewriting ask the same questions of the same page and must get the same answers: what is uploaded
+is what the page will point at.
+"""
 
 from __future__ import annotations
 
@@ -55,9 +59,9 @@ class Image:
 
     @property
     def placeholder(self) -> str:
-        """Return what names the image's placeholder for ever (hex), "" where none is wanted.
+        """Return the digest (hex) that identifies the image's placeholder, "" where none is wanted.
 
-        A picture with transparent px gets none: it would show through for ever.
+        A picture with transparent px gets none: the placeholder would stay visible through it.
         """
         if self.directives.placeholder == "none" or self.asset.facts.alpha or not self.variants.formats:
             return ""
@@ -116,6 +120,7 @@ class PageReader:
 
     def _find(self, reference: Reference) -> Link | None:
         """Resolve a reference to an image; report what is missing."""
+        # Links to pages outnumber links to images by far, so the suffix decides which are looked up.
         may_be_page = reference.kind == "a href"
         if may_be_page and not IMAGE_URL.search(reference.url):
             return None
@@ -138,6 +143,7 @@ class PageReader:
         author = {attribute.name: attribute.value for attribute in tag.attributes}
         if not {"data-src", "data-srcset"}.isdisjoint(author):  # a script will set the real URL
             return self._find(reference)
+        # ``src`` and each candidate of ``srcset`` are references of one tag, which is changed as a whole.
         if tag.start == self._decided:
             return None
         self._decided = tag.start
@@ -154,7 +160,8 @@ class PageReader:
         main = links.get(urls[0]) or next(iter(links.values()), None)
         if main is None:
             return None
-        if self._config.rules:  # what they say depends on where the image is
+        # Which rules apply depends on the image's path, which is known only now.
+        if self._config.rules:
             wanted = directives.read(author, self._config, path=main.asset.path)
             if wanted.mode == "off":
                 self.kept.update(link.asset.path for link in links.values())

@@ -1,4 +1,4 @@
-"""What an author says about one image: ``data-s3img*`` attributes, and the standard ones that count."""
+"""Read what is to be done with one image: ``data-s3img*`` attributes, the settings' rules, ``width`` and ``srcset``."""
 
 from __future__ import annotations
 
@@ -19,48 +19,58 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 Placeholder = Literal["none", "color", "lqip"]
-AskedMarkup = Literal["auto", "picture", "img"]
+MarkupSetting = Literal["auto", "picture", "img"]
 Mode = Literal["picture", "author", "url", "off"]
-"""All of it; dimensions around candidates of the author's own; URLs only; nothing."""
+"""How much is changed: everything; new URLs and dimensions around the author's own candidates; URLs only; nothing."""
 
 NAMES = (
     *("data-s3img", "data-s3img-widths", "data-s3img-formats", "data-s3img-layout", "data-s3img-placeholder"),
     *("data-s3img-priority", "data-s3img-markup"),
 )
-"""The attributes of this family; all are removed from the page."""
+"""The attributes that s3img reads; publishing takes them all out of the page."""
 
 
 @dataclass(frozen=True, slots=True)
 class ImageDirectives:
-    """What to do with an image; ``faults`` are words that were not understood."""
+    """What to do with an image; ``faults`` are messages about attributes that could not be understood."""
 
     mode: Mode
     request: VariantRequest = field(default_factory=VariantRequest)
     priority: bool = False
     placeholder: Placeholder = "none"
-    markup: AskedMarkup = "auto"
+    markup: MarkupSetting = "auto"
     faults: tuple[str, ...] = ()
 
 
 def read(author: Mapping[str, str | None], config: Config, *, path: str = "") -> ImageDirectives:
-    """Read an ``<img>``'s attributes, and what the settings' rules say of images at its path in the site.
+    """Return the directives of an ``<img>``: its attributes, and before them the settings' rules for its path.
 
-    A word that can't be understood is a fault and otherwise without effect.
+    A value that can't be understood becomes a fault and has no other effect.
     """
     if config.rules and path:
-        author = {**_ruled(path, config.rules), **author}
+        author = {**rule_attributes(path, config.rules), **author}  # the author's own come last and win
     if not any(name.startswith("data-s3img") for name in author):
-        return _silent(pixels(author.get("width")), config.markup, config.formats, is_picture="srcset" not in author)
+        return _without_directives(
+            pixels(author.get("width")), config.markup, config.formats, is_picture="srcset" not in author
+        )
     word = (author.get("data-s3img") or "").strip()
     if word == "off":
         return ImageDirectives("off")
-    faults = _unknown(author)
-    transform = _transform(word, config, faults) if word not in {"", "url"} else Transform()
-    markup = _choice(author, "data-s3img-markup", get_args(AskedMarkup), faults) or config.markup
+    faults = []
+    for name in author:
+        if name.startswith("data-s3img") and name not in NAMES:
+            near = difflib.get_close_matches(name, NAMES, n=1)
+            faults.append(f"{name} is unknown" + (f", did you mean {near[0]}?" if near else f": known are {NAMES}"))
+    transform = Transform()
+    try:
+        transform = Transform.parse(word if word != "url" else "", presets=config.presets)
+    except TransformError as error:
+        faults.append(f"data-s3img={word!r}: {error}")
+    markup = _choice(author, "data-s3img-markup", get_args(MarkupSetting), faults) or config.markup
     formats = _formats(author, faults)
     request = VariantRequest(
         width=pixels(author.get("width")),
-        layout=_layout(author, faults),
+        layout=_choice(author, "data-s3img-layout", get_args(Layout), faults) or "constrained",
         transform=transform,
         widths=_widths(author, config, faults),
         formats=_one_format(formats or config.formats) if markup == "img" else formats,
@@ -72,12 +82,12 @@ def read(author: Mapping[str, str | None], config: Config, *, path: str = "") ->
 
 
 @lru_cache(maxsize=4096)
-def _ruled(path: str, rules: tuple[Rule, ...]) -> dict[str, str]:
-    """Return the attributes that rules give an image; of two rules that say the same, the later one counts."""
+def rule_attributes(path: str, rules: tuple[Rule, ...]) -> dict[str, str]:
+    """Return the attributes that rules give to the image at a path; where two rules set the same, the later wins."""
     found: dict[str, str] = {}
     for rule in rules:
-        if _glob(rule.match).fullmatch(path):
-            said = {
+        if path_pattern(rule.match).fullmatch(path):
+            values = {
                 "data-s3img": rule.s3img,
                 "data-s3img-widths": " ".join(map(str, rule.widths)),
                 "data-s3img-formats": " ".join(rule.formats),
@@ -85,13 +95,13 @@ def _ruled(path: str, rules: tuple[Rule, ...]) -> dict[str, str]:
                 "data-s3img-placeholder": rule.placeholder,
                 "data-s3img-markup": rule.markup,
             }
-            found |= {name: value for name, value in said.items() if value}
+            found |= {name: value for name, value in values.items() if value}
     return found
 
 
 @lru_cache(maxsize=256)
-def _glob(pattern: str) -> re.Pattern[str]:
-    """Compile a glob: ``**`` stands for any folders, ``*`` and ``?`` for characters of one name."""
+def path_pattern(pattern: str) -> re.Pattern[str]:
+    """Compile a glob: ``**`` stands for any folders, ``*`` and ``?`` for characters within one of them."""
     parts = {"**/": "(?:.*/)?", "**": ".*", "*": "[^/]*", "?": "[^/]"}
     return re.compile(
         re.sub(r"\*\*/|\*\*|[*?]|[^*?]+", lambda m: parts.get(m[0]) or re.escape(m[0]), pattern), re.DOTALL
@@ -99,8 +109,10 @@ def _glob(pattern: str) -> re.Pattern[str]:
 
 
 @lru_cache(maxsize=1024)
-def _silent(width: int, markup: AskedMarkup, formats: tuple[str, ...], *, is_picture: bool) -> ImageDirectives:
-    """Return what holds for an image without any directive."""
+def _without_directives(
+    width: int, markup: MarkupSetting, formats: tuple[str, ...], *, is_picture: bool
+) -> ImageDirectives:
+    """Return the directives of an image without any attribute of ours, as nearly all are."""
     request = VariantRequest(width, formats=_one_format(formats) if markup == "img" else ())
     return ImageDirectives("picture" if is_picture else "author", request, markup=markup)
 
@@ -110,29 +122,8 @@ def _one_format(formats: tuple[str, ...]) -> tuple[str, ...]:
     return ("webp",) if "webp" in formats else formats[:1]
 
 
-def _unknown(author: Mapping[str, str | None]) -> list[str]:
-    found = []
-    for name in author:
-        if name.startswith("data-s3img") and name not in NAMES:
-            near = difflib.get_close_matches(name, NAMES, n=1)
-            found.append(f"{name} is unknown" + (f", did you mean {near[0]}?" if near else f": known are {NAMES}"))
-    return found
-
-
-def _transform(word: str, config: Config, faults: list[str]) -> Transform:
-    try:
-        return Transform.parse(word, presets=config.presets)
-    except TransformError as error:
-        faults.append(f"data-s3img={word!r}: {error}")
-        return Transform()
-
-
-def _layout(author: Mapping[str, str | None], faults: list[str]) -> Layout:
-    return _choice(author, "data-s3img-layout", get_args(Layout), faults) or "constrained"
-
-
 def _choice(author: Mapping[str, str | None], name: str, known: tuple[T, ...], faults: list[str]) -> T | None:
-    """Return the one of the known values that an attribute has, None without one."""
+    """Return an attribute's value if it is one of the known ones, else None and, where it is set, a fault."""
     word = author.get(name)
     for value in known:
         if word == value:
@@ -147,6 +138,7 @@ def _widths(author: Mapping[str, str | None], config: Config, faults: list[str])
     good = [
         int(word)
         for word in words
+        # Six digits are more than any limit has, and int() refuses numbers of thousands of digits.
         if word.isascii() and word.isdigit() and 0 < int(word[:6]) <= config.limits.output_side
     ]
     if len(good) < len(words):

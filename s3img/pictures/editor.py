@@ -1,4 +1,4 @@
-"""From a choice and the variants that exist to the markup: which candidates an image gets, and what is written."""
+"""Turn choices into markup: which of the variants that exist an image is given, and what is written for it."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from s3img.rewrite import srcset as image_candidates
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
-    from s3img.assets import Asset, LinkTarget
+    from s3img.assets import Asset
     from s3img.config import Config
     from s3img.pictures.variants import Variant
 
@@ -53,7 +53,7 @@ class Editor:
         self._config = config
         self._placement = placement
         self._inventory = inventory
-        self._offers: dict[int, Offer] = {}  # by choice; a survey keeps its choices
+        self._offers: dict[int, Offer] = {}  # by id of the choice: the survey keeps choices alive, so ids stay unique
 
     def needs(self, choice: Choice) -> tuple[list[Variant], list[Asset]]:
         """Return the variants and the images themselves that a choice points at."""
@@ -94,64 +94,19 @@ class Editor:
     def edit(self, choice: Choice, markup: Markup | None = None) -> TagEdit | str | None:
         """Return what to write; None when nothing changes.
 
-        ``markup`` is how much may change in this page where the author leaves it open.
+        ``markup`` is how much this page's style sheets allow where the author did not decide it.
         """
         if isinstance(choice, Link):
             return self._link(choice)
         if isinstance(choice, Strip):
             ours = {name: None for name in NAMES if choice.tag.get(name) is not None}
             return TagEdit({**ours}) if ours else None
-        asked = choice.directives.markup
-        how = asked if asked != "auto" else markup or "picture"
+        wanted = choice.directives.markup
+        how = wanted if wanted != "auto" else markup or "picture"
         if how == "keep":
             return self._authors_image(choice)
-        picture = self._picture(choice, how)
-        return self._source(choice, picture) if choice.tag.name == "source" else self._image(choice, picture)
-
-    def _link(self, link: Link) -> str | None:
-        """Return the new URL of an image's own file, None where the author's stays."""
-        place = self._placement
-        return None if isinstance(place, InsideSite) else place.url(place.original_key(link.asset)) + link.target.tail
-
-    def _variant_url(self, key: str, target: LinkTarget) -> str:
-        place = self._placement
-        return place.url(key, target) if isinstance(place, InsideSite) else place.url(key)
-
-    def _offer(self, choice: Image) -> Offer:
-        """Return what an image is given; worked out once, as planning, uploading and writing all ask for it."""
-        if id(choice) in self._offers:
-            return self._offers[id(choice)]
-        made: dict[str, list[ImageCandidate]] = {}
-        by_url: dict[str, Variant] = {}
-        for name, variants in choice.variants.formats.items():
-            made[name] = []
-            for variant in variants:
-                if (size := self._inventory.sizes.get(variant.identity)) is not None:
-                    url = self._variant_url(variant.key, choice.target)
-                    made[name].append(ImageCandidate(url, variant.width, size, is_variant=True))
-                    by_url[url] = variant
-        sources, image = select(choice.variants, made, self._original(choice))
-        used = [by_url[c.url] for candidates in (*sources.values(), image) for c in candidates if c.url in by_url]
-        offer = Offer(sources, image, used, needs_original=not all(c.is_variant for c in image))
-        self._offers[id(choice)] = offer
-        return offer
-
-    def _original(self, choice: Image) -> ImageCandidate | None:
-        """Return the asset itself as a candidate, None when the author asked for something made from it."""
-        if choice.variants.formats and choice.directives.request.transform.steps:
-            return None
-        place = self._placement
-        url = (
-            choice.target.url(choice.asset.path)
-            if isinstance(place, InsideSite)
-            else place.url(place.original_key(choice.asset))
-        )
-        return ImageCandidate(url, choice.asset.facts.width, choice.asset.size)
-
-    def _picture(self, choice: Image, markup: Markup) -> Picture:
-        offer = self._offer(choice)
-        directives = choice.directives
-        return Picture(
+        offer, directives = self._offer(choice), choice.directives
+        picture = Picture(
             sources=offer.sources,
             image=offer.image,
             width=choice.variants.width,
@@ -162,8 +117,41 @@ class Editor:
             eager=choice.eager,
             priority=directives.priority,
             nested=choice.tag.picture,
-            markup=markup,
+            markup=how,
         )
+        return self._source(choice, picture) if choice.tag.name == "source" else self._image(choice, picture)
+
+    def _link(self, link: Link) -> str | None:
+        """Return the new URL of an image's own file, None where the author's stays."""
+        place = self._placement
+        return None if isinstance(place, InsideSite) else place.url(place.original_key(link.asset)) + link.target.tail
+
+    def _offer(self, choice: Image) -> Offer:
+        """Return what an image is given; worked out once, as planning, uploading and writing all ask for it."""
+        if id(choice) in self._offers:
+            return self._offers[id(choice)]
+        place = self._placement
+        made: dict[str, list[ImageCandidate]] = {}
+        by_url: dict[str, Variant] = {}
+        for name, variants in choice.variants.formats.items():
+            made[name] = []
+            for variant in variants:
+                if (size := self._inventory.sizes.get(variant.identity)) is not None:
+                    key, target = variant.key, choice.target
+                    url = place.url(key, target) if isinstance(place, InsideSite) else place.url(key)
+                    made[name].append(ImageCandidate(url, variant.width, size, is_variant=True))
+                    by_url[url] = variant
+        original = None
+        # Where the author asked for a transform, the untransformed image can't stand in for what it makes.
+        if not (choice.variants.formats and choice.directives.request.transform.steps):
+            key = choice.asset.path if isinstance(place, InsideSite) else place.original_key(choice.asset)
+            url = choice.target.url(key) if isinstance(place, InsideSite) else place.url(key)
+            original = ImageCandidate(url, choice.asset.facts.width, choice.asset.size)
+        sources, image = select(choice.variants, made, original)
+        used = [by_url[c.url] for candidates in (*sources.values(), image) for c in candidates if c.url in by_url]
+        offer = Offer(sources, image, used, needs_original=not all(c.is_variant for c in image))
+        self._offers[id(choice)] = offer
+        return offer
 
     def _image(self, choice: Image, picture: Picture) -> TagEdit | None:
         if choice.directives.mode != "picture":
@@ -181,11 +169,11 @@ class Editor:
     def _authors_image(self, choice: Image, picture: Picture | None = None) -> TagEdit | None:
         """Keep the author's candidates: their URLs change, and the image gets its dimensions as in ``picture``."""
         urls = {url: new for url, link in choice.links.items() if (new := self._link(link))}
-        found = _with_urls(choice.author, urls)
+        found = with_urls(choice.author, urls)
         if picture is None or choice.directives.mode == "url" or picture.nested:
             return _edit(choice, found, ("", ""))
         found |= loading(choice.author, eager=picture.eager, priority=picture.priority)
-        if picture.markup != "bare" and (size := _shown_size(choice)):
+        if picture.markup != "bare" and (size := shown_size(choice)):
             found |= dimensions(Picture({}, [], *size, 0), choice.author)
         return _edit(choice, found, ("", ""))
 
@@ -199,7 +187,7 @@ class Editor:
         return _edit(choice, found, (before, ""))
 
 
-def _shown_size(choice: Image) -> tuple[int, int] | None:
+def shown_size(choice: Image) -> tuple[int, int] | None:
     """Return the size in px at which browsers show an image whose author chose its files by density.
 
     None where it isn't known, differs from file to file, or comes from ``sizes`` (candidates by width).
@@ -224,19 +212,15 @@ def _edit(choice: Image, found: dict[str, str | None], around: tuple[str, str]) 
     return TagEdit(changed, *around) if changed or any(around) else None
 
 
-def _with_urls(author: Mapping[str, str | None], urls: Mapping[str, str]) -> dict[str, str | None]:
+def with_urls(author: Mapping[str, str | None], urls: Mapping[str, str]) -> dict[str, str | None]:
+    """Return ``src`` and ``srcset`` with new URLs; descriptors and spacing of a ``srcset`` stay as they are."""
     found: dict[str, str | None] = {}
     if source_url(author) in urls:
         found["src"] = urls[source_url(author)]
-    if urls and author.get("srcset"):
-        found["srcset"] = _with_candidates(author["srcset"] or "", urls)
+    if urls and (value := author.get("srcset")):
+        parts, at = [], 0
+        for span in image_candidates.spans(value):
+            parts += [value[at : span.start], urls.get(value[span.start : span.end], value[span.start : span.end])]
+            at = span.end
+        found["srcset"] = "".join([*parts, value[at:]])
     return found
-
-
-def _with_candidates(value: str, urls: Mapping[str, str]) -> str:
-    """Put new URLs into a ``srcset``, and leave descriptors and spacing alone."""
-    parts, at = [], 0
-    for span in image_candidates.spans(value):
-        parts += [value[at : span.start], urls.get(value[span.start : span.end], value[span.start : span.end])]
-        at = span.end
-    return "".join([*parts, value[at:]])

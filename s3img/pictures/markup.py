@@ -1,4 +1,4 @@
-"""What stands in a page for an image: ``<picture>``, ``srcset``, ``sizes``, dimensions and loading. Pure text.
+"""Write the markup of an image: ``<picture>``, ``srcset``, ``sizes``, dimensions and loading. Pure text.
 
 The author's own attributes always win. No inline style and no script; one small style sheet keeps the layout.
 """
@@ -35,13 +35,13 @@ width:auto;contain:size;contain-intrinsic-size:attr(width px) attr(height px)}
 """
 """Keep a page's layout as it was without ``<picture>``, ``width``, ``height`` and ``sizes=auto``.
 
-``:where`` has no weight, so any rule of a theme wins over it; width and height attributes weigh less still. The
-wrapper and its sources make no boxes. What the author left open stays open: a side that we wrote is a ratio, not a
-size. An image with ``sizes=auto`` has no natural size of its own, so it is given the file's.
+``:where`` has no specificity, so every rule of a theme wins over these. The wrapper and its sources make no boxes. A
+``width`` or ``height`` that s3img adds tells browsers the shape of the image, but not the size to show it in: that
+remains as it was. An image with ``sizes=auto`` has no natural size, so it is given that of its file.
 """
 
 _DIMENSION = re.compile(r"[\t\n\f\r ]*([0-9]++)(\.[0-9]++|%)?+")
-"""A dimension attribute that browsers understand; group 2 is not empty where it is no whole number of px. Anything may
+"""A dimension attribute that browsers understand; group 2 is there where it isn't a whole number of px. Any text may
 follow."""
 
 _STYLED = re.compile(rb"""<picture class="s3img|s3img-(?:full|wide|tall)["']""")
@@ -50,7 +50,7 @@ _STYLED_HEIGHT = re.compile(r"(?:^|[;\s])(?:(?:max-|min-)?(?:height|block-size)|
 
 @dataclass(frozen=True, slots=True)
 class ImageCandidate:
-    """One image candidate: its URL, width in px, and bytes; the source itself is no variant."""
+    """One image candidate: its URL, width in px and size in bytes; the image's own file is not a variant."""
 
     url: str
     width: int
@@ -125,7 +125,7 @@ def select(
 
 
 def _own_candidates(candidates: Sequence[ImageCandidate], original: ImageCandidate | None) -> list[ImageCandidate]:
-    """Return the source's format: its smaller renderings, and as the widest one whatever takes fewer bytes."""
+    """Return the candidates in the source's format: the widest is the rendering or the file, whichever is smaller."""
     if original is None:
         return list(candidates)
     kept = [candidate for candidate in candidates if candidate.size < original.size]
@@ -141,7 +141,7 @@ def attributes(picture: Picture, author: Mapping[str, str | None]) -> dict[str, 
         # A density says how large the file is meant to be shown: as large as the one that it stands for.
         widest = picture.modern[-1]
         if widest is not picture.image[-1] and picture.width:
-            found["srcset"] = f"{widest.url} {_density(widest.width, picture.width)}x"
+            found["srcset"] = f"{widest.url} {density(widest.width, picture.width)}x"
         return found | loading(author, eager=picture.eager, priority=picture.priority)
     candidates = picture.modern if picture.markup == "img" else picture.image
     if len(candidates) > 1 or candidates is not picture.image:
@@ -158,7 +158,7 @@ def dimensions(picture: Picture, author: Mapping[str, str | None]) -> dict[str, 
     Nothing where the author sized the image in another way, or where its files may differ in shape. Without a wrapper
     a class on the ``<img>`` tells the style sheet which sides are ours.
     """
-    kind = _sizing(picture, author)
+    kind = sizing(picture, author)
     if kind == "plain":
         return {}
     found: dict[str, str | None] = {}
@@ -173,10 +173,11 @@ def dimensions(picture: Picture, author: Mapping[str, str | None]) -> dict[str, 
     return found
 
 
-def _sizing(picture: Picture, author: Mapping[str, str | None]) -> Literal["full", "wide", "tall", "plain"]:
-    """Tell which sides are ours to write: both, the height, the width, or none."""
+def sizing(picture: Picture, author: Mapping[str, str | None]) -> Literal["full", "wide", "tall", "plain"]:
+    """Tell which sides s3img may write: both, the height, the width, or none."""
     if not picture.width or not picture.height or picture.layout == "none" or picture.nested:
         return "plain"
+    # A height from ``style`` with a ``width`` of ours would distort the image.
     if _STYLED_HEIGHT.search(author.get("style") or ""):
         return "plain"
     has_width, has_height = is_dimension(author.get("width")), is_dimension(author.get("height"))
@@ -206,7 +207,7 @@ def pixels(value: str | None) -> int:
 
 
 def loading(author: Mapping[str, str | None], *, eager: bool, priority: bool) -> dict[str, str | None]:
-    """Return loading, decoding and fetchpriority as far as the author is silent."""
+    """Return ``loading``, ``decoding`` and ``fetchpriority`` where the author has not set them."""
     if priority:
         return {} if "fetchpriority" in author else {"fetchpriority": "high"}
     if eager or "loading" in author or author.get("fetchpriority") == "high":
@@ -225,23 +226,24 @@ def sizes_of(picture: Picture, author: Mapping[str, str | None]) -> str:
         return ""
     width = picture.layout_width or picture.width
     if picture.nested and not picture.sizes and picture.layout == "constrained":
-        return f"{width}px"  # a file of the author's choice for this window: as wide as it is, whatever the window
+        return f"{width}px"  # art direction: the author chose this file for a window, and it shows as wide as it is
     fixed = picture.sizes or ("100vw" if picture.layout == "full" else f"(min-width: {width}px) {width}px, 100vw")
     is_lazy = (author.get("loading") or "").lower() == "lazy" or "loading" in loading(
         author, eager=picture.eager, priority=picture.priority
     )
-    return f"auto, {fixed}" if is_lazy and _sizing(picture, author) in {"full", "wide"} else fixed
+    return f"auto, {fixed}" if is_lazy and sizing(picture, author) in {"full", "wide"} else fixed
 
 
 def srcset(picture: Picture, candidates: Sequence[ImageCandidate]) -> str:
     """Return the text of a ``srcset`` attribute, unescaped."""
     if picture.layout == "fixed":
         width = picture.layout_width or picture.width
-        return ", ".join(f"{c.url} {_density(c.width, width)}x" for c in candidates)
+        return ", ".join(f"{c.url} {density(c.width, width)}x" for c in candidates)
     return ", ".join(f"{c.url} {c.width}w" for c in candidates)
 
 
-def _density(width: int, layout_width: int) -> str:
+def density(width: int, layout_width: int) -> str:
+    """Return the number before ``x``: px of the file for each css px, without needless zeros."""
     return f"{width / layout_width:.4f}".rstrip("0").rstrip(".")
 
 
@@ -251,15 +253,12 @@ def surroundings(picture: Picture, author: Mapping[str, str | None], *, media: s
         return "", ""
     sizes = author.get("sizes") or sizes_of(picture, author)
     extra = {"media": media, "sizes": "" if picture.layout == "fixed" else sizes}
-    sources = "".join(_source(picture, name, candidates, extra) for name, candidates in picture.sources.items())
+    sources = ""
+    for name, candidates in picture.sources.items():
+        values = {"type": MEDIA_TYPES[name], "srcset": srcset(picture, candidates), **extra}
+        sources += "<source{}>".format("".join(f' {name}="{escape(value)}"' for name, value in values.items() if value))
     if not picture.is_wrapped:
         return sources, ""
-    kind = _sizing(picture, author)
+    kind = sizing(picture, author)
     name = PICTURE_CLASS if kind == "full" else f"{PICTURE_CLASS} {PICTURE_CLASS}-{kind}"
     return f'<picture class="{name}">{sources}', "</picture>"
-
-
-def _source(picture: Picture, name: str, candidates: Sequence[ImageCandidate], extra: Mapping[str, str]) -> str:
-    values = {"type": MEDIA_TYPES[name], "srcset": srcset(picture, candidates), **extra}
-    text = "".join(f' {name}="{escape(value)}"' for name, value in values.items() if value)
-    return f"<source{text}>"

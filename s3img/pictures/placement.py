@@ -1,4 +1,4 @@
-"""Where variants and originals are once a page is finished: inside the site, or at a public address."""
+"""Where a finished page finds variants and originals: inside the site, or at a public address."""
 
 from __future__ import annotations
 
@@ -32,11 +32,11 @@ class InsideSite:
 
 @dataclass(frozen=True, slots=True)
 class PublicAddress:
-    """Objects are in a bucket, whose public address ``base_url`` is."""
+    """Objects are in a bucket with the public address ``base_url``."""
 
     template: KeyTemplate
     base_url: str
-    _originals: dict[str, str] = field(default_factory=dict, compare=False)  # keys that were worked out, by path
+    _originals: dict[str, str] = field(default_factory=dict, compare=False)  # by path
 
     def url(self, key: str) -> str:
         """Return the URL of an object."""

@@ -1,4 +1,4 @@
-"""What choosing and writing need to know of the place where a page lives: a built site, the lock, a running app."""
+"""What choosing and writing need from the site of a page: a built one, the lock, or a running application."""
 
 from __future__ import annotations
 
@@ -24,17 +24,17 @@ class ReferenceResolver(Protocol):
 
 
 class ImageLibrary(Protocol):
-    """Know the images that references lead to, and the variants of each."""
+    """Find the images that references lead to, and the variants of each."""
 
     def find(self, target: LinkTarget) -> Asset | ReferenceFault | None:
-        """Return the image at a target, None where there is none and none is missed."""
+        """Return the image at a target; None where there is none and that is not a fault."""
 
     def variants(self, asset: Asset, request: VariantRequest) -> VariantSet:
         """Return the variants that an image may be shown in; none where it is shown as it is."""
 
 
 class ObjectAddress(Protocol):
-    """Know the public address of each object."""
+    """Return the public address of each object."""
 
     def url(self, key: str) -> str:
         """Return the URL of an object."""

@@ -1,4 +1,4 @@
-"""Would a page's own style sheets and scripts see what is written around its images? Decided by matching selectors.
+"""Find out whether a page's style sheets and scripts would see what is written around its images.
 
 A ``<picture>`` between a parent and its ``<img>`` ends ``.card > img`` and ``img + em``; a written ``width`` ends
 ``img:not([width])``. So every selector of the page that sees such things is matched before and after: where it finds
@@ -42,7 +42,7 @@ _MARK = "data-s3img-mark"
 """Numbers an image, in copies of the page that are only matched; no style sheet selects it."""
 
 _NEW = "data-s3img-new"
-"""The same for an element that is not the author's."""
+"""Marks an element that s3img adds, in the same copies."""
 
 _SEES_PLACE = re.compile(
     r"[>+~]|:(?:nth|first|last|only|empty|has)\b|\b(?:picture|source)\b"
@@ -56,7 +56,8 @@ _STATES = re.compile(
     r"|:(?:hover|focus(?:-within|-visible)?|active|visited|link|any-link|target|checked|disabled|enabled)\b",
     re.IGNORECASE,
 )
-"""What depends on the moment or is no element: dropped, so that a selector finds all that it may come to find."""
+"""Parts that depend on the visitor (``:hover``) or name no element (``::before``). They are dropped, so that a selector
+finds every element that it may ever apply to."""
 
 _GROUPS = frozenset({"media", "supports", "layer", "container"})
 _LACKS_SUBJECT = re.compile(r"([>+~,]|^)\s*(?=,|$)")
@@ -80,7 +81,7 @@ _OWN_SCRIPT = 50_000
 
 @dataclass(frozen=True, slots=True)
 class PageStyles:
-    """What may see where images of a page stand: selectors, and whether a script looks at what is around images."""
+    """The selectors that depend on where elements are, and whether a script looks at what is around images."""
 
     selectors: frozenset[str]
     has_script: bool = False
@@ -104,7 +105,8 @@ class StyleCheck:
     ) -> dict[int, Markup]:
         """Return how much markup the images of a page may get, by the offset of their reference.
 
-        What is left out may get all of it. ``write`` makes copies of the page, ``edit`` what would be written.
+        Images that are left out may get all of it. ``write`` returns a copy of the page with edits, ``edit`` the edit
+        of one choice.
         """
         usual = (choice for choice in choices.values() if isinstance(choice, Image))
         if not any(choice.directives.markup == "auto" for choice in usual):
@@ -112,14 +114,14 @@ class StyleCheck:
         styles = self._styles_of(data, path)
         # A selector can find an element only where its classes and ids stand in attributes of the page.
         words = class_words(data) if styles.selectors else frozenset()
-        selectors = [one for one in styles.selectors if words.issuperset(_names(one))]
+        selectors = [one for one in styles.selectors if words.issuperset(required_names(one))]
         found: dict[int, Markup] = dict.fromkeys(choices, "img") if styles.has_script else {}
         if not selectors:
             return found
         before = LexborHTMLParser(write(lambda reference: _marked(reference, choices, None)))
         order = {node.mem_id: number for number, node in enumerate(_elements(before))}
         wanted = [_numbers(before, selector, order) for selector in selectors]
-        while True:
+        while True:  # ends, as each round lowers the level of at least one image and the last level is not lowered
 
             def write_one(reference: Reference) -> str | TagEdit | None:
                 choice = choices.get(reference.start)
@@ -132,14 +134,14 @@ class StyleCheck:
             changed: set[int] = set()
             for selector, numbers in zip(selectors, wanted, strict=True):
                 changed |= numbers ^ _numbers(after, selector, order_after)
-            touched = {at for at in _touched(before, changed, order) if found.get(at) != _LEVELS[-1]}
+            touched = {at for at in images_near(before, changed, order) if found.get(at) != _LEVELS[-1]}
             if not touched:
                 return found
             for at in touched:
                 found[at] = _LEVELS[_LEVELS.index(found.get(at, "picture")) + 1]
 
     def _styles_of(self, data: bytes, path: str) -> PageStyles:
-        """Return what may see the places of images of a page; pages of one folder and one head are read once."""
+        """Return the styles of a page; pages with one head in one folder are read once."""
         parts = style_parts(data)
         if not parts:
             return PageStyles(frozenset())
@@ -149,7 +151,7 @@ class StyleCheck:
         return self._latest[1]
 
     def page_styles(self, page: LexborHTMLParser, path: str) -> PageStyles:
-        """Collect what may see the places of images from a page's own style sheets and scripts, and its site's."""
+        """Collect the selectors and scripts of a page and its linked files that depend on where elements are."""
         selectors: set[str] = set()
         root = page.css_first("base[href]")
         base = (root.attributes.get("href") or "") if root else ""
@@ -178,7 +180,7 @@ class StyleCheck:
         return self._sheets[path]
 
     def _sheet(self, path: str, text: str) -> frozenset[str]:
-        """Return the selectors of a style sheet that see the places or attributes of elements."""
+        """Return the selectors of a style sheet that depend on the place or the attributes of elements."""
         return frozenset(
             self._selectors(tinycss2.parse_stylesheet(text, skip_comments=True, skip_whitespace=True), "", path)
         )
@@ -210,7 +212,7 @@ def class_words(data: bytes) -> frozenset[bytes]:
 
 
 def style_parts(data: bytes) -> list[bytes]:
-    """Return what of a page decides its styles and scripts: tags of links, and whole styles and scripts."""
+    """Return the parts of a page that decide its styles: tags of links, and whole styles and scripts."""
     parts, at = [], 0
     while start := _STYLED.search(data, at):
         name = start[1].lower()
@@ -225,7 +227,7 @@ def style_parts(data: bytes) -> list[bytes]:
 
 @lru_cache(maxsize=256)
 def script_selectors(text: str) -> tuple[frozenset[str], bool]:
-    """Return the selectors in a script's strings that see places, and whether it looks at what is around images."""
+    """Return the selectors in a script's strings that depend on places, and whether it looks around images."""
     strings = {next(filter(None, match.groups())) for match in _STRING.finditer(text) if "img" in match[0]}
     selectors = frozenset(one for one in strings if _SEES_PLACE.search(one) and "<" not in one)
     is_own = len(text) <= _OWN_SCRIPT
@@ -233,7 +235,7 @@ def script_selectors(text: str) -> tuple[frozenset[str], bool]:
 
 
 @lru_cache(maxsize=4096)
-def _names(selector: str) -> tuple[bytes, ...]:
+def required_names(selector: str) -> tuple[bytes, ...]:
     """Return the classes and ids without which a selector finds nothing; none of one that lists several."""
     while _FUNCTION.search(selector):  # what :not(), :is() … name need not be there
         selector = _FUNCTION.sub("", selector)
@@ -256,7 +258,7 @@ def _elements(page: LexborHTMLParser) -> Iterator[LexborNode]:
 
 
 def _numbers(page: LexborHTMLParser, selector: str, order: Mapping[int, int]) -> set[int]:
-    """Return the numbers of the author's elements that a selector finds, -1 for one of ours whose name it has."""
+    """Return the numbers of the author's elements that a selector finds, -1 for an added one that it names."""
     try:
         found = page.css(selector)
     except SelectolaxError:  # browsers drop a rule that they can't parse, and so do we
@@ -264,15 +266,15 @@ def _numbers(page: LexborHTMLParser, selector: str, order: Mapping[int, int]) ->
     return {order.get(node.mem_id, -1) for node in found if node.mem_id in order or (node.tag or "*") in selector}
 
 
-def _touched(page: LexborHTMLParser, changed: set[int], order: Mapping[int, int]) -> set[int]:
-    """Return the offsets of the images that a change has to do with: it is at them, beside them or around them."""
+def images_near(page: LexborHTMLParser, changed: set[int], order: Mapping[int, int]) -> set[int]:
+    """Return the offsets of the images that changed elements belong to: those at, beside or around them; else all."""
     if not changed:
         return set()
     images = {int(image.attributes[_MARK] or 0): image for image in page.css(f"[{_MARK}]")}
     near: set[int] = set()
     rest = set(changed)
     for at, image in images.items():  # first what is beside an image or around it
-        family = {order.get(node.mem_id, -1) for node in _siblings_and_ancestors(image)}
+        family = {order.get(node.mem_id, -1) for node in siblings_and_ancestors(image)}
         if not changed.isdisjoint(family):
             near.add(at)
             rest -= family
@@ -283,7 +285,8 @@ def _touched(page: LexborHTMLParser, changed: set[int], order: Mapping[int, int]
     return near or {*images}
 
 
-def _siblings_and_ancestors(node: LexborNode) -> Iterator[LexborNode]:
+def siblings_and_ancestors(node: LexborNode) -> Iterator[LexborNode]:
+    """List a node with its siblings, then its ancestors from the inside out."""
     parent = node.parent
     yield from parent.iter(include_text=False) if parent else (node,)
     while parent:

@@ -1,4 +1,4 @@
-"""Which variants an image gets: pure decisions from its facts, its author's words and the configuration."""
+"""Decide which variants an image gets, from its size and type, its author's attributes and the settings alone."""
 
 from __future__ import annotations
 
@@ -33,7 +33,8 @@ _LABEL_LENGTH = 60
 class Variant:
     """Name one rendering of an asset: its transform, the size in px and format that come out.
 
-    ``identity`` (hex) names the rendering for ever, wherever its source lies; ``key`` is its object's.
+    ``identity`` (hex) is a digest of source and transform, so it stays the same wherever the source lies; ``key`` is
+    that of the rendering's object.
     """
 
     asset: Asset
@@ -58,7 +59,7 @@ def original_key(asset: Asset, template: KeyTemplate) -> str:
 
 @dataclass(frozen=True, slots=True)
 class VariantRequest:
-    """What an image's author asked for: layout width in css px (0: unknown), and overrides."""
+    """What one image is wanted as: its layout width in css px (0: unknown), and what differs from the settings."""
 
     width: int = 0
     layout: Layout = "constrained"
@@ -90,10 +91,12 @@ def choose(asset: Asset, request: VariantRequest, config: Config, template: KeyT
     """Decide an image's variants; an image that can't be rendered to other sizes gets none."""
     facts = asset.facts
     own = FORMATS.get(facts.media_type, "")
-    if not facts.width or not _is_rendered(asset):
+    if not facts.width or not is_rendered(asset):
         return unchanged(asset)
     width, height = _size(request.transform, (facts.width, facts.height), config.limits)
-    names = _formats(own, request.formats or config.formats, animated=facts.animated)
+    # The source's own format comes last, for browsers that know none of the others: they take the first they know.
+    wanted = ["webp"] if facts.animated else [*(request.formats or config.formats)]
+    names = [*wanted, *([own] if own and own not in wanted else [])]
     widths = wanted_widths(width, request, config)
     return VariantSet(
         width, height, own, {name: _variants(asset, request, config, template, name, widths) for name in names}
@@ -106,20 +109,15 @@ def unchanged(asset: Asset) -> VariantSet:
     return VariantSet(facts.width, facts.height, FORMATS.get(facts.media_type, ""), {})
 
 
-def _is_rendered(asset: Asset) -> bool:
+def is_rendered(asset: Asset) -> bool:
+    """Tell whether an image is made in other sizes and formats: one of px, whose motion would not be lost."""
     facts = asset.facts
-    if facts.animated:  # an animated AVIF or PNG keeps its motion only as it is
+    if facts.animated:  # the renderer writes no animated AVIF or PNG
         return facts.media_type in {"image/gif", "image/webp"}
     return facts.media_type.startswith("image/") and facts.media_type not in {
         "image/svg+xml",
         "image/vnd.microsoft.icon",
     }
-
-
-def _formats(own: str, wanted: Iterable[str], *, animated: bool) -> list[str]:
-    """Order formats for ``<source>``: the wanted ones, then the source's own for browsers that know none of them."""
-    names = ["webp"] if animated else list(wanted)
-    return [*names, *([own] if own and own not in names else [])]
 
 
 def wanted_widths(width: int, request: VariantRequest, config: Config) -> tuple[int, ...]:
@@ -139,8 +137,7 @@ def wanted_widths(width: int, request: VariantRequest, config: Config) -> tuple[
 
 def collapse(wanted: Iterable[int], limit: int) -> tuple[int, ...]:
     """Return rising widths, none above ``limit`` and none within a factor of 1.25 of the next one."""
-    top = min(limit, max(wanted))
-    kept = [top]
+    kept = [min(limit, max(wanted))]  # the widest always stays: going down from it drops the narrower of a close pair
     for width in sorted(set(wanted), reverse=True):
         if width * NEAR < kept[-1]:
             kept.append(width)
@@ -164,9 +161,10 @@ def _variants(
 
 @lru_cache(maxsize=1024)
 def _transform(first: Transform, width: int, quality: int | None, name: str) -> tuple[Transform, str, str]:
-    """Return a variant's transform, its text, and what keys call it; most images of a site share them."""
+    """Return a variant's transform, its text, and its name in keys; most images of a site share them."""
     transform = first.then(Transform.of(width=width, format=cast("OutputFormat", name), quality=quality))
     text = str(transform)
+    # Format and quality are left out: the extension and the digest in the key tell them apart already.
     words = [word for word in text.replace(":", ",").split(",") if not word.startswith(("f-", "q-"))]
     return transform, text, "_".join(words)[:_LABEL_LENGTH] or "o"
 
