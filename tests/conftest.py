@@ -35,8 +35,8 @@ STARTERS = frozenset({"subprocess", "multiprocessing", "ProcessPoolExecutor", "f
 """Names that a test has to use to start a process; a test that uses one, itself or through a helper, is marked so."""
 
 
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Mark tests by what their fixtures start, so that the fast subset needs no list of files."""
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Mark tests by what their fixtures start, so that the fast subset needs no list of files; leave out nightly ones."""
     from s3_servers import LANES  # not above: pytest rewrites the assertions of plugins that nobody has imported
 
     for item in items:
@@ -52,6 +52,12 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
             module = vars(item.module)
             if any(_starts_a_process(module[name]) for name in {item.function.__name__, *fixtures} & module.keys()):
                 item.add_marker("process")
+    # Not `-m "not nightly"` in addopts: the expression of a command line would replace it, and
+    # `-m "not browser"` would run them.
+    if "nightly" not in config.option.markexpr and not any("::" in argument for argument in config.args):
+        nightly = {item for item in items if item.get_closest_marker("nightly")}
+        config.hook.pytest_deselected(items=nightly)
+        items[:] = [item for item in items if item not in nightly]
 
 
 _known: dict[int, bool] = {}

@@ -1,4 +1,4 @@
-"""Python's own documentation, all of it, published to SeaweedFS and read back as a browser would."""
+"""Python's own documentation, some of it and at night all of it, published to SeaweedFS and read back as a browser would."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from urllib.parse import urljoin
 
 import pytest
 from PIL import Image
-from python_docs import copy_pages
+from python_docs import FEW, copy_pages
 from s3_servers import new_bucket
 from selectolax.lexbor import LexborHTMLParser
 from static_server import serving
@@ -19,7 +19,7 @@ from s3img import Config, Images
 from s3img.rewrite import find_references
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Sequence
     from pathlib import Path
 
     from s3_servers import S3Server
@@ -39,13 +39,18 @@ class Published:
     after: Path
     images: Images
     result: PublishResult
+    only: Sequence[str]
 
     def pages(self) -> list[str]:
         return sorted(file.relative_to(self.after).as_posix() for file in self.after.rglob("*.html"))
 
 
-@pytest.fixture(scope="module")
-def docs(python_docs: Path, seaweedfs: S3Server, tmp_path_factory: pytest.TempPathFactory) -> Published:
+@pytest.fixture(
+    scope="module", params=[pytest.param(FEW, id="few"), pytest.param(("*",), id="all", marks=pytest.mark.nightly)]
+)
+def docs(
+    request: pytest.FixtureRequest, python_docs: Path, seaweedfs: S3Server, tmp_path_factory: pytest.TempPathFactory
+) -> Published:
     folder = tmp_path_factory.mktemp("python_docs")
     bucket = new_bucket(seaweedfs)
     config = Config(
@@ -58,8 +63,8 @@ def docs(python_docs: Path, seaweedfs: S3Server, tmp_path_factory: pytest.TempPa
     )
     keys = {"S3IMG_ACCESS_KEY_ID": seaweedfs.access_key, "S3IMG_SECRET_ACCESS_KEY": seaweedfs.secret_key}
     images = Images(config, environ=keys)
-    site = copy_pages(python_docs, folder / "site")
-    return Published(python_docs, site, images, images.publish(site, require_upload=True))
+    site = copy_pages(python_docs, folder / "site", request.param)
+    return Published(python_docs, site, images, images.publish(site, require_upload=True), request.param)
 
 
 def references(site: Path, base: str) -> Iterator[str]:
@@ -138,7 +143,7 @@ def test_second_publish_asks_only_whether_its_claim_is_the_last(docs: Published)
 
 
 def test_publish_of_a_new_copy_sends_one_listing(docs: Published, tmp_path: Path) -> None:
-    site = copy_pages(docs.before, tmp_path / "site")
+    site = copy_pages(docs.before, tmp_path / "site", docs.only)
     result = docs.images.publish(site, require_upload=True)
     assert (result.requests, result.rendered) == ({"list": 1}, 0)
     for page in docs.pages():

@@ -8,8 +8,12 @@ import shutil
 import subprocess
 import tempfile
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
 
 PAGES = "usr/share/doc/python3.[0-9]*/html/index.html"
 ADVICE = "no Python documentation: install it with `apt-get install python3-doc`"
@@ -57,10 +61,22 @@ def _run(folder: Path, *command: str) -> str:
     return done.stdout
 
 
-def copy_pages(pages: Path, target: Path) -> Path:
-    """Copy the pages with Debian's links followed; those that lead into packages that are not there are left out."""
-    return Path(shutil.copytree(pages, target, ignore=_dangling))
+FEW = ("howto/*", "tutorial/*", "hashlib.html", "pathlib.html", "turtle.html", "tkinter.messagebox.html", "index.html")
+"""Patterns for some fifty pages that show all raster images of the documentation."""
 
 
-def _dangling(folder: str, names: list[str]) -> set[str]:
-    return {name for name in names if not Path(folder, name).exists()}
+def copy_pages(pages: Path, target: Path, only: Sequence[str] = ("*",)) -> Path:
+    """Copy the files, and the pages whose names fit a pattern, with Debian's links followed.
+
+    Links that lead into packages that are not there are left out.
+    """
+
+    def left_out(folder: str, names: list[str]) -> set[str]:
+        files = {name: Path(folder, name) for name in names}
+        return {
+            name
+            for name, file in files.items()
+            if not file.exists() or (file.suffix == ".html" and not any(map(file.match, only)))
+        }
+
+    return Path(shutil.copytree(pages, target, ignore=left_out))
