@@ -44,22 +44,22 @@ Address = S3Address | DirectoryAddress
 
 
 def parse(text: str) -> Address:
-    """Read the text form of an address; raise ConfigError for anything else, without repeating a secret."""
+    """Read the text form of an address; raise ConfigError for anything else, without repeating credentials."""
     text = text.strip()
     if "@" in text:
-        raise ConfigError([f"a bucket address holds no credentials and no '@': {_FORMS}"])
+        raise ConfigError([f"a bucket address must not contain credentials or '@': {_FORMS}"])
     if text.startswith("file:"):
         path = unquote(re.sub(r"^file:(?://(?:localhost)?)?(?=/)", "", text))
         if not path.startswith("/") or path.startswith("//") or path.strip("/") == "" or "\0" in path:
-            raise ConfigError([f"{text!r} is no absolute folder: write file:///FOLDER with three slashes"])
+            raise ConfigError([f"{text!r} is not an absolute folder: write file:///FOLDER with three slashes"])
         # file:///C:/pictures is C:/pictures on Windows.
         return DirectoryAddress(Path(path[1:] if re.match(r"/[A-Za-z]:", path) else path))
     if not text.startswith("s3://"):
-        raise ConfigError([f"{text!r} is no bucket address: {_FORMS}"])
+        raise ConfigError([f"{text!r} is not a bucket address: {_FORMS}"])
     name, _, prefix = text.removeprefix("s3://").partition("/")
     prefix = prefix.strip("/")
     if not _BUCKET_NAME.match(name):
-        raise ConfigError([f"{text!r} names no bucket: {_FORMS}"])
+        raise ConfigError([f"{name!r} can't be a bucket's name (3 to 63 letters, digits, '.', '-'): {_FORMS}"])
     if prefix and any(part in {"", ".", ".."} for part in prefix.split("/")):
         raise ConfigError([f"the prefix of {text!r} has an empty, '.' or '..' segment: remove it"])
     return S3Address(name, prefix)

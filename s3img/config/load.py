@@ -1,4 +1,4 @@
-"""Read the settings from every place they may be written in, and report all problems in the words of those places."""
+"""Read the settings from every place they may be written in; name each problem's setting as that place writes it."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ class SettingsSource(msgspec.Struct, frozen=True):
 
 
 class Setting(NamedTuple):
-    """Say where a setting's value comes from.
+    """A setting's value, and where it comes from.
 
     ``value`` is plain data without secrets; ``origin`` is ``command line``, ``environment``, ``host``, ``file`` or
     ``default``; ``place`` is the name as it is written there.
@@ -89,7 +89,7 @@ def find_sources(
         path = Path(environ["S3IMG_CONFIG"])
     found = []
     project = folder / "pyproject.toml"
-    # A file that is named stands for all files.
+    # A file that is named replaces all others: settings must not mix with those of a folder that happens to be ours.
     if path is None and project.is_file():
         table = read_toml(project).get("tool", {}).get("s3img", {})
         spell: Callable[[str], str] = "pyproject.toml [tool.s3img] {}".format
@@ -123,6 +123,7 @@ def merge_sources(sources: list[SettingsSource]) -> tuple[Config, dict[str, tupl
     problems: list[str] = []
     for source in sources:
         for name, value in source.values.items():
+            # Files are committed and copied; what signs addresses must not travel with them.
             if name in SECRET_SETTINGS and source.kind == "file":
                 why = f"keys don't belong in a file: set S3IMG_{name.upper()} in the environment"
                 problems.append(f"{source.spell(name)}: {why}")
@@ -136,7 +137,7 @@ def merge_sources(sources: list[SettingsSource]) -> tuple[Config, dict[str, tupl
         config = Config(**merged)
     except ConfigError as error:
         for problem in error.problems:
-            # "limits.seconds: …" becomes "S3IMG_LIMITS.seconds: …": the words of the place it was written in.
+            # "limits.seconds: …" becomes "S3IMG_LIMITS.seconds: …": users look for the name that they wrote.
             head, rest = re.fullmatch(r"([^.:]*)(.*)", problem, re.DOTALL).groups()  # type: ignore[union-attr] # fits all
             problems.append(f"{places[head][1] if head in places else head}{rest}")
     if problems:
@@ -149,7 +150,7 @@ _BOTOCORE = {
     "aws_profile": ("AWS_DEFAULT_PROFILE", "AWS_PROFILE"),
     "endpoint_url": ("AWS_ENDPOINT_URL_S3", "AWS_ENDPOINT_URL"),
 }
-"""What botocore reads by itself where a setting is empty, in its order."""
+"""The variables that botocore reads where a setting is empty, in its order."""
 
 
 def _setting(config: Config, name: str, place: tuple[str, str] | None, environ: Mapping[str, str]) -> Setting:
@@ -157,18 +158,19 @@ def _setting(config: Config, name: str, place: tuple[str, str] | None, environ: 
     if name in SECRET_SETTINGS:
         value = HIDDEN if value else ""
     if isinstance(value, str):
-        value = _without_password(value)
+        value = without_password(value)
     if place:
         return Setting(name, value, *place)
     variable = next((one for one in _BOTOCORE.get(name, ()) if environ.get(one)), "")
     if variable and not value:
-        return Setting(name, _without_password(environ[variable]), "environment", variable)
+        return Setting(name, without_password(environ[variable]), "environment", variable)
     if name == "public_url" and config.bucket:
         return Setting(name, config.base_url, "default", "follows from bucket")
     return Setting(name, value, "default", "")
 
 
-def _without_password(text: str) -> str:
+def without_password(text: str) -> str:
+    """Hide the credentials of a URL."""
     return re.sub(r"//[^/@]*@", f"//{HIDDEN}@", text)
 
 
@@ -190,8 +192,8 @@ def _convert(name: str, value: Any, *, lax: bool) -> Any:  # noqa: ANN401 - sett
     except msgspec.ValidationError as error:
         wanted = _TYPES[name]
         inner = get_args(wanted)[0] if get_origin(wanted) is tuple else wanted
-        words = [word for word in get_args(inner) if isinstance(word, str)]
-        choices = f": write one of {', '.join(words)}" if words else ""
+        known = [value for value in get_args(inner) if isinstance(value, str)]
+        choices = f": write one of {', '.join(known)}" if known else ""
         raise ValueError(f"{error}{choices}") from error
 
 
@@ -206,12 +208,12 @@ def _from_text(value: str, wanted: Any) -> Any:  # noqa: ANN401 - the type is da
         try:
             return msgspec.json.decode(value)
         except msgspec.DecodeError as error:
-            raise ValueError(f"no JSON: {error}") from error
+            raise ValueError(f"not valid JSON: {error}") from error
     return value
 
 
 def read_toml(path: Path) -> dict[str, Any]:
-    """Read a TOML file; raise ConfigError where it can't be read or is none."""
+    """Read a TOML file; raise ConfigError where it can't be read or is not valid."""
     import tomllib  # most runs have no file to read
 
     try:
@@ -219,11 +221,11 @@ def read_toml(path: Path) -> dict[str, Any]:
     except OSError as error:
         raise ConfigError([f"{path}: can't be read: {error.strerror}"]) from error
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
-        raise ConfigError([f"{path}: is no TOML: {error}"]) from error
+        raise ConfigError([f"{path}: not valid TOML: {error}"]) from error
 
 
 def _anchored(table: Mapping[str, Any], folder: Path) -> dict[str, Any]:
-    """Read a relative ``cache_dir`` from the folder of its file, wherever the command runs."""
+    """Return the settings of a file with ``cache_dir`` relative to its folder, wherever the command runs."""
     values = dict(table)
     if isinstance(values.get("cache_dir"), str) and values["cache_dir"]:
         values["cache_dir"] = str(folder / Path(values["cache_dir"]).expanduser())

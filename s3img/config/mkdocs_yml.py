@@ -17,7 +17,7 @@ from s3img.config.model import Config
 from s3img.errors import ConfigError
 
 PLUGIN_OPTIONS: Final = frozenset({"enabled", "serve", "require_upload", "config_file"})
-"""What the plugin's block may say beside settings."""
+"""The plugin's own options, which stand in one block with s3img's settings."""
 
 _MATERIAL: Final = "(min-width: 76.25em) 780px, (min-width: 60em) 70vw, 100vw"
 THEME_SIZES: Final = {
@@ -26,11 +26,11 @@ THEME_SIZES: Final = {
     "mkdocs": "(min-width: 1200px) 830px, 100vw",
     "readthedocs": "(min-width: 1100px) 700px, (min-width: 769px) calc(100vw - 400px), 100vw",
 }
-"""How wide the column of text is, by theme; what an image that is not lazy is chosen by."""
+"""The width of the text column by theme: browsers choose the file of an image that isn't lazy by it."""
 
 
 class GeneratorFile(msgspec.Struct, frozen=True):
-    """What a generator's file says: s3img's settings, the plugin's own options, and the theme's name."""
+    """The contents of a generator's file: s3img's settings, the plugin's own options, and the theme's name."""
 
     source: SettingsSource
     require_upload: bool = False
@@ -45,7 +45,7 @@ def with_theme_sizes(config: Config, theme: str) -> Config:
 
 
 def read_generator_file(folder: Path) -> GeneratorFile | None:
-    """Return what the generator's file in a folder says of s3img, None without such a block; raise ConfigError."""
+    """Return the settings of s3img in a generator's file, None without any; raise ConfigError."""
     toml, yml = folder / "zensical.toml", folder / "mkdocs.yml"
     if toml.is_file():
         import tomllib  # most runs have no such file
@@ -58,8 +58,11 @@ def read_generator_file(folder: Path) -> GeneratorFile | None:
         return _generator_file(project, block, folder, "zensical.toml [project.plugins.s3img] ", "zensical")
     if yml.is_file():
         project = _read_yaml(yml)
-        blocks = (_plugin_of(entry) for entry in _plugins(project))
-        block = next((options for name, options in blocks if name == "s3img"), None)
+        # MkDocs takes a table or a list, whose entries are names alone or tables of one row.
+        plugins = project.get("plugins")
+        tables = plugins if isinstance(plugins, list) else [plugins]
+        blocks = [entry for entry in tables if isinstance(entry, dict) and "s3img" in entry]
+        block = (blocks[0]["s3img"] or {}) if blocks else {} if "s3img" in tables else None
         return _generator_file(project, block, folder, "mkdocs.yml plugins: s3img: ", "mkdocs")
     return None
 
@@ -82,24 +85,8 @@ def _generator_file(
     )
 
 
-def _plugins(project: dict[str, Any]) -> list[Any]:
-    """Return the entries of ``plugins``, which may be a list or a table."""
-    plugins = project.get("plugins")
-    if isinstance(plugins, dict):
-        return [{name: options} for name, options in plugins.items()]
-    return plugins if isinstance(plugins, list) else []
-
-
-def _plugin_of(entry: object) -> tuple[str, object]:
-    """Return (name, options) of one entry: a name alone, or a table of one row."""
-    if isinstance(entry, dict) and len(entry) == 1:
-        ((name, options),) = entry.items()
-        return str(name), options or {}
-    return str(entry), {}
-
-
 def _read_yaml(path: Path) -> dict[str, Any]:
-    """Read a ``mkdocs.yml``; ``!ENV`` means what it means to MkDocs, other tags of Python objects nothing."""
+    """Read a ``mkdocs.yml``; ``!ENV`` works as in MkDocs, other tags (of Python objects) become None."""
     try:
         text = path.read_text("utf-8-sig")
     except (OSError, ValueError) as error:

@@ -14,7 +14,15 @@ import msgspec
 from msgspec.structs import force_setattr
 
 from s3img.config import address, providers
-from s3img.config.service import Access, Endpoint, Origin, ServiceSettings, endpoint_at, service_problems
+from s3img.config.service import (
+    Access,
+    Endpoint,
+    Origin,
+    ServiceSettings,
+    endpoint_at,
+    is_absolute_url,
+    service_problems,
+)
 from s3img.errors import ConfigError, TransformError
 from s3img.keys import KeyTemplate
 from s3img.limits import Limits
@@ -37,7 +45,7 @@ class Quality(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=T
 
 
 class Rule(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """Say to images whose path fits the glob ``match`` what ``data-s3img*`` attributes would; author's words win."""
+    """Set ``data-s3img*`` attributes for images whose path fits the glob ``match``; an image's own attributes win."""
 
     match: str
     s3img: str = ""
@@ -105,30 +113,37 @@ class Config(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
         return [(name, getattr(self, name)) for name in self.__struct_fields__ if name not in SECRET_SETTINGS]
 
     def __post_init__(self) -> None:
-        self._read_tables()
-        problems = [f"{name}: {text}" for name, text in self.problems()]
-        if problems:
-            raise ConfigError(problems)
-        self._fill_in()
-
-    def _fill_in(self) -> None:
-        """Set what the provider, or that of ``endpoint_url``, makes plain."""
-        endpoint_url = self.endpoint_url or self.store.endpoint_url(account=self.account, region=self.region)
-        force_setattr(self, "endpoint_url", endpoint_url)
-        force_setattr(self, "region", self.region or self.store.region_in(endpoint_url))
-
-    def _read_tables(self) -> None:
-        """Take plain dictionaries from Python code for what are tables in a file."""
+        # Python code may give plain dictionaries for what are tables in a file.
         for name, kind in {**_TABLES, "rules": tuple[Rule, ...]}.items():
             try:
                 force_setattr(self, name, msgspec.convert(getattr(self, name), kind))
             except msgspec.ValidationError as error:
                 raise ConfigError([f"{name}: {error}"]) from error
+        problems = [f"{name}: {text}" for name, text in self.problems()]
+        if problems:
+            raise ConfigError(problems)
+        # What follows from the provider, or from the address of a known one, need not be written.
+        endpoint_url = self.endpoint_url or self.store.endpoint_url(account=self.account, region=self.region)
+        force_setattr(self, "endpoint_url", endpoint_url)
+        force_setattr(self, "region", self.region or self.store.region_in(endpoint_url))
 
     def problems(self) -> list[tuple[str, str]]:
         """List (setting, what is wrong and what to write instead)."""
-        checks = (_bucket, _provider, _urls, _key_template, _presets, _rules, _numbers, _upload_origins)
-        return [problem for check in (*checks, _together, _service) for problem in check(self)]
+        checks = (
+            *(bucket_problems, provider_problems, url_problems, key_template_problems, preset_problems),
+            *(rule_problems, number_problems, upload_origin_problems, combination_problems),
+        )
+        found = [problem for check in checks for problem in check(self)]
+        return found + list(
+            service_problems(
+                self.service,
+                origins=self.origins,
+                endpoints=self.endpoints,
+                access=(self.access, self.allowed, self.presets),
+                signing_keys=self.signing_keys,
+                imagekit_private_key=self.imagekit_private_key,
+            )
+        )
 
     @property
     def address(self) -> address.Address | None:
@@ -137,7 +152,7 @@ class Config(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
 
     @property
     def store(self) -> providers.Provider:
-        """Return what is known of the service that holds the bucket."""
+        """Return what is known of the service that the bucket is on."""
         return providers.named(self.provider) if self.provider else providers.of_endpoint(self.endpoint_url)
 
     @property
@@ -160,7 +175,8 @@ class Config(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
         return endpoint_at(self.service_url, self.endpoints)
 
 
-def _bucket(config: Config) -> list[tuple[str, str]]:
+def bucket_problems(config: Config) -> list[tuple[str, str]]:
+    """Check ``bucket``."""
     if not config.bucket:
         return []
     try:
@@ -170,11 +186,12 @@ def _bucket(config: Config) -> list[tuple[str, str]]:
     return []
 
 
-def _provider(config: Config) -> list[tuple[str, str]]:
-    if _urls(config):
+def provider_problems(config: Config) -> list[tuple[str, str]]:
+    """Check ``provider`` with ``account``, ``region``, ``endpoint_url`` and ``addressing_style``."""
+    if url_problems(config):  # a bad endpoint_url would be reported twice
         return []
     if not config.provider:
-        return [("account", "means nothing without provider: add it, or remove account")] if config.account else []
+        return [("account", "has no effect without provider: add it, or remove account")] if config.account else []
     try:
         service = config.store
     except ConfigError as error:
@@ -187,32 +204,25 @@ def _provider(config: Config) -> list[tuple[str, str]]:
     )
 
 
-def _urls(config: Config) -> list[tuple[str, str]]:
+def url_problems(config: Config) -> list[tuple[str, str]]:
+    """Check the settings that are URLs, without repeating credentials that one has in it."""
     found = []
     for name in ("endpoint_url", "public_url", "site_url", "service_url"):
         value = getattr(config, name)
         if name in {"public_url", "service_url"} and re.match(r"/(?!/)", value):
             continue  # a path of the site's own host
-        if re.match(r"[a-z]+://[^/]*@", value):
-            found.append((name, "holds credentials: remove them, and everything before the '@'"))
-        elif value and not _is_absolute(value, schemes=("http", "https")):
-            if not (name == "public_url" and _is_absolute(value, schemes=("file",))):
-                found.append((name, f"{value!r} is no absolute URL: start with https:// (or http://)"))
+        if re.match(r"[a-z]+://[^/]*@", value, re.IGNORECASE):
+            found.append((name, "contains credentials: remove everything between // and @, and the @"))
+        elif value and not is_absolute_url(value):
+            if not (name == "public_url" and is_absolute_url(value, schemes=("file",))):
+                found.append((name, f"{value!r} is not an absolute URL: start with https:// (or http://)"))
         elif name == "endpoint_url" and urlsplit(value).path.rstrip("/") not in {"", *providers.PATHS}:
             found.append((name, f'{value!r} has a path: name the bucket in bucket = "s3://NAME/PREFIX" instead'))
     return found
 
 
-def _is_absolute(url: str, *, schemes: tuple[str, ...]) -> bool:
-    try:
-        parts = urlsplit(url)
-        parts.port  # noqa: B018 - read for its errors
-    except ValueError:
-        return False
-    return parts.scheme in schemes and bool(parts.netloc or parts.scheme == "file")
-
-
-def _key_template(config: Config) -> list[tuple[str, str]]:
+def key_template_problems(config: Config) -> list[tuple[str, str]]:
+    """Check ``key_template``."""
     try:
         KeyTemplate.parse(config.key_template)
     except ConfigError as error:
@@ -220,7 +230,8 @@ def _key_template(config: Config) -> list[tuple[str, str]]:
     return []
 
 
-def _presets(config: Config) -> list[tuple[str, str]]:
+def preset_problems(config: Config) -> list[tuple[str, str]]:
+    """Check that each preset is a transform."""
     presets = config.presets.items()
     return [(f"presets.{name}", problem) for name, text in presets for problem in _transform_problem(text, config)]
 
@@ -235,7 +246,8 @@ def _transform_problem(text: str, config: Config) -> list[str]:
     return []
 
 
-def _rules(config: Config) -> list[tuple[str, str]]:
+def rule_problems(config: Config) -> list[tuple[str, str]]:
+    """Check ``rules``."""
     found = []
     for number, rule in enumerate(config.rules, 1):
         if not rule.match or rule.match.startswith("/"):
@@ -247,7 +259,8 @@ def _rules(config: Config) -> list[tuple[str, str]]:
     return found
 
 
-def _numbers(config: Config) -> list[tuple[str, str]]:
+def number_problems(config: Config) -> list[tuple[str, str]]:
+    """Check that numbers are in their ranges."""
     found = []
     bad = [width for width in config.widths if not 1 <= width <= config.limits.output_side]
     if bad or not config.widths:
@@ -268,35 +281,24 @@ def _numbers(config: Config) -> list[tuple[str, str]]:
     return found
 
 
-def _upload_origins(config: Config) -> list[tuple[str, str]]:
+def upload_origin_problems(config: Config) -> list[tuple[str, str]]:
+    """Check ``upload_origins``."""
     form = r"\*|https?://(\*\.)?[A-Za-z0-9.-]+(:\d+)?"
     bad = [origin for origin in config.upload_origins if not re.fullmatch(form, origin)]
-    return [("upload_origins", f"{origin!r} is no origin: write https://HOST, without a path") for origin in bad]
+    return [("upload_origins", f"{origin!r} is not an origin: write https://HOST, without a path") for origin in bad]
 
 
-def _together(config: Config) -> list[tuple[str, str]]:
+def combination_problems(config: Config) -> list[tuple[str, str]]:
+    """Check settings that exclude or need each other."""
     found = []
     if config.anonymous and (config.aws_profile or config.role_arn):
         found.append(("anonymous", "can't go with aws_profile or role_arn: remove one"))
     if config.external_id and not config.role_arn:
-        found.append(("external_id", "means nothing without role_arn: add it"))
-    is_usable = not (_bucket(config) or _provider(config) or _urls(config))
+        found.append(("external_id", "has no effect without role_arn: add it"))
+    is_usable = not (bucket_problems(config) or provider_problems(config) or url_problems(config))
     if config.bucket and not config.public_url and is_usable:
         try:
             config.base_url  # noqa: B018 - worked out for its errors
         except ConfigError as error:
             found += [("public_url", problem) for problem in error.problems]
     return found
-
-
-def _service(config: Config) -> list[tuple[str, str]]:
-    return list(
-        service_problems(
-            config.service,
-            origins=config.origins,
-            endpoints=config.endpoints,
-            access=(config.access, config.allowed, config.presets),
-            signing_keys=config.signing_keys,
-            imagekit_private_key=config.imagekit_private_key,
-        )
-    )

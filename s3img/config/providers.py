@@ -1,7 +1,7 @@
-"""What each S3-compatible service documents of itself: where it answers, how it is signed to, what it leaves out.
+"""Facts about S3-compatible services from their documentation: addresses, signing, and what they don't implement.
 
-A table of facts, used where a setting is not given; whatever is written explicitly wins. ``docs/providers.md`` says the
-same in words, with the services' own pages as sources.
+They are used where a setting is not given; a setting that is given wins. ``docs/providers.md`` says the same in words,
+with the services' own pages as sources.
 """
 
 from __future__ import annotations
@@ -74,28 +74,36 @@ class Provider(msgspec.Struct, frozen=True, kw_only=True):
 
     def moved(self, endpoint_url: str, region: str) -> str:
         """Return the address for another region: of this service's own pattern, never of another host."""
-        if not endpoint_url or "{region}" not in self._regional:
+        if not endpoint_url or "{region}" not in self.usual_host:
             return endpoint_url
+        # A region comes from a store's answer: it must not be able to lead requests, and their signatures, elsewhere.
         is_own = bool(re.fullmatch(_FORMS["region"], region)) and any(self._matches(endpoint_url))
-        return f"{urlsplit(endpoint_url).scheme}://{self._regional.format(region=region)}" if is_own else endpoint_url
+        return f"{urlsplit(endpoint_url).scheme}://{self.usual_host.format(region=region)}" if is_own else endpoint_url
 
     def knows(self, endpoint_url: str) -> bool:
         """Tell whether an address is one of this service's own."""
         return any(self._matches(endpoint_url))
 
     @property
-    def _regional(self) -> str:
+    def usual_host(self) -> str:
+        """Return the pattern of the host that most accounts use, "" where none is known."""
         return self.hosts[0] if self.hosts else ""
 
     def _matches(self, endpoint_url: str) -> Iterator[re.Match[str] | None]:
         host = urlsplit(endpoint_url).hostname or ""
-        near = [form for form in self.hosts if host.endswith(form.rpartition("}")[2])]  # the rest is never compiled
-        return (_pattern(form).fullmatch(host) for form in near)
+        near = [form for form in self.hosts if host.endswith(form.rpartition("}")[2])]  # only those are compiled
+        return (host_pattern(form).fullmatch(host) for form in near)
 
     def problems(self, *, account: str, region: str, endpoint_url: str, addressing_style: str) -> list[tuple[str, str]]:
         """List (setting, what is missing or contradicts this service and what to write instead)."""
         given = {"account": account, "region": region}
-        found = [] if endpoint_url else list(self._missing(given))
+        found: list[tuple[str, str]] = []
+        if not endpoint_url:
+            if self.is_self_hosted:
+                why = f"is needed: {self.title} runs on a host of your own, write its https:// address"
+                found.append(("endpoint_url", why))
+            missing = [name for name in sorted(self.needs) if not (given[name] or (name == "region" and self.region))]
+            found += [(name, f"is needed: {self._form(name)}") for name in missing]
         if account and "account" not in self.needs:
             found.append(("account", f"{self.title} has none in its address: remove it"))
         found += [(name, self._form(name)) for name in sorted(self.needs) if not _is_formed(name, given[name])]
@@ -108,32 +116,25 @@ class Provider(msgspec.Struct, frozen=True, kw_only=True):
             found.append(("addressing_style", f"{self.title} refuses the bucket's name in the path: remove it"))
         return found
 
-    def _missing(self, given: dict[str, str]) -> Iterator[tuple[str, str]]:
-        if self.is_self_hosted:
-            yield "endpoint_url", f"is needed: {self.title} runs on a host of your own, write its https:// address"
-        for name in sorted(self.needs):
-            if not given[name] and not (name == "region" and self.region):
-                yield name, f"is needed: {self._form(name)}"
-
     def _form(self, name: str) -> str:
         example = self.example if name == "region" else "0123456789abcdef0123456789abcdef"
-        return f"{self.title} has it in its address {self.endpoint or self._regional}: write for example {example!r}"
+        return f"{self.title} has it in its address {self.endpoint or self.usual_host}: write for example {example!r}"
 
 
 def _is_formed(name: str, text: str) -> bool:
-    """Tell whether a parameter may stand in an address; OSS shows regions with an ``oss-`` that is there already."""
+    """Tell whether a value fits into an address; OSS shows regions with an ``oss-``, which its pattern has already."""
     return not text or (re.fullmatch(_FORMS[name], text) is not None and not text.startswith("oss-"))
 
 
 def _fields(form: str) -> Iterator[tuple[str, str | None, str | None, str | None]]:
-    """Take a pattern apart as ``string.Formatter.parse`` does."""
+    """Split a pattern with ``string.Formatter.parse``."""
     from string import Formatter  # needed only where a store's address is given
 
     yield from Formatter().parse(form)
 
 
 @cache
-def _pattern(form: str) -> re.Pattern[str]:
+def host_pattern(form: str) -> re.Pattern[str]:
     """Compile a pattern of a host: each placeholder takes only what may stand there."""
     parts = (re.escape(text) + (f"(?P<{name}>{_FORMS[name]})" if name else "") for text, name, _, _ in _fields(form))
     return re.compile("".join(parts))

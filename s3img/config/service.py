@@ -1,4 +1,4 @@
-"""Settings of the transform service: where pictures come from, who may ask for what, how answers are kept."""
+"""Settings of the transform service: where pictures come from, what may be requested, how long answers are kept."""
 
 from __future__ import annotations
 
@@ -15,23 +15,26 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
 Access = Literal["signed", "named", "sizes", "open"]
-"""What may be asked for without a signature: nothing, presets, a list of transforms, anything."""
+"""What may be requested without a signature: nothing, presets, a list of transforms, anything."""
 
 NO_RESULTS: Final = "none"
 _NAME: Final = re.compile(r"[a-z0-9][a-z0-9-]{0,31}")
 _HOST: Final = re.compile(r"[a-z0-9]([a-z0-9.-]*[a-z0-9])?(:[0-9]{1,5})?")
 _CREDENTIALS: Final = re.compile(r"[A-Z][A-Z0-9_]{0,31}")
 _PATH: Final = re.compile(r"(/[A-Za-z0-9._-]+)+")
+_NAME_PROBLEM: Final = (
+    "{!r} can't be a name: use at most 32 lower case letters, digits and -, and not tr, info or the like"
+)
 _RESERVED: Final = frozenset({"tr", "info", "s3", "healthz", "readyz", "metrics", "ik-seo"})
 
 
 class Origin(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """Name a place that sources are read from; the fields mean what those of the same name mean in `Config`.
 
-    ``credentials`` is the beginning of the environment variables that have the access key (``SHOP`` for
-    ``SHOP_ACCESS_KEY_ID`` and ``SHOP_SECRET_ACCESS_KEY``); ``canonical_url`` is the address that search engines
-    should know the pictures by. An origin without credentials of its own is on the store of the settings, and is asked
-    with theirs.
+    ``credentials`` is the prefix of the environment variables with the access key (``SHOP`` for
+    ``SHOP_ACCESS_KEY_ID`` and ``SHOP_SECRET_ACCESS_KEY``); ``canonical_url`` is the address under which search engines
+    should list the pictures. An origin without credentials of its own is read with those of the settings, and only
+    from the store of the settings.
     """
 
     bucket: str
@@ -49,7 +52,7 @@ class Origin(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
 
     @property
     def store_url(self) -> str:
-        """The address of its own store; "" where it names none, which for ``provider = "aws"`` is so without region."""
+        """Return the address of its own store, "" where it names none; AWS needs a region to be one."""
         if self.endpoint_url or not self.provider:
             return self.endpoint_url
         if self.provider == "aws":
@@ -70,15 +73,15 @@ class Endpoint(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
 
 
 class ServiceSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """Bound what the service takes and say how it answers; times in seconds, sizes in bytes.
+    """Limits of the service, and how it answers; times in seconds, sizes in bytes.
 
     ``max_age`` is how long a cache may keep an answer whose source may change; ``results`` is where renderings are
     stored (empty: beside the sources of an ``s3://`` bucket, ``none``: nowhere). ``fetches``, ``renders`` (decoding
     and all up to encoding; 0: one for each processor) and ``encodes`` (to AVIF, and as many to other formats; 0: one
-    for each processor) are places in each process, ``queue`` is how many may wait for each; ``per_client`` bounds
-    what one address asks for at a time (0: nothing does). A source is asked about again after ``fresh``, a missing
-    one after ``missing``; ``stale_if_error`` is how long results are shown of one that can't be asked; ``seconds`` is
-    the time for one request.
+    for each processor) bound what each process does at a time, ``queue`` how many requests may wait for each, and
+    ``per_client`` the requests of one address at a time (0: no bound). After ``fresh`` a source is checked again, a
+    missing one after ``missing``; for ``stale_if_error`` results are still served when the source can't be reached;
+    ``seconds`` is the time for one request.
     """
 
     max_age: int = 86_400
@@ -112,12 +115,25 @@ def service_problems(
     imagekit_private_key: str | Mapping[str, str],
 ) -> Iterator[tuple[str, str]]:
     """Yield (setting, what is wrong and what to write instead); ``access`` with what is allowed, and the presets."""
-    yield from _origin_problems(origins)
-    yield from _endpoint_problems(endpoints, origins)
-    yield from _access_problems(*access)
-    yield from _key_problems(signing_keys)
-    yield from _imagekit_problems(imagekit_private_key, endpoints)
-    yield from _own_problems(service)
+    yield from origin_problems(origins)
+    yield from endpoint_problems(endpoints, origins)
+    yield from access_problems(*access)
+    yield from signing_key_problems(signing_keys)
+    yield from imagekit_key_problems(imagekit_private_key, endpoints)
+    if service.metrics_path and not _PATH.fullmatch(service.metrics_path):
+        yield "service.metrics_path", f"{service.metrics_path!r} is not a path: write /metrics"
+    for origin in service.cors_origins:
+        if origin != "*" and (not is_absolute_url(origin) or urlsplit(origin).path):
+            yield "service.cors_origins", f"{origin!r} is not an origin: write https://www.example.com, or *"
+    if service.results not in {"", NO_RESULTS}:
+        try:
+            address.parse(service.results)
+        except ConfigError as error:
+            yield from (("service.results", problem) for problem in error.problems)
+    least = {"fetches": 1, "seconds": 0.1}
+    for name in _NUMBERS:
+        if getattr(service, name) < least.get(name, 0):
+            yield f"service.{name}", f"{getattr(service, name)}: name {least.get(name, 0)} or more"
 
 
 def endpoint_at(url: str, endpoints: Mapping[str, Endpoint]) -> str:
@@ -128,21 +144,20 @@ def endpoint_at(url: str, endpoints: Mapping[str, Endpoint]) -> str:
     return next(by_host, last if last in endpoints else "")
 
 
-def _origin_problems(origins: Mapping[str, Origin]) -> Iterator[tuple[str, str]]:
+def origin_problems(origins: Mapping[str, Origin]) -> Iterator[tuple[str, str]]:
+    """Check ``origins``."""
     for name, origin in origins.items():
         place = f"origins.{name}"
         if not _NAME.fullmatch(name) or name in _RESERVED:
-            yield (
-                place,
-                f"{name!r} is no name: use lower case letters, digits and -, at most 32, but no word of the URLs",
-            )
+            yield place, _NAME_PROBLEM.format(name)
         try:
             address.parse(origin.bucket)
         except ConfigError as error:
             yield from ((f"{place}.bucket", problem) for problem in error.problems)
         for field in ("endpoint_url", "canonical_url"):
-            if not _is_address(getattr(origin, field)):
-                yield f"{place}.{field}", f"{getattr(origin, field)!r} is no absolute URL: start with https://"
+            if (url := getattr(origin, field)) and not is_absolute_url(url):
+                shown = "what it contains" if "@" in url else repr(url)  # what stands before an @ is a password
+                yield f"{place}.{field}", f"{shown} is not an absolute URL without credentials: start with https://"
         if origin.provider:
             try:
                 service = providers.named(origin.provider)
@@ -158,19 +173,17 @@ def _origin_problems(origins: Mapping[str, Origin]) -> Iterator[tuple[str, str]]
                 found = [("provider", problem) for problem in error.problems]
             yield from ((f"{place}.{field}", text) for field, text in found)
         elif origin.account:
-            yield f"{place}.account", "means nothing without provider: add it, or remove account"
-        yield from ((f"{place}.{field}", text) for field, text in _credential_problems(origin))
+            yield f"{place}.account", "has no effect without provider: add it, or remove account"
+        yield from ((f"{place}.{field}", text) for field, text in credential_problems(origin))
 
 
-def _endpoint_problems(endpoints: Mapping[str, Endpoint], origins: Mapping[str, Origin]) -> Iterator[tuple[str, str]]:
+def endpoint_problems(endpoints: Mapping[str, Endpoint], origins: Mapping[str, Origin]) -> Iterator[tuple[str, str]]:
+    """Check ``endpoints``: their names, their hosts, which belong to one each, and that their origins are there."""
     taken: dict[str, str] = {}
     for name, endpoint in endpoints.items():
         place = f"endpoints.{name}"
         if not _NAME.fullmatch(name) or name in _RESERVED:
-            yield (
-                place,
-                f"{name!r} is no name: use lower case letters, digits and -, at most 32, but no word of the URLs",
-            )
+            yield place, _NAME_PROBLEM.format(name)
         if unknown := [origin for origin in endpoint.origins if origin not in origins]:
             yield (
                 f"{place}.origins",
@@ -180,12 +193,13 @@ def _endpoint_problems(endpoints: Mapping[str, Endpoint], origins: Mapping[str, 
             yield f"{place}.origins", "name at least one origin"
         for host in endpoint.hosts:
             if not _HOST.fullmatch(host):
-                yield f"{place}.hosts", f"{host!r} is no host: write img.example.com in lower case"
+                yield f"{place}.hosts", f"{host!r} is not a host: write img.example.com in lower case"
             elif taken.setdefault(host, name) != name:
                 yield f"{place}.hosts", f"{host} belongs to endpoint {taken[host]} already"
 
 
-def _access_problems(access: Access, allowed: tuple[str, ...], presets: Mapping[str, str]) -> Iterator[tuple[str, str]]:
+def access_problems(access: Access, allowed: tuple[str, ...], presets: Mapping[str, str]) -> Iterator[tuple[str, str]]:
+    """Check ``access`` with the transforms that it allows."""
     if access == "sizes" and not allowed:
         yield "allowed", 'access = "sizes" needs it: list transforms, such as "w-300,h-300"'
     if allowed:
@@ -197,11 +211,11 @@ def _access_problems(access: Access, allowed: tuple[str, ...], presets: Mapping[
             yield "allowed", f"{text!r}: {error}"
 
 
-def _key_problems(keys: str | Mapping[str, str]) -> Iterator[tuple[str, str]]:
-    """Never repeat a secret."""
+def signing_key_problems(keys: str | Mapping[str, str]) -> Iterator[tuple[str, str]]:
+    """Check ``signing_keys`` without repeating one."""
     if not keys:
         return
-    from s3img.signing import Signer  # cryptography that runs without keys do without
+    from s3img.signing import Signer  # loads cryptography, which runs without keys need not wait for
 
     try:
         Signer.of(keys)
@@ -209,8 +223,11 @@ def _key_problems(keys: str | Mapping[str, str]) -> Iterator[tuple[str, str]]:
         yield from (("signing_keys", problem.removeprefix("signing_keys: ")) for problem in error.problems)
 
 
-def _imagekit_problems(keys: str | Mapping[str, str], endpoints: Mapping[str, Endpoint]) -> Iterator[tuple[str, str]]:
-    """Never repeat a secret. ImageKit's signature does not cover the endpoint, so each needs a key of its own."""
+def imagekit_key_problems(
+    keys: str | Mapping[str, str], endpoints: Mapping[str, Endpoint]
+) -> Iterator[tuple[str, str]]:
+    """Check ``imagekit_private_key`` without repeating one."""
+    # ImageKit's signature does not cover the endpoint. With one key, what is signed for one would open all.
     setting = "imagekit_private_key"
     if isinstance(keys, str):
         if keys and len(endpoints) > 1:
@@ -227,40 +244,25 @@ def _imagekit_problems(keys: str | Mapping[str, str], endpoints: Mapping[str, En
         yield setting, "two endpoints have one key, so what is signed for one is served by the other: give each its own"
 
 
-def _own_problems(service: ServiceSettings) -> Iterator[tuple[str, str]]:
-    if service.metrics_path and not _PATH.fullmatch(service.metrics_path):
-        yield "service.metrics_path", f"{service.metrics_path!r} is no path: write /metrics"
-    for origin in service.cors_origins:
-        if origin != "*" and (not _is_address(origin) or urlsplit(origin).path):
-            yield "service.cors_origins", f"{origin!r} is no origin: write https://www.example.com, or *"
-    if service.results not in {"", NO_RESULTS}:
-        try:
-            address.parse(service.results)
-        except ConfigError as error:
-            yield from (("service.results", problem) for problem in error.problems)
-    least = {"fetches": 1, "seconds": 0.1}
-    for name in _NUMBERS:
-        if getattr(service, name) < least.get(name, 0):
-            yield f"service.{name}", f"{getattr(service, name)}: name {least.get(name, 0)} or more"
-
-
-def _credential_problems(origin: Origin) -> Iterator[tuple[str, str]]:
+def credential_problems(origin: Origin) -> Iterator[tuple[str, str]]:
+    """Check the ways in which one origin is signed in to."""
     if origin.credentials and (
         not _CREDENTIALS.fullmatch(origin.credentials) or origin.credentials.startswith("S3IMG")
     ):
-        yield "credentials", 'is the beginning of a variable\'s name, not a key: "SHOP" stands for SHOP_ACCESS_KEY_ID'
-    said = [origin.anonymous, bool(origin.credentials), bool(origin.aws_profile or origin.role_arn)]
-    if sum(said) > 1:
+        yield "credentials", 'is the prefix of a variable\'s name, not a key: "SHOP" stands for SHOP_ACCESS_KEY_ID'
+    ways = [origin.anonymous, bool(origin.credentials), bool(origin.aws_profile or origin.role_arn)]
+    if sum(ways) > 1:
         yield "credentials", "anonymous, credentials and aws_profile or role_arn exclude each other: keep one"
 
 
-def _is_address(url: str) -> bool:
-    """Tell whether a URL is absolute, or not given."""
+def is_absolute_url(url: str, *, schemes: tuple[str, ...] = ("http", "https")) -> bool:
+    """Tell whether a URL names a scheme and a host, and contains no credentials."""
     try:
         parts = urlsplit(url)
+        parts.port  # noqa: B018 - read for its errors
     except ValueError:
         return False
-    return not url or (parts.scheme in {"http", "https"} and bool(parts.netloc) and "@" not in parts.netloc)
+    return parts.scheme in schemes and bool(parts.netloc or parts.scheme == "file") and "@" not in parts.netloc
 
 
 _NUMBERS: Final = tuple(

@@ -96,7 +96,7 @@ def test_folder_has_no_options(tmp_path: Any) -> None:
         ({"provider": "b3"}, "'b3' is unknown"),
         ({"provider": "b2"}, "origins.a.region: is needed"),
         ({"provider": "aws"}, "origins.a.region: is needed"),
-        ({"account": "x"}, "origins.a.account: means nothing"),
+        ({"account": "x"}, "origins.a.account: has no effect"),
     ],
 )
 def test_provider_of_an_origin_is_checked(origin: dict[str, str], problem: str) -> None:

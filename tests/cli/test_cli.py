@@ -62,7 +62,7 @@ def test_publish_reports_to_people(
     [
         (["publish"], 2, "Missing argument"),
         (["publish", "nowhere"], 1, "nowhere: is no folder"),
-        (["publish", ".", "--bucket", "b"], 3, "--bucket: 'b' is no bucket address"),
+        (["publish", ".", "--bucket", "b"], 3, "--bucket: 'b' is not a bucket address"),
         (["publish", ".", "--missing", "shout"], 2, "shout"),
         (["publish", ".", "--config", "nothere.toml"], 3, "nothere.toml: can't be read"),
         (["size", "1000x500", "wdith-3"], 2, "Did you mean"),

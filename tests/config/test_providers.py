@@ -144,7 +144,7 @@ def test_a_missing_parameter_is_named(settings: dict[str, str], name: str) -> No
     [
         ({"provider": "wasaby", "account": ACCOUNT}, "provider: 'wasaby' is unknown: did you mean 'wasabi'?"),
         ({"provider": "xx"}, "known are aws, r2"),
-        ({"account": ACCOUNT}, "account: means nothing without provider"),
+        ({"account": ACCOUNT}, "account: has no effect without provider"),
         ({"provider": "b2", "region": "us-west-004", "account": ACCOUNT}, "account: Backblaze B2 has none"),
         (
             {"provider": "r2", "endpoint_url": "https://s3.us-west-004.backblazeb2.com"},

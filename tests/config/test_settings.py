@@ -49,7 +49,7 @@ def test_all_problems_are_reported_in_their_own_words(tmp_path: Path) -> None:
     for words in (
         "s3img.toml widths",
         "S3IMG_WORKERS",
-        "S3IMG_ENDPOINT_URL: 'minio.local:9000' is no absolute URL",
+        "S3IMG_ENDPOINT_URL: 'minio.local:9000' is not an absolute URL",
         "--missing",
     ):
         assert words in text
@@ -79,7 +79,7 @@ def test_credentials_in_a_file_are_refused_without_repeating_them(tmp_path: Path
 @pytest.mark.parametrize("text", ["bucket = ", "\xff"])
 def test_file_that_is_no_toml_is_named(tmp_path: Path, text: str) -> None:
     (tmp_path / "s3img.toml").write_bytes(text.encode("latin-1"))
-    with pytest.raises(ConfigError, match=r"s3img\.toml: is no TOML"):
+    with pytest.raises(ConfigError, match=r"s3img\.toml: not valid TOML"):
         load(environ={}, folder=tmp_path)
 
 

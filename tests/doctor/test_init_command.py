@@ -135,7 +135,7 @@ def test_policy_is_left_out_where_the_service_has_none() -> None:
     ("arguments", "words"),
     [
         (["--json"], "--json asks nothing"),
-        (["--bucket", "x"], "names no bucket"),
+        (["--bucket", "x"], "name (3 to 63"),
         (["--bucket", "pics", "--provider", "scalway"], "did you mean 'scaleway'?"),
         (["--bucket", "pics", "--provider", "r2"], "account"),
     ],
