@@ -14,7 +14,6 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any
-from urllib.parse import urljoin
 
 import tinycss2
 from selectolax.lexbor import LexborHTMLParser, SelectolaxError
@@ -29,8 +28,11 @@ if TYPE_CHECKING:
     from s3img.pictures.markup import Markup
     from s3img.rewrite import Reference
 
-Read = Callable[[str, str], tuple[str, str] | None]
-"""Return (path, text) of the file that a URL in a document leads to, None where it is not of the site."""
+Read = Callable[[str, str, str | None], tuple[str, str] | None]
+"""Return (path, text) of the file that a URL in a document leads to, None where it is not of the site.
+
+The third argument is the document's ``<base href>``.
+"""
 
 Write = Callable[[Callable[["Reference"], str | TagEdit | None]], bytes]
 """Return the page as replacements leave it."""
@@ -154,23 +156,23 @@ class StyleCheck:
         """Collect the selectors and scripts of a page and its linked files that depend on where elements are."""
         selectors: set[str] = set()
         root = page.css_first("base[href]")
-        base = (root.attributes.get("href") or "") if root else ""
+        base = root.attributes.get("href") if root else None
         for node in page.css("style, link[href]"):
             if node.tag == "style":
                 selectors |= self._sheet(path, node.text())
             elif "stylesheet" in (node.attributes.get("rel") or "").lower().split():
-                selectors |= self._linked(urljoin(base, node.attributes.get("href") or ""), path)
+                selectors |= self._linked(node.attributes.get("href") or "", path, base)
         has_script = False
         for node in page.css("script"):
             source = node.attributes.get("src")
-            text = (self._read(urljoin(base, source), path) or ("", ""))[1] if source else node.text()
+            text = (self._read(source, path, base) or ("", ""))[1] if source else node.text()
             found, looks_around = script_selectors(text)
             selectors |= found
             has_script = has_script or looks_around
         return PageStyles(frozenset(selectors), has_script)
 
-    def _linked(self, url: str, document: str) -> frozenset[str]:
-        found = self._read(url, document)
+    def _linked(self, url: str, document: str, base: str | None = None) -> frozenset[str]:
+        found = self._read(url, document, base)
         if found is None:
             return frozenset()
         path, text = found

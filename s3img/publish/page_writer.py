@@ -74,8 +74,8 @@ class PageWriter:
             self._check = StyleCheck(self._read)
         return self._check
 
-    def _read(self, url: str, document: str) -> tuple[str, str] | None:
-        target = self._root.resolve(url, document=document)
+    def _read(self, url: str, document: str, base: str | None) -> tuple[str, str] | None:
+        target = self._root.resolve(url, document=document, base=base)
         if target.lead is not Lead.FILE or self._root.files[target.path].size > _LARGEST_TEXT:
             return None
         try:

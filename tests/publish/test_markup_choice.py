@@ -163,9 +163,13 @@ def test_neighbours_with_other_styles_are_not_mixed_up(site: Site, cache_dir: st
         site.page(f"{name}/1.html", f'<link rel="stylesheet" href="own.css">{body}')
     site.page("b/2.html", f"<STYLE>.card > img {{ width: 9px }}</STYLE>{body}")
     site.page("b/3.html", f'<base href="/a/"><link rel="stylesheet" href="own.css">{body}')
-    Images(Config(cache_dir=cache_dir, **FAST)).publish(site.root)  # type: ignore[arg-type]
-    wrapped = [name for name in ("a/1", "b/1", "b/2", "b/3") if "<picture" in site.text(f"{name}.html")]
+    site.page(
+        "b/4.html", f'<base href="http://["><script src="x.js"></script><link rel="stylesheet" href="own.css">{body}'
+    )
+    result = Images(Config(cache_dir=cache_dir, **FAST)).publish(site.root)  # type: ignore[arg-type]
+    wrapped = [name for name in ("a/1", "b/1", "b/2", "b/3", "b/4") if "<picture" in site.text(f"{name}.html")]
     assert wrapped == ["b/1"]
+    assert [problem for problem in result.problems if problem.code == "unexpected"] == []
 
 
 @pytest.mark.parametrize(
