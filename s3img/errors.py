@@ -27,6 +27,7 @@
         ├── RangeNotSatisfiable 416  exit 5  bytes that the object does not have
         ├── CredentialsError  502  exit 4   no credentials, or refused ones
         ├── AccessDenied      502  exit 4   valid credentials without the permission
+        ├── StoreBusy         503  exit 5   the store has too much to do; ``retry_after`` seconds
         └── Unreachable       504  exit 5   DNS, TCP, TLS or a time-out
 
 Messages say what, where and what to do next; credentials are never part of one. ``reason`` is a stable code for the
@@ -292,6 +293,14 @@ class AccessDenied(BucketError):
 
     reason = "denied"
     exit_code = 4
+
+
+class StoreBusy(BucketError):
+    """Report a store with too much to do; ``retry_after`` is when to ask again, in seconds."""
+
+    reason = "store-busy"
+    status = 503
+    retry_after = 2
 
 
 class Unreachable(BucketError):

@@ -50,6 +50,7 @@ KINDS: Final[Mapping[type[Exception], FailureKind]] = {
     errors.ClientGone: FailureKind(499, "EGONE"),
     errors.Unreachable: FailureKind(504, "ETIMEDOUT", "The origin does not answer."),
     errors.CredentialsError: FailureKind(502, "EORIGIN", "The origin refuses the service's credentials."),
+    errors.StoreBusy: FailureKind(503, "EBUSY", "The origin has too much to do at this moment."),
     errors.BucketError: FailureKind(502, "EORIGIN", "The origin failed."),
     errors.Busy: FailureKind(503, "EBUSY", "The service has too much to do at this moment."),
     errors.DeadlineExceeded: FailureKind(
@@ -81,7 +82,7 @@ def respond(error: Exception, *, accept: str, request_id: str) -> Response:
         response.headers["Allow"] = ", ".join(error.allowed)
     if isinstance(error, OutOfRange):
         response.headers["Content-Range"] = f"bytes */{error.size}"
-    if isinstance(error, errors.Busy | errors.TooManyRequests):
+    if isinstance(error, errors.Busy | errors.StoreBusy | errors.TooManyRequests):
         response.headers["Retry-After"] = str(error.retry_after)
     return response
 

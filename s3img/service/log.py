@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Final
 
 import msgspec
 
+from s3img.errors import BucketError
 from s3img.signing import PARAMETER
 
 if TYPE_CHECKING:
@@ -23,6 +24,38 @@ _SIGNATURE: Final = re.compile(rf"(?i)((?:^|[?&])(?:{PARAMETER}|ik-s)=)[^&]*")
 _LONGEST: Final = 500
 _PAUSE: Final = 300.0
 """Seconds between two warnings of one kind."""
+
+
+_KEYS: Final = (
+    "Check the origin's access key and its secret (S3IMG_…, or the variables that its `credentials` name), and that "
+    "they belong to this store; then start the service again, which reads them once."
+)
+_RENEW: Final = "Renew the service's session token or sign in again; a role on the machine renews its own."
+_NETWORK: Final = "Check the store, and the network between it and the service; clients may try again."
+
+OPERATOR_ADVICE: Final = {
+    **dict.fromkeys(("unknown-key", "wrong-secret", "half-credentials", "credentials-malformed"), _KEYS),
+    "no-credentials": "Give the service an access key (S3IMG_ACCESS_KEY_ID and S3IMG_SECRET_ACCESS_KEY) or a role.",
+    "no-profile": "Correct `aws_profile`; the service's user needs the profile in its own home.",
+    **dict.fromkeys(("expired-token", "credentials-broken"), _RENEW),
+    "clock-skew": "Set the clock of the service's machine (NTP).",
+    "store-busy": "Lower `service.fetches`, put a cache in front, or ask the store for more requests per second.",
+    "store-failed": "Look at the store's own state; if it stays, check that endpoint_url is its S3 interface.",
+    **dict.fromkeys(
+        ("upload-stalled", "no-connection", "no-answer", "answer-too-slow", "connection-broken", "port-closed"),
+        _NETWORK,
+    ),
+    **dict.fromkeys(
+        ("bytes-changed", "not-stored"),
+        "If it stays, look at the proxy between the service and the store: it changes bytes.",
+    ),
+    "store-full": 'Free space there, or set `service.results = "none"`.',
+    **dict.fromkeys(
+        ("key-refused", "key-too-long", "key-not-text"), "No object can have this key: a client made it up."
+    ),
+    "unexpected": "Please report it, with this line.",
+}
+"""What the service's operator can do, by reason, where the error's own advice is for somebody who runs a command."""
 
 
 class RateLimitedLog:
@@ -71,4 +104,11 @@ def log_failure(error: Exception, *, status: int, identity: str) -> None:
     if status == 500:
         LOGGER.error("request %s failed", identity, exc_info=error)
     elif status > 500:
-        LOGGER.warning("%s", msgspec.json.encode({"request_id": identity, "failure": str(error)}).decode())
+        line = {"request_id": identity, "status": status, "failure": operator_text(error)}
+        LOGGER.warning("%s", msgspec.json.encode(line).decode())
+
+
+def operator_text(error: Exception) -> str:
+    """Return what happened and what the service's operator can do, where the error's own advice is for a command."""
+    advice = OPERATOR_ADVICE.get(error.reason) if isinstance(error, BucketError) else None
+    return f"{error.message} {advice}" if advice and isinstance(error, BucketError) else str(error)

@@ -49,6 +49,7 @@ def build_engine(config: Config, environ: Mapping[str, str], lock: Lock | None =
         limits=config.limits,
         quality=msgspec.structs.asdict(config.quality),
         shared=shared,
+        origins=tuple(origins),
     )
     if config.service.metrics_path:
         engine.measure()
@@ -105,5 +106,5 @@ def _patient(options: S3Options, config: Config) -> S3Options:
         use_obstore=False,
         connect_timeout=min(_CONNECT, seconds / 2),
         read_timeout=min(_READ, seconds / 2),
-        attempts=2,
+        attempts=3,
     )

@@ -8,7 +8,15 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, NamedTuple
 
-from s3img.errors import AccessDenied, BucketError, CredentialsError, ObjectNotFound, RangeNotSatisfiable, Unreachable
+from s3img.errors import (
+    AccessDenied,
+    BucketError,
+    CredentialsError,
+    ObjectNotFound,
+    RangeNotSatisfiable,
+    StoreBusy,
+    Unreachable,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -92,9 +100,7 @@ _MISSING = Cause(
     "Check that endpoint_url ({endpoint}) is the S3 interface of the store.",
 )
 
-_BUSY = Cause(
-    "store-busy", BucketError, "the store is overloaded and refused every attempt", f"Lower `workers`. {LATER}"
-)
+_BUSY = Cause("store-busy", StoreBusy, "the store is overloaded and refused every attempt", f"Lower `workers`. {LATER}")
 
 _BROKEN = Cause(
     "store-failed",

@@ -14,7 +14,7 @@ from urllib.parse import quote
 from s3img.buckets.s3 import causes
 from s3img.buckets.s3.causes import code_of, of_client
 from s3img.buckets.s3.response_checks import BrokenListingError
-from s3img.errors import BucketError, ObjectNotFound
+from s3img.errors import BucketError, ObjectNotFound, StoreBusy
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -47,6 +47,9 @@ _SECRETS = (
 _REGION = r"[a-z0-9][a-z0-9-]{0,62}"
 _EXPECTED = r"expecting '([\w-]+)'"
 _CODE = r"[\w.-]{1,64}"
+
+_LONGEST_WAIT = 60
+"""Seconds of a store's ``Retry-After`` that are passed on at most."""
 
 _LONGEST = 400
 """Characters of a store's sentence that are quoted."""
@@ -109,7 +112,11 @@ def from_answer(
         "region": region or "the bucket's own",
         "said": said or "no reason",
     }
-    return _failure(cause, call, code=code, facts=facts, region=region if cause is causes.REGION else "")
+    error = _failure(cause, call, code=code, facts=facts, region=region if cause is causes.REGION else "")
+    wait = str(headers.get("retry-after", ""))
+    if isinstance(error, StoreBusy) and wait.isascii() and wait.isdecimal():  # a date is as good as no word
+        error.retry_after = min(max(int(wait[:4]), 1), _LONGEST_WAIT)
+    return error
 
 
 def _failure(cause: causes.Cause, call: Call, *, code: str, facts: Mapping[str, str], region: str = "") -> BucketError:

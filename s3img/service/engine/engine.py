@@ -29,13 +29,14 @@ from s3img.service.engine.jobs import (
     SourceRef,
 )
 from s3img.service.engine.metrics import Metrics, NoMetrics, PrometheusMetrics, Stopwatch
+from s3img.service.engine.readiness import OriginReadiness
 from s3img.service.engine.render_recipe import RenderRecipe, draw, entity_tag, source_name
 from s3img.service.engine.result_maker import MakeRequest, Outcome, ResultMaker
 from s3img.service.engine.result_stores import MemoryCache, ResultBucket, ResultLocation, ResultStores
 from s3img.service.engine.sources import Sources
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable, Mapping, Sequence
 
     from s3img.buckets import Bucket
     from s3img.imaging import Drawn
@@ -49,7 +50,8 @@ class Engine:
     """Answer jobs; safe to share between threads, and to make before a fork.
 
     ``origin`` opens the bucket of an origin by its name (called often: it should remember); ``target`` is the bucket
-    for results; ``quality`` replaces encoder defaults by format; ``shared`` finds results that a site's build makes.
+    for results; ``quality`` replaces encoder defaults by format; ``shared`` finds results that a site's build makes;
+    ``origins`` are the names that readiness depends on.
     """
 
     def __init__(
@@ -61,6 +63,7 @@ class Engine:
         limits: Limits | None = None,
         quality: Mapping[str, int] | None = None,
         shared: SharedResults | None = None,
+        origins: Sequence[str] = (),
         clock: Callable[[], float] = time.time,
     ) -> None:
         options = options or EngineOptions()
@@ -78,6 +81,7 @@ class Engine:
         disk = DiskCache(options.cache_folder, limit=options.cache_bytes) if options.cache_folder else None
         results = ResultBucket(target, limits) if target else None
         self._stores = ResultStores(MemoryCache(options.memory_bytes), disk, results, storing)
+        self._readiness = OriginReadiness(origin, origins, self._fetching)
         self._sources = Sources(origin, options, self._fetching, disk, clock)
         self._calls: SingleFlight[Outcome] = SingleFlight()
         self._metrics: Metrics = NoMetrics()
@@ -136,8 +140,9 @@ class Engine:
         return self._sources.open(source, start, stop, budget, Stopwatch())
 
     def ready(self, budget: Budget) -> None:
-        """Raise `Busy` while no further rendering could wait, and `DeadlineExceeded`."""
+        """Raise `Busy` while no further rendering could wait, `CredentialsError` where an origin refuses them."""
         self._rendering.run(lambda: None, budget, Stopwatch())
+        self._readiness.check(budget)
 
     def measure(self) -> None:
         """Count from now on; raise `ConfigError` without the extra."""

@@ -28,7 +28,7 @@ def busy(step: str, *, retry_after: int) -> Busy:
 
 def late(step: str) -> DeadlineExceeded:
     """Return the error for a request whose time ended in ``step``."""
-    fix = "Try again, or raise the service's deadline."
+    fix = "Try again, or raise `service.seconds`."
     return DeadlineExceeded(f"The time for this request ended (step: {step}).", fix=fix)
 
 

@@ -17,7 +17,7 @@ from s3img.errors import AccessDenied, Busy, DeadlineExceeded, ImageError, Objec
 from s3img.keys import KeyTemplate, variant_digest
 from s3img.pictures.variants import MEDIA_TYPES, VariantRequest, choose
 from s3img.service.engine.disk_cache import CachedResult, ResultHeader
-from s3img.service.log import RateLimitedLog
+from s3img.service.log import RateLimitedLog, operator_text
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
@@ -156,7 +156,9 @@ class ResultBucket:
         """Log that the bucket failed, and leave it alone for a while."""
         self._resting[action] = time.monotonic() + _REST
         text = "Results can't be %s %s: %s They are made here until they can."
-        self._log.warn(action, text, "read from" if action == "read" else "stored in", self._bucket.name, error)
+        self._log.warn(
+            action, text, "read from" if action == "read" else "stored in", self._bucket.name, operator_text(error)
+        )
 
     def rests(self, action: Literal["read", "write"]) -> bool:
         """Tell whether the bucket failed a moment ago."""

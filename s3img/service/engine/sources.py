@@ -17,6 +17,7 @@ from s3img.errors import (
     ImageError,
     ImageTooLarge,
     ObjectNotFound,
+    StoreBusy,
     Unreachable,
     UnsupportedImage,
 )
@@ -40,7 +41,7 @@ _REMEMBERED: Final = 20_000
 _MISSING: Final = 4_096
 """Sources that are not there; whoever asks for them chooses their names, which may be long."""
 _RECORD: Final = ResultHeader("application/vnd.s3img.source")
-_PASSING: Final = frozenset({BucketError, Unreachable, DeadlineExceeded, Busy})
+_PASSING: Final = frozenset({BucketError, StoreBusy, Unreachable, DeadlineExceeded, Busy})
 """Errors that tell nothing about the source itself. Their subclasses do: a denied access is the owner's word."""
 _READ_SIZE: Final = 1 << 18
 _STREAM_SIZE: Final = 1 << 16
@@ -197,10 +198,12 @@ class Sources:
             with bucket.open(source.key, version=source.version) as opened:
                 return facts_of(opened.info, opened.version)
         info = bucket.head(source.key)
-        if info is None:
-            message = f"origin {source.origin}: there is no {source.key!r}."
-            raise ObjectNotFound(message, code="NoSuchKey", action="get", key=source.key, fix="Check the key.")
-        return facts_of(info)
+        if info is not None:
+            return facts_of(info)
+        # An answer to HEAD has no body, so it can't tell a missing bucket (502) from a missing key (404). A GET does,
+        # and the same cause must have the same answer whichever way a client asks.
+        with bucket.open(source.key) as opened:
+            return facts_of(opened.info)
 
     def _renew(self, source: SourceRef) -> None:
         try:

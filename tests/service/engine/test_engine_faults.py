@@ -15,7 +15,16 @@ from fault_proxy import FaultProxy, fault_proxy
 from sites import photo
 
 from s3img.buckets import Bucket, open_bucket
-from s3img.errors import AccessDenied, BucketError, Busy, ClientGone, DeadlineExceeded, ObjectNotFound, Unreachable
+from s3img.errors import (
+    AccessDenied,
+    BucketError,
+    Busy,
+    ClientGone,
+    DeadlineExceeded,
+    ObjectNotFound,
+    StoreBusy,
+    Unreachable,
+)
 from s3img.service.engine import Budget, Engine, EngineOptions, RenderJob, SourceRef, result_stores
 
 if TYPE_CHECKING:
@@ -53,7 +62,7 @@ def always(fault: str) -> Iterator[str]:
     ("fault", "error", "status"),
     [
         ("internal error", BucketError, 502),
-        ("slow down", BucketError, 502),
+        ("slow down", StoreBusy, 503),
         ("answer is cut", BucketError, 502),
         ("answer is lost", Unreachable, 504),
         ("silence", DeadlineExceeded, 504),
