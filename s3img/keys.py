@@ -39,7 +39,7 @@ OWN_FOLDER = ".s3img"
 
 _UNSLUG = re.compile(r"[^a-z0-9]+")
 
-_MAX_KEY = 1024  # bytes, S3's own limit
+MAX_KEY = 1024  # bytes, S3's own limit
 
 _MAX_SEGMENT = 240  # bytes; file systems stop at 255
 
@@ -92,8 +92,8 @@ def fill(template: str, values: Mapping[str, str], *, name: str) -> str:
         return text  # nearly always
     segments = [segment for segment in text.split("/") if segment]
     key = "/".join(map(_shorten, segments))
-    if len(key.encode()) > _MAX_KEY:
-        raise ConfigError([f"the key for {name!r} is longer than {_MAX_KEY} bytes: shorten its folders"])
+    if len(key.encode()) > MAX_KEY:
+        raise ConfigError([f"the key for {name!r} is longer than {MAX_KEY} bytes: shorten its folders"])
     return key
 
 

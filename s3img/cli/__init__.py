@@ -20,13 +20,16 @@ _COMMANDS = {
     "doctor": "s3img.cli.doctor",
     "gc": "s3img.cli.bucket_commands",
     "init": "s3img.cli.configuration",
-    "ls": "s3img.cli.bucket_commands",
+    "ls": "s3img.cli.manage",
     "markdown": "s3img.cli.publish",
+    "mv": "s3img.cli.manage",
     "plan": "s3img.cli.sync",
     "probe": "s3img.cli.image_files",
     "publish": "s3img.cli.publish",
     "pull": "s3img.cli.sync",
     "push": "s3img.cli.sync",
+    "restore": "s3img.cli.manage",
+    "rm": "s3img.cli.manage",
     "serve": "s3img.cli.serve",
     "sign": "s3img.cli.sign",
     "size": "s3img.cli.image_files",
@@ -34,6 +37,7 @@ _COMMANDS = {
     "transform": "s3img.cli.image_files",
     "upload": "s3img.cli.upload",
     "url": "s3img.cli.url",
+    "used": "s3img.cli.manage",
 }
 """Where each command is; loaded when it is used, so that a quick command does not wait for a slow one's imports."""
 

@@ -1,4 +1,4 @@
-"""``s3img ls``, ``s3img gc`` and ``s3img cors``: what is in the bucket, and what may read or write it."""
+"""``s3img gc`` and ``s3img cors``: what the bucket no longer needs, and who may write into it."""
 
 from __future__ import annotations
 
@@ -19,30 +19,6 @@ from s3img.publish.result import count
 if TYPE_CHECKING:
     from s3img.buckets.s3.s3_bucket import S3Bucket
     from s3img.gc.rules import GcResult
-
-
-@click.command("ls")
-@click.argument("prefix", default="")
-@command_options.remote
-def ls_command(
-    prefix: str,
-    *,
-    config_file: Path | None,
-    as_json: bool,
-    **options: Any,  # noqa: ANN401 - click passes what its options say
-) -> int:
-    """Print the keys in the bucket that start with PREFIX, with their bytes."""
-    images = command_options.open_images(config_file, options)
-    found = sorted((info.key, info.size) for info in images.objects(prefix))
-    if as_json:
-        import json
-
-        objects = [{"key": key, "bytes": size} for key, size in found]
-        click.echo(json.dumps({"schema": "s3img.ls/1", "target": images.config.bucket, "objects": objects}, indent=2))
-    else:
-        for key, size in found:
-            click.echo(one_line(f"{size:>12} {key}"))
-    return 0
 
 
 @click.command("gc")

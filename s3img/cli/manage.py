@@ -1,0 +1,270 @@
+"""``s3img ls``, ``rm``, ``mv``, ``restore`` and ``used``: the objects of the bucket, managed by their keys."""
+
+from __future__ import annotations
+
+import json
+import re
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from s3img.cli import command_options
+from s3img.cli.command_options import duration, lock_path
+from s3img.cli.report import one_line, print_json
+from s3img.errors import ConfigError
+from s3img.lock import read_lock
+from s3img.manage import (
+    ObjectFilter,
+    find_uses,
+    move,
+    plan_move,
+    remove,
+    restore_from_trash,
+    search,
+    sort_objects,
+)
+from s3img.manage.moving import ReferenceUpdate
+from s3img.manage.removal import TRASH
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from s3img.buckets import ObjectInfo
+    from s3img.config import Config
+    from s3img.manage.removal import RemoveResult
+
+_DRY_RUN = click.option("--dry-run", is_flag=True, help="Only say what there is to do.")
+_FORCE = click.option("--force", is_flag=True, help="Go on when it is more than half of the bucket.")
+
+
+def moment(ctx: click.Context, param: click.Parameter, value: str | None) -> datetime | None:
+    """Read a date, a time (ISO 8601; UTC unless it says otherwise) or how long ago (7d, 12h, 30m)."""
+    if value is None:
+        return None
+    if re.fullmatch(r"\d{1,5}[mhd]", value):
+        ago = duration(ctx, param, value)
+        return datetime.now(UTC) - ago if ago else None
+    try:
+        found = datetime.fromisoformat(value)
+    except ValueError:
+        message = f"{value!r} is no date: write 2026-11-28, 2026-11-28T18:00 or 7d for seven days ago."
+        raise click.BadParameter(message) from None
+    return found if found.tzinfo else found.replace(tzinfo=UTC)
+
+
+@click.command("ls")
+@click.argument("prefix", default="")
+@click.option("--long", "is_long", is_flag=True, help="With date and address.")
+@click.option("--search", "words", default="", help="Only keys that have all these words anywhere in them.")
+@click.option("--since", callback=moment, help="Only what was put at or after this date, or in the last 7d, 12h, 30m.")
+@click.option("--until", callback=moment, help="Only what was put before.")
+@click.option("--type", "types", multiple=True, help="Only this type: jpg, png, webp, … or image; repeatable.")
+@click.option("--sort", "by", type=click.Choice(["name", "date", "size"]), default="name", show_default=True)
+@click.option("--reverse", is_flag=True, help="The last first.")
+@click.option("--limit", type=click.IntRange(1), help="No more than so many.")
+@click.option("--trash", is_flag=True, help="What was removed and can be restored.")
+@command_options.remote
+def ls_command(
+    prefix: str,
+    *,
+    config_file: Path | None,
+    as_json: bool,
+    is_long: bool,
+    reverse: bool,
+    limit: int | None,
+    trash: bool,
+    **options: Any,  # noqa: ANN401 - click passes what its options say
+) -> int:
+    """Print the keys in the bucket that start with PREFIX, with their bytes."""
+    by = options.pop("by")
+    wanted = ObjectFilter.of(options.pop("words"), **{name: options.pop(name) for name in ("since", "until", "types")})
+    images = command_options.open_images(config_file, options)
+    listed = images.objects(f"{TRASH if trash else ''}{prefix}")
+    found = sort_objects(search(listed, wanted), by, reverse=reverse, limit=limit or 0)
+    if as_json:
+        objects = [object_facts(info, trash=trash) for info in found]
+        click.echo(json.dumps({"schema": "s3img.ls/1", "target": images.config.bucket, "objects": objects}, indent=2))
+        return 0
+    for line in listing_lines(found, images.config, is_long=is_long, trash=trash):
+        click.echo(one_line(line))
+    return 0
+
+
+def object_facts(info: ObjectInfo, *, trash: bool) -> dict[str, Any]:
+    """Return what a listing tells of an object, as JSON."""
+    key = info.key.removeprefix(TRASH) if trash else info.key
+    return {"key": key, "bytes": info.size, "modified": info.modified.isoformat(), "etag": info.etag}
+
+
+def listing_lines(infos: Iterable[ObjectInfo], config: Config, *, is_long: bool, trash: bool) -> Iterable[str]:
+    """Yield a line for each object."""
+    from s3img.urls import object_url
+
+    base = config.base_url if is_long and not trash else ""
+    for info in infos:
+        key = info.key.removeprefix(TRASH) if trash else info.key
+        date = f"{info.modified.astimezone(UTC):%Y-%m-%d %H:%M} " if is_long else ""
+        yield f"{info.size:>12} {date}{key}" + (f"  {object_url(base, key)}" if base else "")
+
+
+@click.command("rm")
+@click.argument("keys", nargs=-1, metavar="[KEY]...")
+@click.option("--prefix", "prefixes", multiple=True, help="All keys that start with this; repeatable.")
+@click.option("--no-trash", is_flag=True, help="Delete at once, without a copy that s3img restore could bring back.")
+@_FORCE
+@_DRY_RUN
+@command_options.remote
+def rm_command(
+    keys: tuple[str, ...],
+    *,
+    prefixes: tuple[str, ...],
+    no_trash: bool,
+    force: bool,
+    dry_run: bool,
+    config_file: Path | None,
+    as_json: bool,
+    **options: Any,  # noqa: ANN401 - click passes what its options say
+) -> int:
+    """Remove objects to the trash: KEYs, folders (img/) or patterns (img/*.png; ** also goes into folders)."""
+    if not keys and not prefixes:
+        raise click.UsageError("Name a KEY, or give --prefix.")
+    images = command_options.open_images(config_file, options)
+    result = remove(
+        images.open_bucket(),
+        [*keys, *(prefix if prefix.endswith("/") or not prefix else f"{prefix}**" for prefix in prefixes)],
+        apply=not dry_run,
+        to_trash=not no_trash,
+        force=force,
+        workers=images.config.workers,
+    )
+    return show_removal(result, "remove", as_json=as_json)
+
+
+@click.command("restore")
+@click.argument("keys", nargs=-1, required=True, metavar="KEY...")
+@_DRY_RUN
+@command_options.remote
+def restore_command(
+    keys: tuple[str, ...],
+    *,
+    dry_run: bool,
+    config_file: Path | None,
+    as_json: bool,
+    **options: Any,  # noqa: ANN401 - click passes what its options say
+) -> int:
+    """Put objects back from the trash: KEYs, folders, patterns, or '*' for all; s3img ls --trash lists them."""
+    images = command_options.open_images(config_file, options)
+    bucket = images.open_bucket()
+    result = restore_from_trash(bucket, keys, apply=not dry_run, workers=images.config.workers)
+    return show_removal(result, "restore", as_json=as_json)
+
+
+def show_removal(result: RemoveResult, verb: str, *, as_json: bool) -> int:
+    """Show what was removed or restored; return the exit code."""
+    if as_json:
+        print_json(result)
+        return result.exit_code
+    for key in result.done:
+        click.echo(one_line(f"{verb} {key}"))
+    click.echo(str(result))
+    for problem in result.failed:
+        click.echo(one_line(f"error: {problem}"), err=True)
+    if result.refused:
+        click.echo(f"error: Refused: {result.refused}", err=True)
+    return result.exit_code
+
+
+@click.command("mv")
+@click.argument("source")
+@click.argument("target")
+@click.option(
+    "--update",
+    "places",
+    multiple=True,
+    type=click.Path(path_type=Path),
+    help="Rewrite references in the Markdown and HTML of this folder, and the lock; repeatable.",
+)
+@_FORCE
+@_DRY_RUN
+@command_options.with_lock
+@command_options.remote
+def mv_command(
+    source: str,
+    target: str,
+    *,
+    places: tuple[Path, ...],
+    force: bool,
+    dry_run: bool,
+    lock_file: Path | None,
+    config_file: Path | None,
+    as_json: bool,
+    **options: Any,  # noqa: ANN401 - click passes what its options say
+) -> int:
+    """Move the object SOURCE to the key TARGET; folders end in /, and * in SOURCE stands for the same in TARGET."""
+    from markdown_it import MarkdownIt  # what the proof renders with
+
+    images = command_options.open_images(config_file, options)
+    path = lock_path(lock_file, config_file)
+    lock = read_lock(path, missing_ok=True)
+    for place in places:
+        if not place.exists():
+            raise ConfigError([f"--update: {place} does not exist: name the folder of your pages"])
+    render = MarkdownIt("commonmark").enable(["table", "strikethrough"]).render
+    bucket = images.open_bucket()
+    plan = plan_move(bucket, source, target, lock=lock, force=force)
+    update = ReferenceUpdate(images.config, places, path, render) if places else None
+    result = move(bucket, plan, apply=not dry_run, update=update, lock=lock, workers=images.config.workers)
+    if as_json:
+        print_json(result)
+        return result.exit_code
+    for one in result.moved:
+        click.echo(one_line(f"move {one.old} -> {one.new}"))
+    for file in result.files:
+        click.echo(one_line(f"rewrite {file}"))
+    click.echo(str(result))
+    for note in result.notes:
+        click.echo(one_line(f"note: {note}"), err=True)
+    for problem in result.failed:
+        click.echo(one_line(f"error: {problem}"), err=True)
+    if result.refused:
+        click.echo(f"error: Refused: {result.refused}", err=True)
+    return result.exit_code
+
+
+@click.command("used")
+@click.argument("key")
+@click.argument("places", nargs=-1, metavar="[DIR]...", type=click.Path(path_type=Path))
+@command_options.with_lock
+@command_options.remote
+def used_command(
+    key: str,
+    *,
+    places: tuple[Path, ...],
+    lock_file: Path | None,
+    config_file: Path | None,
+    as_json: bool,
+    **options: Any,  # noqa: ANN401 - click passes what its options say
+) -> int:
+    """Say where KEY is used: in the lock, in builds that the bucket knows, in pages and sources below DIR (here)."""
+    images = command_options.open_images(config_file, options)
+    path = lock_path(lock_file, config_file)
+    uses = find_uses(
+        [key],
+        bucket=images.open_bucket(),
+        lock=read_lock(path, missing_ok=True),
+        lock_folder=path.absolute().parent,
+        places=places or (Path(),),
+        config=images.config,
+    )
+    if as_json:
+        found = [{"kind": use.kind, "place": use.place, "url": use.url} for use in uses]
+        facts = {"schema": "s3img.used/1", "target": images.config.bucket, "key": key, "uses": found}
+        click.echo(json.dumps(facts, indent=2))
+        return 0
+    for use in uses:
+        click.echo(one_line(str(use)))
+    if not uses:
+        click.echo(f"{one_line(key)} is used nowhere that was looked.", err=True)
+    return 0

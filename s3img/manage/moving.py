@@ -1,0 +1,327 @@
+"""Move objects to other keys: copy, write the new addresses where the old ones stand, then remove the old objects.
+
+In this order a page never points at an object that is not there, and a run that is killed can be run again: a copy that
+is there already is taken as made, an object that has gone already lies in the trash.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+import msgspec
+
+from s3img.buckets import MARKER, copy_object
+from s3img.errors import S3ImgError
+from s3img.gc.references import FOLDER as REFERENCES
+from s3img.gc.references import write_reference
+from s3img.lock import read_lock, write_lock
+from s3img.manage.removal import TRASH, check_unchanged, each, is_same, refusal
+from s3img.manage.selection import (
+    KeyProblem,
+    Selection,
+    check_wildcards,
+    described,
+    expression,
+    key_fault,
+    select,
+)
+from s3img.manage.sibling_variants import renamed_variant, sibling_variants
+from s3img.manage.source_files import KeyUrls, rename_references, source_files
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Iterator, Mapping
+    from pathlib import Path
+
+    from s3img.buckets import Bucket, ObjectInfo
+    from s3img.config import Config
+    from s3img.lock import Lock
+
+
+class Move(msgspec.Struct, frozen=True):
+    """One object's old and new key; ``is_variant`` where it goes along with its original."""
+
+    old: str
+    new: str
+    bytes: int = 0
+    is_variant: bool = False
+
+
+class MoveNote(msgspec.Struct, frozen=True):
+    """Something that a person should know: what it is about (a key, or a place in a file), and what."""
+
+    place: str
+    message: str
+
+    def __str__(self) -> str:
+        return f"{self.place}: {self.message}"
+
+
+class MoveResult(msgspec.Struct, frozen=True, kw_only=True):
+    """Report a move, or what it would do where ``applied`` is false.
+
+    ``files`` are the sources that were changed, ``references`` how many addresses in them, ``lock_lines`` how many
+    lines of the lock have other keys. ``refused`` says why nothing was done at all.
+    """
+
+    schema: str = "s3img.mv/1"
+    target: str
+    applied: bool = False
+    moved: tuple[Move, ...] = ()
+    failed: tuple[KeyProblem, ...] = ()
+    files: tuple[str, ...] = ()
+    references: int = 0
+    lock_lines: int = 0
+    notes: tuple[MoveNote, ...] = ()
+    refused: str = ""
+    requests: dict[str, int] = {}
+
+    @property
+    def exit_code(self) -> int:
+        """Return 1 where something was not done."""
+        return int(bool(self.failed or self.refused))
+
+    def __str__(self) -> str:
+        head = "" if self.applied else "Nothing was changed. "
+        verb = "" if self.applied else "would be "
+        parts = [f"{len(self.moved)} {verb}moved"]
+        if self.files:
+            parts.append(f"{self.references} references in {len(self.files)} files {verb}rewritten")
+        if self.lock_lines:
+            parts.append(f"{self.lock_lines} lines of the lock {verb}changed")
+        if self.failed:
+            parts.append(f"{len(self.failed)} failed")
+        return f"{head}{self.target}: {', '.join(parts)}."
+
+
+@dataclass(frozen=True, slots=True)
+class MovePlan:
+    """What there is to move. ``finished`` are moves whose object an earlier run has put into the trash already."""
+
+    moves: tuple[Move, ...] = ()
+    finished: tuple[Move, ...] = ()
+    problems: tuple[KeyProblem, ...] = ()
+    notes: tuple[MoveNote, ...] = ()
+    refused: str = ""
+    objects: Mapping[str, ObjectInfo] = field(default_factory=dict, repr=False)
+
+
+@dataclass(frozen=True, slots=True)
+class ReferenceUpdate:
+    """Where references follow a move: folders or files of sources, the lock, and what renders Markdown."""
+
+    config: Config
+    places: tuple[Path, ...]
+    lock: Path
+    render: Callable[[str], str]
+
+
+def plan_move(bucket: Bucket, source: str, target: str, *, lock: Lock | None = None, force: bool = False) -> MovePlan:
+    """Decide what a move comes to; nothing is written.
+
+    ``source`` is a key, a folder (``img/``) or a pattern; ``target`` a key, a folder, or a pattern with the same
+    wildcards. Renderings that lie beside an object go along, but those that ``lock`` names stay: it finds them by
+    their picture's path. Raise ConfigError for a target that does not fit, BucketError.
+    """
+    selection = select(bucket, source)
+    check_wildcards(selection, target)
+    pinned = lock.keys() - {entry.key for entry in lock} if lock else frozenset[str]()
+    objects = {info.key: info for info in selection.objects}
+    notes = [
+        MoveNote(key, "stays: the lock finds this rendering by its picture's path.") for key in objects.keys() & pinned
+    ]
+    moves = [
+        Move(info.key, selection.renamed(info.key, target), info.size)
+        for info in selection.objects
+        if info.key not in pinned
+    ]
+    if selection.kind != "folder":  # a folder has its renderings with it
+        for move_ in [*moves]:
+            for end, variant in sibling_variants(bucket, objects[move_.old]):
+                if variant.key in pinned:
+                    notes.append(MoveNote(variant.key, "stays: the lock finds this rendering by its picture's path."))
+                elif variant.key not in objects:
+                    objects[variant.key] = variant
+                    new = renamed_variant(end, move_.new)
+                    moves.append(Move(variant.key, new, variant.size, is_variant=True))
+    moves = [one for one in moves if one.old != one.new]
+    finished = tuple(finished_moves(bucket, selection, target))
+    problems = [selection.problem] if selection.problem and not finished else []
+    problems += conflicts(bucket, moves)
+    return MovePlan(
+        tuple(moves),
+        finished,
+        tuple(problems),
+        tuple(sorted(notes, key=str)),
+        refusal(bucket, [selection], "moved", force=force),
+        objects,
+    )
+
+
+def finished_moves(bucket: Bucket, selection: Selection, target: str) -> Iterator[Move]:
+    """Yield moves of an earlier run: the old key is in the trash, the new one is taken, references may still be old."""
+    text = selection.text
+    if selection.kind == "key" and (selection.problem is None or selection.problem.code == "reserved"):
+        return
+    prefix = text if selection.kind != "pattern" else text.partition("*")[0].partition("?")[0]
+    for trashed in bucket.list(TRASH + prefix):
+        old = trashed.key.removeprefix(TRASH)
+        if selection.kind == "pattern" and not expression(text).fullmatch(old):
+            continue
+        if selection.kind == "key" and old != text:
+            continue
+        new = selection.renamed(old, target)
+        there = described(bucket, new) if not key_fault(new) and described(bucket, old) is None else None
+        if there and there.size == trashed.size:
+            yield Move(old, new, trashed.size)
+
+
+def conflicts(bucket: Bucket, moves: Iterable[Move]) -> Iterator[KeyProblem]:
+    """Yield what keeps objects from their new keys: one that can't be written, one that two would have, a taken one."""
+    found = [*moves]
+    wanted = Counter(one.new for one in found)
+    for one in found:
+        if fault := key_fault(one.new):
+            yield KeyProblem(one.old, "bad-key", f"can't become {one.new!r}: {fault}")
+        elif wanted[one.new] > 1:
+            yield KeyProblem(one.old, "key-taken", f"{wanted[one.new]} objects would become {one.new!r}.")
+        elif described(bucket, one.new):
+            try:  # a copy that an earlier run has made is no obstacle
+                is_same(bucket, one.old, one.new)
+            except S3ImgError as error:
+                yield KeyProblem(one.old, error.reason, f"can't become {one.new!r}: {error}")
+
+
+def move(
+    bucket: Bucket,
+    plan: MovePlan,
+    *,
+    apply: bool = False,
+    update: ReferenceUpdate | None = None,
+    lock: Lock | None = None,
+    workers: int = 16,
+) -> MoveResult:
+    """Carry out a plan, or say what it would do; what failed is in the result, and can be tried again.
+
+    With any conflict nothing is moved at all. Raise LockError and AssetError for a lock or source that can't be read.
+    """
+    refused = plan.refused or ("" if not plan.problems else "nothing was moved, because some objects can't be.")
+    moves = () if refused else plan.moves
+    failed = [*plan.problems]
+    copies: dict[str, ObjectInfo] = {}
+    if apply and moves:
+        copies, problems = make_copies(bucket, moves, plan.objects, workers)
+        failed += problems
+    done = [one for one in moves if one.old in copies or not apply]
+    renamed = {one.old: one.new for one in (*done, *(plan.finished if not refused else ()))}
+    rewritten = Rewriting(update, renamed, apply=apply)
+    # What the lock can't follow would be gone for it: it is read and written before anything is removed.
+    lock_lines = rewritten.lock() if update else 0
+    if update:
+        failed += rewritten.sources()
+    notes = [*plan.notes, *rewritten.notes]
+    if update is None:
+        named = {entry.key for entry in lock or ()} & renamed.keys()
+        notes += [
+            MoveNote(key, "the lock names this key: run the same command again with --update.") for key in sorted(named)
+        ]
+    if apply and done:
+        olds = {one.old: copies[one.old] for one in done}
+
+        def put_away(info: ObjectInfo) -> None:
+            check_unchanged(bucket, info.key, copy_object(bucket, info.key, TRASH + info.key))
+            check_unchanged(bucket, info.key, info)
+            bucket.delete([info.key])
+
+        removed, problems = each(put_away, olds, workers)
+        failed += problems
+        done = [one for one in done if one.old in removed]
+    return MoveResult(
+        target=bucket.name,
+        applied=apply and not refused,
+        moved=tuple(done),
+        failed=tuple(sorted(failed)),
+        files=tuple(rewritten.files),
+        references=rewritten.references,
+        lock_lines=lock_lines,
+        notes=tuple(notes),
+        refused=refused,
+        requests=dict(bucket.requests),
+    )
+
+
+def make_copies(
+    bucket: Bucket, moves: Iterable[Move], objects: Mapping[str, ObjectInfo], workers: int
+) -> tuple[dict[str, ObjectInfo], list[KeyProblem]]:
+    """Copy each object to its new key; return the objects whose copies are there, as they were copied."""
+    new_keys = {one.old: one.new for one in moves}
+    latest: dict[str, ObjectInfo] = {}
+
+    def look(info: ObjectInfo) -> None:
+        if found := bucket.head(info.key):
+            latest[info.key] = found
+
+    _, problems = each(look, {key: objects[key] for key in new_keys}, workers)
+    # A folder keeps no metadata: what a clean-up takes for its own there is what references name.
+    has_references = any(info.metadata is None for info in latest.values()) and any(bucket.list(REFERENCES))
+    own = [
+        new_keys[key]
+        for key, info in latest.items()
+        if (has_references if info.metadata is None else MARKER.items() <= info.metadata.items())
+    ]
+    if own:
+        # A clean-up deletes what s3img put and nothing names, and nothing names the new keys yet. Nobody knows where
+        # people write them, so they count as in use for ever, like those of `s3img markdown`.
+        write_reference(bucket, own, site="")
+
+    def copy(info: ObjectInfo) -> None:
+        if is_same(bucket, info.key, new_keys[info.key]):
+            latest[info.key] = bucket.head(info.key) or info
+        else:
+            latest[info.key] = copy_object(bucket, info.key, new_keys[info.key], only_new=True)
+
+    copied, more = each(copy, latest, workers)
+    return {key: latest[key] for key in copied}, [*problems, *more]
+
+
+class Rewriting:
+    """Let sources and the lock follow a move; what was done is in ``files``, ``references`` and ``notes``."""
+
+    def __init__(self, update: ReferenceUpdate | None, keys: Mapping[str, str], *, apply: bool) -> None:
+        self._update = update
+        self._keys = keys
+        self._apply = apply
+        self.files: list[str] = []
+        self.references = 0
+        self.notes: list[MoveNote] = []
+
+    def lock(self) -> int:
+        """Give the lines of the lock their new keys; return how many. Raise LockError."""
+        if self._update is None or not self._keys:
+            return 0
+        lock = read_lock(self._update.lock, missing_ok=True)
+        lines = [msgspec.structs.replace(entry, key=self._keys[entry.key]) for entry in lock if entry.key in self._keys]
+        if lines and self._apply:
+            write_lock(self._update.lock, lock.updated(lines))
+        return len(lines)
+
+    def sources(self) -> list[KeyProblem]:
+        """Write the new addresses into the sources; return what could not be read or written."""
+        problems: list[KeyProblem] = []
+        if self._update is None or not self._keys:
+            return problems
+        urls = KeyUrls(self._update.config)
+        for file in source_files(self._update.places):
+            try:
+                change = rename_references(file, self._keys, urls, self._update.render, apply=self._apply)
+            except S3ImgError as error:
+                problems.append(KeyProblem(str(file.path), error.reason, str(error)))
+                continue
+            if change is None:
+                continue
+            self.references += change.changed
+            self.files += [str(file.path)] if change.changed else []
+            for line, column, url, why in change.left:
+                self.notes.append(MoveNote(f"{file.path}:{line}:{column}", f"{url} stays: {why}."))
+        return problems
