@@ -20,7 +20,7 @@ from s3img.lock import read_lock, write_lock
 from s3img.manage.removal import TRASH, check_unchanged, each, is_same, refusal
 from s3img.manage.selection import (
     KeyProblem,
-    Selection,
+    ObjectSelection,
     check_wildcards,
     described,
     expression,
@@ -159,7 +159,7 @@ def plan_move(bucket: Bucket, source: str, target: str, *, lock: Lock | None = N
     )
 
 
-def finished_moves(bucket: Bucket, selection: Selection, target: str) -> Iterator[Move]:
+def finished_moves(bucket: Bucket, selection: ObjectSelection, target: str) -> Iterator[Move]:
     """Yield moves of an earlier run: the old key is in the trash, the new one is taken, references may still be old."""
     text = selection.text
     if selection.kind == "key" and (selection.problem is None or selection.problem.code == "reserved"):

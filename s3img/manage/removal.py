@@ -11,7 +11,7 @@ from s3img.buckets import copy_object
 from s3img.buckets.copying import digest_of
 from s3img.errors import BucketError, ObjectNotFound, S3ImgError
 from s3img.gc import trash
-from s3img.manage.selection import KeyProblem, Selection, described, expression, in_order, is_most_of, select
+from s3img.manage.selection import KeyProblem, ObjectSelection, described, expression, in_order, is_most_of, select
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
@@ -182,7 +182,7 @@ def check_unchanged(bucket: Bucket, key: str, before: ObjectInfo) -> None:
         )
 
 
-def refusal(bucket: Bucket, selections: Iterable[Selection], verb: str, *, force: bool) -> str:
+def refusal(bucket: Bucket, selections: Iterable[ObjectSelection], verb: str, *, force: bool) -> str:
     """Return why an operation on so many objects is not begun, "" where it may be.
 
     One object that is named by its key is never too much; what patterns and folders bring together may be.

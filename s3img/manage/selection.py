@@ -33,7 +33,7 @@ class KeyProblem(msgspec.Struct, frozen=True, order=True):
 
 
 @dataclass(frozen=True, slots=True)
-class Selection:
+class ObjectSelection:
     """The objects that a text names, in the order of their keys.
 
     ``kind`` is ``key``, ``folder`` or ``pattern``. A text that is a key names this object, whatever characters it has.
@@ -70,27 +70,29 @@ def expression(pattern: str) -> re.Pattern[str]:
     return re.compile("".join((*parts, re.escape(pattern[at:]))), re.DOTALL)
 
 
-def select(bucket: Bucket, text: str) -> Selection:
+def select(bucket: Bucket, text: str) -> ObjectSelection:
     """Find what a text names; where that is nothing, the selection has a problem. Raise BucketError.
 
     A key is looked up before the text is read as a pattern: ``a*b.png`` may be the name of an object.
     """
     if is_own(text) or text == OWN_FOLDER:
-        return Selection(text, "key", problem=KeyProblem(text, "reserved", "is s3img's own: s3img gc cleans it up."))
+        return ObjectSelection(
+            text, "key", problem=KeyProblem(text, "reserved", "is s3img's own: s3img gc cleans it up.")
+        )
     if text.endswith("/") or not text:
         found = (info for info in bucket.list(text) if not is_own(info.key))
-        return with_problem(Selection(text, "folder", in_order(found)))
+        return with_problem(ObjectSelection(text, "folder", in_order(found)))
     if info := described(bucket, text):
-        return Selection(text, "key", (info,))
+        return ObjectSelection(text, "key", (info,))
     if wildcard := _WILDCARD.search(text):
         fits = expression(text).fullmatch
         listed = bucket.list(text[: wildcard.start()])
         found = (info for info in listed if fits(info.key) and not is_own(info.key))
-        return with_problem(Selection(text, "pattern", in_order(found)))
+        return with_problem(ObjectSelection(text, "pattern", in_order(found)))
     message = "no such object."
     if next(iter(bucket.list(f"{text}/")), None):
         message = f"no such object, but there is such a folder: write {text}/ to mean all of it."
-    return Selection(text, "key", problem=KeyProblem(text, "no-object", message))
+    return ObjectSelection(text, "key", problem=KeyProblem(text, "no-object", message))
 
 
 def in_order(infos: Iterable[ObjectInfo]) -> tuple[ObjectInfo, ...]:
@@ -98,12 +100,12 @@ def in_order(infos: Iterable[ObjectInfo]) -> tuple[ObjectInfo, ...]:
     return tuple(sorted(infos, key=lambda info: info.key))
 
 
-def with_problem(selection: Selection) -> Selection:
+def with_problem(selection: ObjectSelection) -> ObjectSelection:
     """Return a selection that says when it is empty."""
     if selection.objects:
         return selection
     problem = KeyProblem(selection.text, "no-object", "the bucket has no such object.")
-    return Selection(selection.text, selection.kind, problem=problem)
+    return ObjectSelection(selection.text, selection.kind, problem=problem)
 
 
 def described(bucket: Bucket, key: str) -> ObjectInfo | None:
@@ -131,7 +133,7 @@ def key_fault(key: str) -> str:
     return ""
 
 
-def check_wildcards(source: Selection, target: str) -> None:
+def check_wildcards(source: ObjectSelection, target: str) -> None:
     """Raise ConfigError for a target that does not say what each object shall be called."""
     wanted = len(_WILDCARD.findall(target))
     if source.kind == "folder" and not target.endswith("/") and target:
