@@ -92,21 +92,26 @@ class Chain:
 
 def finish(picture: Image.Image, step: Step, planned: Plan) -> Image.Image:
     """Do everything of a step that follows its scaling: canvas, tones, then what surrounds the picture."""
+    scaled = picture
     if planned.pads:
         picture = effects.pad(picture, planned.canvas, planned.offset, step.background)
     if step.flip:
         picture = effects.flip(picture, step.flip)
-    picture = effects.tone(picture, step)
+    picture = effects.tone(picture, step, planned.stop)
     if step.border and planned.border:
         picture = effects.border(picture, planned.border, step.border.color)
     if any(planned.radii):
         picture = effects.round_corners(picture, planned.radii)
+    if step.distort:
+        picture = effects.distort(picture, step.distort)
     if step.rotate:
         picture = effects.rotate(picture, step.rotate, planned.output)
+    if step.shadow:
+        picture = effects.shadow(picture, step.shadow)
     if step.opacity != 100:
         picture = effects.fade(picture, step.opacity)
     if step.background:
-        picture = effects.underlay(picture, step.background)
+        picture = effects.underlay(picture, step.background, scaled)
     return picture
 
 
@@ -114,5 +119,6 @@ def changes(step: Step, planned: Plan, *, alpha: bool) -> bool:
     """Say whether a step does anything to a picture; only one with ``alpha`` shows a background."""
     geometry = planned.resizes or planned.crops or planned.pads or planned.border or any(planned.radii)
     tones = step.grayscale or step.contrast or step.blur or step.sharpen or step.unsharp
-    placing = step.trim or step.flip or step.rotate
-    return bool(geometry or tones or placing or step.opacity != 100 or (alpha and step.background))
+    colors = step.colorize or step.color_replace or step.gradient
+    placing = step.trim or step.flip or step.rotate or step.distort or (alpha and step.shadow)
+    return bool(geometry or tones or colors or placing or step.opacity != 100 or (alpha and step.background))

@@ -7,21 +7,26 @@ that can't be seen.
 from __future__ import annotations
 
 import math
+from collections import Counter
 from typing import TYPE_CHECKING, Final
 
 from PIL import Image, ImageChops, ImageDraw, ImageFilter, ImageOps
 
+from s3img.transform.look import Backdrop
+
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Sequence
     from fractions import Fraction
 
     from s3img.transform.colors import Color
+    from s3img.transform.look import Colorize, ColorReplacement, Distortion, Gradient, Shadow
     from s3img.transform.steps import Flip, Step, Unsharp
 
 PixelBox = tuple[int, int, int, int]
 
 _PREMULTIPLIED: Final = {"RGBA": "RGBa", "LA": "La"}
 _CLIPPED: Final = 1.0  # per cent of the px that a contrast stretch may clip at either end, as sharp's normalise
+_BLURRED_BY: Final = 40  # sigma of an automatic blurred background, in thousandths of its longer side
 _FINE: Final = 4  # corners are drawn this many times larger and averaged
 _FINE_UP_TO: Final = 1024  # px of radius; larger corners are drawn at half of that, which bounds memory
 
@@ -38,7 +43,9 @@ def trim_box(image: Image.Image, tolerance: int) -> PixelBox:
     return min(left), min(top), max(right), max(bottom)
 
 
-def pad(image: Image.Image, canvas: tuple[int, int], offset: tuple[int, int], color: Color | None) -> Image.Image:
+def pad(
+    image: Image.Image, canvas: tuple[int, int], offset: tuple[int, int], color: Color | Backdrop | None
+) -> Image.Image:
     """Put the picture on a larger canvas: black, or transparent where a background will lie under it."""
     mode = "RGB" if color is None and image.mode in {"L", "RGB"} else "RGBA"
     result = Image.new(mode, canvas, (0, 0, 0, 255 if color is None else 0)[: len(mode)])
@@ -56,18 +63,27 @@ def flip(image: Image.Image, direction: Flip) -> Image.Image:
     return image.transpose(turns[direction])
 
 
-def tone(image: Image.Image, step: Step) -> Image.Image:
-    """Do what a step asks of colours and sharpness: grey, contrast, blur, sharpening, in this order."""
+def tone(image: Image.Image, step: Step, stop: float = 1.0) -> Image.Image:
+    """Do what a step asks of colours and sharpness: grey, contrast, colours, blur, sharpening, gradient, in this order.
+
+    ``stop`` is where its gradient ends.
+    """
     if step.grayscale:
         image = grayscale(image)
     if step.contrast:
         image = contrast(image)
+    if step.colorize:
+        image = colorize(image, step.colorize)
+    if step.color_replace:
+        image = replace_color(image, step.color_replace)
     if step.blur:
         image = blur(image, step.blur)
     if step.sharpen:
         image = sharpen(image, step.sharpen)
     if step.unsharp:
         image = unsharp(image, step.unsharp)
+    if step.gradient:
+        image = lay_gradient(image, step.gradient, stop)
     return image
 
 
@@ -116,6 +132,83 @@ def unsharp(image: Image.Image, mask: Unsharp) -> Image.Image:
     percent, threshold = round(mask.amount * 100), round(mask.threshold * 255)
     run = ImageFilter.UnsharpMask(radius=float(mask.sigma), percent=percent, threshold=threshold)
     return beside_alpha(image, lambda picture: picture.filter(run))
+
+
+def colorize(image: Image.Image, tint: Colorize) -> Image.Image:
+    """Mix one colour into every px; alpha stays, so that a logo takes the colour."""
+
+    def run(picture: Image.Image) -> Image.Image:
+        colors = picture.convert("RGB")
+        return Image.blend(colors, Image.new("RGB", colors.size, tint.color.rgba[:3]), tint.intensity / 100)
+
+    return beside_alpha(image, run)
+
+
+def replace_color(image: Image.Image, change: ColorReplacement) -> Image.Image:
+    """Move all colours near one to another, by the same difference, so that light and shade stay."""
+    source = change.source.rgba[:3] if change.source else dominant_colors(image, 1)[0]
+    reach = change.tolerance * 255 // 100
+    fade = max(1, reach // 4)  # a hard edge would leave rough outlines
+
+    def run(picture: Image.Image) -> Image.Image:
+        bands = picture.convert("RGB").split()
+        far = Image.new("L", picture.size)
+        for band, value in zip(bands, source, strict=True):
+            far = ImageChops.lighter(far, band.point([abs(level - value) for level in range(256)]))
+        near = far.point([255 * max(0, min(fade, reach + fade - level)) // fade for level in range(256)])
+        moves = [to - value for to, value in zip(change.target.rgba, source, strict=False)]
+        moved = Image.merge("RGB", [band.point(shift_table(move)) for band, move in zip(bands, moves, strict=True)])
+        return Image.composite(moved, Image.merge("RGB", bands), near)
+
+    return beside_alpha(image, run)
+
+
+def shift_table(amount: int) -> list[int]:
+    """Return the table for ``point`` that adds ``amount`` to a band."""
+    return [min(255, max(0, level + amount)) for level in range(256)]
+
+
+def dominant_colors(image: Image.Image, count: int) -> list[tuple[int, int, int]]:
+    """Return the most frequent colours of what can be seen, the most frequent first; white where nothing can.
+
+    A small copy is reduced to a few colours (median cut): the same picture always gives the same ones.
+    """
+    small = image.convert("RGBA")
+    small.thumbnail((64, 64), Image.Resampling.BOX)
+    pixels = small.tobytes()
+    seen = b"".join(pixels[at : at + 3] for at in range(0, len(pixels), 4) if pixels[at + 3] > 127)
+    if not seen:
+        return [(255, 255, 255)] * count
+    reduced = Image.frombytes("RGB", (len(seen) // 3, 1), seen).quantize(max(8, 4 * count))
+    palette = reduced.convert("RGB")
+    counted: dict[tuple[int, int, int], int] = Counter()
+    colors = palette.tobytes()
+    for at in range(0, len(colors), 3):
+        counted[colors[at], colors[at + 1], colors[at + 2]] += 1
+    found = sorted(counted, key=lambda color: (-counted[color], color))[:count]
+    return (found * count)[:count]
+
+
+def gradient_layer(size: tuple[int, int], gradient: Gradient, stop: float) -> Image.Image:
+    """Return a linear gradient as RGBA; ``stop`` is the share of its line at which the last colour is reached.
+
+    Colours are mixed weighted by their opacity (CSS Images 3, 3.4.2): no grey between white and transparent.
+    """
+    (width, height), angle = size, math.radians(gradient.direction)
+    x, y = math.sin(angle), -math.cos(angle)
+    length = abs(width * x) + abs(height * y)
+    # Each px takes the brightness of Pillow's ramp, 256 px high, at the height of its own place on the line.
+    scale = 256 / (length * stop)
+    matrix = (0.0, 0.0, 128.0, scale * x, scale * y, scale * (length - width * x - height * y) / 2)
+    ramp = Image.linear_gradient("L")
+    place = ramp.transform(size, Image.Transform.AFFINE, matrix, Image.Resampling.BILINEAR, fillcolor=255)
+    first, last = (Image.new("RGBA", size, color.rgba).convert("RGBa") for color in (gradient.start, gradient.end))
+    return Image.composite(last, first, place).convert("RGBA")
+
+
+def lay_gradient(image: Image.Image, gradient: Gradient, stop: float) -> Image.Image:
+    """Lay a gradient over a picture."""
+    return Image.alpha_composite(image.convert("RGBA"), gradient_layer(image.size, gradient, stop))
 
 
 def border(image: Image.Image, width: int, color: Color) -> Image.Image:
@@ -175,18 +268,136 @@ _QUARTERS: Final[dict[object, Image.Transpose]] = {
 }
 
 
+def distort(image: Image.Image, change: Distortion) -> Image.Image:
+    """Move the corners of a picture, or bend it into an arc, on a canvas of the same size; the rest is transparent."""
+    framed = ImageOps.expand(image.convert("RGBA"), 1, (0, 0, 0, 0))  # so that the edges are smooth
+    if change.corners:
+        right, bottom = image.width + 1, image.height + 1
+        matrix = perspective(change.corners, (1, 1, right, 1, right, bottom, 1, bottom))
+        return framed.transform(image.size, Image.Transform.PERSPECTIVE, matrix, Image.Resampling.BICUBIC)
+    turn = Image.Transpose.FLIP_TOP_BOTTOM
+    bent = arc(framed if change.arc > 0 else framed.transpose(turn), image.size, math.radians(abs(change.arc)))
+    return bent if change.arc > 0 else bent.transpose(turn)
+
+
+def perspective(places: Sequence[float], corners: Sequence[float]) -> tuple[float, ...]:
+    """Return the eight numbers of the projection from four ``places`` (x, y, …) to four ``corners``.
+
+    They solve ``u = (ax + by + c) / (gx + hy + 1)`` and ``v = (dx + ey + f) / (gx + hy + 1)``, by elimination with the
+    largest pivot. The places are corners of a convex area, so there is a solution.
+    """
+    rows = []
+    for number in range(4):
+        x, y = places[2 * number : 2 * number + 2]
+        u, v = corners[2 * number : 2 * number + 2]
+        rows += [[x, y, 1, 0, 0, 0, -u * x, -u * y, u], [0, 0, 0, x, y, 1, -v * x, -v * y, v]]
+    for column in range(8):
+        pivot = max(range(column, 8), key=lambda row: abs(rows[row][column]))
+        rows[column], rows[pivot] = rows[pivot], rows[column]
+        for row in range(8):
+            if row != column:
+                factor = rows[row][column] / rows[column][column]
+                rows[row] = [one - factor * other for one, other in zip(rows[row], rows[column], strict=True)]
+    return tuple(row[8] / row[number] for number, row in enumerate(rows))
+
+
+def arc(image: Image.Image, size: tuple[int, int], angle: float) -> Image.Image:
+    """Bend a picture around a centre below it, by ``angle`` radians, into a canvas of ``size`` px.
+
+    The middle line keeps its length until the whole is scaled to fit the canvas.
+    """
+    width, height = size
+    radius, half = width / angle, angle / 2
+    outer, inner = radius + height / 2, max(0.0, radius - height / 2)
+    across = 2 * outer * math.sin(min(half, math.pi / 2))
+    down = outer - (inner if half < math.pi / 2 else outer) * math.cos(half)
+    factor = max(across / width, down / height)
+    x, y = width / 2, height / 2 + (outer - down / 2) / factor  # of the centre
+    step = max(8, max(size) // 128)  # px of a tile; inside one, places are interpolated
+
+    def place(left: int, top: int) -> tuple[float, float]:
+        """Return the angle and the distance from the outer edge, in px of the picture."""
+        return math.atan2(left - x, y - top), outer - math.hypot(left - x, top - y) * factor
+
+    tiles = []
+    for top in range(0, height, step):
+        for left in range(0, width, step):
+            right, bottom = min(left + step, width), min(top + step, height)
+            spots = [place(left, top), place(left, bottom), place(right, bottom), place(right, top)]
+            turns = [turn for turn, _ in spots]
+            if max(turns) - min(turns) < math.pi:  # else the tile is where the angle jumps, opposite to the picture
+                quad = tuple(part for turn, depth in spots for part in (width / 2 + turn * radius + 1, depth + 1))
+                tiles.append(((left, top, right, bottom), quad))
+    return image.transform(size, Image.Transform.MESH, tiles, Image.Resampling.BICUBIC)
+
+
+def shadow(image: Image.Image, kind: Shadow) -> Image.Image:
+    """Lay a soft shadow under what can be seen; what would reach beyond the canvas is cut off."""
+    if image.mode not in _PREMULTIPLIED:
+        return image
+    offset = round(image.width * kind.x / 100), round(image.height * kind.y / 100)
+    alpha = Image.new("L", image.size)
+    alpha.paste(image.getchannel("A"), offset)
+    alpha = alpha.filter(ImageFilter.GaussianBlur(kind.blur)).point(lambda value: value * (kind.strength / 100))
+    result = Image.new("RGBA", image.size)
+    result.putalpha(alpha)
+    return Image.alpha_composite(result, image.convert("RGBA"))
+
+
 def fade(image: Image.Image, opacity: int) -> Image.Image:
     """Multiply the alpha by ``opacity`` per cent."""
     return with_alpha(image, lambda alpha: alpha.point(lambda value: value * (opacity / 100)))
 
 
-def underlay(image: Image.Image, color: Color) -> Image.Image:
-    """Lay a colour under everything that is transparent; its own transparency stays."""
+def underlay(image: Image.Image, background: Color | Backdrop, source: Image.Image | None = None) -> Image.Image:
+    """Lay a background under everything that is transparent; its own transparency stays.
+
+    ``source`` is what a backdrop is made from: the picture before it was padded.
+    """
     if image.mode not in _PREMULTIPLIED:
         return image
-    canvas = Image.new("RGBA", image.size, color.rgba)
-    canvas.alpha_composite(image.convert("RGBA"))
-    return canvas
+    if isinstance(background, Backdrop):
+        canvas = backdrop(source or image, image.size, background)
+    else:
+        canvas = Image.new("RGBA", image.size, background.rgba)
+    return Image.alpha_composite(canvas, image.convert("RGBA"))
+
+
+def backdrop(image: Image.Image, size: tuple[int, int], kind: Backdrop) -> Image.Image:
+    """Return a background of ``size`` px made from a picture, as RGBA."""
+    if kind.kind == "dominant":
+        return Image.new("RGBA", size, (*dominant_colors(edges(image), 1)[0], 255))
+    if kind.kind == "gradient":
+        corners = dominant_colors(image, kind.colors)
+        small = Image.new("RGB", (2, 2) if kind.colors == 4 else (1, 2))
+        small.putdata(corners)
+        return small.resize(size, Image.Resampling.BILINEAR).convert("RGBA")
+    sigma = max(size) * (_BLURRED_BY if kind.intensity is None else kind.intensity) / 1000
+    # A blur that wide leaves nothing that a smaller picture could not show, and takes a fraction of the time.
+    reduce = max(1.0, min(sigma / 4, max(size) / 64))
+    reduced = max(1, round(size[0] / reduce)), max(1, round(size[1] / reduce))
+    covering = ImageOps.fit(image.convert("RGBA").convert("RGB"), reduced, Image.Resampling.BICUBIC)
+    blurred = covering.filter(ImageFilter.GaussianBlur(sigma / reduce)).resize(size, Image.Resampling.BICUBIC)
+    return blurred.point(shift_table(kind.brightness) * 3).convert("RGBA")
+
+
+def edges(image: Image.Image) -> Image.Image:
+    """Return a picture of the outermost px of all four sides, a sixteenth of the shorter side deep."""
+    width, height = image.size
+    deep = max(1, min(width, height) // 16)
+    rgba = image.convert("RGBA")
+    sides = [
+        rgba.crop(box).resize((64, 1), Image.Resampling.BOX)
+        for box in ((0, 0, width, deep), (0, height - deep, width, height))
+    ]
+    sides += [
+        rgba.crop(box).resize((1, 64), Image.Resampling.BOX).transpose(Image.Transpose.ROTATE_90)
+        for box in ((0, 0, deep, height), (width - deep, 0, width, height))
+    ]
+    result = Image.new("RGBA", (64, 4))
+    for row, side in enumerate(sides):
+        result.paste(side, (0, row))
+    return result
 
 
 def beside_alpha(image: Image.Image, change: Callable[[Image.Image], Image.Image]) -> Image.Image:

@@ -15,6 +15,7 @@ import msgspec
 from s3img.errors import ImageError, ImageTooLarge, TransformError
 from s3img.limits import Limits
 from s3img.transform.expressions import Expression, nearest, parse_number
+from s3img.transform.look import Gradient
 from s3img.transform.steps import Step
 
 if TYPE_CHECKING:
@@ -34,11 +35,17 @@ LIMITS: Final = Limits()
 
 NEVER_ENLARGE: Final = frozenset({"at_max", "maintain_ratio_no_enlarge", "pad_resize_no_enlarge"})
 
+LEAST_DPR: Final = Fraction(1, 10)
+MOST_DPR: Final = Fraction(5)
+
 _DPR_CEILING: Final = 5_000
 """A side in px above which dpr is ignored, as ImageKit documents."""
 
 _HINT_STEP: Final = 100
 """Widths that clients tell are rounded up to hundreds of px, or every window size would have a result of its own."""
+
+_SHADOW_PIXELS: Final = 2_000_000
+"""Px of a picture above which ImageKit refuses a shadow; blurring that much is slow."""
 
 _LARGEST: Final = 2**31 - 1
 
@@ -241,8 +248,9 @@ class Plan(msgspec.Struct, frozen=True, kw_only=True):
 
     ``source``: the part to take; ``scaled``: its size after one resize; ``canvas``: the size after padding, with the
     scaled part's top left corner at ``offset``; ``border``: px added to every side of the canvas; ``radii``: px, top
-    left, top right, bottom right, bottom left of the bordered picture, at most half of its shorter side; ``output``:
-    the size after turning by the step's angle.
+    left, top right, bottom right, bottom left of the bordered picture, at most half of its shorter side; ``stop``: the
+    share of the gradient's line at which its last colour is reached; ``output``: the size after turning by the step's
+    angle.
     """
 
     size: Size
@@ -253,6 +261,7 @@ class Plan(msgspec.Struct, frozen=True, kw_only=True):
     border: int
     radii: tuple[Fraction, Fraction, Fraction, Fraction]
     output: Size
+    stop: float = 1.0
 
     @property
     def resizes(self) -> bool:
@@ -307,7 +316,7 @@ class StepGeometry(msgspec.Struct, frozen=True):
         step, hints = self.step, self.hints
         width = None if step.width == "auto" else self.side(step.width, self.source[0])
         height = self.side(step.height, self.source[1])
-        dpr = Fraction(hints.dpr) if step.dpr == "auto" else step.dpr
+        dpr = self.dpr()
         if dpr != 1 and not all(side is None or 1 <= side * dpr <= _DPR_CEILING for side in (width, height)):
             dpr = Fraction(1)
         across = None if width is None else pixels(width * dpr if dpr != 1 else width)
@@ -315,6 +324,13 @@ class StepGeometry(msgspec.Struct, frozen=True):
             across = math.ceil(hints.width / _HINT_STEP) * _HINT_STEP
         down = None if height is None else pixels(height * dpr if dpr != 1 else height)
         return (across, down) if step.aspect_ratio is None else self.with_ratio(across, down)
+
+    def dpr(self) -> Fraction:
+        """Return what sides are multiplied by; an expression is brought into the range that numbers have."""
+        if self.step.dpr == "auto":
+            return Fraction(self.hints.dpr)
+        value = Fraction(self.value(self.step.dpr)) if isinstance(self.step.dpr, Expression) else self.step.dpr
+        return min(max(value, LEAST_DPR), MOST_DPR)
 
     def with_ratio(self, width: int | None, height: int | None) -> tuple[int, int]:
         """Complete the sides by the ratio asked for."""
@@ -328,6 +344,18 @@ class StepGeometry(msgspec.Struct, frozen=True):
         if wide == self.step.crop.startswith("pad"):
             return self.size[0], pixels(self.size[0] / ratio)
         return pixels(self.size[1] * ratio), self.size[1]
+
+    def gradient_stop(self, canvas: Size) -> float:
+        """Return where the step's gradient ends, as a share of its line on a picture of ``canvas`` px.
+
+        The line runs through the centre and ends where perpendiculars to it meet the corners, as CSS has it.
+        """
+        gradient = self.step.gradient or Gradient()
+        stop = self.positive(gradient.stop)
+        if stop <= 1:
+            return float(stop)
+        angle = math.radians(gradient.direction)
+        return float(stop) / (abs(canvas[0] * math.sin(angle)) + abs(canvas[1] * math.cos(angle)))
 
     def fit(self) -> Fit:
         """Return what is taken of the picture and where it goes."""
@@ -393,6 +421,9 @@ def plan(
     check_size(bordered, limits)
     output = turned(bordered, step.rotate) if step.rotate else bordered
     check_size(output, limits)
+    if step.shadow and output[0] * output[1] > _SHADOW_PIXELS:
+        what = f"A shadow is drawn for at most {_SHADOW_PIXELS:,} px; this picture has {output[0]}x{output[1]} there."
+        raise TransformError(what, suggestion="w-1000,e-shadow")
     radii = _SQUARE
     if step.radius is not None:
         most = Fraction(min(bordered), 2)
@@ -408,6 +439,7 @@ def plan(
         border=border,
         radii=radii,
         output=output,
+        stop=geometry.gradient_stop(fitted.canvas) if step.gradient else 1.0,
     )
 
 

@@ -13,6 +13,16 @@ import msgspec
 
 from s3img.transform.colors import NAMES, Color
 from s3img.transform.expressions import LARGEST, Expression, format_number, nearest, parse_number, read_value
+from s3img.transform.geometry import LEAST_DPR, MOST_DPR
+from s3img.transform.look import (
+    Colorize,
+    ColorReplacement,
+    Distortion,
+    Gradient,
+    Shadow,
+    read_background,
+    read_opacity,
+)
 from s3img.transform.steps import (
     DEFAULT_SHARPEN,
     DEFAULT_TRIM,
@@ -106,12 +116,14 @@ def read_ratio(text: str) -> Expression | Fraction | None:
     return value if 0 < value.numerator < LARGEST and value.denominator < LARGEST else None
 
 
-def read_dpr(text: str) -> Fraction | str | None:
-    """Read a density from 0.1 to 5, or ``auto``."""
-    value = parse_number(text)
-    if value is None:
-        return "auto" if text == "auto" else None
-    return value if Fraction(1, 10) <= value <= 5 else None
+def read_dpr(text: str) -> Expression | Fraction | str | None:
+    """Read a density from 0.1 to 5, ``auto``, or an expression (which is brought into that range)."""
+    if text == "auto":
+        return text
+    value = read_value(text)
+    if not isinstance(value, Fraction):
+        return value
+    return value if LEAST_DPR <= value <= MOST_DPR else None
 
 
 def read_angle(text: str) -> Fraction | None:
@@ -155,7 +167,7 @@ RATIO: Final = ParameterKind(
     lambda value: f"{value.numerator}-{value.denominator}" if isinstance(value, Fraction) else str(value),
 )
 
-DPR: Final = ParameterKind("0.1 to 5, `auto`", read_dpr, write_number, whole(1, 5).near)
+DPR: Final = ParameterKind("0.1 to 5, `auto`, expression", read_dpr, write_number, whole(1, 5).near)
 
 ANGLE: Final = ParameterKind("degrees clockwise (`N` is minus), `auto`", read_angle, write_number)
 
@@ -183,9 +195,35 @@ RADIUS: Final = ParameterKind("px, `max`, four of them (`10_10_max_0`)", Radius.
 
 BORDER: Final = ParameterKind("`width_colour`; width in px or an expression", Border.parse)
 
-COLOR: Final = ParameterKind(
-    "`RRGGBB`, `RRGGBBAA` (AA: per cent, decimal), SVG name", Color.parse, str, lambda text: closest(text, NAMES)
+_COLOR_WORDS: Final = "`RRGGBB`, `RRGGBBAA` (AA: per cent, decimal), SVG name"
+
+COLOR: Final = ParameterKind(_COLOR_WORDS, Color.parse, str, lambda text: closest(text, NAMES))
+
+BACKGROUND: Final = ParameterKind(
+    f"{_COLOR_WORDS}, `blurred`, `blurred_25_N30`, `dominant`, `gradient_dominant`, `gradient_dominant_4`",
+    read_background,
+    str,
+    lambda text: closest(text, [*NAMES, "blurred", "dominant", "gradient_dominant"]),
 )
+
+OPACITY: Final = ParameterKind("0 to 100, or a share such as `0.8`", read_opacity, str, whole(0, 100).near)
+
+SHADOW: Final = ParameterKind(
+    "nothing, any of `bl-0…15`, `st-0…100`, `x-`, `y-` (N100 to 100) joined by `_`", Shadow.parse
+)
+
+GRADIENT: Final = ParameterKind(
+    "nothing, any of `ld-` (degrees or side), `from-`, `to-` (colours), `sp-` (share, px, expression) joined by `_`",
+    Gradient.parse,
+)
+
+COLORIZE: Final = ParameterKind("nothing, any of `co-COLOUR`, `in-0…100` joined by `_`", Colorize.parse)
+
+COLOR_REPLACE: Final = ParameterKind(
+    "`TO`, `TO_TOLERANCE`, `TO_TOLERANCE_FROM`; tolerance 0 to 100", ColorReplacement.parse
+)
+
+DISTORT: Final = ParameterKind("`p-X1_Y1_X2_Y2_X3_Y3_X4_Y4`, `a-DEGREES` (1 to 359, `N` is minus)", Distortion.parse)
 
 FLAG: Final = ParameterKind("nothing", {"": True, "1": True, "true": True}.get, lambda _: "")
 """ImageKit's older libraries write ``e-contrast-1`` and ``e-grayscale-true``; the canonical form is the bare key."""

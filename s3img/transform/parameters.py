@@ -67,20 +67,32 @@ PARAMETERS: Final = (
               "Mirrors from left to right (`h`), top to bottom (`v`) or both.", "fl-h"),
     Parameter("e-grayscale", "grayscale", kinds.FLAG, "off", "Removes colour.", "e-grayscale"),
     Parameter("e-contrast", "contrast", kinds.FLAG, "off", "Stretches brightness to the full range.", "e-contrast"),
+    Parameter("e-colorize", "colorize", kinds.COLORIZE, "off; `co-gray_in-100` when bare", "Mixes a colour into the "
+              "picture.", "e-colorize-co-blue_in-40"),
+    Parameter("cr", "color_replace", kinds.COLOR_REPLACE, "none; tolerance 35", "Replaces colours near FROM (the most "
+              "frequent one without it) by TO; shades stay.", "cr-green_40", "decided"),
     Parameter("bl", "blur", whole(1, 100), "none", "Gaussian blur; the value is its sigma in px.",
               "bl-10", "decided"),
     Parameter("e-sharpen", "sharpen", kinds.SHARPEN, "off; 10 when bare", "Sharpens.", "e-sharpen", "decided"),
     Parameter("e-usm", "unsharp", kinds.UNSHARP, "off; `2-2-0.8-0.024` when bare", "Unsharp mask; threshold 0 to 1.",
               "e-usm-2-2-0.8-0.024", "decided"),
+    Parameter("e-gradient", "gradient", kinds.GRADIENT, "off; white to transparent, downwards, when bare",
+              "Lays a linear gradient over the picture.", "e-gradient-ld-top_from-00000000_to-navy_sp-0.6", "decided"),
     Parameter("b", "border", kinds.BORDER, "none", "Frame around the picture; adds to its size.", "w-300,b-5_FFF000",
               "decided"),
     Parameter("r", "radius", kinds.RADIUS, "0", "Rounds the corners: one radius, or from the top left one "
               "clockwise.", "r-20"),
+    Parameter("e-distort", "distort", kinds.DISTORT, "none", "Moves the corners (px, clockwise from the top left one) "
+              "or bends into an arc; the canvas stays.", "w-300,e-distort-p-40_20_260_0_300_200_0_180", "decided"),
     Parameter("rt", "rotate", kinds.ANGLE, "0", "Turns; the canvas grows. `auto` is always on: EXIF "
               "orientation is applied before everything.", "w-300,rt-N40", "decided"),
-    Parameter("o", "opacity", whole(0, 100), "100", "Opacity in per cent.", "o-50"),
-    Parameter("bg", "background", kinds.COLOR, "black for padding, else none", "Colour behind padding, new corners and "
-              "transparency.", "w-300,h-300,cm-pad_resize,bg-F3F3F3"),
+    Parameter("e-shadow", "shadow", kinds.SHADOW, "off; `bl-10_st-30_x-2_y-2` when bare", "A soft shadow under what is "
+              "not transparent: blur in px, strength and offsets in per cent.", "w-300,r-60,e-shadow-x-5_y-5",
+              "decided"),
+    Parameter("o", "opacity", kinds.OPACITY, "100", "Opacity in per cent.", "o-50", "extended"),
+    Parameter("bg", "background", kinds.BACKGROUND, "black for padding, else none", "Behind padding, new corners and "
+              "transparency: a colour, or one made from the picture.", "w-300,h-300,cm-pad_resize,bg-blurred",
+              "decided"),
     Parameter("f", "format", choice(get_args(OutputFormat), aliases={"jpg": "jpeg"}), "`auto`", "Format of the result; "
               "`auto` takes what the client accepts, `orig` the source's.", "w-300,f-webp"),
     Parameter("q", "quality", whole(1, 100), "by format, from the configuration", "Quality of a lossy format.",
@@ -108,12 +120,7 @@ REFUSED: Final = {
     "if": "conditions",
     "z": "zoom on an object",
     "pg": "pages and frames",
-    "cr": "colour replacement",
     "c2pa": "content credentials",
-    "e-shadow": "shadows",
-    "e-gradient": "gradients",
-    "e-colorize": "colorizing",
-    "e-distort": "distortion",
     **dict.fromkeys(
         ("e-bgremove", "e-removedotbg", "e-changebg", "e-edit", "e-dropshadow", "e-retouch", "e-upscale", "e-genvar"),
         "generative effects",
@@ -124,7 +131,7 @@ REFUSED: Final = {
 """Keys of ImageKit that are understood and refused, with what they are."""
 
 REFUSED_VALUES: Final = {
-    "bg": ("blurred", "dominant", "gradient_dominant", "genfill"),
+    "bg": ("genfill",),
     "fo": ("custom", "face"),
     "f": ("svg", "mp4", "webm"),
 }

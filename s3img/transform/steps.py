@@ -9,12 +9,14 @@ orders steps among each other):
 2. size: ``width height aspect_ratio crop focus x y xc yc dpr`` (scale, crop, pad); a padded area is transparent when
    ``background`` is set and black otherwise
 3. ``flip``
-4. ``grayscale``, ``contrast``, ``blur``, ``sharpen``, ``unsharp``
+4. ``grayscale``, ``contrast``, ``colorize``, ``color_replace``, ``blur``, ``sharpen``, ``unsharp``, ``gradient``
 5. ``border``: around the picture, adds its width to every side
 6. ``radius``: rounds the outer corners, border included
-7. ``rotate``: clockwise about the centre; the canvas grows to the turned rectangle; new corners are transparent
-8. ``opacity``
-9. ``background``: lies under everything that is transparent by then
+7. ``distort``: on the canvas as it is by then
+8. ``rotate``: clockwise about the centre; the canvas grows to the turned rectangle; new corners are transparent
+9. ``shadow``: under everything that can be seen by then; the canvas stays
+10. ``opacity``
+11. ``background``: lies under everything that is transparent by then
 
 Geometry counts in the upright picture: EXIF orientation is applied before the first step.
 """
@@ -29,6 +31,7 @@ import msgspec
 
 from s3img.transform.colors import Color
 from s3img.transform.expressions import LARGEST, Expression, format_number, parse_number, read_value
+from s3img.transform.look import Backdrop, Colorize, ColorReplacement, Distortion, Gradient, Shadow
 
 Crop = Literal[
     "maintain_ratio",
@@ -162,18 +165,23 @@ class Step(msgspec.Struct, frozen=True, kw_only=True, repr_omit_defaults=True):
     y: Offset | None = None
     xc: Offset | None = None
     yc: Offset | None = None
-    dpr: Fraction | Literal["auto"] = Fraction(1)
+    dpr: Fraction | Expression | Literal["auto"] = Fraction(1)
     flip: Flip | None = None
     grayscale: bool = False
     contrast: bool = False
+    colorize: Colorize | None = None
+    color_replace: ColorReplacement | None = None
     blur: int = 0
     sharpen: int = 0
     unsharp: Unsharp | None = None
+    gradient: Gradient | None = None
     border: Border | None = None
     radius: Radius | None = None
+    distort: Distortion | None = None
     rotate: Fraction = Fraction(0)
+    shadow: Shadow | None = None
     opacity: int = 100
-    background: Color | None = None
+    background: Color | Backdrop | None = None
 
 
 class Output(msgspec.Struct, frozen=True, kw_only=True, repr_omit_defaults=True):

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 _NO_PRESETS: Final[Mapping[str, str]] = {}
 _OUTPUT_NAMES: Final = frozenset(Output.__struct_fields__)
 _HUGE: Final = 10**9
-_FLAGS: Final = frozenset({"grayscale", "contrast", "sharpen", "unsharp"})
+_FLAGS: Final = frozenset({"grayscale", "contrast", "sharpen", "unsharp", "shadow", "gradient", "colorize"})
 """Parameters that are on without a value."""
 _JOINTS: Final = {"aspect_ratio": "-", "unsharp": "-", "border": "_", "radius": "_"}
 _NOTHING: Final = Step()
@@ -48,18 +48,23 @@ class TransformOptions(TypedDict, total=False):
     y: int | str | None
     xc: int | str | None
     yc: int | str | None
-    dpr: float | Fraction | Literal["auto"] | None
+    dpr: float | Fraction | str | None
     trim: bool | int | None
     flip: Flip | None
     grayscale: bool | None
     contrast: bool | None
+    colorize: bool | str | None
+    color_replace: str | None
     blur: int | None
     sharpen: bool | int | None
     unsharp: bool | tuple[float, float, float, float] | str | None
+    gradient: bool | str | None
     border: tuple[int | str, str] | str | None
     radius: Corner | tuple[Corner, Corner, Corner, Corner] | str | None
+    distort: str | None
     rotate: float | Fraction | Literal["auto"] | None
-    opacity: int | None
+    shadow: bool | str | None
+    opacity: int | float | None
     background: str | None
     format: OutputFormat | Literal["jpg"] | None
     quality: int | None
