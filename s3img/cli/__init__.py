@@ -23,6 +23,7 @@ _COMMANDS = {
     "ls": "s3img.cli.manage",
     "markdown": "s3img.cli.publish",
     "mv": "s3img.cli.manage",
+    "picgo": "s3img.cli.picgo",
     "plan": "s3img.cli.sync",
     "probe": "s3img.cli.image_files",
     "publish": "s3img.cli.publish",

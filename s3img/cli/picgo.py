@@ -1,0 +1,53 @@
+"""``s3img picgo``: uploads from editors."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import click
+
+from s3img.cli.command_options import host as find_host
+from s3img.cli.command_options import load_config
+from s3img.images import Images
+
+
+@click.command("picgo")
+@click.option("--port", default=36677, show_default=True, type=click.IntRange(0, 65535), help="Port; 0: any free one.")
+@click.option("--token", envvar="S3IMG_PICGO_TOKEN", default="", help="What requests have to prove that they know.")
+@click.option("--template", help="Key template (default: i/{{hash:32}}.{{ext}}).")
+@click.option("--max-side", type=int, help="Scale larger pictures down to this many px.")
+@click.option("--config", "config_file", type=click.Path(path_type=Path), help="Settings file (default: s3img.toml).")
+@click.option("--bucket", help="s3://NAME/PREFIX or file:///FOLDER.")
+@click.option("--endpoint-url", help="Address of an S3-compatible service.")
+@click.option("--public-url", help="Public address of what --bucket names.")
+def picgo_command(
+    *,
+    port: int,
+    token: str,
+    template: str | None,
+    max_side: int | None,
+    config_file: Path | None,
+    **options: Any,  # noqa: ANN401 - click passes what its options say
+) -> None:
+    """Take uploads of editors (Typora, Obsidian, VS Code, …) on 127.0.0.1, as PicGo and PicList do."""
+    from s3img.gallery.loopback import serve_on_loopback
+    from s3img.gallery.picgo_protocol import PicGoServer
+    from s3img.uploads import Uploader, UploadPolicy
+    from s3img.uploads.template import AUTHORS_TEMPLATE
+
+    images = Images(load_config(options, config_file))
+    limits, found = images.config.limits, find_host()
+    policy = found.policy if found else UploadPolicy(max_bytes=limits.input_bytes, max_pixels=limits.input_pixels)
+    if max_side is not None:
+        policy = replace(policy, max_side=max_side)
+    template = template or (found.template if found else "") or AUTHORS_TEMPLATE
+    uploader = Uploader(images.open_bucket(), images.config, template=template, policy=policy)
+    server = PicGoServer(uploader, token=token, log=lambda line: click.echo(line, err=True))
+    serve_on_loopback(
+        server,
+        host="127.0.0.1",
+        port=port,
+        started=lambda address: click.echo(f"Taking uploads on {address}/upload (Ctrl-C stops).", err=True),
+    )

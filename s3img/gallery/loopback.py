@@ -1,0 +1,84 @@
+"""What only programs of this machine, and pages of one server on it, may ask: requests as loopback servers see them.
+
+Any web page can send requests to 127.0.0.1, and a name of its own can lead there (DNS rebinding). So the host that
+was asked for has to be this server's, and a browser's ``Origin`` and ``Sec-Fetch-Site`` have to be of its own pages.
+"""
+
+from __future__ import annotations
+
+import ipaddress
+import socket
+from typing import TYPE_CHECKING, Final
+from urllib.parse import urlsplit
+
+from werkzeug.serving import WSGIRequestHandler, make_server
+
+from s3img.errors import ConfigError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from wsgiref.types import WSGIApplication, WSGIEnvironment
+
+EDITORS: Final = ("app", "vscode-webview", "vscode-file", "capacitor", "tauri")
+"""Schemes of the origins of editors' own windows; no page of the web can have one of them."""
+
+NAMES: Final = frozenset({"localhost", "127.0.0.1", "[::1]"})
+
+
+def host_of(environ: WSGIEnvironment) -> str:
+    """Return the host that a request asks for, without its port."""
+    host: str = environ.get("HTTP_HOST") or environ.get("SERVER_NAME", "")
+    return host.rpartition(":")[0].lower() if host.rpartition(":")[2].isdigit() else host.lower()
+
+
+def is_for_loopback(environ: WSGIEnvironment) -> bool:
+    """Tell whether a request asks for this machine by a name that no other machine can have."""
+    return host_of(environ) in NAMES
+
+
+def is_from_elsewhere(environ: WSGIEnvironment) -> bool:
+    """Tell whether a browser says that a page of another origin sends this request."""
+    site = environ.get("HTTP_SEC_FETCH_SITE", "")
+    origin = environ.get("HTTP_ORIGIN", "")
+    if site and site not in {"same-origin", "none"}:
+        return True
+    if not origin:
+        return False
+    own = f"{environ.get('wsgi.url_scheme', 'http')}://{environ.get('HTTP_HOST', '')}"
+    return bool(origin.lower() != own.lower())
+
+
+def is_from_an_editor(environ: WSGIEnvironment) -> bool:
+    """Tell whether the window of an editor sends this request."""
+    return urlsplit(environ.get("HTTP_ORIGIN", "")).scheme in EDITORS
+
+
+class QuietHandler(WSGIRequestHandler):
+    """Leave the log to the application: addresses of requests may hold one-time tokens."""
+
+    def log_request(self, code: int | str = "-", size: int | str = "-") -> None:
+        """Write nothing."""
+
+
+def serve_on_loopback(app: WSGIApplication, *, host: str, port: int, started: Callable[[str], None]) -> None:
+    """Serve until interrupted; ``started`` is called with the address, port 0 takes a free one.
+
+    Raise ConfigError for an address of another machine, and for one that can't be listened on.
+    """
+    try:
+        addresses = {found[4][0] for found in socket.getaddrinfo(host, None)}
+    except OSError as error:
+        raise ConfigError([f"--host: {host!r} is no address of this machine"]) from error
+    if not all(ipaddress.ip_address(address).is_loopback for address in addresses):
+        raise ConfigError([f"--host: {host!r} can be reached from other machines; use 127.0.0.1"])
+    try:
+        server = make_server(host, port, app, threaded=True, request_handler=QuietHandler)
+    except (OSError, SystemExit, OverflowError) as error:  # werkzeug ends the program when a port is in use
+        raise ConfigError([f"{host}:{port}: can't be listened on; name another --port"]) from error
+    try:
+        started(f"http://[{host}]:{server.port}" if ":" in host else f"http://{host}:{server.port}")
+        server.serve_forever()
+    except KeyboardInterrupt:
+        return
+    finally:
+        server.server_close()
