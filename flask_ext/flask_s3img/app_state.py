@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     from s3img.buckets import Bucket
     from s3img.config import Config
     from s3img.pictures.catalog import Catalog
+    from s3img.service import TransformService
 
 NAME = "s3img"
 log = logging.getLogger("flask_s3img")
@@ -46,6 +47,7 @@ class AppState:
         self.images = Images(self.config)
         self.names = Names(app, options.lock.parent, options.app.static)
         self.plain_app = app.wsgi_app  # before pages are rewritten
+        self.service: TransformService | None = None
         self._app = app
         self._warned: set[str] = set()
         self._threads = threading.Lock()

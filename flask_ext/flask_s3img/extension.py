@@ -15,7 +15,7 @@ from flask_s3img.settings import read
 from s3img.errors import ConfigError, S3ImgError
 
 if TYPE_CHECKING:
-    from flask import Flask
+    from flask import Flask, Response
     from markupsafe import Markup
     from werkzeug.datastructures import FileStorage
 
@@ -80,6 +80,14 @@ class S3Img:
     def picture(self, name: str, *, alt: str, **options: Any) -> Markup:
         """Return a ``<picture>``, as ``s3img_picture`` in templates does."""
         return templates.s3img_picture(name, alt=alt, **options)
+
+    def send(self, key: str, transform: str = "", *, private: bool = True) -> Response:
+        """Answer a view's request with a picture of the bucket (``send(photo.key, "w-600")``); needs ``S3IMG_SERVICE``.
+
+        The view decides who may see it: no signature is asked for, and with ``private`` no shared cache keeps the
+        answer. Conditions, ranges and the browser's formats are heeded; failures are answers, too.
+        """
+        return mounts.send_picture(key, transform, private=private)
 
     def save(self, file: FileStorage, *, template: str | None = None, folder: str = "", **policy: Any) -> Uploaded:
         """Check, clean and store an uploaded picture; nothing is stored on failure.

@@ -6,6 +6,7 @@ import mimetypes
 import threading
 from contextlib import suppress
 from typing import TYPE_CHECKING
+from urllib.parse import unquote_to_bytes
 
 import msgspec
 from flask import Blueprint, Response, abort, current_app, request, send_from_directory
@@ -22,6 +23,9 @@ from s3img.middleware import RewriteMiddleware
 from s3img.middleware.wsgi import STYLE_PATH
 from s3img.pictures.markup import STYLE_SHEET
 from s3img.service import TransformService
+from s3img.service.service_request import PRIVATE_REQUEST
+from s3img.signing import Signer
+from s3img.urls import quote_path
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
@@ -52,6 +56,7 @@ def add_to(app: Flask, state: AppState) -> None:
         blueprint.add_url_rule("/store/<path:key>", "store", serve_store, merge_slashes=False, **hosts)
     app.register_blueprint(blueprint)
     if service is not None:
+        state.service = service
         _mount(app, service, path, hosts)
     if state.options.app.rewrite:
         app.wsgi_app = _Rewritten(app, state)  # type: ignore[method-assign]  # Flask's documented way
@@ -81,6 +86,26 @@ def serve_store(key: str, s3img_host: str = "") -> Response:  # noqa: ARG001 - o
     return response
 
 
+def send_picture(key: str, transform: str = "", *, private: bool = True) -> Response:
+    """Answer the current request with a picture; see `S3Img.send`."""
+    state = current_state()
+    if state.service is None:
+        raise ConfigError([f'{spell("service")}: needed to send pictures: set it to a path, such as "/img"'])
+    address = f"/tr:{transform}/{quote_path(key)}" if transform else f"/{quote_path(key)}"
+    # The view is the one who allows this request, so the service gets a signature with it.
+    path, _, query = Signer.of(state.config.signing_keys).sign(address).partition("?")
+    own = {"SCRIPT_NAME": "", "PATH_INFO": unquote_to_bytes(path).decode("latin-1"), "QUERY_STRING": query}
+    return _answer(state.service, {**request.environ, **own, "RAW_URI": f"{path}?{query}", PRIVATE_REQUEST: private})
+
+
+def _answer(service: TransformService, environ: dict[str, Any]) -> Response:
+    body, status, headers = run_wsgi_app(service, environ)
+    response = current_app.response_class(body, status, headers, direct_passthrough=True)
+    if "Content-Type" not in headers:  # Werkzeug has added one
+        del response.headers["Content-Type"]
+    return response
+
+
 def _service(state: AppState) -> TransformService:
     lock = None
     with suppress(LockError):  # a damaged lock must not keep `flask s3img sync` from repairing it
@@ -107,12 +132,7 @@ def _mount(app: Flask, service: TransformService, path: str, hosts: dict[str, An
         # is the server's too.
         mount = environ.get("werkzeug.proxy_fix.orig", environ).get("SCRIPT_NAME", "")
         environ = {**environ, "SCRIPT_NAME": mount + path, "PATH_INFO": environ["PATH_INFO"][len(path) :]}
-        body, status, headers = run_wsgi_app(service, environ)
-        is_typed = "Content-Type" in headers
-        response = current_app.response_class(body, status, headers, direct_passthrough=True)
-        if not is_typed:  # Werkzeug has added one
-            del response.headers["Content-Type"]
-        return response
+        return _answer(service, environ)
 
     options: dict[str, Any] = {"methods": METHODS, "merge_slashes": False, "provide_automatic_options": False, **hosts}
     app.add_url_rule(f"{path}/<path:rest>", "s3img.service", view, **options)

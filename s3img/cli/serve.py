@@ -31,16 +31,23 @@ def serve_command(
     from s3img.lock import read_lock
     from s3img.service import TransformService
     from s3img.service.factory import INSECURE, is_on, log_to_stderr, refuse_open, serve
+    from s3img.service.start_page import StartPage
 
     config = load_config(options, config_file)
     refuse_open(config, insecure=insecure or is_on(os.environ.get(INSECURE, "")))
     log_to_stderr()
     lock = read_lock(lock_path(None, config_file), missing_ok=True)
-    serve(
-        TransformService(config, lock=lock),
-        host=host,
-        port=port,
-        started=lambda address: click.echo(
-            f"Serving on {address} (Ctrl-C stops). For production: gunicorn 's3img.service:create_app()'.", err=True
-        ),
-    )
+    service = TransformService(config, lock=lock)
+    try:
+        serve(
+            StartPage(service, config, os.environ),
+            host=host,
+            port=port,
+            started=lambda address: click.echo(
+                f"Serving on {address} (Ctrl-C stops); open it to see addresses. For production: gunicorn "
+                "'s3img.service:create_app()'.",
+                err=True,
+            ),
+        )
+    finally:
+        service.close()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 import time
 from typing import TYPE_CHECKING, Any
 
@@ -10,7 +11,7 @@ import click
 from s3img.cli import command_options
 from s3img.cli.command_options import duration
 from s3img.cli.report import markdown_image, one_line
-from s3img.errors import ConfigError
+from s3img.errors import AssetError, ConfigError, LockError
 from s3img.sync.tree import relative
 
 if TYPE_CHECKING:
@@ -51,8 +52,16 @@ def url_command(
     IMAGE is a file, or a path as s3img.lock has it; the file need not be on disk, and nothing is asked of the bucket.
     """
     lock = command_options.lock_path(lock_file, config_file)
-    catalog = command_options.open_images(config_file, options).catalog(lock)
+    images = command_options.open_images(config_file, options)
+    if not lock.exists():
+        message = f"{lock.name}: does not exist."
+        raise LockError(message, path=str(lock), fix=f"Write it with s3img sync. {_unlocked(image, transform)}")
+    catalog = images.catalog(lock)
     name = _name(image, lock, catalog)
+    try:
+        catalog.entry(name)
+    except AssetError as error:
+        raise AssetError(error.message, path=error.path, fix=f"{error.fix} {_unlocked(image, transform)}") from error
     if form == "html":
         if expires is not None:
             raise click.UsageError("--expires goes with --format url and markdown: a <picture> has many addresses.")
@@ -61,6 +70,12 @@ def url_command(
     url = catalog.url(name, transform) if expires is None else _expiring(catalog, name, transform, expires)
     click.echo(markdown_image(url, alt) if form == "markdown" else one_line(url))
     return 0
+
+
+def _unlocked(image: str, transform: str) -> str:
+    """Return what makes an address of a picture that is in the bucket and in no lock, such as an upload."""
+    address = f"/tr:{transform or 'w-300'}/{image.lstrip('/')}"
+    return f"For a picture that is only in the bucket: s3img sign {shlex.quote(address)} (an address of the service)."
 
 
 def _expiring(catalog: Catalog, name: str, transform: str, after: timedelta) -> str:

@@ -47,20 +47,27 @@ def is_current(headers: Headers, etag: str, facts: SourceFacts) -> bool:
 
 
 def cache_control(
-    settings: ServiceSettings, facts: SourceFacts, grant: Grant, *, pinned: bool, fallback: bool, now: float
+    settings: ServiceSettings,
+    facts: SourceFacts,
+    grant: Grant,
+    *,
+    pinned: bool,
+    fallback: bool,
+    private: bool,
+    now: float,
 ) -> str:
     """Return how long an answer may be kept.
 
     A year for content that can't change (``pinned`` to a version, or stored as immutable), else ``max_age``; never
     longer than the source's own header allows, than a signature holds, or than a minute for a ``fallback``. Private
-    pictures stay out of shared caches.
+    pictures, and answers to ``private`` requests, stay out of shared caches.
     """
     return _cache_control(
         facts.cache_control,
         settings.max_age,
         settings.stale_while_revalidate,
         int(grant.expires - now) if grant.expires else None,
-        is_private=is_private(facts),
+        is_private=private or settings.private or is_private(facts),
         is_pinned=pinned,
         is_fallback=fallback,
     )

@@ -20,6 +20,7 @@ from s3img.service.log import LOGGER
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
+    from wsgiref.types import WSGIApplication
 
     from s3img.config import Config
     from s3img.service.asgi import AsgiService
@@ -98,7 +99,7 @@ class _Quiet(WSGIRequestHandler):
         """Write nothing."""
 
 
-def serve(app: TransformService, *, host: str, port: int, started: Callable[[str], None]) -> None:
+def serve(app: WSGIApplication, *, host: str, port: int, started: Callable[[str], None]) -> None:
     """Serve until interrupted; ``started`` is called with the address, port 0 takes a free one.
 
     Raise ConfigError where the address can't be listened on.
@@ -114,4 +115,3 @@ def serve(app: TransformService, *, host: str, port: int, started: Callable[[str
         return
     finally:
         server.server_close()
-        app.close()

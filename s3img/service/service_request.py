@@ -35,6 +35,11 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 
 PLAIN: Final = "text/plain; charset=utf-8"
+PRIVATE_REQUEST: Final = "s3img.private"
+"""Key that an application around the service sets (to True) for answers that no shared cache may keep.
+
+No client can: its headers have keys that begin with ``HTTP_``.
+"""
 _STATUS_LINES: Final = {status.value: f"{status.value} {status.phrase}" for status in HTTPStatus}
 _BODILESS: Final = frozenset({204, 304})
 _UNSAFE: Final = re.compile(r"[\x00-\x1f\x7f-\x9f/\\]")
@@ -118,7 +123,13 @@ class ServiceRequest(msgspec.Struct, frozen=True, kw_only=True):
     def respond(self, source: SourceRef, facts: SourceFacts, etag: str, *, fallback: bool = False) -> Response:
         """Return a response with what does not depend on its body."""
         keep = cache_control(
-            self.config.service, facts, self.grant, pinned=bool(source.version), fallback=fallback, now=self.now
+            self.config.service,
+            facts,
+            self.grant,
+            pinned=bool(source.version),
+            fallback=fallback,
+            private=bool(self.environ.get(PRIVATE_REQUEST)),
+            now=self.now,
         )
         headers = {"ETag": f'"{etag}"', "Last-Modified": _date(facts.modified), "Cache-Control": keep}
         origin = self.config.origins.get(source.origin)

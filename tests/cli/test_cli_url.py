@@ -110,6 +110,15 @@ def test_url_says_what_is_wrong(url: Any, arguments: list[str], code: int, messa
     assert message in err
 
 
+@pytest.mark.parametrize("lock", [True, False])
+def test_url_of_a_picture_in_no_lock_names_the_command_that_signs(url: Any, app: Path, *, lock: bool) -> None:
+    if not lock:
+        (app / "s3img.lock").unlink()
+    code, out, err = url("uploads/my cat.jpg", "w-300")
+    assert (code, out) == (1 if lock else 3, "")
+    assert "picture that is only in the bucket: s3img sign '/tr:w-300/uploads/my cat.jpg'" in " ".join(err.split())
+
+
 def test_url_loads_neither_pillow_nor_boto3(app: Path) -> None:
     script = (
         "import sys\nfrom s3img.cli import main\n"

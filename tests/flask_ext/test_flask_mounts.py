@@ -68,6 +68,45 @@ def test_service_answers_signed_addresses_only(make_app: Maker) -> None:
     assert get(app, url.split("?")[0]).status_code == 403
 
 
+def key_of_cat(app: Flask) -> str:
+    with app.app_context():
+        return next(entry.key for entry in S3Img().catalog.lock if entry.path.endswith("cat.jpg"))
+
+
+def sending(app: Flask, *arguments: str, **options: Any) -> Any:
+    """Add a view that sends a picture, at ``/own``."""
+    app.add_url_rule("/own", "own", lambda: S3Img().send(*arguments, **options))
+    return app.test_client()
+
+
+def test_view_sends_a_picture_without_a_signature(make_app: Maker) -> None:
+    key = key_of_cat(make_app())
+    client = sending(make_app(service="/img"), key, "w-40,f-png")
+    answer = client.get("/own", buffered=True)
+    assert (answer.status_code, answer.mimetype) == (200, "image/png")
+    assert answer.headers["Cache-Control"].startswith("private, ")
+    again = client.get("/own", headers={"If-None-Match": answer.headers["ETag"]})
+    assert (again.status_code, again.headers["Cache-Control"][:8]) == (304, "private,")
+
+
+def test_view_sends_originals_and_public_pictures(make_app: Maker, project: Path) -> None:
+    key = key_of_cat(make_app())
+    answer = sending(make_app(service="/img"), key, private=False).get("/own", headers={"Range": "bytes=0-9"})
+    assert (answer.status_code, answer.data) == (206, (project / "static/cat.jpg").read_bytes()[:10])
+    assert answer.headers["Cache-Control"].startswith("public, ")
+
+
+@pytest.mark.parametrize("key", ["missing.jpg", "../s3img.lock", "a b%2F?#ä.jpg"])
+def test_view_sends_an_error_for_what_is_not_there(make_app: Maker, key: str) -> None:
+    assert sending(make_app(service="/img", sync=False), key, "w-40").get("/own").status_code in {400, 404}
+
+
+def test_sending_needs_the_service(make_app: Maker) -> None:
+    app = make_app(sync=False)
+    with app.test_request_context(), pytest.raises(ConfigError, match="S3IMG_SERVICE: needed to send"):
+        S3Img().send("cat.jpg")
+
+
 def test_service_is_under_the_apps_login(make_app: Maker) -> None:
     app = make_app(service="/img")
     app.before_request(lambda: abort(401) if "login" not in request.cookies else None)

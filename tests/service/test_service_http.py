@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 from PIL import Image
-from werkzeug.test import EnvironBuilder
+from werkzeug.test import Client, EnvironBuilder
 from wsgi_servers import running, send
 
 from s3img.errors import Unreachable
@@ -391,3 +391,20 @@ def test_source_that_ends_early_cuts_the_connection(
     watched(served, monkeypatch, broken)
     with running("waitress", served.app, {}) as port, pytest.raises(http.client.IncompleteRead):
         send(port, "/notes.txt")
+
+
+@pytest.mark.parametrize("path", ["/cat.jpg", "/tr:w-9/cat.jpg", "/info/cat.jpg", "/logo.svg"])
+def test_setting_keeps_answers_out_of_shared_caches(serve: Callable[..., Served], path: str) -> None:
+    served = serve(service={"private": True, "max_age": 60})
+    first = served.ask(path)
+    again = served.ask(path, If_None_Match=first.headers["ETag"])
+    assert (first.status_code, again.status_code) == (200, 304)
+    assert {first.headers["Cache-Control"], again.headers["Cache-Control"]} == {"private, max-age=60"}
+
+
+def test_application_around_the_service_makes_an_answer_private(serve: Callable[..., Served]) -> None:
+    app = serve().app
+    answer = Client(app).get("/tr:w-9/cat.jpg", environ_base={"s3img.private": True})
+    assert answer.headers["Cache-Control"] == "private, max-age=86400"
+    from_client = Client(app).get("/tr:w-9/cat.jpg", headers={"s3img.private": "True", "S3img-Private": "1"})
+    assert from_client.headers["Cache-Control"] == "public, max-age=86400"
