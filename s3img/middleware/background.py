@@ -1,4 +1,4 @@
-"""Images that pages show and the lock does not know: put into the bucket by a thread, while pages go on without it."""
+"""Put images that pages show and the lock lacks into the bucket, in a thread; pages don't wait for it."""
 
 from __future__ import annotations
 
@@ -20,12 +20,12 @@ if TYPE_CHECKING:
 BATCH = 100
 """Images that one sync takes at most, so that the first ones are soon in the lock."""
 
-_GRACE = 5.0  # seconds that the end of the process waits for what is under way
+_GRACE = 5.0  # seconds that the end of the process waits for a sync that is going on
 _REMEMBERED = 10_000
 
 
 class BackgroundSync:
-    """Sync what is offered, in a thread that starts with the first offer: after a fork, every process has its own.
+    """Sync the images offered, in a thread that starts with the first offer: so every forked process has its own.
 
     At most ``queue_size`` images wait; more are left for the next time that a page shows them. A failure is logged
     once, and an image that failed is tried again when it has changed.
@@ -43,7 +43,7 @@ class BackgroundSync:
         self._closed = False
 
     def offer(self, path: str) -> None:
-        """Take a path that is not in the lock, if it is an image on disk and was not taken before as it is."""
+        """Take a path that is not in the lock, if it is an image on disk that was not taken before or has changed."""
         try:
             changed = os.stat(self._lock.parent / path).st_mtime_ns if is_image_path(path) else 0  # noqa: PTH116 - for every page
         except (OSError, ValueError):
@@ -53,22 +53,19 @@ class BackgroundSync:
                 return
             if not is_inside(self._lock.parent, path):
                 return
-            self._begin()
+            self._start_thread()
             with contextlib.suppress(Full):
                 self._queue.put_nowait(path)
-                self._remember(path, changed)
-
-    def _remember(self, path: str, changed: int) -> None:
-        if len(self._seen) >= _REMEMBERED:
-            self._seen.clear()
-        self._seen[path] = changed
+                if len(self._seen) >= _REMEMBERED:
+                    self._seen.clear()
+                self._seen[path] = changed
 
     def join(self) -> None:
-        """Wait until everything that was offered is done."""
+        """Wait until all images that were offered are done."""
         self._queue.join()
 
     def close(self) -> None:
-        """Take nothing more, and wait for what is under way."""
+        """Take no more images, and wait for the sync that is going on."""
         with self._guard:
             self._closed = True
             thread, self._thread = self._thread, None
@@ -80,13 +77,14 @@ class BackgroundSync:
                 self._queue.task_done()
             except Empty:
                 break
-        self._queue.put(None)
+        self._queue.put(None)  # ends the thread after what it is doing
         thread.join(_GRACE)
 
-    def _begin(self) -> None:
-        """Start the thread; in a process that was forked since, queue and thread are those of another one."""
+    def _start_thread(self) -> None:
+        """Start the thread, once in each process: a forked one has the parent's queue, but not its thread."""
         if self._process == os.getpid():
             return
+        # What was offered before the fork is in the parent's hands; its queue may even be locked by its thread.
         self._process = os.getpid()
         self._queue = Queue(self._queue_size)
         self._seen = {}
@@ -97,8 +95,14 @@ class BackgroundSync:
     def _work(self) -> None:
         while True:
             batch = self._batch()
-            if batch:
-                self._sync(batch)
+            try:
+                places = [self._lock.parent / path for path in dict.fromkeys(batch)]
+                result = self._images.sync(*places, lock=self._lock) if places else None
+                for problem in result.problems if result else ():
+                    warn_once(f"an image of a page is not in the bucket yet: {problem}")
+            except Exception as error:  # the thread must live on: the next images may be better
+                if not self._closed:
+                    warn_once(f"images of pages can't be put into the bucket: {error}")
             for _ in batch:
                 self._queue.task_done()
             if not batch:
@@ -106,7 +110,7 @@ class BackgroundSync:
                 return
 
     def _batch(self) -> list[str]:
-        """Wait for an image and take those that wait with it; nothing at the end."""
+        """Wait for an image, and take the others that are waiting; return nothing when the thread is to end."""
         path = self._queue.get()
         batch: list[str] = []
         while path is not None:
@@ -118,13 +122,3 @@ class BackgroundSync:
             except Empty:
                 break
         return batch
-
-    def _sync(self, batch: list[str]) -> None:
-        try:
-            places = [self._lock.parent / path for path in dict.fromkeys(batch)]
-            result = self._images.sync(*places, lock=self._lock)
-            for problem in result.problems:
-                warn_once(f"an image of a page is not in the bucket yet: {problem}")
-        except Exception as error:
-            if not self._closed:
-                warn_once(f"images of pages can't be put into the bucket: {error}")

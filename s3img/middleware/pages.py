@@ -1,4 +1,4 @@
-"""From a page to the same page pointing at the bucket; pure but for the cache, and never a reason to fail."""
+"""Rewrite pages to point at the bucket, from the lock alone; a page that can't be rewritten stays as it is."""
 
 from __future__ import annotations
 
@@ -32,8 +32,14 @@ if TYPE_CHECKING:
     from s3img.pictures.choices import Choice
     from s3img.rewrite import Tag
 
+K = TypeVar("K")
+V = TypeVar("V")
+
 _OVERHEAD = 300
 """Bytes that an entry takes beside its body."""
+
+_REMEMBERED = 2_000
+"""Edits and targets to remember; both are found by what a page contains, so a visitor may cause any number."""
 
 
 class BodyCache:
@@ -55,8 +61,8 @@ class BodyCache:
 
     def put(self, key: tuple[object, ...], body: bytes | None) -> None:
         """Keep a body; one that would take more than a quarter of the room is not kept."""
-        size = _cost(body)
-        if size > self._limit // 4:
+        size = _OVERHEAD + len(body or b"")
+        if size > self._limit // 4:  # one large page must not push all others out
             return
         with self._guard:
             if key in self._bodies:
@@ -64,7 +70,8 @@ class BodyCache:
             self._bodies[key] = body
             self._size += size
             while self._size > self._limit:
-                self._size -= _cost(self._bodies.popitem(last=False)[1])
+                _, oldest = self._bodies.popitem(last=False)
+                self._size -= _OVERHEAD + len(oldest or b"")
 
     @property
     def size(self) -> int:
@@ -72,21 +79,9 @@ class BodyCache:
         return self._size
 
 
-def _cost(body: bytes | None) -> int:
-    return _OVERHEAD + len(body or b"")
-
-
-K = TypeVar("K")
-
-V = TypeVar("V")
-
-_REMEMBERED = 2_000
-"""Images as they stand in pages, and addresses, of which the outcome is remembered."""
-
-
 @dataclass(frozen=True, slots=True)
 class PageRules:
-    """Say how pages are rewritten: static roots, the style sheet's path ("" for none), limits in bytes."""
+    """How pages are rewritten: static roots, path of the style sheet ("" for none), limits in bytes."""
 
     mounts: tuple[Mount, ...]
     style_path: str
@@ -95,9 +90,9 @@ class PageRules:
 
 
 class Pages:
-    """Rewrite pages from one state of the lock; ``missing``, if given, is told of images that are not in it.
+    """Rewrite pages from one state of the lock; ``missing``, if given, is called with images that are not in it.
 
-    ``tag`` ends the ETag of what was rewritten: it changes with lock, settings and version.
+    ``tag`` is appended to the ETag of a rewritten page: it changes with lock, settings and version.
     """
 
     def __init__(self, catalog: Catalog, rules: PageRules, missing: Callable[[str], None] | None = None) -> None:
@@ -107,7 +102,7 @@ class Pages:
         self._cache = BodyCache(rules.cache_bytes)
         self._targets: dict[tuple[str, str, str], LinkTarget] = {}
         self.edits: dict[tuple[object, ...], tuple[str | TagEdit | None]] = {}
-        self.tag = f"-s3img-{_revision(catalog, rules)}"
+        self.tag = f"-s3img-{revision(catalog, rules)}"
 
     def rewritten(self, body: bytes, kind: ResponseKind, page: Page) -> bytes | None:
         """Return the new body in its coding, None where it stays as it is."""
@@ -116,7 +111,7 @@ class Pages:
         if not is_known:
             editing = _Editing(self, page, is_html=kind.media_type == "text/html")
             found = self._rewritten(body, kind, page, editing)
-            if not editing.missed:  # or nobody would be told again of an image that comes later
+            if not editing.missed:  # a cached page would never again report its missing image, which may come later
                 self._cache.put(key, found)
         return found
 
@@ -125,45 +120,41 @@ class Pages:
         if data is None or not self._may_show(data, kind, page):
             return None
         try:
-            new = self._whole(data, kind, page, editing)
-        except Exception as error:  # a page is worth more than its pictures
+            new = rewrite(data, kind.media_type, editing.replace, charset=kind.charset or None, optional=OPTIONAL_KINDS)
+            place = first_styled(new) if new is not data else -1
+            link = self.style_link(page)
+            if place >= 0 and link and link.encode() not in new:  # a template with s3img_styles() has it already
+                # Without a <head>, a style sheet may also stand before the first thing that it is for.
+                place = head_end(new[:place]) or place
+                new = new[:place] + link.encode() + new[place:]
+        except Exception as error:  # whatever goes wrong, visitors get the page as the app made it
             message = f"a page can't be rewritten and stays as it is ({error!r}); please report this."
             warn_once(message, where=page.path, error=error)
             return None
         return None if new is data else codings.encoded(new, kind.coding)
 
     def _may_show(self, data: bytes, kind: ResponseKind, page: Page) -> bool:
-        """Heed a policy in the page itself, which nothing here changes."""
+        """Tell whether the policy in the page itself allows images of the bucket: it is never changed."""
         if kind.media_type != "text/html":
             return True
         policies = csp.in_page(data)
         addresses = self.addresses(page)
         if all(csp.allows(policies, url, own=page.origin) for url in addresses):
             return True
-        warn_once(f"the policy in <meta> keeps images of {addresses[0]} away: {policies[0]!r}", where=page.path)
+        warn_once(f"the policy in <meta> blocks images of {addresses[0]}: {policies[0]!r}", where=page.path)
         return False
 
     def addresses(self, page: Page) -> tuple[str, ...]:
-        """Return where images may come from, as addresses that all of theirs begin with."""
+        """Return the addresses that images are below: of the bucket, and of the service."""
         config = self._catalog.config
         found = (url.rstrip("/") for url in (config.base_url, config.service_url) if url)
         return tuple(f"{page.origin if url.startswith('/') else ''}{url}/" for url in found)
 
-    def _whole(self, data: bytes, kind: ResponseKind, page: Page, editing: _Editing) -> bytes:
-        new = rewrite(data, kind.media_type, editing.replace, charset=kind.charset or None, optional=OPTIONAL_KINDS)
-        place = first_styled(new) if new is not data else -1
-        link = self.style_link(page)
-        if place < 0 or not link or _is_linked(link, new):
-            return new
-        place = head_end(new[:place]) or place  # without <head>, a style sheet may also stand before what it styles
-        return new[:place] + link.encode() + new[place:]
-
     def stream(self, first: bytes, kind: ResponseKind, page: Page) -> PageStream:
-        """Begin a page that comes in pieces, of which ``first`` tells the encoding."""
+        """Start a page that comes in pieces; its encoding is found in ``first``."""
         link = self.style_link(page)
-        editing = _StreamEditing(
-            self, page, is_html=kind.media_type == "text/html", style="" if _is_linked(link, first) else link
-        )
+        style = "" if link.encode() in first else link
+        editing = _StreamEditing(self, page, is_html=kind.media_type == "text/html", style=style)
         charset = sniff(first, given=kind.charset or None) if self._may_show(first, kind, page) else ""
         stream = Stream(editing.replace, charset=charset or "replacement", optional=OPTIONAL_KINDS)
         return PageStream(stream, self._rules.max_bytes)
@@ -178,7 +169,7 @@ class Pages:
             warn_once(f"{message} ({code})", where=path)
 
         catalog, config, lookup = self._catalog, self._catalog.config, self._catalog.lookup
-        root = LockedRoot(catalog, page, self._rules.mounts, missing, _bounded(self._targets))
+        root = LockedRoot(catalog, page, self._rules.mounts, missing, bounded(self._targets))
         library = LockedLibrary(catalog, lookup, fault)
         reader = PageReader(page.path, root, library, config, report, is_html=is_html)
         editor = Editor(config, LockedAddress(catalog, lookup, page.root), RenderInventory(sizes=lookup.sizes))
@@ -191,15 +182,15 @@ class Pages:
 
 
 class _Editing:
-    """Choose and edit, reference by reference; ``missed`` tells whether somebody was told of a missing image."""
+    """Choose and edit, reference by reference; ``missed`` tells whether a missing image was reported."""
 
     def __init__(self, pages: Pages, page: Page, *, is_html: bool) -> None:
         self.missed = False
-        self._tell = pages.missing
+        self._report_missing = pages.missing
         self._reader, self._editor = pages.tools(page, self._missing, is_html=is_html)
         self._root = page.root
-        self._edits = _bounded(pages.edits)
-        self._choices: list[Choice] = []  # the editor knows them by their identity, which must not be given again
+        self._edits = bounded(pages.edits)
+        self._choices: list[Choice] = []  # the editor tells them apart by id(), which must stay taken
 
     def replace(self, reference: Reference) -> str | TagEdit | None:
         """Return what to put in place of a reference."""
@@ -216,9 +207,9 @@ class _Editing:
         return found[0]
 
     def _missing(self, path: str) -> None:
-        if self._tell:
+        if self._report_missing:
             self.missed = True
-            self._tell(path)
+            self._report_missing(path)
 
     def _edit(self, choice: Choice) -> str | TagEdit | None:
         self._choices.append(choice)
@@ -226,7 +217,7 @@ class _Editing:
 
 
 class _StreamEditing(_Editing):
-    """Do the same for a page that comes in pieces: the style sheet stands before the first picture."""
+    """Do the same for a page that comes in pieces: the style sheet is written before the first picture."""
 
     def __init__(self, pages: Pages, page: Page, *, is_html: bool, style: str) -> None:
         super().__init__(pages, page, is_html=is_html)
@@ -246,7 +237,7 @@ class _StreamEditing(_Editing):
         return edit
 
     def _number(self, tag: Tag) -> Tag | None:
-        """Return a tag under a number of its own: offsets count from somewhere, and two tags may share one."""
+        """Return a tag with a number for its offset: in a stream, two tags may have the same offset."""
         if tag is not self._seen:
             self._seen = tag
             numbered = msgspec.structs.replace(tag, read=tag.attributes)
@@ -254,13 +245,8 @@ class _StreamEditing(_Editing):
         return self._numbered
 
 
-def _is_linked(link: str, data: bytes) -> bool:
-    """Tell whether a page has the link already, as a template with ``s3img_styles()`` does."""
-    return link.encode() in data
-
-
 class PageStream:
-    """Rewrite what comes in pieces, up to ``limit`` bytes; the rest passes."""
+    """Rewrite a page that comes in pieces, up to ``limit`` bytes; the rest is passed on unchanged."""
 
     def __init__(self, stream: Stream, limit: int) -> None:
         self._stream: Stream | None = stream
@@ -279,18 +265,19 @@ class PageStream:
         return stream.finish() if stream else b""
 
 
-def _bounded(known: dict[K, V]) -> dict[K, V]:
-    """Return what is remembered, emptied when it is too much: pages of one site show few things in many places."""
+def bounded(known: dict[K, V]) -> dict[K, V]:
+    """Return a dictionary, emptied when it is too large: pages of one site show few things in many places."""
     if len(known) > _REMEMBERED:
         known.clear()
     return known
 
 
-def _revision(catalog: Catalog, rules: PageRules) -> str:
-    """Hash what rewritten pages follow from; of keys only what they sign, as pages show it too."""
+def revision(catalog: Catalog, rules: PageRules) -> str:
+    """Hash all that decides how pages are rewritten."""
     settings = msgspec.to_builtins(catalog.config)
     for name in SECRET_SETTINGS:
         del settings[name]
+    # Visitors see this hash, so no key goes into it; an address that a key has signed stands for it.
     signed = catalog.service.url("", "w-1") if catalog.service else ""
     parts = [
         str(catalog.lock).encode("utf-8", "surrogateescape"),

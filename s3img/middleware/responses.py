@@ -23,12 +23,12 @@ _BODILESS = frozenset({"204", "205", "304"})
 _NO_TRANSFORM = re.compile(r"(?:^|,)\s*no-transform\s*(?:,|$)", re.IGNORECASE)
 
 _DROPPED = frozenset({"content-md5", "digest", "content-digest", "repr-digest", "last-modified", "accept-ranges"})
-"""What describes the bytes as they were. ``Last-Modified`` would hide that the lock has changed."""
+"""Headers that describe the bytes before rewriting. ``Last-Modified`` would hide that the lock has changed."""
 
 
 @dataclass(frozen=True, slots=True)
 class ResponseKind:
-    """Say what a body is: media type, charset ("" where the header is silent), content coding."""
+    """Media type of a body, its charset ("" where the header names none) and its content coding."""
 
     media_type: str
     charset: str
@@ -36,7 +36,7 @@ class ResponseKind:
 
 
 def is_of_type(headers: Headers, media_types: Collection[str]) -> bool:
-    """Tell whether a response may be one of these media types: quick, because every response is asked."""
+    """Tell whether a response may be one of these media types: quick, as it is done for every response."""
     for name, value in headers:
         if len(name) == 12 and name.lower() == "content-type":
             return value.partition(";")[0].strip().lower() in media_types
@@ -44,7 +44,7 @@ def is_of_type(headers: Headers, media_types: Collection[str]) -> bool:
 
 
 class ResponseHead:
-    """Status and headers as the app gave them."""
+    """Status and headers of the app's response."""
 
     def __init__(self, status: str, headers: Headers) -> None:
         self.status = status
@@ -68,12 +68,13 @@ class ResponseHead:
         return [value for name, value in self.headers if name.lower() == csp.NAME]
 
     def kind(self, media_types: Collection[str]) -> ResponseKind | None:
-        """Return what the body is where it may be rewritten: one of these media types, whole, and meant to be shown."""
+        """Return the kind of a body that may be rewritten: of these media types, complete, and shown by browsers."""
         if self.code in _BODILESS or self.code.startswith("1"):
             return None
         media_type, options = parse_options_header(self.get("content-type"))
         if media_type.lower() not in media_types or is_no_transform(self.get("cache-control")):
             return None
+        # A download is kept as a file, perhaps to be compared with its digest.
         if self.get("content-disposition").strip().lower().startswith("attachment"):
             return None
         return ResponseKind(
@@ -82,11 +83,11 @@ class ResponseHead:
 
     @property
     def is_partial(self) -> bool:
-        """Tell whether the body is a part of one."""
+        """Tell whether the body is only a part."""
         return self.code == "206" or bool(self.get("content-range"))
 
     def rewritten(self, tag: str, *, length: int | None, weak: bool = False) -> Headers:
-        """Return the headers of a rewritten body of ``length`` bytes (None: not known); ``tag`` ends its ETag."""
+        """Return the headers of a rewritten body of ``length`` bytes (None: unknown); ``tag`` goes into its ETag."""
         found: Headers = []
         for name, value in self.headers:
             match name.lower():
@@ -97,6 +98,7 @@ class ResponseHead:
                     found.append((name, with_tag(value, tag, weak=weak)))
                 case other if other not in _DROPPED:
                     found.append((name, value))
+        # Ranges would count bytes of a page that only exists after it was rewritten as a whole.
         return [*found, ("Accept-Ranges", "none")]
 
 
@@ -115,21 +117,19 @@ def with_tag(etag: str, tag: str, *, weak: bool = False) -> str:
 
 
 _MOST = 1000
-"""Messages that are remembered; when there are more, a repeated one does no harm."""
+"""Messages to remember; when there are more, a repeated one does no harm."""
 
 _log = logging.getLogger("s3img.middleware")
-
-_said: set[str] = set()
-
+_logged: set[str] = set()
 _guard = Lock()
 
 
 def warn_once(message: str, *, where: str = "", error: BaseException | None = None) -> None:
-    """Log a warning, with the traceback of an error, unless it was logged before, be it for another page."""
+    """Log a warning, with the traceback of an error, unless it was logged before, even for another page."""
     with _guard:
-        if message in _said:
+        if message in _logged:
             return
-        if len(_said) >= _MOST:
-            _said.clear()
-        _said.add(message)
+        if len(_logged) >= _MOST:
+            _logged.clear()
+        _logged.add(message)
     _log.warning("%s%s", where and f"{where}: ", message, exc_info=error)

@@ -1,4 +1,4 @@
-"""One request: hold back what the app says until it is clear what becomes of it (PEP 3333)."""
+"""Answer one request: hold status and headers back until it is clear whether the body is rewritten (PEP 3333)."""
 
 from __future__ import annotations
 
@@ -16,6 +16,15 @@ from s3img.middleware.site import Page
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
+    from wsgiref.types import StartResponse, WSGIApplication, WSGIEnvironment
+
+    from s3img.middleware.pages import Pages, PageStream
+    from s3img.middleware.responses import Headers, ResponseKind
+
+    Write = Callable[[bytes], object]
+
+_ANY_TAG = re.compile(r'-s3img-[0-9a-f]{10}(?=")')
+_PROXY_FIX = "werkzeug.proxy_fix.orig"
 
 
 class ResponseSource:
@@ -57,24 +66,9 @@ class ResponseBody:
         self._source.close()
 
 
-if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator
-    from wsgiref.types import StartResponse, WSGIApplication, WSGIEnvironment
-
-    from s3img.middleware.pages import Pages, PageStream
-    from s3img.middleware.responses import Headers, ResponseKind
-
-    Write = Callable[[bytes], object]
-
-
-_ANY_TAG = re.compile(r'-s3img-[0-9a-f]{10}(?=")')
-
-_PROXY_FIX = "werkzeug.proxy_fix.orig"
-
-
 @dataclass(frozen=True, slots=True)
 class Selection:
-    """Say which responses are rewritten: media types, whether codings are undone, limit in bytes.
+    """Which responses are rewritten: their media types, whether compressed ones too, and up to how many bytes.
 
     ``csp_host`` adds the address of the images to policies that don't allow it.
     """
@@ -85,8 +79,17 @@ class Selection:
     max_bytes: int
 
 
+@dataclass(frozen=True, slots=True)
+class HeldResponse:
+    """Status and headers that the app has started its response with and the server does not know yet."""
+
+    head: ResponseHead
+    kind: ResponseKind
+    exc_info: object
+
+
 class ResponseRewriter:
-    """Answer one request: pass what the app says, or rewrite it whole or as it comes."""
+    """Answer one request: pass the app's response on, or rewrite it, whole or piece by piece."""
 
     def __init__(
         self,
@@ -105,7 +108,7 @@ class ResponseRewriter:
         self._place = environ.get("SCRIPT_NAME", ""), environ.get("PATH_INFO", "")
         self._is_behind_proxy_fix = _PROXY_FIX in environ
         self._had_tag = False
-        self._held: _Held | None = None
+        self._held: HeldResponse | None = None
         self._send: Write | None = None  # the server's, once it has status and headers
         self._stream: PageStream | None = None
         self._written: list[bytes] = []
@@ -113,7 +116,14 @@ class ResponseRewriter:
 
     def run(self) -> Iterable[bytes]:
         """Return the body; the app's own object where nothing is to be done."""
-        self._take_own_tags()
+        # The app must see its own ETags to compare them. A tag of another state of the lock fits none of them, so the
+        # page is sent again. If-Match is about changing a page in place, which is the same whatever the lock says.
+        known = self._environ.get("HTTP_IF_NONE_MATCH", "")
+        if "-s3img-" in known and f'{self._pages.tag}"' in known:
+            self._environ["HTTP_IF_NONE_MATCH"] = known.replace(f'{self._pages.tag}"', '"')
+            self._had_tag = True
+        if "-s3img-" in (wanted := self._environ.get("HTTP_IF_MATCH", "")):
+            self._environ["HTTP_IF_MATCH"] = _ANY_TAG.sub("", wanted)
         iterable = self._app(self._environ, self._start)
         if self._send is not None and self._held is None:
             return iterable
@@ -126,22 +136,8 @@ class ResponseRewriter:
 
     @cached_property
     def _pages(self) -> Pages:
-        """Return what rewrites under the lock as it is during this request; most requests don't ask."""
+        """Return what rewrites under the lock as it is at this request; most requests need none."""
         return self._open_pages()
-
-    def _take_own_tags(self) -> None:
-        """Let the app compare its own ETags. One of another state of the lock fits none, so the page comes anew.
-
-        A page that is changed in place (If-Match) is the same one whatever the lock says.
-        """
-        known = self._environ.get("HTTP_IF_NONE_MATCH", "")
-        if "-s3img-" in known and f'{self._pages.tag}"' in known:
-            self._environ["HTTP_IF_NONE_MATCH"] = known.replace(f'{self._pages.tag}"', '"')
-            self._had_tag = True
-        if "-s3img-" in (wanted := self._environ.get("HTTP_IF_MATCH", "")):
-            self._environ["HTTP_IF_MATCH"] = _ANY_TAG.sub("", wanted)
-
-    # what the app says
 
     def _start(self, status: str, headers: Headers, exc_info: object = None, /) -> Write:
         """Take status and headers, as a server does."""
@@ -149,20 +145,23 @@ class ResponseRewriter:
             return self._begin(status, headers, exc_info)
         if self._held is not None and exc_info is None:
             raise AssertionError("start_response was called twice, and not for an error.")
+        # PEP 3333: after an error an app may start again, unless a part of the body is out already.
         if exc_info is not None and (self._written or self._has_body):
-            raise exc_info[1].with_traceback(exc_info[2])  # type: ignore[index]  # as PEP 3333 has it
+            raise exc_info[1].with_traceback(exc_info[2])  # type: ignore[index]
         self._held = None
         if not is_of_type(headers, self._selection.media_types) and not self._had_tag:
             return self._begin(status, headers, exc_info)
         head = ResponseHead(status, headers)
         kind = self._kind(head)
         if kind is None:
-            return self._begin(status, self._passed(head), exc_info)
-        self._held = _Held(head, kind, exc_info)
+            if head.code == "304" and self._had_tag:  # "not modified" must name the ETag that the client knows
+                headers = [(n, with_tag(v, self._pages.tag) if n.lower() == "etag" else v) for n, v in headers]
+            return self._begin(status, headers, exc_info)
+        self._held = HeldResponse(head, kind, exc_info)
         return self._write
 
     def _write(self, data: bytes) -> None:
-        """Take a part of the body in the old way, which comes before what the app returns."""
+        """Take a part of the body through the ``write`` of PEP 3333; it comes before what the app returns."""
         if self._send is not None:
             self._send(self._stream.feed(data) if self._stream else data)
             return
@@ -171,38 +170,26 @@ class ResponseRewriter:
             self._give_up()
 
     def _kind(self, head: ResponseHead) -> ResponseKind | None:
-        """Return what the body is, None where it is to pass."""
-        wants = self._selection
-        kind = head.kind(wants.media_types)
-        if kind is None or (head.is_partial and not self._asks_for_part):
+        """Return the kind of a body that is to be rewritten, None for one that is passed on."""
+        selection = self._selection
+        kind = head.kind(selection.media_types)
+        asks_for_part = self._method == "GET" and "HTTP_RANGE" in self._environ
+        if kind is None or (head.is_partial and not asks_for_part):
             return None
-        if kind.coding not in codings.PLAIN and not (wants.recode and codings.is_known(kind.coding)):
-            if wants.recode:
-                warn_once(f"pages with Content-Encoding {kind.coding!r} pass as they are.")
+        if kind.coding not in codings.PLAIN and not (selection.recode and codings.is_known(kind.coding)):
+            if selection.recode:
+                warn_once(f"pages with Content-Encoding {kind.coding!r} are passed on unchanged.")
             return None
-        if (head.length or 0) > wants.max_bytes:
+        if (head.length or 0) > selection.max_bytes:
             return None
-        return kind if self._may_show(head) else None
-
-    def _may_show(self, head: ResponseHead) -> bool:
-        policies = head.policies
-        if not policies or self._selection.csp_host:
-            return True
-        page = self._page()
-        for url in self._pages.addresses(page):
-            if not csp.allows(policies, url, own=page.origin):
-                fix = "Add it to img-src, or pass csp_host=True."
-                warn_once(f"the Content-Security-Policy keeps images of {url} away: {policies[0]!r}. {fix}")
-                return False
-        return True
-
-    def _passed(self, head: ResponseHead) -> Headers:
-        """Return the headers as they are; only "not modified" names the ETag that the client knows."""
-        if head.code != "304" or not self._had_tag:
-            return head.headers
-        return [(n, with_tag(v, self._pages.tag) if n.lower() == "etag" else v) for n, v in head.headers]
-
-    # what the server is told
+        if head.policies and not selection.csp_host:
+            page = self._page()
+            for url in self._pages.addresses(page):
+                if not csp.allows(head.policies, url, own=page.origin):
+                    fix = "Add it to img-src, or pass csp_host=True."
+                    warn_once(f"the Content-Security-Policy blocks images of {url}: {head.policies[0]!r}. {fix}")
+                    return None
+        return kind
 
     def _begin(self, status: str, headers: Headers, exc_info: object = None) -> Write:
         arguments = (status, headers) if exc_info is None else (status, headers, exc_info)
@@ -210,7 +197,7 @@ class ResponseRewriter:
         return self._send
 
     def _give_up(self) -> None:
-        """Send what was held as it is."""
+        """Pass the held response on unchanged."""
         held, self._held = self._held, None
         if held is None:
             return
@@ -221,27 +208,34 @@ class ResponseRewriter:
 
     def _answer(self, source: ResponseSource) -> Iterable[bytes]:
         first: list[bytes] = []
-        if self._held is None and self._send is None:  # a generator says nothing before it begins
+        # An app that is a generator calls start_response only when its first piece is asked for.
+        if self._held is None and self._send is None:
             first = [*islice(source, 1)]
             self._has_body = any(first)
         held = self._held
         if held is None:
             return ResponseBody(chain(first, source), source)
         if held.head.is_partial:
-            return self._whole_instead_of_part(source)
+            # A range counts bytes of the rewritten page (RFC 9110, section 14.2), which only the whole page can tell.
+            source.close()
+            for name in ("HTTP_RANGE", "HTTP_IF_RANGE"):
+                self._environ.pop(name, None)
+            again = ResponseRewriter(self._app, self._open_pages, self._selection, self._environ, self._start_response)
+            return again.run()
         if self._method == "HEAD":
             self._begin_rewritten(held, length=None)
             return ResponseBody((), source)
         if self._written or source.is_complete or held.head.length is not None:
             return self._whole(held, first, source)
         if held.kind.coding not in codings.PLAIN:
-            warn_once("pages that are compressed while they are made pass as they are.")
+            warn_once("pages that the app compresses piece by piece are passed on unchanged.")
             self._give_up()
             return ResponseBody(chain(first, source), source)
+        # Pieces are cut where the app cuts them, so equal pages may differ in bytes: the ETag becomes a weak one.
         self._begin_rewritten(held, length=None, weak=True)
         return ResponseBody(self._pieces(held, chain(first, source)), source)
 
-    def _whole(self, held: _Held, first: list[bytes], source: ResponseSource) -> Iterable[bytes]:
+    def _whole(self, held: HeldResponse, first: list[bytes], source: ResponseSource) -> Iterable[bytes]:
         """Collect the body, up to the limit, and rewrite it."""
         parts = [*self._written, *first]
         size = sum(map(len, parts))
@@ -261,8 +255,8 @@ class ResponseRewriter:
         self._begin_rewritten(held, length=len(new))
         return ResponseBody([new], source)
 
-    def _pieces(self, held: _Held, chunks: Iterable[bytes]) -> Iterator[bytes]:
-        """Rewrite piece by piece; each one that is taken from the app gives one, possibly empty."""
+    def _pieces(self, held: HeldResponse, chunks: Iterable[bytes]) -> Iterator[bytes]:
+        """Rewrite piece by piece; each piece of the app gives exactly one, possibly empty (PEP 3333)."""
         for chunk in chunks:
             if self._stream is None:
                 self._stream = self._pages.stream(chunk, held.kind, self._page())
@@ -270,45 +264,24 @@ class ResponseRewriter:
         if self._stream and (rest := self._stream.finish()):
             yield rest
 
-    def _begin_rewritten(self, held: _Held, *, length: int | None, weak: bool = False) -> None:
+    def _begin_rewritten(self, held: HeldResponse, *, length: int | None, weak: bool = False) -> None:
         headers = held.head.rewritten(self._pages.tag, length=length, weak=weak)
-        if self._selection.csp_host:
-            headers = [(n, self._extended(v) if n.lower() == csp.NAME else v) for n, v in headers]
+        if self._selection.csp_host and held.head.policies:
+            page = self._page()
+            for url in self._pages.addresses(page):
+                headers = [
+                    (n, csp.extended(v, url))
+                    if n.lower() == csp.NAME and not csp.allows([v], url, own=page.origin)
+                    else (n, v)
+                    for n, v in headers
+                ]
         self._begin(held.head.status, headers, held.exc_info)
 
-    def _extended(self, policy: str) -> str:
-        page = self._page()
-        for url in self._pages.addresses(page):
-            if not csp.allows([policy], url, own=page.origin):
-                policy = csp.extended(policy, url)
-        return policy
-
-    @property
-    def _asks_for_part(self) -> bool:
-        return self._method == "GET" and "HTTP_RANGE" in self._environ
-
-    def _whole_instead_of_part(self, source: ResponseSource) -> Iterable[bytes]:
-        """Ask the app again for all of the page: bytes are counted in what it becomes (RFC 9110, section 14.2)."""
-        source.close()
-        for name in ("HTTP_RANGE", "HTTP_IF_RANGE"):
-            self._environ.pop(name, None)
-        again = ResponseRewriter(self._app, self._open_pages, self._selection, self._environ, self._start_response)
-        return again.run()
-
     def _page(self) -> Page:
-        """Say where the page is; a ProxyFix inside of this middleware knows better than the server."""
+        """Return where the page is; a ProxyFix inside of this middleware knows that better than the server."""
         environ = self._environ
         script_name, path = self._place
         if not self._is_behind_proxy_fix and _PROXY_FIX in environ:
             script_name, path = environ.get("SCRIPT_NAME", ""), environ.get("PATH_INFO", "")
         origin = f"{environ['wsgi.url_scheme']}://{get_host(environ)}".lower()
         return Page.of(origin, script_name, path)
-
-
-@dataclass(frozen=True, slots=True)
-class _Held:
-    """What the app told the server, which does not know it yet."""
-
-    head: ResponseHead
-    kind: ResponseKind
-    exc_info: object

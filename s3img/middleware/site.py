@@ -1,4 +1,4 @@
-"""A running site as publishing sees a built one: where references lead, and which images there are, by the lock."""
+"""Find the images of a running site in the lock, as publishing finds those of a built site on disk."""
 
 from __future__ import annotations
 
@@ -34,27 +34,23 @@ def mounts(static: Mapping[str, str | os.PathLike[str]], base: Path) -> tuple[Mo
     """Place static roots below the lock's folder, the longest URL prefix first; raise ConfigError for others."""
     found, problems = [], []
     for prefix, folder in static.items():
-        path = _relative(Path(base, folder), base)
+        try:
+            path = os.path.relpath(Path(base, folder), base).replace(os.sep, "/")
+        except ValueError:  # another drive
+            path = ".."
         if path == ".." or path.startswith("../"):
             problems.append(f"static: {os.fspath(folder)!r} lies outside {base}, the folder of the lock")
         if not prefix.startswith("/"):
-            problems.append(f"static: {prefix!r} is no path of the app: write /static/")
+            problems.append(f"static: {prefix!r} is not a path of the app: write /static/")
         found.append(Mount(f"{prefix.rstrip('/')}/", "" if path == "." else f"{path}/"))
     if problems:
         raise ConfigError(problems)
     return tuple(sorted(found, key=lambda mount: -len(mount.prefix)))
 
 
-def _relative(folder: Path, base: Path) -> str:
-    try:
-        return os.path.relpath(folder, base).replace(os.sep, "/")
-    except ValueError:  # another drive
-        return ".."
-
-
 @dataclass(frozen=True, slots=True)
 class Page:
-    """Say where a page is: scheme and host, the path that the app is mounted at, and the page's path, both quoted."""
+    """Where a page is: scheme and host, the path that the app is mounted at, and the page's path, both quoted."""
 
     origin: str
     root: str
@@ -63,15 +59,15 @@ class Page:
     @classmethod
     def of(cls, origin: str, script_name: str, path_info: str) -> Page:
         """Read WSGI's variables, whose text is Latin-1 by PEP 3333."""
-        name = _quoted(script_name).strip("/")  # two slashes in front would be another host
+        name = quoted(script_name).strip("/")  # two slashes in front would be another host
         root = f"/{name}" if name else ""
-        return cls(origin, root, root + _quoted(path_info) or "/")
+        return cls(origin, root, root + quoted(path_info) or "/")
 
 
 class LockedRoot:
-    """Resolve the references of one page to paths of the lock; ``missing`` is told of those that are not in it.
+    """Resolve the references of one page to paths of the lock; ``missing`` is called with paths that are not in it.
 
-    ``known`` keeps addresses that mean the same on every page.
+    ``known`` remembers URLs that lead to the same image from every page.
     """
 
     def __init__(
@@ -89,7 +85,7 @@ class LockedRoot:
         self._missing = missing
 
     def resolve(self, url: str, *, document: str, base: str | None = None) -> LinkTarget:
-        """Find the image that a URL leads to, as a browser would; all that is not in the lock is somebody else's."""
+        """Find the image that a URL leads to, as a browser would; one that is not in the lock counts as external."""
         if not url.startswith("/") or base is not None:
             return self._resolve(url, document, base)
         key = (self._page.origin, self._page.root, url)  # the same image for every page
@@ -111,27 +107,21 @@ class LockedRoot:
             return _EXTERNAL
         if f"{parts.scheme}://{parts.netloc}".lower() != self._page.origin:
             return _EXTERNAL
-        path = self._path(parts.path)
-        if path is None:
+        is_of_app = parts.path.startswith(f"{self._page.root}/")
+        inside = unquote(parts.path[len(self._page.root) :], errors="surrogateescape")
+        # The longest prefix comes first, so a folder that is served below another one is found before it.
+        mount = next((mount for mount in self._mounts if inside.startswith(mount.prefix)), None)
+        if mount is None or not is_of_app:
             return _EXTERNAL
+        path = mount.folder + inside[len(mount.prefix) :]
         if path not in self._lock:
             self._missing(path)
             return _EXTERNAL
         return LinkTarget(Lead.FILE, path, tail=tail)
 
-    def _path(self, path: str) -> str | None:
-        """Return the path in the lock for one of a URL, None where it is below no static root."""
-        if not path.startswith(f"{self._page.root}/"):
-            return None
-        inside = unquote(path[len(self._page.root) :], errors="surrogateescape")
-        for mount in self._mounts:
-            if inside.startswith(mount.prefix):
-                return mount.folder + inside[len(mount.prefix) :]
-        return None
-
 
 class LockedLibrary:
-    """Look up images and their variants in the lock; ``fault`` (path, code, message) is told what can't be had."""
+    """Look up images and their variants in the lock; ``fault`` is called with path, code and message of a problem."""
 
     def __init__(self, catalog: Catalog, lookup: VariantLookup, fault: Callable[[str, str, str], None]) -> None:
         self._catalog = catalog
@@ -139,7 +129,7 @@ class LockedLibrary:
         self._fault = fault
 
     def find(self, target: LinkTarget) -> Asset | None:
-        """Return the image at a target; what is not in the lock is not missed."""
+        """Return the image at a target, None for one that is not in the lock."""
         entry = self._catalog.lock.get(target.path) if target.lead is Lead.FILE else None
         return self._lookup.asset(entry) if entry else None
 
@@ -154,9 +144,9 @@ class LockedLibrary:
 
 @dataclass(frozen=True, slots=True)
 class LockedAddress:
-    """Where objects are as the lock tells, whatever the settings would name them.
+    """Return addresses of objects under the keys in the lock, which settings of today may name differently.
 
-    ``root`` is where the app is mounted: before addresses of its own host, which begin with a slash.
+    ``root`` is the path that the app is mounted at; it is put before addresses that begin with a slash.
     """
 
     catalog: Catalog
@@ -173,5 +163,6 @@ class LockedAddress:
         return self.catalog.lock.entries[asset.path].key
 
 
-def _quoted(path: str) -> str:
+def quoted(path: str) -> str:
+    """Percent-encode a path from WSGI, keeping what browsers keep."""
     return quote(path.encode("latin-1"), safe="/:@!$&'()*+,;=~-._")

@@ -1,4 +1,4 @@
-"""The middleware itself: what it is told once, and what it does with each request."""
+"""The middleware itself: its options, and what it does with each request."""
 
 from __future__ import annotations
 
@@ -35,15 +35,15 @@ _FEEDS = frozenset(
 
 
 class RewriteMiddleware:
-    """Let the pages of a WSGI app point at the bucket, as the lock tells; nothing is asked of it meanwhile.
+    """Rewrite the pages of a WSGI app to point at the bucket, from the lock alone: no request waits for the bucket.
 
-    ``static`` maps URL paths of the app to folders below the lock's; ``css`` and ``feeds`` are rewritten too where
-    wanted. ``encodings`` says what to do with compressed pages, ``csp_host`` lets policies be extended by the
-    address of the images, pages above ``max_bytes`` pass, ``cache_bytes`` hold what was rewritten. With
+    ``static`` maps URL paths of the app to folders below the lock's. ``css`` and ``feeds`` rewrite these, too.
+    ``encodings`` decides about compressed pages. ``csp_host`` adds the address of the images to policies that block
+    it. Pages above ``max_bytes`` are passed on unchanged. ``cache_bytes`` bounds the cache of rewritten pages. With
     ``upload_missing="background"`` a thread syncs images that are on disk and not in the lock. Raise ConfigError.
     """
 
-    def __init__(  # noqa: PLR0913 - each is a choice of its own, by name
+    def __init__(  # noqa: PLR0913 - options, all by name
         self,
         app: WSGIApplication,
         config_or_images: Config | Images,
@@ -60,7 +60,13 @@ class RewriteMiddleware:
         queue_size: int = 1_000,
         style_sheet: bool = True,
     ) -> None:
-        _check(encodings=(encodings, ("recode", "skip")), upload_missing=(upload_missing, ("off", "background")))
+        problems = []
+        if encodings not in {"recode", "skip"}:
+            problems.append(f"encodings: {encodings!r}: write one of recode, skip")
+        if upload_missing not in {"off", "background"}:
+            problems.append(f"upload_missing: {upload_missing!r}: write one of off, background")
+        if problems:
+            raise ConfigError(problems)
         self.app = app
         images = config_or_images if isinstance(config_or_images, Images) else Images(config_or_images)
         path = Path(lock).absolute()
@@ -81,25 +87,26 @@ class RewriteMiddleware:
     def __call__(self, environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
         """Answer a request."""
         if self._serves_style and environ.get("PATH_INFO") == STYLE_PATH:
-            return _style_sheet(environ)(environ, start_response)
+            return style_sheet_response(environ)(environ, start_response)
         if is_no_transform(environ.get("HTTP_CACHE_CONTROL", "")):  # RFC 9111, section 5.2.1.6
             return self.app(environ, start_response)
         return ResponseRewriter(self.app, self._pages, self._selection, environ, start_response).run()
 
     def close(self) -> None:
-        """End the background thread; what it is sending is waited for, for some seconds."""
+        """End the background thread; a sync that is going on gets some seconds to finish."""
         if self.background:
             self.background.close()
 
     def _pages(self) -> Pages:
-        """Return what rewrites under the lock as it is now; a lock that is damaged meanwhile does not count."""
+        """Return what rewrites under the lock as it is now; while the lock is damaged, under the last good one."""
         try:
             catalog = self._file.current()
         except LockError as error:
             if self._known is None:
                 raise
-            warn_once(f"{error} Pages are written as the lock was before.")
+            warn_once(f"{error} Pages are rewritten from the lock as it was before.")
             return self._known[1]
+        # Two threads may both make new pages for a new lock: the later one wins, and both are right.
         known = self._known
         if known is None or known[0] is not catalog:
             missing = self.background.offer if self.background else None
@@ -107,20 +114,11 @@ class RewriteMiddleware:
         return known[1]
 
 
-def _style_sheet(environ: WSGIEnvironment) -> Response:
+def style_sheet_response(environ: WSGIEnvironment) -> Response:
+    """Return the style sheet, or 304; its address changes with its content, so caches may keep it for a year."""
     response = Response(STYLE_SHEET, mimetype="text/css")
     response.cache_control.public = True
     response.cache_control.max_age = 31_536_000
     response.cache_control.immutable = True
     response.add_etag()
     return response.make_conditional(Request(environ))
-
-
-def _check(**options: tuple[str, tuple[str, ...]]) -> None:
-    problems = [
-        f"{name}: {value!r}: write one of {', '.join(known)}"
-        for name, (value, known) in options.items()
-        if value not in known
-    ]
-    if problems:
-        raise ConfigError(problems)

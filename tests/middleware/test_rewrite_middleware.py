@@ -571,7 +571,7 @@ def test_without_a_lock_pages_pass(tmp_path: Path) -> None:
     [
         (Config(), {}, "bucket: is needed"),
         (CONFIG, {"static": {"/static/": "../elsewhere"}}, "lies outside"),
-        (CONFIG, {"static": {"static/": "static"}}, "no path of the app"),
+        (CONFIG, {"static": {"static/": "static"}}, "not a path of the app"),
         (CONFIG, {"encodings": "gzip"}, "write one of recode, skip"),
         (CONFIG, {"upload_missing": "yes"}, "write one of off, background"),
     ],
