@@ -197,7 +197,7 @@ def _tested(config: Config, *, is_quiet: bool) -> Report:
     from s3img.doctor import examine
 
     shown = Shown(sys.stderr)
-    report = examine(config, tell=None if is_quiet else shown)
+    report = examine(config, on_finding=None if is_quiet else shown)
     if not is_quiet:
         shown.sum_up(report)
     return report

@@ -34,18 +34,18 @@ def doctor_command(
     as_json: bool,
     **options: Any,  # noqa: ANN401 - click passes what its options say
 ) -> int:
-    """Find out whether the set-up works; if not, name the cause and the remedy. Leaves nothing behind."""
+    """Find out whether the set-up works; if not, name the cause and how to fix it. Leaves nothing behind."""
     from s3img.doctor import examine, unusable
 
     shown = Shown(sys.stdout)
-    tell = None if as_json else shown
-    before = signal.signal(signal.SIGTERM, signal.default_int_handler)  # takes the probe object away then too
+    on_finding = None if as_json else shown
+    before = signal.signal(signal.SIGTERM, signal.default_int_handler)  # so that the probe object is removed then, too
     try:
         config = load_config(options, config_file)
         lock = command_options.lock_path(lock_file, config_file)
-        report = examine(config, lock=lock, leave=leave_probe, tell=tell)
+        report = examine(config, lock=lock, leave=leave_probe, on_finding=on_finding)
     except ConfigError as error:
-        report = unusable(error, tell=tell)
+        report = unusable(error, on_finding=on_finding)
     finally:
         signal.signal(signal.SIGTERM, before)
     if as_json:

@@ -1,4 +1,4 @@
-"""CORS rules for browser uploads, merged into what a bucket has; pure. Rules are in the words of S3's API."""
+"""CORS rules for uploads from browsers, as S3's API writes them, merged into those that a bucket has. Pure."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ HEADERS = ("content-type", "content-md5", "cache-control", "x-amz-content-sha256
 
 
 def rule_for(origins: Iterable[str]) -> CorsRule:
-    """Return the rule that lets pages of ``origins`` put pictures, and read what became of them."""
+    """Return the rule that lets pages of ``origins`` put pictures and read the answers."""
     return {
         "ID": ID,
         "AllowedOrigins": list(origins),
@@ -40,14 +40,20 @@ def rule_for(origins: Iterable[str]) -> CorsRule:
 
 
 def merged(rules: Sequence[CorsRule], origins: Sequence[str]) -> list[CorsRule]:
-    """Add what is missing for ``origins``: into the rule of ours, else as one rule at the end; all others stay."""
-    missing = [origin for origin in origins if not any(_covers(rule, origin) for rule in rules)]
+    """Add what is missing for ``origins``, to the rule with our ID or as a new one; all other rules stay."""
+    missing = [origin for origin in origins if not any(covers(rule, origin) for rule in rules)]
     if not missing:
         return list(rules)
     wanted = rule_for(missing)
     if not any(rule.get("ID") == ID for rule in rules):
         return [*rules, wanted]
-    return [_union(rule, wanted) if rule.get("ID") == ID else rule for rule in rules]
+    lists = ("AllowedOrigins", "AllowedMethods", "AllowedHeaders", "ExposeHeaders")
+    found = []
+    for rule in rules:
+        # dict.fromkeys joins two lists without repetition and keeps their order: stores show rules as they were sent.
+        joined = {name: list(dict.fromkeys([*rule.get(name, ()), *wanted[name]])) for name in lists}
+        found.append({**wanted, **rule, **joined} if rule.get("ID") == ID else rule)
+    return found
 
 
 def as_json(rules: Sequence[CorsRule]) -> str:
@@ -55,7 +61,8 @@ def as_json(rules: Sequence[CorsRule]) -> str:
     return json.dumps({"CORSRules": list(rules)}, indent=2)
 
 
-def _covers(rule: CorsRule, origin: str) -> bool:
+def covers(rule: CorsRule, origin: str) -> bool:
+    """Tell whether one rule allows all that uploads from an origin need; ``*`` stands for any characters."""
     allowed = [str(name).lower() for name in rule.get("AllowedHeaders", ())]
     return (
         any(fnmatchcase(origin, pattern) for pattern in rule.get("AllowedOrigins", ()))
@@ -64,36 +71,31 @@ def _covers(rule: CorsRule, origin: str) -> bool:
     )
 
 
-def _union(rule: CorsRule, wanted: CorsRule) -> CorsRule:
-    lists = ("AllowedOrigins", "AllowedMethods", "AllowedHeaders", "ExposeHeaders")
-    joined = {name: list(dict.fromkeys([*rule.get(name, ()), *wanted[name]])) for name in lists}
-    return {**wanted, **rule, **joined}
-
-
-def look(context: ProbeContext) -> Finding:
+def check_cors(context: ProbeContext) -> Finding:
     """Send a preflight for each of ``upload_origins``."""
     origins = context.config.upload_origins
     if not origins or not context.is_s3:
         return skip("cors", "no browser uploads are configured (upload_origins).")
     url = object_url(context.bucket_url, context.full_key(context.sample.plain_key))
     for origin in origins:
-        asked = {
+        preflight = {
             "Origin": origin,
             "Access-Control-Request-Method": "PUT",
             "Access-Control-Request-Headers": "content-type",
         }
         try:
-            answer = fetch(url, ca_file=context.ca_file, method="OPTIONS", headers=asked, limit=4096, follow=False)
+            answer = fetch(url, ca_file=context.ca_file, method="OPTIONS", headers=preflight, limit=4096, follow=False)
         except OSError as error:
-            message = f"the store does not answer the question of a browser: {reason(error)}."
-            return fail("cors", "cors-unanswered", message, "Look at the proxy before the store.")
-        if not _allows(answer, origin):
+            message = f"the store does not answer a preflight request: {reason(error)}."
+            return fail("cors", "cors-unanswered", message, "Check the proxy in front of the store.")
+        if not allows_upload(answer, origin):
             message = f"pages of {origin} may not put objects: the bucket's CORS rules don't allow it."
             return fail("cors", "cors-missing", message, "Run `s3img cors` to see the missing rule, then --apply it.")
     return ok("cors", f"pages of {', '.join(origins)} may put objects.")
 
 
-def _allows(answer: FetchedPage, origin: str) -> bool:
+def allows_upload(answer: FetchedPage, origin: str) -> bool:
+    """Tell whether browsers take the answer to a preflight as permission (Fetch standard, CORS-preflight fetch)."""
     methods = answer.headers.get("access-control-allow-methods", "").upper().replace(" ", "").split(",")
     names = answer.headers.get("access-control-allow-headers", "").lower()
     return (

@@ -1,4 +1,4 @@
-"""Requests without credentials, as a browser sends them: with a time-out, a limit, and never off the host."""
+"""Requests without credentials, as a browser sends them: bounded in time and size, and to one host only."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from urllib.response import addinfourl
 
 SECONDS = 10.0
-"""Time-out of a connection, and of each wait for an answer."""
+"""Time-out of connecting, and of each wait for data."""
 
 _REDIRECTS = frozenset({301, 302, 303, 307, 308})
 _HOPS = 3
@@ -26,7 +26,7 @@ _HOPS = 3
 
 @dataclass(frozen=True, slots=True)
 class FetchedPage:
-    """An answer: headers by lower-case name, the first ``limit`` bytes of the body, the address that gave it."""
+    """An answer: headers by lower-case name, the first ``limit`` bytes of the body, and its address."""
 
     status: int
     headers: Mapping[str, str]
@@ -35,31 +35,31 @@ class FetchedPage:
 
     @property
     def redirect(self) -> str:
-        """Where a redirect leads; empty for any other answer."""
+        """Return where a redirect leads, "" for any other answer."""
         location = self.headers.get("location", "")
         return urljoin(self.url, location) if self.status in _REDIRECTS and location else ""
 
     def brings(self, data: bytes) -> bool:
-        """Tell whether these bytes were sent, as what was asked for."""
+        """Tell whether the answer is a success with exactly these bytes."""
         return self.status == 200 and self.body == data
 
 
 class NoAddress(OSError):
-    """Report what can't be asked for at all."""
+    """A URL that no request can be sent to."""
 
 
 class _Stay(urllib.request.HTTPRedirectHandler):
-    """Hand redirects back instead of following them."""
+    """Return redirects instead of following them."""
 
     def redirect_request(self, *_: object) -> None:
-        """Follow nothing."""
+        """Follow none."""
 
 
 @cache
 def trusting(ca_file: str, *, system: bool = True) -> ssl.SSLContext:
-    """Trust the authorities of ``ca_file``, and those of the system too unless told otherwise."""
+    """Return a TLS context that trusts the authorities in ``ca_file`` and, by default, those of the system."""
     context = ssl.create_default_context(cafile=ca_file or None)
-    context.verify_flags &= ~ssl.VERIFY_X509_STRICT  # which botocore does not ask for either
+    context.verify_flags &= ~ssl.VERIFY_X509_STRICT  # botocore has it off: doctor must accept what it accepts
     if ca_file and system:
         context.load_default_certs()
     return context
@@ -85,32 +85,27 @@ def fetch(
 
 def _once(url: str, ca_file: str, method: str, headers: Mapping[str, str], limit: int) -> FetchedPage:
     if urlsplit(url).scheme not in {"http", "https"}:
-        raise NoAddress(f"{urlsplit(url).scheme}: is no address of the web")
+        raise NoAddress(f"{urlsplit(url).scheme}: is not http or https")
     request = urllib.request.Request(  # noqa: S310 - http and https only, as of the line above
         url, method=method, headers={"User-Agent": f"s3img-doctor/{__version__}", **headers}
     )
     opener = urllib.request.build_opener(urllib.request.HTTPSHandler(context=trusting(ca_file)), _Stay)
     try:
-        with _opened(opener, request) as found:
+        try:
+            opened: addinfourl = opener.open(request, timeout=SECONDS)
+        except urllib.error.HTTPError as refused:
+            opened = refused  # an answer like any other
+        with opened as found:
             headers_found = {name.lower(): value for name, value in found.headers.items()}
             return FetchedPage(found.status or 0, headers_found, found.read(limit), url)
     except (ValueError, InvalidURL) as error:
-        raise NoAddress("it has characters that no address has") from error
+        raise NoAddress("it has characters that no URL may have") from error
     except HTTPException as error:
         raise OSError(f"no HTTP answer ({type(error).__name__})") from error
 
 
-def _opened(opener: urllib.request.OpenerDirector, request: urllib.request.Request) -> addinfourl:
-    """Return an answer of any status."""
-    try:
-        found: addinfourl = opener.open(request, timeout=SECONDS)
-    except urllib.error.HTTPError as refused:
-        return refused
-    return found
-
-
 def reason(error: OSError) -> str:
-    """Name what kept a request from its answer, without the address."""
+    """Return why a request got no answer, without its URL."""
     inner = getattr(error, "reason", error)
     inner = inner if isinstance(inner, OSError) else error
     if isinstance(inner, ssl.SSLCertVerificationError):

@@ -1,4 +1,4 @@
-"""What an examination finds: one finding a probe, in the order of the probes; plain values, also in JSON."""
+"""The results of an examination: one finding for each probe, in their order. Plain values, also in JSON."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ SETTINGS, PERMISSION, STORE = 3, 4, 5
 
 
 class Code(NamedTuple):
-    """Say what kind of trouble a code is."""
+    """The exit code that a code of a finding leads to, and whether it is only a warning."""
 
     exit_code: int
     is_warning: bool = False
@@ -88,10 +88,10 @@ DOCUMENT = "docs/doctor.md"
 
 
 class Finding(msgspec.Struct, frozen=True, kw_only=True):
-    """Say what one probe found.
+    """The result of one probe.
 
-    ``code`` is a code of `CODES` where something is wrong, else the probe's own name; ``message`` tells what was found
-    and why, ``fix`` what to do; ``link`` leads to the paragraph of the manual.
+    ``code`` is one of `CODES` where something is wrong, else the probe's name; ``message`` says what was found and why,
+    ``fix`` what to do, and ``link`` leads to the paragraph of the manual.
     """
 
     probe: str
@@ -103,7 +103,7 @@ class Finding(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Report(msgspec.Struct, frozen=True, kw_only=True):
-    """What was found about the set-up for ``target`` (the bucket's address; empty for none)."""
+    """The findings on the set-up for ``target``, the bucket's address ("" for none)."""
 
     schema: str = "s3img.doctor/1"
     target: str = ""
@@ -111,42 +111,40 @@ class Report(msgspec.Struct, frozen=True, kw_only=True):
 
     @property
     def first(self) -> Finding | None:
-        """The cause to fix first: the first failure, else the first warning."""
+        """Return the cause to fix first: the first failure, else the first warning."""
         by_status = {finding.status: finding for finding in reversed(self.findings)}
         return by_status.get("fail") or by_status.get("warn")
 
     @property
     def ok(self) -> bool:
-        """Whether nothing is wrong."""
+        """Tell whether nothing is wrong."""
         return self.first is None
 
     @property
     def exit_code(self) -> int:
-        """0 when all is well, 1 for warnings, else by the first failure: 3 settings, 4 permission, 5 store."""
+        """Return 0 when all is well, 1 for warnings, else by the first failure: 3 settings, 4 permission, 5 store."""
         if self.first is None:
             return 0
         return CODES[self.first.code].exit_code if self.first.status == "fail" else 1
 
     def __str__(self) -> str:
-        counts = [f"{n} {word}" for word in ("ok", "warn", "fail", "skip") if (n := self._count(word))]
+        found = [finding.status for finding in self.findings]
+        counts = [f"{found.count(status)} {status}" for status in ("ok", "warn", "fail", "skip") if status in found]
         return f"{self.target or 'No bucket'}: {', '.join(counts)}."
-
-    def _count(self, status: str) -> int:
-        return sum(finding.status == status for finding in self.findings)
 
 
 def ok(probe: str, message: str) -> Finding:
-    """Report a probe that found nothing wrong."""
+    """Return the finding of a probe that found nothing wrong."""
     return Finding(probe=probe, status="ok", code=probe, message=message, link=f"{DOCUMENT}#{probe}")
 
 
 def skip(probe: str, why: str) -> Finding:
-    """Report a probe that would have said nothing."""
+    """Return the finding of a probe that was not run, and why."""
     return Finding(probe=probe, status="skip", code=probe, message=why, link=f"{DOCUMENT}#{probe}")
 
 
 def fail(probe: str, code: str, message: str, fix: str) -> Finding:
-    """Report what is wrong, as a warning where the code says so."""
+    """Return the finding of something wrong; the code decides whether it is a warning."""
     status: FindingStatus = "warn" if CODES[code].is_warning else "fail"
     return Finding(probe=probe, status=status, code=code, message=message, fix=fix, link=f"{DOCUMENT}#{code}")
 
@@ -165,7 +163,7 @@ _BY_KIND = ((AccessDenied, "get-denied"), (CredentialsError, "credentials-refuse
 
 
 def code_of(error: S3ImgError) -> str:
-    """Name an error with a code of `CODES`."""
+    """Return the code of `CODES` that comes nearest to an error."""
     code = _NEAREST.get(error.reason, error.reason)
     if code in CODES:
         return code
@@ -173,5 +171,5 @@ def code_of(error: S3ImgError) -> str:
 
 
 def finding(probe: str, error: S3ImgError) -> Finding:
-    """Report an error in its own words."""
+    """Return an error as a finding, with its own message."""
     return fail(probe, code_of(error), error.message, error.fix or "See the message.")

@@ -1,6 +1,6 @@
-"""Settings of other programs in our words: S3 Image Port's profiles, ImageKit's origins, PicGo and PicList; pure.
+"""Read settings of other programs: profiles of S3 Image Port, origins of ImageKit, PicGo and PicList. Pure.
 
-Credentials in them are never taken over; the names of the fields that hold them are, to say what to set.
+Credentials in them are never copied, only the names of their fields, to say which variables to set.
 """
 
 from __future__ import annotations
@@ -19,13 +19,13 @@ from s3img.urls import quote_path
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
-_NO_FORM = "is no profile exported by S3 Image Port, no origin of ImageKit and no data.json of PicGo or PicList (JSON)"
+_EXPECTED = "must be a profile exported by S3 Image Port, an origin of ImageKit, or the data.json of PicGo or PicList"
 _COMPATIBLE = frozenset({"S3", "S3_COMPATIBLE", "DIGITAL_OCEAN_SPACES"})
 
 
 @dataclass(frozen=True, slots=True)
 class Imported:
-    """Settings of ours, what could not be taken over, and the fields of the file that have credentials."""
+    """Settings of s3img, notes on what could not be copied, and the names of the fields that have credentials."""
 
     name: str
     program: str
@@ -37,38 +37,39 @@ class Imported:
 def read(text: str, *, name: str = "") -> Imported:
     """Read the profile or origin called ``name``, or the only one; raise ConfigError for anything else."""
     try:
-        found = list(_all(json.loads(text)))
+        found = list(entries(json.loads(text)))
     except (ValueError, RecursionError) as error:
-        raise ConfigError([f"the file {_NO_FORM}: it is no JSON"]) from error
+        raise ConfigError([f"the file {_EXPECTED}: it is not valid JSON"]) from error
     except (AttributeError, TypeError, KeyError) as error:
-        raise ConfigError([f"the file {_NO_FORM}"]) from error
+        raise ConfigError([f"the file {_EXPECTED}"]) from error
     names = ", ".join(repr(one.name) for one in found)
     chosen = [one for one in found if not name or one.name == name]
     if not found:
-        raise ConfigError([f"the file {_NO_FORM}"])
+        raise ConfigError([f"the file {_EXPECTED}"])
     if len(chosen) != 1:
-        raise ConfigError([f"--name: the file holds {names}: name one of them"])
+        raise ConfigError([f"--name: the file has {names}: choose one of them"])
     return chosen[0]
 
 
-def _all(data: Any) -> Iterator[Imported]:  # noqa: ANN401 - whatever the file holds
-    """Yield what is in a file: one or several, of either program, as each of its versions writes it."""
+def entries(data: Any) -> Iterator[Imported]:  # noqa: ANN401 - JSON of any form
+    """Yield all entries of a file, in the format of any of these programs and their versions."""
     if isinstance(data, list):
         for one in data:
-            yield from _all(one)
+            yield from entries(one)
     elif "picBed" in data or "uploader" in data:
-        yield from _picgo(data)
+        yield from picgo_configurations(data)
     elif data.get("type") in _COMPATIBLE:
-        yield _origin(data)
+        yield imagekit_origin(data)
     elif "s3" in data:  # S3 Image Port 1
-        yield _profile("default", data)
+        yield image_port_profile("default", data)
     elif "list" in data.get("data", {}):
-        yield from (_profile(name, one) for name, one in data["data"]["list"])
+        yield from (image_port_profile(name, one) for name, one in data["data"]["list"])
     elif "s3" in data.get("data", {}):
-        yield _profile(str(data.get("name") or "default"), data["data"])
+        yield image_port_profile(str(data.get("name") or "default"), data["data"])
 
 
-def _profile(name: str, data: Mapping[str, Any]) -> Imported:
+def image_port_profile(name: str, data: Mapping[str, Any]) -> Imported:
+    """Read one profile of S3 Image Port."""
     s3 = data["s3"]
     values, notes = _place(s3.get("endpoint", ""), s3["bucket"], s3.get("includePath", ""), s3.get("region", ""))
     if public := _text(s3.get("pubUrl")):
@@ -81,14 +82,15 @@ def _profile(name: str, data: Mapping[str, Any]) -> Imported:
         try:
             values["key_template"] = str(KeyTemplate.parse(template))
         except ConfigError:
-            why = "it is for uploads, and key_template takes only what follows from the file"
-            notes.append(f"keyTemplate was not taken over, because {why}: `s3img upload --template {template!r}`.")
+            why = "it is for uploads, and key_template can only use facts of the file"
+            notes.append(f"keyTemplate was not copied, because {why}: `s3img upload --template {template!r}`.")
     if upload.get("compressionOption"):
-        notes.append("compressionOption was not taken over: see formats and quality.")
+        notes.append("compressionOption was not copied: see formats and quality.")
     return Imported(name, "S3 Image Port", values, notes, _filled(s3, "accKeyId", "secretAccessKey"))
 
 
-def _origin(data: Mapping[str, Any]) -> Imported:
+def imagekit_origin(data: Mapping[str, Any]) -> Imported:
+    """Read one S3 origin as ImageKit's API and dashboard write it."""
     values, notes = _place(data.get("endpoint", ""), data["bucket"], data.get("prefix", ""), "")
     if data.get("s3ForcePathStyle"):
         values["addressing_style"] = "path"
@@ -101,13 +103,14 @@ def _origin(data: Mapping[str, Any]) -> Imported:
     return Imported(_text(data.get("name")), "ImageKit", values, notes, _filled(data, "accessKey", "secretKey"))
 
 
-def _picgo(data: Mapping[str, Any]) -> Iterator[Imported]:
-    """Read what picgo-plugin-s3 and PicList's own uploader keep: every named configuration, or else the one in use."""
+def picgo_configurations(data: Mapping[str, Any]) -> Iterator[Imported]:
+    """Read all named configurations of picgo-plugin-s3 and PicList's own uploader, else the one in use."""
     bed: Mapping[str, Any] = data.get("picBed", {})
     found: dict[str, tuple[str, Mapping[str, Any]]] = {}
     for kind, program in (("aws-s3", "PicGo"), ("aws-s3-plist", "PicList")):
         listed = data.get("uploader", {}).get(kind, {}).get("configList") or []
         for one in [*listed, *([bed[kind]] if kind in bed else [])]:
+            # The configuration in use is listed, too, in new versions: the first of a name counts.
             found.setdefault(_text(one.get("_configName")) or kind, (program, one))
     for name, (program, one) in found.items():
         bucket = _text(one["bucketName"])
@@ -122,24 +125,24 @@ def _picgo(data: Mapping[str, Any]) -> Iterator[Imported]:
         if "{" in template:
             notes.append(f"uploadPath {template!r} names uploads: `s3img upload --template`, see docs/uploads.md.")
         if one.get("acl"):
-            notes.append(f"acl {one['acl']!r} was not taken over: s3img sets none, a policy makes objects public.")
+            notes.append(f"acl {one['acl']!r} was not copied: s3img sets none, a policy makes objects public.")
         if one.get("rejectUnauthorized") is False:
-            notes.append("rejectUnauthorized = false was not taken over: set AWS_CA_BUNDLE to the authority's file.")
+            notes.append("rejectUnauthorized = false was not copied: set AWS_CA_BUNDLE to the authority's file.")
         if one.get("proxy"):
-            notes.append("proxy was not taken over: set HTTPS_PROXY in the environment.")
+            notes.append("proxy was not copied: set HTTPS_PROXY in the environment.")
         yield Imported(name, program, values, notes, _filled(one, "accessKeyID", "secretAccessKey"))
 
 
 def _place(endpoint: str, bucket: str, prefix: str, region: str) -> tuple[dict[str, Any], list[str]]:
-    """Return the settings that say where the bucket is; a bucket's name in the endpoint is taken out of it."""
+    """Return the settings for the place of the bucket; its name is taken out of the endpoint."""
     endpoint, bucket, prefix = _text(endpoint), _text(bucket), _text(prefix).strip("/")
     notes = []
     url = endpoint if "://" in endpoint or not endpoint else f"https://{endpoint}"
     parts = urlsplit(url)
     if "@" in parts.netloc:
-        raise ConfigError(["endpoint: holds credentials: remove them from the file"])
+        raise ConfigError(["endpoint: contains credentials: remove them from the file"])
     if parts.path.strip("/") == bucket or parts.netloc.startswith(f"{bucket}."):
-        notes.append("the endpoint held the bucket's name, which was taken out of it.")
+        notes.append("the endpoint contained the bucket's name, which was taken out of it.")
     host = parts.netloc.removeprefix(f"{bucket}.")
     values: dict[str, Any] = {"bucket": f"s3://{bucket}" + (f"/{prefix}" if prefix else "")}
     region = _text(region)
@@ -154,5 +157,5 @@ def _filled(data: Mapping[str, Any], *names: str) -> tuple[str, ...]:
     return tuple(name for name in names if data.get(name))
 
 
-def _text(value: Any) -> str:  # noqa: ANN401 - whatever the file holds
+def _text(value: Any) -> str:  # noqa: ANN401 - JSON of any form
     return value.strip() if isinstance(value, str) else ""

@@ -1,4 +1,4 @@
-"""Whether the store accepts who asks, and knows the bucket; if not, which change of the settings would do."""
+"""Check that the store accepts the credentials and knows the bucket; if not, find the setting to change."""
 
 from __future__ import annotations
 
@@ -19,17 +19,17 @@ from s3img.gc.marks import OWN
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
-    from s3img.buckets import AddressingStyle, ObjectInfo, S3Options
+    from s3img.buckets import AddressingStyle, S3Options
     from s3img.doctor.findings import Finding
     from s3img.doctor.probe_context import ProbeContext
 
 _SUFFIXES = (".avif", ".gif", ".jpg", ".jpeg", ".png", ".webp")
-_SMALL = 1 << 20
-_DEFAULT_REGION = "us-east-1"  # what AWS is asked in without one
+_SMALL = 1 << 20  # bytes; it is fetched twice, from the bucket and from its public address
+_DEFAULT_REGION = "us-east-1"  # where botocore sends requests to AWS without one
 _USUAL_REGIONS = (_DEFAULT_REGION, "auto", "garage")
 _PROXIES = r"nginx|openresty|apache|caddy|traefik|envoy|haproxy|squid|varnish|cloudflare"
 _UNSEEN = "The store does not see the bucket's name in the request."
-_ASK_AGAIN = frozenset(
+_MAY_BE_SETTINGS = frozenset(
     {
         *("no-bucket", "not-s3", "wrong-addressing", "wrong-region", "bucket-name"),
         *("list-denied", "unreachable", "host-unknown"),
@@ -37,24 +37,21 @@ _ASK_AGAIN = frozenset(
 )
 
 
-def look(context: ProbeContext) -> Finding:
-    """List the first page under the prefix; remember a small picture that is there."""
+def list_bucket(context: ProbeContext) -> Finding:
+    """List the first page under the prefix, and remember a small picture for later probes."""
     try:
         found = list(itertools.islice(context.bucket.list(), 1000))
     except BucketError as error:
-        return _diagnose(context, error)
-    context.known = next(filter(_is_picture, found), None)
+        return diagnose(context, error)
+    pictures = (one for one in found if one.key.lower().endswith(_SUFFIXES) and 0 < one.size <= _SMALL)
+    # What s3img keeps for itself (gc's marks and trash) may be private on purpose.
+    context.known = next((one for one in pictures if not one.key.startswith(OWN)), None)
     count = f"{len(found)} objects{' or more' if len(found) == 1000 else ''}"
     return ok("list", f"{context.bucket.name} can be listed: {count}.")
 
 
-def _is_picture(one: ObjectInfo) -> bool:
-    """Tell whether an object seems to be a small picture for the public; what s3img keeps for itself is not."""
-    return one.key.lower().endswith(_SUFFIXES) and 0 < one.size <= _SMALL and not one.key.startswith(OWN)
-
-
 def compare_region(context: ProbeContext) -> Finding:
-    """Compare the region that is set with the one that AWS names, or that another store sends requests to."""
+    """Compare the region in the settings with the one that AWS names, or that another store redirects to."""
     given = context.connection.region if context.connection else ""
     ours = _DEFAULT_REGION if given == "aws-global" else given
     named, signed = regions_of(context.s3, context.bucket_name)
@@ -65,22 +62,24 @@ def compare_region(context: ProbeContext) -> Finding:
     return ok("region", f"region {ours}, {context.style} style: {context.bucket_url}")
 
 
-def _diagnose(context: ProbeContext, error: BucketError) -> Finding:
-    """Find the change under which the same request is answered; without one, give the error itself."""
+def diagnose(context: ProbeContext, error: BucketError) -> Finding:
+    """Find a change of the settings with which the same request works; report the error itself where none does."""
     found = findings.finding("list", error)
     if not context.is_s3:
         return found
     if found.code == "wrong-secret":
         return _secret_or_proxy(context, found)
-    tries = (*_regions(context), *_changes(context)) if found.code == "wrong-region" else _changes(context)
+    tries: Iterable[_Change] = address_changes(context)
+    if found.code == "wrong-region":
+        tries = itertools.chain(region_changes(context), tries)
     # A store that misses the bucket's name lists the buckets in the place of its objects.
     what = _UNSEEN if error.reason == "listing-broken" else error.message
-    changed = _changed(context, tries, what) if found.code in _ASK_AGAIN else None
-    return changed or _website(context, found)
-
-
-def _website(context: ProbeContext, found: Finding) -> Finding:
-    """Tell a web page in the store's place, whatever the store's client made of it."""
+    change = (
+        next((one for one in tries if _works(context, one.options)), None) if found.code in _MAY_BE_SETTINGS else None
+    )
+    if change:
+        return fail("list", change.code, f"{what} {change.why}", change.fix)
+    # A web page in the store's place fails as many different errors, depending on its status.
     media_type = context.greeting.headers.get("content-type", "") if context.greeting else ""
     if found.code not in {"store-failed", "list-denied", "not-s3"} or not media_type.startswith("text/html"):
         return found
@@ -89,7 +88,7 @@ def _website(context: ProbeContext, found: Finding) -> Finding:
 
 
 class _Change(NamedTuple):
-    """One thing to set differently."""
+    """One change of the settings to try."""
 
     options: S3Options
     code: str
@@ -97,13 +96,8 @@ class _Change(NamedTuple):
     fix: str
 
 
-def _changed(context: ProbeContext, tries: Iterable[_Change], what: str) -> Finding | None:
-    """Report the change under which the bucket answers."""
-    change = next((one for one in tries if _works(context, one.options)), None)
-    return fail("list", change.code, f"{what} {change.why}", change.fix) if change else None
-
-
-def _changes(context: ProbeContext) -> Iterator[_Change]:
+def address_changes(context: ProbeContext) -> Iterator[_Change]:
+    """Yield the other places where the bucket's name may have to stand."""
     options = context.options()
     parts = urlsplit(context.endpoint_url)
     label = f"{context.bucket_name}."
@@ -120,8 +114,8 @@ def _changes(context: ProbeContext) -> Iterator[_Change]:
     yield _Change(changed, "wrong-addressing", why, f'Set addressing_style = "{other}".')
 
 
-def _regions(context: ProbeContext) -> Iterator[_Change]:
-    """Try regions that stores have which don't name theirs."""
+def region_changes(context: ProbeContext) -> Iterator[_Change]:
+    """Yield the regions that are usual for stores which don't say what theirs is."""
     options = context.options()
     for region in dict.fromkeys((context.config.store.region, *_USUAL_REGIONS)):
         changed = dataclasses.replace(options, region=region)
@@ -132,6 +126,7 @@ def _works(context: ProbeContext, options: S3Options) -> bool:
     if not isinstance(context.address, S3Address):
         return False
     try:
+        # One attempt: most of these changes are expected to fail, and somebody waits.
         bucket = S3Bucket(context.address, dataclasses.replace(options, attempts=1))
         next(iter(bucket.list()), None)
     except S3ImgError:
@@ -140,24 +135,18 @@ def _works(context: ProbeContext, options: S3Options) -> bool:
 
 
 def _secret_or_proxy(context: ProbeContext, found: Finding) -> Finding:
-    """Tell a changed ``Host`` from a wrong secret: the signature covers the one that the store sees."""
+    """Distinguish a changed ``Host`` from a wrong secret: the signature covers the ``Host`` that the store sees."""
     parts = urlsplit(context.bucket_url)
     port = parts.port or (443 if parts.scheme == "https" else 80)
     hosts = dict.fromkeys((parts.hostname or "", f"{parts.hostname}:{port}", "localhost"))
     fix = "Let the proxy pass the Host header on unchanged, with its port (nginx: `proxy_set_header Host $http_host`)."
     seen = next((host for host in hosts if host != parts.netloc and lists_as_host(context.s3, host)), "")
     if seen or lists_when_told(context.s3, parts.netloc):
-        message = f"a proxy before the store changes the Host header from {parts.netloc} to {seen or 'another'}"
+        message = f"a proxy in front of the store changes the Host header from {parts.netloc} to {seen or 'another'}"
         return fail("list", "host-rewritten", f"the key and its secret are right, but {message}.", fix)
-    proxy = _proxy_of(context)
-    if not proxy:
-        return found
-    message = f"{found.message} (Or {proxy} before the store changes the Host header, which is signed.)"
-    return fail("list", found.code, message, f"{found.fix} If they are right: {fix}")
-
-
-def _proxy_of(context: ProbeContext) -> str:
-    """Name the proxy that gave the unsigned answer, as far as it says so."""
     headers = context.greeting.headers if context.greeting else {}
-    named = f"{headers.get('via', '')} {headers.get('server', '')}".strip()
-    return named if re.search(_PROXIES, named, re.IGNORECASE) or headers.get("via") else ""
+    proxy = f"{headers.get('via', '')} {headers.get('server', '')}".strip()
+    if not (headers.get("via") or re.search(_PROXIES, proxy, re.IGNORECASE)):
+        return found
+    message = f"{found.message} (Or {proxy} in front of the store changes the Host header, which is signed.)"
+    return fail("list", found.code, message, f"{found.fix} If they are right: {fix}")

@@ -1,4 +1,4 @@
-"""What this machine brings: encoders, the resizer, folders that can be written."""
+"""Check this machine: encoders, the resizer, folders that can be written."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 
 def encoders(context: ProbeContext) -> Finding:
-    """See whether the configured formats can be written, and by what pictures are scaled."""
+    """Check that the configured formats can be written, and name the resizer."""
     from s3img.imaging import encoders as present  # loads Pillow
     from s3img.imaging.resize import backend
 
@@ -34,7 +34,7 @@ def encoders(context: ProbeContext) -> Finding:
 
 
 def cache(context: ProbeContext) -> Finding:
-    """See whether the cache folder can be written, which saves rendering everything again."""
+    """Check that the cache folder can be written: without it, everything is rendered again."""
     folder = Cache.at(context.config.cache_dir).folder
     if _may_write(folder):
         return ok("cache", f"{folder} can be written.")
@@ -42,7 +42,7 @@ def cache(context: ProbeContext) -> Finding:
 
 
 def lock(context: ProbeContext) -> Finding:
-    """See whether the lock can be read, and written again."""
+    """Check that the lock can be read and written."""
     path = context.lock
     try:
         entries = len(read_lock(path, missing_ok=True))
@@ -55,6 +55,6 @@ def lock(context: ProbeContext) -> Finding:
 
 
 def _may_write(folder: Path) -> bool:
-    """Ask for the folder, or for the nearest one above it that exists; nothing is made."""
+    """Tell whether a folder, or the nearest existing one above it, can be written; nothing is created."""
     existing = next((one for one in (folder, *folder.absolute().parents) if one.exists()), folder)
     return existing.is_dir() and os.access(existing, os.W_OK | os.X_OK)

@@ -1,4 +1,4 @@
-"""From here to the store: name, port, TLS and clock, asked without a signature."""
+"""Check the way to the store with unsigned requests: credentials, name, port, TLS and clock."""
 
 from __future__ import annotations
 
@@ -18,12 +18,10 @@ from s3img.doctor.findings import fail, ok, skip
 from s3img.errors import S3ImgError
 
 if TYPE_CHECKING:
-    from s3img.buckets.s3.facts import Connection
     from s3img.doctor.findings import Finding
     from s3img.doctor.probe_context import ProbeContext
 
-_OWN_ROOT = "If it is your own, set AWS_CA_BUNDLE to a file that holds the certificate of its authority."
-
+_OWN_ROOT = "If it is your own, set AWS_CA_BUNDLE to a file with the certificate of its authority."
 _CLOCK = "Renew the certificate of the store; check this machine's date too."
 
 _CAUSES: dict[int, tuple[str, str, str]] = {
@@ -41,30 +39,25 @@ _UNKNOWN = ("tls-failed", "is not accepted", _OWN_ROOT)
 
 
 def refused(context: ProbeContext, host: str, error: ssl.SSLCertVerificationError) -> Finding:
-    """Say what is wrong with the certificate that ``host`` showed."""
+    """Return what is wrong with the certificate that ``host`` sent."""
     code, what, fix = _CAUSES.get(error.verify_code, _UNKNOWN)
-    said = error.verify_message.rstrip(".")
-    return fail("tls", code, f"the certificate of {host} {what} ({said}).", fix or _another_host(context, host))
-
-
-def _another_host(context: ProbeContext, host: str) -> str:
-    if host.startswith(f"{context.bucket_name}."):
-        return 'Set addressing_style = "path": the bucket\'s name before the host is not covered by the certificate.'
-    return "Write the name that the certificate is for in endpoint_url."
+    reason_given = error.verify_message.rstrip(".")
+    if not fix and host.startswith(f"{context.bucket_name}."):
+        fix = 'Set addressing_style = "path": the certificate does not cover the bucket\'s name before the host.'
+    fix = fix or "Write the name that the certificate is for in endpoint_url."
+    return fail("tls", code, f"the certificate of {host} {what} ({reason_given}).", fix)
 
 
 _SECONDS = 5.0
-
 _SKEW = 900  # s; S3 refuses a signature that is older
-
 _DRIFT = 300
 
 
 def resolve(context: ProbeContext) -> Finding:
     """Look up the name of the host that requests go to."""
-    if proxy := _proxy(context):
+    if proxy := proxy_host(context):
         return skip("dns", f"requests go through the proxy {proxy}, which does this.")
-    host, _ = _host_and_port(context.bucket_url)
+    host, _ = host_and_port(context.bucket_url)
     try:
         found = socket.getaddrinfo(host, None, type=socket.SOCK_STREAM)
     except (OSError, UnicodeError) as error:
@@ -75,9 +68,9 @@ def resolve(context: ProbeContext) -> Finding:
 
 def connect(context: ProbeContext) -> Finding:
     """Open a connection to the port."""
-    if proxy := _proxy(context):
+    if proxy := proxy_host(context):
         return skip("tcp", f"requests go through the proxy {proxy}, which does this.")
-    host, port = _host_and_port(context.bucket_url)
+    host, port = host_and_port(context.bucket_url)
     try:
         socket.create_connection((host, port), timeout=_SECONDS).close()
     except TimeoutError:
@@ -91,18 +84,19 @@ def connect(context: ProbeContext) -> Finding:
 
 
 def greet(context: ProbeContext) -> Finding:
-    """Speak TLS where the address says https, and find out whether http and https are mixed up."""
+    """Open a TLS connection where the address is https, and find out whether http and https are mixed up."""
     if context.ca_file and not Path(context.ca_file).is_file():
         message = f"{context.ca_file}, the file of trusted authorities, is not there."
         return fail("tls", "tls-failed", message, "Correct AWS_CA_BUNDLE, or ca_bundle in the AWS profile.")
-    if proxy := _proxy(context):
+    if proxy := proxy_host(context):
         return _greet_through(context, proxy)
     if urlsplit(context.bucket_url).scheme == "http":
         return _plain(context)
-    host, port = _host_and_port(context.bucket_url)
+    host, port = host_and_port(context.bucket_url)
     try:
         with (
             socket.create_connection((host, port), timeout=_SECONDS) as connection,
+            # system=False: botocore, too, trusts only the file where one is given.
             trusting(context.ca_file, system=False).wrap_socket(connection, server_hostname=host) as secured,
         ):
             version = secured.version()
@@ -110,7 +104,7 @@ def greet(context: ProbeContext) -> Finding:
         return refused(context, host, error)
     except OSError as error:
         return _no_tls(context, host, port, error)
-    with suppress(OSError):  # the next request will tell
+    with suppress(OSError):  # where this fails, the next probe fails too and says why
         _listen(context)
     return ok("tls", f"{host} speaks {version} with a certificate that is valid here.")
 
@@ -133,7 +127,7 @@ def compare_clocks(context: ProbeContext) -> Finding:
 
 
 def _unknown_host(context: ProbeContext, host: str, why: str) -> Finding:
-    """Tell a bucket's name in the wrong place from a host that nobody knows."""
+    """Distinguish a bucket's name in the wrong place from a host that does not exist."""
     parts = urlsplit(context.endpoint_url)
     base = parts.hostname or ""
     if base != host and _is_known(base):
@@ -155,8 +149,8 @@ def _is_known(host: str) -> bool:
 
 
 def _plain(context: ProbeContext) -> Finding:
-    """Ask over http; see whether the port is one of TLS."""
-    host, port = _host_and_port(context.bucket_url)
+    """Send a request over http, and find out whether the port speaks TLS."""
+    host, port = host_and_port(context.bucket_url)
     why = ""
     try:
         _listen(context)
@@ -165,7 +159,7 @@ def _plain(context: ProbeContext) -> Finding:
     answer = context.greeting
     leads_to_https = answer is not None and answer.redirect.startswith("https:")
     is_refused = answer is None or answer.status == 400
-    if leads_to_https or (is_refused and _speaks_tls(host, port)):
+    if leads_to_https or (is_refused and speaks_tls(host, port)):
         better = f"https://{urlsplit(context.endpoint_url).netloc}"
         message = f"{context.endpoint_url} is http, but the store speaks https there."
         return fail("tls", "needs-https", message, f'Write endpoint_url = "{better}".')
@@ -175,6 +169,7 @@ def _plain(context: ProbeContext) -> Finding:
 
 
 def _no_tls(context: ProbeContext, host: str, port: int, error: OSError) -> Finding:
+    # An answer to plain HTTP at this port shows what is wrong; without one, the TLS error itself is reported.
     with suppress(OSError):
         fetch(f"http://{urlsplit(context.bucket_url).netloc}/", limit=1024, follow=False)
         better = f"http://{urlsplit(context.endpoint_url).netloc}"
@@ -197,11 +192,12 @@ def _greet_through(context: ProbeContext, proxy: str) -> Finding:
 
 
 def _listen(context: ProbeContext) -> None:
-    """Keep an unsigned answer of the store; raise OSError without one."""
+    """Send an unsigned request to the store and keep its answer; raise OSError without one."""
     context.greeting = fetch(f"{context.bucket_url}/", ca_file=context.ca_file, limit=1 << 16, follow=False)
 
 
-def _speaks_tls(host: str, port: int) -> bool:
+def speaks_tls(host: str, port: int) -> bool:
+    """Tell whether a port answers a TLS handshake, with whatever certificate: nothing is sent over it."""
     context = ssl.create_default_context()
     context.check_hostname = False
     context.verify_mode = ssl.CERT_NONE
@@ -211,13 +207,14 @@ def _speaks_tls(host: str, port: int) -> bool:
     return False
 
 
-def _host_and_port(url: str) -> tuple[str, int]:
+def host_and_port(url: str) -> tuple[str, int]:
+    """Return the host and port that a URL leads to."""
     parts = urlsplit(url)
     return parts.hostname or "", parts.port or (443 if parts.scheme == "https" else 80)
 
 
-def _proxy(context: ProbeContext) -> str:
-    """Return the proxy's host of the environment, never its password; empty where none is used."""
+def proxy_host(context: ProbeContext) -> str:
+    """Return the host of the environment's proxy, never its password; "" where none is used."""
     parts = urlsplit(context.bucket_url)
     proxy = urllib.request.getproxies().get(parts.scheme, "")
     if not proxy or urllib.request.proxy_bypass(parts.netloc):
@@ -225,7 +222,7 @@ def _proxy(context: ProbeContext) -> str:
     return urlsplit(proxy if "//" in proxy else f"//{proxy}").hostname or "of the environment"
 
 
-_LINKS = {
+_SOURCES = {
     "explicit": "S3IMG_ACCESS_KEY_ID and S3IMG_SECRET_ACCESS_KEY of the environment",
     "env": "AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY of the environment",
     "shared-credentials-file": "the shared credentials file, {profile}",
@@ -242,8 +239,8 @@ _LINKS = {
 }
 
 
-def look(context: ProbeContext) -> Finding:
-    """Find out which credentials will sign, without a request to the store."""
+def find_credentials(context: ProbeContext) -> Finding:
+    """Find out where credentials come from, without a request to the store."""
     if not context.is_s3:
         return skip("credentials", "a folder needs none.")
     try:
@@ -260,10 +257,7 @@ def look(context: ProbeContext) -> Finding:
             "no credentials were found: publishing would leave pictures inside the site.",
             "Set S3IMG_ACCESS_KEY_ID and S3IMG_SECRET_ACCESS_KEY (or AWS_…), or name an aws_profile, or sign in.",
         )
-    return ok("credentials", f"from {_link(context, context.connection)}.")
-
-
-def _link(context: ProbeContext, found: Connection) -> str:
-    words = _LINKS.get(found.credentials, found.credentials)
+    found = context.connection
     profile = f"profile {found.profile}" if found.profile else "the default profile"
-    return words.format(profile=profile, role=context.config.role_arn or f"of {profile}")
+    source = _SOURCES.get(found.credentials, found.credentials)
+    return ok("credentials", f"from {source.format(profile=profile, role=context.config.role_arn or f'of {profile}')}.")

@@ -1,4 +1,4 @@
-"""Put, read and delete: each right on its own, with an object that is taken away again."""
+"""Check the rights to put, read and delete, each on its own, with an object that is removed again."""
 
 from __future__ import annotations
 
@@ -27,14 +27,15 @@ def put(context: ProbeContext) -> Finding:
     """Put the probe object, if it can be deleted afterwards."""
     if context.config.anonymous:
         return skip("put", "anonymous = true only reads.")
+    # Before the put, because an object that can't be deleted would stay. It does not exist: only the right is tested.
     try:
-        context.bucket.delete([context.sample.key])  # there is none: this asks for the right only
+        context.bucket.delete([context.sample.key])
     except AccessDenied as error:
         context.delete_refused = error
     except BucketError as error:
         return findings.finding("put", error)
     if context.delete_refused and not context.leave:
-        return _ask_for_the_right(context)
+        return _check_put_right(context)
     try:
         context.sample.put(context.bucket, context.sample.key)
     except BucketError as error:
@@ -43,7 +44,7 @@ def put(context: ProbeContext) -> Finding:
 
 
 def may_delete(context: ProbeContext) -> Finding:
-    """Report what the store said when it was asked to delete."""
+    """Report whether objects may be deleted, which was tested before the first put."""
     if context.config.anonymous:
         return skip("delete", "anonymous = true only reads.")
     if not context.delete_refused:
@@ -54,16 +55,16 @@ def may_delete(context: ProbeContext) -> Finding:
 
 
 def head(context: ProbeContext) -> Finding:
-    """Describe the object, and compare its headers with what was given."""
+    """Ask for the object's headers, and compare them with those that were put."""
     if not context.sample.is_there:
         return skip("head", _NOTHING_PUT)
     found = context.bucket.head(context.sample.key)
     if found is None or found.size != len(context.sample.data):
         size = "nothing" if found is None else f"{found.size} bytes"
         message = f"{context.sample.key!r} was put with {len(context.sample.data)} bytes, but the store finds {size}."
-        return fail("head", "bytes-changed", message, "Look at the proxies between here and the store.")
+        return fail("head", "bytes-changed", message, "Check the proxies between this machine and the store.")
     if not context.is_s3:
-        return ok("head", "the object is described; a folder keeps no media type.")
+        return ok("head", "the object is there; a folder keeps no media type.")
     if found.media_type != MEDIA_TYPE:
         message = f"Content-Type was put as {MEDIA_TYPE}, and is {found.media_type or 'none'}."
         return fail("head", "type-changed", message, "Fix the store or the proxy that changes it.")
@@ -77,17 +78,17 @@ def get(context: ProbeContext) -> Finding:
     """Read the object back, byte by byte."""
     key = context.sample.key if context.sample.is_there else context.known.key if context.known else ""
     if not key:
-        return skip("get", f"{_NOTHING_PUT[:-1]}, and no picture is there.")
+        return skip("get", f"{_NOTHING_PUT[:-1]}, and the bucket has no picture.")
     data = context.bucket.get(key)
     if context.sample.is_there and data != context.sample.data:
         message = f"{key!r} came back with other bytes than were put."
-        return fail("get", "bytes-changed", message, "Look at the proxies between here and the store.")
+        return fail("get", "bytes-changed", message, "Check the proxies between this machine and the store.")
     context.evidence = (key, data)
     return ok("get", f"{key!r} can be read{', with the bytes that were put' if context.sample.is_there else ''}.")
 
 
 def names(context: ProbeContext) -> Finding:
-    """See whether the listing gives the hostile name back."""
+    """Check that the listing returns the difficult name unchanged."""
     if not context.sample.is_there:
         return skip("names", _NOTHING_PUT)
     found = [info.key for info in context.bucket.list(context.sample.folder)]
@@ -100,9 +101,9 @@ def names(context: ProbeContext) -> Finding:
 
 
 def conditional(context: ProbeContext) -> Finding:
-    """Measure whether a put under ``If-None-Match: *`` leaves an object alone."""
+    """Find out whether a put with ``If-None-Match: *`` leaves an existing object alone."""
     if not context.is_s3 or not context.sample.is_there:
-        return skip("conditional", _NOTHING_PUT if context.is_s3 else "a folder has no conditions.")
+        return skip("conditional", _NOTHING_PUT if context.is_s3 else "a folder has no conditional writes.")
     fix = "Nothing has to be done: s3img is correct without. Two uploads of one key at once may both be sent."
     try:
         ignored = overwrites(context.s3, context.bucket_name, context.full_key(context.sample.key), context.sample.data)
@@ -119,48 +120,42 @@ def conditional(context: ProbeContext) -> Finding:
 
 
 def clean_up(context: ProbeContext) -> Finding:
-    """Take the probe objects away, and see that they are gone."""
+    """Delete the probe objects, and check that they are gone."""
     if not context.sample.is_there:
         return skip("cleanup", _NOTHING_PUT)
     key = context.sample.key
     try:
         context.sample.remove(context.bucket)
-        _sweep(context)
-        is_left = _is_there(context, key)
+        with suppress(BucketError):  # what killed examinations have left; those that still run are younger
+            old = datetime.now(UTC) - _ABANDONED
+            listed = context.bucket.list(f"{FOLDER}/")
+            context.bucket.delete([one.key for one in listed if is_sample(one.key) and one.modified < old])
+        is_left = False
+        with suppress(AccessDenied):  # AWS's answer for a missing key without s3:ListBucket
+            is_left = context.bucket.head(key) is not None
     except BucketError as error:
         message = f"{key!r} could not be removed: {error.message}"
         return fail(
             "cleanup", "left-behind", message, f"Delete what is below {context.full_key(context.sample.folder)!r}."
         )
     if is_left:
-        return fail("cleanup", "left-behind", f"{key!r} was deleted and is still there.", "Look at the store.")
+        return fail(
+            "cleanup",
+            "left-behind",
+            f"{key!r} was deleted and is still there.",
+            "Check the store's versioning, locks and replication.",
+        )
     return ok("cleanup", "the probe object is gone.")
 
 
-def _sweep(context: ProbeContext) -> None:
-    """Remove what an examination that was killed has left; one that still runs is younger."""
-    with suppress(BucketError):  # whatever this is, it is not what the examination is about
-        old = datetime.now(UTC) - _ABANDONED
-        context.bucket.delete(
-            [one.key for one in context.bucket.list(f"{FOLDER}/") if is_sample(one.key) and one.modified < old]
-        )
-
-
-def _is_there(context: ProbeContext, key: str) -> bool:
-    try:
-        return context.bucket.head(key) is not None
-    except AccessDenied:  # AWS's answer for a missing key without s3:ListBucket
-        return False
-
-
-def _ask_for_the_right(context: ProbeContext) -> Finding:
-    """Tell a key that may only read from one that may put and not delete."""
+def _check_put_right(context: ProbeContext) -> Finding:
+    """Distinguish credentials that may only read from those that may put but not delete."""
     key = context.full_key(context.sample.key)
     can_put = True
     with suppress(BucketError):
         can_put = not context.is_s3 or may_upload(context.s3, context.bucket_name, key)
     if not can_put:
         fix = "Allow s3:PutObject (and s3:DeleteObject) on this bucket and prefix for the credentials in use."
-        message = f"{context.bucket.name}: the key in use can't put objects: it only reads."
+        message = f"{context.bucket.name}: these credentials may not put objects, only read."
         return fail("put", "put-denied", message, fix)
-    return skip("put", "what is put could not be deleted again (--leave-probe puts it all the same).")
+    return skip("put", "a probe object could not be deleted again (--leave-probe puts it anyway).")

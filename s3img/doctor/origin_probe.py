@@ -1,4 +1,4 @@
-"""Whether the service may read each of its origins; it needs no other right there."""
+"""Check that the service may read each of its origins; it needs no other right there."""
 
 from __future__ import annotations
 
@@ -19,14 +19,14 @@ if TYPE_CHECKING:
 _ABSENT = "s3img-doctor/no-such-object"
 
 
-def look(context: ProbeContext) -> Finding:
-    """Read an object of every origin, or ask for one that is not there; the first failure is the finding."""
+def read_origins(context: ProbeContext) -> Finding:
+    """Read an object of every origin, or request a missing one; the first failure is the finding."""
     if not context.config.origins:
         return skip("origins", "no origins of a service are configured.")
     try:
         options = origin_options(context.config, context.environ)
     except ConfigError as error:
-        return fail("origins", "settings-invalid", "; ".join(error.problems), "Correct what is named.")
+        return fail("origins", "settings-invalid", "; ".join(error.problems), "Correct these settings.")
     works = []
     for name, origin in context.config.origins.items():
         patient = dataclasses.replace(options[name], **context.patience) if name in options else None
@@ -39,13 +39,13 @@ def look(context: ProbeContext) -> Finding:
 
 
 def _read(bucket: Bucket) -> str:
-    """Say what could be read; raise BucketError where nothing can be."""
+    """Return what could be read; raise BucketError where nothing can."""
     if not bucket.has_credentials():
         raise CredentialsError(f"No credentials for {bucket.name} were found.", reason="no-credentials")
     try:
         found = next((info for info in bucket.list() if info.size), None)
     except AccessDenied:
-        return _read_unlisted(bucket)
+        return _read_missing(bucket)
     if found is None:
         return "it is empty"
     with bucket.open(found.key, stop=1) as opened:
@@ -53,12 +53,12 @@ def _read(bucket: Bucket) -> str:
     return "objects can be listed and read"
 
 
-def _read_unlisted(bucket: Bucket) -> str:
-    """Ask for an object that is not there: a service needs no right to list."""
+def _read_missing(bucket: Bucket) -> str:
+    """Request an object that does not exist: a service needs no right to list."""
     try:
         bucket.open(_ABSENT).close()
     except ObjectNotFound:
         return "objects can be read"
     except AccessDenied:  # AWS's answer for a missing object, too, where the bucket may not be listed
-        return "what is missing can't be told from what is denied: allow s3:ListBucket, so that the service answers 404"
+        return "missing objects look like forbidden ones: allow s3:ListBucket, so that the service can answer 404"
     return "objects can be read"

@@ -1,4 +1,4 @@
-"""What the probes of one examination share: the settings, the opened bucket, and what earlier probes found out."""
+"""What the probes of one examination share: settings, the open bucket, and results of earlier probes."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ _PLAIN = "plain.png"
 
 
 class Sample:
-    """Name the probe object, know its bytes, and remember what may have been put."""
+    """The probe object: its keys and bytes, and which of the keys may have been put."""
 
     def __init__(self) -> None:
         token = os.urandom(8).hex()
@@ -54,12 +54,12 @@ class Sample:
 
     @property
     def is_there(self) -> bool:
-        """Whether an object may have been put and not been taken away."""
+        """Tell whether an object may have been put and is not deleted."""
         return bool(self._put)
 
     def put(self, bucket: Bucket, key: str) -> None:
-        """Put the object under ``key``; a put that fails may have arrived all the same."""
-        self._put.append(key)
+        """Put the object under ``key``."""
+        self._put.append(key)  # before the request: one that fails may have stored the object all the same
         bucket.put(key, self.data, media_type=MEDIA_TYPE, cache_control=CACHE_CONTROL, metadata=MARK)
 
     def remove(self, bucket: Bucket) -> None:
@@ -75,7 +75,7 @@ class Sample:
 
     @property
     def folders(self) -> tuple[str, ...]:
-        """The folders that a file bucket makes for the object, the innermost first."""
+        """Return the folders that a file bucket creates for the object, the innermost first."""
         return self.folder, FOLDER
 
 
@@ -86,15 +86,14 @@ def is_sample(key: str) -> bool:
 
 
 def png(text: str) -> bytes:
-    """Return a PNG of one transparent px that holds ``text`` (ASCII): https://www.w3.org/TR/png-3/."""
+    """Return a PNG of one transparent px with ``text`` (ASCII) in it: https://www.w3.org/TR/png-3/."""
     header = struct.pack(">IIBBBBB", 1, 1, 8, 6, 0, 0, 0)
     pixels = zlib.compress(bytes(5))
     chunks = ((b"IHDR", header), (b"tEXt", b"s3img\0" + text.encode()), (b"IDAT", pixels), (b"IEND", b""))
-    return b"\x89PNG\r\n\x1a\n" + b"".join(_chunk(kind, data) for kind, data in chunks)
-
-
-def _chunk(kind: bytes, data: bytes) -> bytes:
-    return struct.pack(">I", len(data)) + kind + data + struct.pack(">I", zlib.crc32(kind + data))
+    found = b"\x89PNG\r\n\x1a\n"
+    for kind, data in chunks:
+        found += struct.pack(">I", len(data)) + kind + data + struct.pack(">I", zlib.crc32(kind + data))
+    return found
 
 
 class ProbeContext:
@@ -116,26 +115,27 @@ class ProbeContext:
         self.delete_refused: BucketError | None = None
         self._bucket: Bucket | None = None
         folders = (self.folder, *self.folder.parents) if self.folder else ()
+        # Only folders that the examination creates are removed at its end.
         self._missing = [path for path in folders if not path.exists()]
 
     @property
     def is_s3(self) -> bool:
-        """Whether the bucket is one of an S3 store."""
+        """Tell whether the bucket is on an S3 store."""
         return isinstance(self.address, S3Address)
 
     @property
     def folder(self) -> Path | None:
-        """The folder that serves as the bucket, or None."""
+        """Return the folder that serves as the bucket, or None."""
         return self.address.path if isinstance(self.address, DirectoryAddress) else None
 
     @property
     def bucket_name(self) -> str:
-        """The bucket's name without prefix; empty for a folder."""
+        """Return the bucket's name without prefix, "" for a folder."""
         return self.address.bucket if isinstance(self.address, S3Address) else ""
 
     @property
     def prefix(self) -> str:
-        """The key prefix that ``bucket`` names, without slashes at its ends."""
+        """Return the key prefix in ``bucket``, without slashes at its ends."""
         return self.address.prefix if self.address else ""
 
     def full_key(self, key: str) -> str:
@@ -143,10 +143,10 @@ class ProbeContext:
         return f"{self.prefix}/{key}" if self.prefix else key
 
     patience: ClassVar[dict[str, Any]] = {"attempts": 2, "connect_timeout": 5.0, "read_timeout": 20.0}
-    """Less than that of a run that has work to do."""
+    """Time-outs and attempts: fewer than those of a run, because somebody is waiting for the answer."""
 
     def options(self) -> S3Options:
-        """Return how the store is reached."""
+        """Return the options to open buckets with."""
         return dataclasses.replace(S3Options.from_config(self.config, self.environ), **self.patience)
 
     def open(self) -> Bucket:
@@ -155,26 +155,26 @@ class ProbeContext:
 
     @property
     def bucket(self) -> Bucket:
-        """The opened bucket, the same for all probes."""
+        """Return the open bucket, the same for all probes."""
         if self._bucket is None:
             self._bucket = self.open()
         return self._bucket
 
     @property
     def s3(self) -> S3Bucket:
-        """The opened bucket of an S3 store."""
+        """Return the open bucket of an S3 store."""
         if not isinstance(self.bucket, S3Bucket):
-            raise TypeError(f"{self.bucket.name} is no S3 bucket")
+            raise TypeError(f"{self.bucket.name} is not an S3 bucket")
         return self.bucket
 
     @property
     def endpoint_url(self) -> str:
-        """The store's address without the bucket; empty while it is unknown."""
+        """Return the store's address without the bucket, "" while it is unknown."""
         return self.connection.endpoint_url if self.connection else self.config.endpoint_url
 
     @property
     def bucket_url(self) -> str:
-        """The address that requests for the bucket go to, by the addressing style in use."""
+        """Return the address of the bucket in the addressing style in use."""
         parts = urlsplit(self.endpoint_url)
         if self.style == "path":
             return f"{self.endpoint_url.rstrip('/')}/{self.bucket_name}"
@@ -182,17 +182,17 @@ class ProbeContext:
 
     @property
     def style(self) -> str:
-        """``path`` or ``virtual``: where the bucket's name stands."""
+        """Return where the bucket's name stands: ``path`` or ``virtual``."""
         style = self.connection.style if self.connection else "path"
         return ("path" if "." in self.bucket_name else "virtual") if style == "auto" else style
 
     @property
     def ca_file(self) -> str:
-        """The file of trusted authorities; empty for the system's own."""
+        """Return the file of trusted authorities, "" for those of the system."""
         return self.connection.ca_file if self.connection else ""
 
     def close(self) -> None:
-        """Take away what the examination put, the folders of a file bucket too."""
+        """Delete what the examination put, with the folders of a file bucket."""
         if self.sample.is_there and not self.delete_refused:
             self.sample.remove_quietly(self.bucket)
         if self.folder is not None:

@@ -1,4 +1,4 @@
-"""Whether ``public_url`` serves the same bytes to everyone; if not, which similar address does."""
+"""Check that ``public_url`` serves the bucket's bytes to everyone; if not, find a similar address that does."""
 
 from __future__ import annotations
 
@@ -23,17 +23,18 @@ if TYPE_CHECKING:
 
 
 def variants(config: Config) -> list[tuple[str, str]]:
-    """List (what is wrong with ``public_url`` then, the address to write instead), the likeliest first."""
+    """List (what may be wrong with ``public_url``, the address to write instead), the likeliest first."""
     base = config.base_url
     found: dict[str, str] = {}
-    for why, url in (*_of(urlsplit(base), config), *_usual(config)):
+    for why, url in (*similar_addresses(urlsplit(base), config), *usual_addresses(config)):
         if url != base:
             found.setdefault(url, why)
     return [(why, url) for url, why in found.items()]
 
 
-def _of(parts: SplitResult, config: Config) -> Iterator[tuple[str, str]]:
-    paths = list(_paths(parts.path.rstrip("/"), config))
+def similar_addresses(parts: SplitResult, config: Config) -> Iterator[tuple[str, str]]:
+    """Yield addresses on the same host: other paths, encoding and scheme."""
+    paths = list(similar_paths(parts.path.rstrip("/"), config))
     if (encoded := quote(parts.path.rstrip("/"), safe="/%:@!$&'()*+,;=~-._")) != parts.path.rstrip("/"):
         yield "has characters that have to be percent-encoded", f"{parts.scheme}://{parts.netloc}{encoded}"
     other = "http" if parts.scheme == "https" else "https"
@@ -44,8 +45,8 @@ def _of(parts: SplitResult, config: Config) -> Iterator[tuple[str, str]]:
         yield f"{why}, and is {parts.scheme} instead of {other}", f"{other}://{parts.netloc}{path}"
 
 
-def _paths(path: str, config: Config) -> Iterator[tuple[str, str]]:
-    """Add or take away the prefix and the bucket's name."""
+def similar_paths(path: str, config: Config) -> Iterator[tuple[str, str]]:
+    """Yield the path with or without the prefix and the bucket's name."""
     where = config.address
     prefix = f"/{quote(where.prefix)}" if where and where.prefix else ""
     bucket = f"/{where.bucket}" if isinstance(where, address.S3Address) else ""
@@ -63,8 +64,8 @@ def _paths(path: str, config: Config) -> Iterator[tuple[str, str]]:
         yield f"has the path {path!r}, which is not part of it", ""
 
 
-def _usual(config: Config) -> Iterator[tuple[str, str]]:
-    """Name the addresses under which the store itself may serve the bucket."""
+def usual_addresses(config: Config) -> Iterator[tuple[str, str]]:
+    """Yield the addresses under which the store itself may serve the bucket."""
     where = config.address
     if where is None or not config.public_url:
         return
@@ -82,11 +83,11 @@ _PRIVATE = (
     "bucket and name its custom domain in public_url, or serve private pictures with `s3img serve`."
 )
 
-_WHERE = "Write in public_url what stands before a key in an address that works in a browser."
+_WHERE = "Open a picture in a browser; write what stands before its key in the address as public_url."
 
 
-def look(context: ProbeContext) -> Finding:
-    """Fetch an object without credentials, at its public address and at what that may have been meant to be."""
+def fetch_public(context: ProbeContext) -> Finding:
+    """Fetch an object without credentials, at its public address and, where that fails, at similar ones."""
     if context.evidence is None:
         return skip("public", "there is no object to fetch.")
     base = context.config.base_url
@@ -97,7 +98,11 @@ def look(context: ProbeContext) -> Finding:
     key, data = context.evidence
     found = _get(context, object_url(base, key))
     if isinstance(found, FetchedPage) and found.brings(data):
-        return _served(context, found)
+        served = found.headers.get("content-type", "").partition(";")[0].strip()
+        if context.sample.is_there and context.is_s3 and served != MEDIA_TYPE:
+            message = f"{found.url} is served as {served or 'no type'}, and was put as {MEDIA_TYPE}."
+            return fail("public", "public-type", message, "Fix the CDN or web server: browsers may refuse the picture.")
+        return ok("public", f"{base} serves the bucket's bytes to everyone.")
     return _plain_name_works(context) or _another_works(context, found) or _refused(base, found)
 
 
@@ -108,19 +113,12 @@ def _get(context: ProbeContext, url: str) -> FetchedPage | OSError:
         return error
 
 
-def _served(context: ProbeContext, answer: FetchedPage) -> Finding:
-    served = answer.headers.get("content-type", "").partition(";")[0].strip()
-    if context.sample.is_there and context.is_s3 and served != MEDIA_TYPE:
-        message = f"{answer.url} is served as {served or 'no type'}, and was put as {MEDIA_TYPE}."
-        return fail("public", "public-type", message, "Fix the CDN or web server: browsers may refuse the picture.")
-    return ok("public", f"{context.config.base_url} serves the bucket's bytes to everyone.")
-
-
 def _plain_name_works(context: ProbeContext) -> Finding | None:
-    """See whether it is only the hostile name that is not served."""
+    """Find out whether only the difficult name is not served."""
     if not context.sample.is_there:
         return None
     try:
+        # clean_up deletes this one, too: the sample remembers each key that it was put under.
         context.sample.put(context.bucket, context.sample.plain_key)
     except S3ImgError:
         return None
@@ -133,9 +131,10 @@ def _plain_name_works(context: ProbeContext) -> Finding | None:
 
 
 def _another_works(context: ProbeContext, first: FetchedPage | OSError) -> Finding | None:
-    """Try similar addresses, each host only as long as it answers; ``first`` is what ``public_url`` itself gave."""
+    """Try similar addresses, but no host again that did not answer; ``first`` is the answer at ``public_url``."""
     key, data = context.evidence or ("", b"")
     base = context.config.base_url
+    # Asking a host that does not answer costs a time-out each time.
     silent = {urlsplit(base)[:2]} if isinstance(first, OSError) and not isinstance(first, NoAddress) else set()
     for why, url in variants(context.config):
         host = urlsplit(url)[:2]
@@ -165,14 +164,14 @@ def _refused(base: str, answer: FetchedPage | OSError) -> Finding:
         return fail("public", "public-not-found", message, _WHERE)
     if answer.status >= 400:
         message = f"{base} answers {answer.status}."
-        return fail("public", "public-unreachable", message, "Look at the CDN or web server of public_url.")
+        return fail("public", "public-unreachable", message, "Check the CDN or web server of public_url.")
     return _other_bytes(base, answer)
 
 
 def _other_bytes(base: str, answer: FetchedPage) -> Finding:
     served = answer.headers.get("content-type", "").partition(";")[0].strip()
     if served.startswith("image/"):
-        message = f"{base} serves a picture with other bytes than the bucket's: a CDN renders it anew."
+        message = f"{base} serves a picture with other bytes than the bucket's: a CDN has changed it."
         return fail("public", "public-changed", message, "Turn that off there: s3img has chosen sizes and formats.")
     message = f"{base} answers with {served or 'something'} that is not the bucket's object, as a website does."
     return fail("public", "public-other-content", message, _WHERE)

@@ -1,4 +1,4 @@
-"""The text of an ``s3img.toml``: settings in the order of the manual, and comments; never a secret."""
+"""Write an ``s3img.toml``: settings in the order of the manual, with comments and without credentials."""
 
 from __future__ import annotations
 
@@ -16,14 +16,14 @@ if TYPE_CHECKING:
 
 _HEAD = (
     "Settings of s3img: docs/configuration.md.",
-    "Credentials never stand here: set S3IMG_ACCESS_KEY_ID and S3IMG_SECRET_ACCESS_KEY, or sign in as for the AWS CLI.",
+    "Credentials never go here: set S3IMG_ACCESS_KEY_ID and S3IMG_SECRET_ACCESS_KEY, or sign in as for the AWS CLI.",
 )
 
 
 def document(values: Mapping[str, Any], notes: Iterable[str] = ()) -> str:
     """Return the file's text; ``values`` are plain data, of which empty ones are left out."""
     comments = [f"# {' '.join(line.split())}" for line in (*_HEAD, *notes)]
-    lines = [f"{name} = {_value(values[name])}" for name in Config.__struct_fields__ if values.get(name)]
+    lines = [f"{name} = {toml_value(values[name])}" for name in Config.__struct_fields__ if values.get(name)]
     return "\n".join([*comments, "", *lines, ""])
 
 
@@ -31,6 +31,7 @@ def write(path: Path, text: str, *, force: bool = False) -> None:
     """Write the file; raise ConfigError where one is already and ``force`` is not given."""
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
+        # "x" fails where the file exists, also when it appeared after a check.
         with path.open("w" if force else "x", encoding="utf-8") as file:
             file.write(text)
     except FileExistsError as error:
@@ -40,15 +41,16 @@ def write(path: Path, text: str, *, force: bool = False) -> None:
 
 
 def exists(path: Path) -> ConfigError:
-    """Report that a file would be lost."""
+    """Return the error for a file that would be overwritten."""
     return ConfigError([f"{path}: exists already: --force replaces it, --config names another file"])
 
 
-def _value(value: Any) -> str:  # noqa: ANN401 - settings are of any plain type
+def toml_value(value: Any) -> str:  # noqa: ANN401 - settings are of any plain type
+    """Return a value as TOML; strings and numbers are those of JSON, which TOML takes but for DEL."""
     if isinstance(value, dict):
-        return f"{{ {', '.join(f'{json.dumps(name)} = {_value(one)}' for name, one in value.items())} }}"
+        return f"{{ {', '.join(f'{json.dumps(name)} = {toml_value(one)}' for name, one in value.items())} }}"
     if isinstance(value, (list, tuple)):
-        return f"[{', '.join(map(_value, value))}]"
+        return f"[{', '.join(map(toml_value, value))}]"
     return json.dumps(value, ensure_ascii=False).replace("\x7f", "\\u007f")
 
 

@@ -250,7 +250,7 @@ def test_one_of_several_configurations_of_piclist_is_chosen() -> None:
 def test_name_chooses_one_of_several() -> None:
     data = json.dumps([ORIGIN, {**ORIGIN, "name": "blog", "bucket": "blog-images"}])
     assert read(data, name="blog").values["bucket"] == "s3://blog-images/raw"
-    with pytest.raises(ConfigError, match="holds 'shop', 'blog': name one of them"):
+    with pytest.raises(ConfigError, match="has 'shop', 'blog': choose one of them"):
         read(data)
 
 
@@ -258,7 +258,7 @@ def test_name_chooses_one_of_several() -> None:
     "text", ["", "{", "[]", "3", "null", '"x"', '{"s3": 3}', '{"data": []}', '{"type": "S3"}', "[" * 99999, '{"a": 1}']
 )
 def test_other_files_are_refused(text: str) -> None:
-    with pytest.raises(ConfigError, match="is no profile exported by S3 Image Port, no origin of ImageKit"):
+    with pytest.raises(ConfigError, match="must be a profile exported by S3 Image Port, an origin of ImageKit"):
         read(text)
 
 

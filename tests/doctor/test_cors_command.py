@@ -114,8 +114,8 @@ def test_store_without_the_request_is_explained(
     [
         (["--bucket", "file:///tmp"], "CORS rules are for buckets"),
         (["--bucket", "s3://pics"], "upload_origins: name the origin"),
-        (["--bucket", "s3://pics", "--origin", "app.example.com"], "'app.example.com' is no origin"),
-        (["--bucket", "s3://pics", "--origin", "https://app.example.com/x"], "is no origin"),
+        (["--bucket", "s3://pics", "--origin", "app.example.com"], "'app.example.com' is not an origin"),
+        (["--bucket", "s3://pics", "--origin", "https://app.example.com/x"], "is not an origin"),
     ],
 )
 def test_command_says_what_is_missing(capsys: pytest.CaptureFixture[str], arguments: list[str], words: str) -> None:

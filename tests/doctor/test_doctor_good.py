@@ -174,7 +174,7 @@ def test_interrupted_run_leaves_nothing(seaweedfs_bucket: TestBucket, tmp_path: 
             raise KeyboardInterrupt
 
     with pytest.raises(KeyboardInterrupt):
-        set_up(seaweedfs_bucket).examine(tmp_path, tell=interrupt)
+        set_up(seaweedfs_bucket).examine(tmp_path, on_finding=interrupt)
     assert keys_in(seaweedfs_bucket) == []
 
 

@@ -19,7 +19,7 @@ def test_key_that_only_reads_is_named(limited: S3Server, tmp_path: Path) -> None
     made = new_bucket(limited)
     made.bucket.put("cat.png", b"cat", media_type="image/png")
     report = set_up(made, key=access_key("reader")).examine(tmp_path)
-    cause(report, "put-denied", 4, "only reads", "s3:PutObject")
+    cause(report, "put-denied", 4, "only read", "s3:PutObject")
     assert keys_in(made) == ["cat.png"]
     assert {f.probe: f.status for f in report.findings}["public"] == "ok"
 
@@ -186,13 +186,13 @@ def test_store_that_ignores_conditions_is_a_warning(moto_bucket: TestBucket, tmp
     assert keys_in(moto_bucket) == []
 
 
-def test_question_of_a_browser_that_is_not_answered_is_named(seaweedfs_bucket: TestBucket, tmp_path: Path) -> None:
+def test_preflight_that_is_not_answered_is_named(seaweedfs_bucket: TestBucket, tmp_path: Path) -> None:
     hang_up = Meddling(answers={"Access-Control-Request-Method": 0})
     with meddling_proxy(seaweedfs_bucket.server.endpoint_url, hang_up) as url:
         report = set_up(seaweedfs_bucket, endpoint_url=url, upload_origins=("https://app.example.com",)).examine(
             tmp_path
         )
-    cause(report, "cors-unanswered", 5, "browser")
+    cause(report, "cors-unanswered", 5, "preflight")
 
 
 def test_names_that_the_listing_changes_are_named(moto_bucket: TestBucket, tmp_path: Path) -> None:
