@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Final, Self
 from urllib.parse import quote, unquote_to_bytes
 
 from s3img.errors import ConfigError, SignatureError, SignatureExpired
+from s3img.urls import imgproxy_signature
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -181,6 +182,48 @@ class ImageKitSigner:
 
     def _mac(self, key: bytes, target: str, until: str) -> str:
         return hmac.digest(key, (target.removeprefix("/") + until).encode(), "sha1").hex()
+
+
+@dataclass(frozen=True, slots=True)
+class ImgproxySigner:
+    """Sign and check addresses as imgproxy does: the first pair of key and salt signs, all are accepted.
+
+    ``size`` is the bytes of a signature, ``trusted`` are texts that stand for one.
+    """
+
+    pairs: tuple[tuple[bytes, bytes], ...] = field(repr=False)
+    size: int = 32
+    trusted: frozenset[str] = field(default=frozenset(), repr=False)
+
+    def sign(self, path: str) -> str:
+        """Return the path, which begins with a slash, behind its signature; behind the word ``unsafe`` without keys."""
+        if not self.pairs:
+            return f"/unsafe{path}"
+        key, salt = self.pairs[0]
+        return f"/{imgproxy_signature(path, key=key, salt=salt, size=self.size)}{path}"
+
+    def check(self, signature: str, path: str) -> None:
+        """Raise SignatureError where ``signature`` is neither of this path nor trusted.
+
+        Without keys anything is taken but what looks like an option, which is imgproxy's rule as well: whoever forgets
+        the segment learns of it.
+        """
+        if not self.pairs:
+            if ":" in signature:
+                message = f"{signature[:80]!r} stands where the signature belongs."
+                raise SignatureError(message, fix="Put any text in front of the options: /unsafe/w:300/…")
+            return
+        if signature in self.trusted:
+            return
+        try:
+            given = base64.urlsafe_b64decode(signature + "=" * (-len(signature) % 4))
+        except ValueError:  # text that is neither base64 nor ASCII
+            given = b""
+        for key, salt in self.pairs:
+            wanted = hmac.digest(key, salt + path.encode(), "sha256")[: self.size]
+            if hmac.compare_digest(given, wanted):
+                return
+        raise _refused()
 
 
 def canonical(target: str) -> str:

@@ -5,6 +5,7 @@ Commas and plus signs are encoded too: many tools split a ``srcset`` at commas, 
 
 from __future__ import annotations
 
+import base64
 import os
 import posixpath
 import re
@@ -39,3 +40,14 @@ def object_url(base_url: str, key: str) -> str:
 def relative_url(path: str, *, start: str) -> str:
     """Return the URL of ``path`` as seen from the folder ``start``; both lie below the same root."""
     return quote_path(posixpath.relpath(path, start or "."))
+
+
+def imgproxy_signature(path: str, *, key: bytes, salt: bytes, size: int = 32) -> str:
+    """Return what imgproxy expects in front of ``path``: HMAC-SHA256 of salt and path, cut to ``size`` bytes.
+
+    ``path`` is what follows the signature, with its slash, percent-encoded as it will be sent, without a query.
+    """
+    import hmac  # most runs sign nothing
+
+    digest = hmac.digest(key, salt + path.encode(), "sha256")[:size]
+    return base64.urlsafe_b64encode(digest).rstrip(b"=").decode()

@@ -43,6 +43,7 @@ SERVICE_ONLY = (
     "allowed",
     "signing_keys",
     "imagekit_private_key",
+    "imgproxy",
     "service_url",
     "origins",
     "endpoints",

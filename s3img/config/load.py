@@ -10,6 +10,7 @@ from typing import Any, NamedTuple, get_args, get_origin
 
 import msgspec
 
+from s3img.config.imgproxy import IMGPROXY_SECRETS
 from s3img.config.model import SECRET_SETTINGS, Config
 from s3img.errors import ConfigError
 
@@ -128,6 +129,11 @@ def merge_sources(sources: list[SettingsSource]) -> tuple[Config, dict[str, tupl
                 why = f"keys don't belong in a file: set S3IMG_{name.upper()} in the environment"
                 problems.append(f"{source.spell(name)}: {why}")
                 continue
+            if name == "imgproxy" and source.kind == "file" and isinstance(value, Mapping):
+                secret = sorted(IMGPROXY_SECRETS.intersection(value))
+                why = "keys don't belong in a file: set IMGPROXY_KEY and IMGPROXY_SALT in the environment"
+                problems += [f"{source.spell(name)}.{field}: {why}" for field in secret]
+                value = {field: one for field, one in value.items() if field not in secret}  # noqa: PLW2901
             try:
                 merged[name] = _convert(name, value, lax=source.lax)
                 places[name] = (source.kind, source.spell(name))
@@ -157,6 +163,8 @@ def _setting(config: Config, name: str, place: tuple[str, str] | None, environ: 
     value = msgspec.to_builtins(getattr(config, name))
     if name in SECRET_SETTINGS:
         value = HIDDEN if value else ""
+    if name == "imgproxy" and value:
+        value |= {field: HIDDEN for field in sorted(IMGPROXY_SECRETS) if value[field]}
     if isinstance(value, str):
         value = without_password(value)
     if place:

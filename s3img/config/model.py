@@ -14,6 +14,7 @@ import msgspec
 from msgspec.structs import force_setattr
 
 from s3img.config import address, providers
+from s3img.config.imgproxy import ImgproxySettings
 from s3img.config.service import (
     Access,
     Endpoint,
@@ -33,7 +34,12 @@ LOCK_NAME = "s3img.lock"
 SECRET_SETTINGS = frozenset({"signing_keys", "imagekit_private_key"})
 """Settings that are never shown and never read from a file."""
 
-_TABLES: dict[str, Any] = {"origins": dict[str, Origin], "endpoints": dict[str, Endpoint], "service": ServiceSettings}
+_TABLES: dict[str, Any] = {
+    "origins": dict[str, Origin],
+    "endpoints": dict[str, Endpoint],
+    "service": ServiceSettings,
+    "imgproxy": ImgproxySettings | None,
+}
 
 
 class Quality(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -100,6 +106,7 @@ class Config(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
     allowed: tuple[str, ...] = ()
     signing_keys: str | dict[str, str] = ""
     imagekit_private_key: str | dict[str, str] = ""
+    imgproxy: ImgproxySettings | None = None
     service_url: str = ""
     origins: dict[str, Origin] = {}
     endpoints: dict[str, Endpoint] = {}
@@ -131,7 +138,7 @@ class Config(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
         """List (setting, what is wrong and what to write instead)."""
         checks = (
             *(bucket_problems, provider_problems, url_problems, key_template_problems, preset_problems),
-            *(rule_problems, number_problems, upload_origin_problems, combination_problems),
+            *(rule_problems, number_problems, upload_origin_problems, combination_problems, imgproxy_problems),
         )
         found = [problem for check in checks for problem in check(self)]
         return found + list(
@@ -302,3 +309,9 @@ def combination_problems(config: Config) -> list[tuple[str, str]]:
         except ConfigError as error:
             found += [("public_url", problem) for problem in error.problems]
     return found
+
+
+def imgproxy_problems(config: Config) -> list[tuple[str, str]]:
+    """Check the table of imgproxy's addresses."""
+    found = config.imgproxy.problems() if config.imgproxy else ()
+    return [(f"imgproxy.{name}", problem) for name, problem in found]

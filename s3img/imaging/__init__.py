@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from s3img.imaging.description import average_color, describe
     from s3img.imaging.encode import DEFAULT_QUALITY, encoders
     from s3img.imaging.pipeline import Drawn, draw, render
+    from s3img.imaging.processing import draw_processed
     from s3img.imaging.pyramid import RenderedFile, render_job, render_variants
 
 __all__ = [
@@ -35,6 +36,7 @@ __all__ = [
     "cleaned",
     "describe",
     "draw",
+    "draw_processed",
     "encoders",
     "probe",
     "render",
@@ -50,6 +52,7 @@ _LAZY: Final = {
     "cleaned": "clean",
     "Drawn": "pipeline",
     "draw": "pipeline",
+    "draw_processed": "processing",
     "encoders": "encode",
     "render": "pipeline",
     "render_job": "pyramid",

@@ -12,12 +12,14 @@ from typing import TYPE_CHECKING, Final
 
 from PIL import Image, ImageChops, ImageDraw, ImageFilter, ImageOps
 
+from s3img.imaging.color import flatten
 from s3img.transform.look import Backdrop
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
     from fractions import Fraction
 
+    from s3img.imgproxy.processing_options import TrimRule
     from s3img.transform.colors import Color
     from s3img.transform.look import Colorize, ColorReplacement, Distortion, Gradient, Shadow
     from s3img.transform.steps import Flip, Step, Unsharp
@@ -41,6 +43,28 @@ def trim_box(image: Image.Image, tolerance: int) -> PixelBox:
         return 0, 0, *image.size
     left, top, right, bottom = zip(*boxes, strict=True)
     return min(left), min(top), max(right), max(bottom)
+
+
+def trimmed(image: Image.Image, rule: TrimRule) -> PixelBox:
+    """Return the box that is left when edges of one colour go; all of the picture where nothing would be left.
+
+    Px count as edge that differ from the colour by at most the threshold in every channel. Transparent px count as
+    magenta, which no picture has at its edges.
+    """
+    seen = flatten(image, (255, 0, 255)) if image.mode in _PREMULTIPLIED else image.convert("RGB")
+    edge = Image.new("RGB", seen.size, rule.color or seen.getpixel((0, 0)))
+    threshold = rule.threshold or 0
+    box = ImageChops.difference(seen.convert("RGB"), edge).point(lambda value: 255 * (value > threshold)).getbbox()
+    if box is None:
+        return 0, 0, *image.size
+    left, top, right, bottom = box
+    if rule.equal_hor:
+        left = min(left, image.width - right)
+        right = image.width - left
+    if rule.equal_ver:
+        top = min(top, image.height - bottom)
+        bottom = image.height - top
+    return left, top, right, bottom
 
 
 def pad(
@@ -97,7 +121,7 @@ def contrast(image: Image.Image) -> Image.Image:
     return beside_alpha(image, lambda band: ImageOps.autocontrast(band, cutoff=_CLIPPED, preserve_tone=True))
 
 
-def blur(image: Image.Image, sigma: int) -> Image.Image:
+def blur(image: Image.Image, sigma: float) -> Image.Image:
     """Blur with a Gaussian of ``sigma`` px."""
     weighted = image.convert(_PREMULTIPLIED.get(image.mode, image.mode))
     return weighted.filter(ImageFilter.GaussianBlur(sigma)).convert(image.mode)
@@ -115,6 +139,21 @@ def sharpen(image: Image.Image, amount: int) -> Image.Image:
         return ImageChops.lighter(darkest, ImageChops.darker(lightest, sharp))
 
     return beside_alpha(image, run)
+
+
+def sharpen_by_sigma(image: Image.Image, sigma: float) -> Image.Image:
+    """Sharpen edges of a width of ``sigma`` px; differences of less than 2 levels are noise and stay."""
+    mask = ImageFilter.UnsharpMask(radius=sigma, percent=150, threshold=2)
+    return beside_alpha(image, lambda picture: picture.filter(mask))
+
+
+def pixelate(image: Image.Image, side: int) -> Image.Image:
+    """Make squares of ``side`` px of one colour each, weighted by alpha; those at the edges may be smaller."""
+    side = min(side, max(image.size))
+    weighted = image.convert(_PREMULTIPLIED.get(image.mode, image.mode))
+    small = weighted.reduce(side)
+    large = small.resize((small.width * side, small.height * side), Image.Resampling.NEAREST)
+    return large.crop((0, 0, *image.size)).convert(image.mode)
 
 
 def neighbours(picture: Image.Image, choose: Callable[[Image.Image, Image.Image], Image.Image]) -> Image.Image:

@@ -47,6 +47,8 @@ _SHARE: Final = 8
 
 _ORIENTATION: Final = 0x0112
 _GPS: Final = 0x8825
+_ARTIST: Final = 0x013B
+_COPYRIGHT: Final = 0x8298
 
 
 @dataclass(frozen=True, slots=True)
@@ -246,6 +248,21 @@ def quantized(image: Image.Image, colours: int) -> Image.Image:
     if image.getcolors(colours) is not None:
         return chosen
     return image.quantize(palette=chosen, dither=Image.Dither.FLOYDSTEINBERG)
+
+
+def copyright_exif(data: bytes | None) -> bytes:
+    """Return the tags of EXIF that tell who made the picture and whose it is, empty where there are none."""
+    if not data:
+        return b""
+    try:
+        exif, kept = Image.Exif(), Image.Exif()
+        exif.load(data)
+        for tag in (_ARTIST, _COPYRIGHT):
+            if tag in exif:
+                kept[tag] = exif[tag]
+        return kept.tobytes() if kept else b""
+    except Exception:
+        return b""
 
 
 def kept_exif(data: bytes | None) -> bytes:

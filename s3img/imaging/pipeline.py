@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Final
 
 from s3img.errors import UnsupportedImage
@@ -14,7 +14,7 @@ from s3img.imaging.decode import OVERSAMPLING, RenderDeadline, decode, pillow_er
 from s3img.imaging.encode import DEFAULT_QUALITY, Encoding, check_encoder, encoders, kept_exif
 from s3img.imaging.image_info import MEDIA_TYPES, ImageInfo, Rendered
 from s3img.imaging.probing import located, opened, probe, too_large
-from s3img.imaging.smallest import encode_smallest
+from s3img.imaging.smallest import encode_smallest, write
 from s3img.imaging.strip import stripped
 from s3img.limits import Limits
 from s3img.transform.geometry import Hints, plans
@@ -98,8 +98,7 @@ def draw(
     with opened(source) as fp, located(source):
         if transform.output.original:
             fp.seek(0)
-            whole = Rendered(fp.read(), info.media_type, info.width, info.height)
-            return Drawn(whole, (Encoding(info.format),))
+            return Drawn.whole(fp.read(), info)
         if not info.renderable:
             raise UnsupportedImage(f"{info.format.upper()} is published as it is and never rendered.")
         if len(transform.steps) > limits.steps:
@@ -114,13 +113,19 @@ class Drawn:
 
     ``encodings`` go from the most modern to the plainest; the smallest result is taken. ``source`` is used as it is,
     without metadata, where that is smaller still, and empty where it can't stand for the result. An original that was
-    asked for as it is is a `Rendered` already.
+    asked for as it is is a `Rendered` already. ``max_bytes`` (0: none) lowers the quality of what is larger.
     """
 
     picture: Image.Image | Animation | Rendered
     encodings: tuple[Encoding, ...]
     source: bytes = b""
     source_format: str = ""
+    max_bytes: int = 0
+
+    @classmethod
+    def whole(cls, data: bytes, info: ImageInfo) -> Drawn:
+        """Return a source as it is, for results that are nothing else."""
+        return cls(Rendered(data, info.media_type, info.width, info.height), (Encoding(info.format),))
 
     @property
     def format(self) -> str:
@@ -140,10 +145,26 @@ class Drawn:
         if isinstance(self.picture, Rendered):
             return self.picture
         name, data = encode_smallest(self.picture, self.encodings)
+        if self.max_bytes:
+            encoding = next(one for one in self.encodings if one.format == name)
+            data = lowered(self.picture, encoding, data, self.max_bytes)
         source = stripped(self.source, self.source_format) if self.source else None
         if source and not worthwhile({name: len(data)}, source=len(source)):
             name, data = self.source_format, source
         return Rendered(data, MEDIA_TYPES[name], *self.picture.size)
+
+
+def lowered(picture: Image.Image | Animation, encoding: Encoding, data: bytes, most: int) -> bytes:
+    """Lower the quality until the result ``data`` has at most ``most`` bytes, or its quality is 10 or less.
+
+    The further away a result is, the larger the step: to a quarter, half or three quarters, as imgproxy's.
+    """
+    while len(data) > most and encoding.format in DEFAULT_QUALITY and encoding.effective_quality > 10:
+        excess = len(data) / most
+        factor = 0.25 if excess > 3 else 0.5 if excess > 1.5 else 0.75
+        encoding = replace(encoding, quality=max(1, math.floor(encoding.effective_quality * factor + 0.5)))
+        data = write(picture, encoding)
+    return data
 
 
 @dataclass(frozen=True, slots=True)

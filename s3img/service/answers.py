@@ -55,7 +55,7 @@ def _answer_rendering(
     accept = modern_formats(request.headers.get("Accept", "")) if is_negotiated else None
     hints = hints_of(request.headers) if is_hinted else NO_HINTS
     version = "" if fallback else request.parsed.version
-    inspect = partial(_inspect, request)
+    inspect = partial(inspect_request, request)
 
     def ask(origin: str) -> tuple[SourceRef, Result]:
         source = SourceRef(origin, key, version)
@@ -71,32 +71,33 @@ def _answer_rendering(
         response.headers["Content-DPR"] = f"{float(hints.dpr):.2f}".rstrip("0").rstrip(".")
     if fallback:
         response.headers["S3img-Fallback"] = "default-image"
-    return _complete(request, source, result, response)
+    return complete(request, source, result, response)
 
 
 def answer_info(request: ServiceRequest, engine: EngineProtocol) -> Response:
     """Answer with what is known of a picture, as JSON; raise what the engine raises, and SignatureError."""
     make = partial(_describe_picture, limits=request.config.limits)
-    inspect = partial(_inspect, request)
+    inspect = partial(inspect_request, request)
 
     def ask(origin: str) -> tuple[SourceRef, Result]:
         source = SourceRef(origin, request.parsed.key, request.parsed.version)
         return source, engine.derived(source, _INFO, make, request.budget, inspect=inspect)
 
     source, result = request.first_of_origins(ask)
-    return _complete(request, source, result, request.respond(source, result.facts, result.etag))
+    return complete(request, source, result, request.respond(source, result.facts, result.etag))
 
 
 def _describe_picture(data: bytes, *, limits: Limits) -> bytes:
     return msgspec.json.encode({"schema": f"s3img.{_INFO}", **imaging.describe(data, limits=limits)})
 
 
-def _inspect(request: ServiceRequest, facts: SourceFacts, etag: str) -> bool:
+def inspect_request(request: ServiceRequest, facts: SourceFacts, etag: str) -> bool:
+    """Tell whether the client's copy is current; raise SignatureError for a private source without a signature."""
     request.grant.check_source(facts)
     return is_current(request.headers, etag, facts)
 
 
-def _complete(
+def complete(
     request: ServiceRequest, source: SourceRef, result: Result, response: Response, *, stored: str = ""
 ) -> Response:
     """Complete an answer: 304 without a body where the client's copy is current, else the result's bytes.
@@ -189,11 +190,11 @@ def _reads_codings(request: ServiceRequest, facts: SourceFacts) -> bool:
 def _answer_decoded(request: ServiceRequest, engine: EngineProtocol, source: SourceRef, facts: SourceFacts) -> Response:
     """Answer with a source taken out of its codings: a result of its own, with an entity tag of its own."""
     kind = media_type(facts.media_type, source.key)
-    inspect = partial(_inspect, request)
+    inspect = partial(inspect_request, request)
     result = engine.derived(source, _DECODED, bytes, request.budget, media_type=kind, inspect=inspect)
     response = request.respond(source, result.facts, result.etag)
     response.headers["Vary"] = "Accept-Encoding"
-    return _complete(request, source, result, response, stored=facts.content_disposition)
+    return complete(request, source, result, response, stored=facts.content_disposition)
 
 
 def media_type(stored: str, key: str) -> str:

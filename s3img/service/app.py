@@ -16,6 +16,8 @@ from s3img.service import failure
 from s3img.service.access import ClientLimiter
 from s3img.service.answers import answer_info, answer_original, answer_picture
 from s3img.service.engine.jobs import Budget
+from s3img.service.imgproxy.proxy_answers import answer_proxied
+from s3img.service.imgproxy.proxy_mount import ProxyMount
 from s3img.service.log import log_failure, log_request, request_id
 from s3img.service.origins import build_engine
 from s3img.service.request_parsing import RequestTarget
@@ -29,6 +31,8 @@ if TYPE_CHECKING:
     from s3img.config import Config
     from s3img.lock import Lock
     from s3img.service.engine.jobs import EngineProtocol
+    from s3img.service.imgproxy.proxy_mount import ProxiedRequest
+    from s3img.service.request_reader import AllowedRequest
 
 ARRIVED: Final = "s3img.arrived"
 """Key of the time (``time.monotonic()``) when a request came, for servers that let it wait for a thread."""
@@ -120,9 +124,11 @@ class TransformService:
     ) -> None:
         refuse_green_threads()
         self._config = config
+        environ = os.environ if environ is None else environ
         self._reader = RequestReader(config)
+        self._mount = ProxyMount(config, config.imgproxy, environ) if config.imgproxy else None
         self._cors = CorsPolicy(config.service.cors_origins)
-        self._engine = engine or build_engine(config, os.environ if environ is None else environ, lock)
+        self._engine = engine or build_engine(config, environ, lock)
         self._clock = clock
         self._clients = ClientLimiter(config.service.per_client)
 
@@ -167,23 +173,32 @@ class TransformService:
             return answer
         with self._clients.count(environ.get("REMOTE_ADDR", "")):
             now = self._clock()
+            below = self._mount.below(target.path) if self._mount else None
+            if self._mount and below is not None:
+                proxied = self._mount.read(below, now=now)
+                request = self._request(environ, proxied, budget, now)
+                return answer_proxied(request, self._engine, proxied)
             allowed = self._reader.read(environ, target, now=now)
-            request = ServiceRequest(
-                environ=environ,
-                headers=EnvironHeaders(environ),
-                config=self._config,
-                route=allowed.route,
-                parsed=allowed.parsed,
-                transform=allowed.transform,
-                grant=allowed.grant,
-                budget=budget,
-                now=now,
-            )
+            request = self._request(environ, allowed, budget, now)
             if request.parsed.kind == "info":
                 return answer_info(request, self._engine)
-            if request.transform is None or request.transform.output.original:
+            if allowed.transform is None or allowed.transform.output.original:
                 return answer_original(request, self._engine)
-            return answer_picture(request, self._engine, request.transform)
+            return answer_picture(request, self._engine, allowed.transform)
+
+    def _request(
+        self, environ: WSGIEnvironment, allowed: AllowedRequest | ProxiedRequest, budget: Budget, now: float
+    ) -> ServiceRequest:
+        return ServiceRequest(
+            environ=environ,
+            headers=EnvironHeaders(environ),
+            config=self._config,
+            route=allowed.route,
+            parsed=allowed.parsed,
+            grant=allowed.grant,
+            budget=budget,
+            now=now,
+        )
 
     def _respond_to_operator(self, path: str, budget: Budget) -> Response | None:
         """Answer health, readiness and metrics; None for every other path."""

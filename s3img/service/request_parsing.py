@@ -25,7 +25,7 @@ RESERVED: Final = ".s3img"
 _REMEMBERED: Final = 2_048
 _LONGEST_REMEMBERED: Final = 1_024
 """Characters: pages have shorter addresses, and whoever makes up long ones must not fill the memory with them."""
-_ABSOLUTE: Final = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*://[^/?#]*")
+_ABSOLUTE: Final = re.compile(r"^[A-Za-z][A-Za-z0-9+.-]*://[^/?#]*")
 _SENDABLE: Final = "%/?:@!$&'()*+,;=[]-._~"
 _STEPS: Final = "tr:"
 _VANITY: Final = "ik-seo"

@@ -23,7 +23,6 @@ from s3img.service.caching import cache_control
 from s3img.service.engine.jobs import Budget
 from s3img.service.request_parsing import ParsedRequest
 from s3img.service.request_reader import Route
-from s3img.transform import Transform
 from s3img.urls import object_url
 
 if TYPE_CHECKING:
@@ -83,14 +82,13 @@ class Response:
 
 
 class ServiceRequest(msgspec.Struct, frozen=True, kw_only=True):
-    """One request that may be served; ``transform`` is None for an original, ``now`` in Unix seconds."""
+    """One request that may be served; ``now`` in Unix seconds."""
 
     environ: WSGIEnvironment
     headers: Headers
     config: Config
     route: Route
     parsed: ParsedRequest
-    transform: Transform | None
     grant: Grant
     budget: Budget
     now: float

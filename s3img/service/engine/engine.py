@@ -21,6 +21,7 @@ from s3img.service.engine.disk_cache import CachedResult, DiskCache, ResultHeade
 from s3img.service.engine.jobs import (
     Budget,
     CheckRequest,
+    DrawSource,
     EngineOptions,
     Original,
     RenderJob,
@@ -30,7 +31,7 @@ from s3img.service.engine.jobs import (
 )
 from s3img.service.engine.metrics import Metrics, NoMetrics, PrometheusMetrics, Stopwatch
 from s3img.service.engine.readiness import OriginReadiness
-from s3img.service.engine.render_recipe import RenderRecipe, draw, entity_tag, source_name
+from s3img.service.engine.render_recipe import RenderRecipe, draw, draw_in_time, entity_tag, source_name
 from s3img.service.engine.result_maker import MakeRequest, Outcome, ResultMaker
 from s3img.service.engine.result_stores import MemoryCache, ResultBucket, ResultLocation, ResultStores
 from s3img.service.engine.sources import Sources
@@ -134,6 +135,16 @@ class Engine:
             return CachedResult(ResultHeader(media_type), made, len(made))
 
         return self._answer(MakeRequest(source, RenderRecipe(f"/{name}"), work, media_type), budget, inspect)
+
+    def rendered(
+        self, source: SourceRef, name: str, draw: DrawSource, budget: Budget, *, inspect: CheckRequest | None = None
+    ) -> Result:
+        """Return a rendering that ``draw`` makes of a source's bytes, kept under ``name``: all it depends on."""
+
+        def work(data: bytes, budget: Budget) -> Drawn:
+            return draw_in_time(data, draw, limits=self._limits, budget=budget)
+
+        return self._answer(MakeRequest(source, RenderRecipe(f"/{name}"), work), budget, inspect)
 
     def original(self, source: SourceRef, budget: Budget, *, start: int = 0, stop: int | None = None) -> Original:
         """Open a source as it is, or a range of its bytes; compare its facts with those the range was chosen by."""

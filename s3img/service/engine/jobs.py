@@ -19,6 +19,9 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
+    from s3img.imaging import Drawn
+    from s3img.limits import Limits
+
 
 def busy(step: str, *, retry_after: int) -> Busy:
     """Return the error for a step whose workers, and the queue for them, are taken."""
@@ -64,6 +67,9 @@ CheckRequest: TypeAlias = Callable[[SourceFacts, str], bool]
 
 It returns True when the client's copy is current, which ends the work, and raises what forbids the answer.
 """
+
+DrawSource: TypeAlias = "Callable[[bytes, Limits], Drawn]"
+"""Draw a source's bytes, and raise `ImageTooLarge` where that takes more than limits allow."""
 
 Timings: TypeAlias = tuple[tuple[str, float], ...]
 """Pairs of a step's name and the seconds it took, in the order of the steps."""
@@ -168,6 +174,11 @@ class EngineProtocol(Protocol):
         inspect: CheckRequest | None = None,
     ) -> Result:
         """Return what ``make`` makes of a source's bytes, kept like a rendering under ``name`` (``info/1``)."""
+
+    def rendered(
+        self, source: SourceRef, name: str, draw: DrawSource, budget: Budget, *, inspect: CheckRequest | None = None
+    ) -> Result:
+        """Return a rendering that ``draw`` makes of a source's bytes, kept under ``name``: all it depends on."""
 
     def original(self, source: SourceRef, budget: Budget, *, start: int = 0, stop: int | None = None) -> Original:
         """Open a source as it is, or a range of its bytes. Compare its facts with those the range was chosen by."""

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
     from s3img.imaging import Drawn
     from s3img.limits import Limits
-    from s3img.service.engine.jobs import Budget, SourceFacts, SourceRef
+    from s3img.service.engine.jobs import Budget, DrawSource, SourceFacts, SourceRef
     from s3img.transform import Transform
     from s3img.transform.geometry import Hints
 
@@ -107,16 +107,26 @@ def draw(
     if not info.renderable:
         fix = "Leave out f-, and it is passed on as it is."
         raise UnsupportedImage(f"{info.format.upper()} is published as it is and never rendered.", fix=fix)
-    try:
+
+    def run(data: bytes, limits: Limits) -> Drawn:
         return imaging.draw(
             data,
             transform,
             profile="request",
             accept=recipe.accept,
-            limits=msgspec.structs.replace(limits, seconds=max(0.0, min(limits.seconds, budget.left))),
+            limits=limits,
             quality=quality,
             hints=recipe.hints,
         )
+
+    return draw_in_time(data, run, limits=limits, budget=budget)
+
+
+def draw_in_time(data: bytes, run: DrawSource, *, limits: Limits, budget: Budget) -> Drawn:
+    """Draw within the limits and what is left of a request's time; raise `DeadlineExceeded` after its end."""
+    budget.check(_STEP)
+    try:
+        return run(data, msgspec.structs.replace(limits, seconds=max(0.0, min(limits.seconds, budget.left))))
     except ImageTooLarge as error:
         if error.limit == "seconds" and budget.left <= 0:  # the request's time ended, not the picture's
             raise late(_STEP) from error

@@ -1,0 +1,150 @@
+"""Settings of the addresses of imgproxy that the transform service answers."""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING, Any, Final, Literal
+
+import msgspec
+
+from s3img.errors import S3ImgError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from s3img.imgproxy import OptionGrammar
+    from s3img.signing import ImgproxySigner
+
+IMGPROXY_SECRETS: Final = frozenset({"keys", "salts", "trusted_signatures", "encryption_key"})
+"""Fields that are never shown and never read from a file."""
+_MOUNT: Final = re.compile(r"(/[A-Za-z0-9._~-]+)*")
+_HEX: Final = re.compile(r"([0-9A-Fa-f]{2})+")
+_SIGNATURE_SIZE: Final = 32
+
+
+class ImgproxySettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """Answer imgproxy's addresses below ``mount`` ("": at the root), and below ``path_prefix`` in it.
+
+    ``keys`` and ``salts`` are hexadecimal, several with commas between them, the first pair signs;
+    ``signature_size`` bytes of a signature count (1 to 32), and a text of ``trusted_signatures`` stands for one.
+    ``presets`` by name; ``only_presets`` allows nothing else; ``allowed_options`` are the names of those that an
+    address may have (none: all but those that set limits, which ``allow_security_options`` allows).
+    ``url_replacements`` are pairs of a pattern (``*``: anything but a slash) and its replacement, ``base_url`` is put
+    in front of sources, ``query_separator`` is what a version of a source stands behind. ``encryption_key``
+    (hexadecimal, 16, 24 or 32 bytes) opens encrypted sources. ``auto_formats`` are offered to clients that accept
+    them where an address names no format. ``max_result_dimension`` (px) scales larger results down,
+    ``max_animation_frames`` cuts animations; 0: neither.
+    """
+
+    mount: str = "/imgproxy"
+    keys: str | tuple[str, ...] = ""
+    salts: str | tuple[str, ...] = ""
+    signature_size: int = _SIGNATURE_SIZE
+    trusted_signatures: tuple[str, ...] = ()
+    presets: dict[str, str] = {}
+    only_presets: bool = False
+    allowed_options: tuple[str, ...] = ()
+    allow_security_options: bool = False
+    base_url: str = ""
+    url_replacements: tuple[tuple[str, str], ...] = ()
+    base64_url_includes_filename: bool = False
+    query_separator: str = "?"
+    arguments_separator: str = ":"
+    encryption_key: str = ""
+    path_prefix: str = ""
+    auto_formats: tuple[Literal["avif", "webp"], ...] = ("avif", "webp")
+    max_result_dimension: int = 0
+    max_animation_frames: int = 0
+
+    def __repr__(self) -> str:
+        return f"ImgproxySettings({', '.join(f'{name}={value!r}' for name, value in self.__rich_repr__())})"
+
+    def __rich_repr__(self) -> list[tuple[str, Any]]:
+        """List what may be shown: every field but the secrets."""
+        return [(name, getattr(self, name)) for name in self.__struct_fields__ if name not in IMGPROXY_SECRETS]
+
+    @property
+    def place(self) -> str:
+        """Return the path below which addresses are answered."""
+        return self.mount.rstrip("/") + self.path_prefix.rstrip("/")
+
+    @property
+    def pairs(self) -> tuple[tuple[bytes, bytes], ...]:
+        """Return keys with their salts."""
+        return tuple(zip(map(bytes.fromhex, _words(self.keys)), map(bytes.fromhex, _words(self.salts)), strict=True))
+
+    def signer(self) -> ImgproxySigner:
+        """Return what signs and checks addresses."""
+        from s3img.signing import ImgproxySigner
+
+        return ImgproxySigner(self.pairs, self.signature_size, frozenset(self.trusted_signatures))
+
+    def grammar(self) -> OptionGrammar:
+        """Return what reads addresses."""
+        from s3img.imgproxy.option_grammar import LONG_NAMES, OptionGrammar
+
+        return OptionGrammar(
+            presets=self.presets,
+            only_presets=self.only_presets,
+            allowed_options=frozenset(LONG_NAMES.get(name, name) for name in self.allowed_options),
+            allow_security_options=self.allow_security_options,
+            arguments_separator=self.arguments_separator,
+            base_url=self.base_url,
+            url_replacements=tuple((_pattern(text), _template(new)) for text, new in self.url_replacements),
+            base64_url_includes_filename=self.base64_url_includes_filename,
+        )
+
+    def problems(self) -> Iterator[tuple[str, str]]:
+        """Yield (field, what is wrong and what to write instead); never repeat a secret."""
+        yield from self._key_problems()
+        for name in ("mount", "path_prefix"):
+            if not _MOUNT.fullmatch(getattr(self, name).rstrip("/")):
+                yield name, f"{getattr(self, name)!r} is no path: write /imgproxy, or nothing for the root"
+        for name in ("max_result_dimension", "max_animation_frames"):
+            if getattr(self, name) < 0:
+                yield name, f"{getattr(self, name)}: name a number, or 0 for none"
+        if not self.arguments_separator or "/" in self.arguments_separator:
+            yield "arguments_separator", f"{self.arguments_separator!r} can't separate arguments: write :"
+        yield from self._grammar_problems()
+
+    def _key_problems(self) -> Iterator[tuple[str, str]]:
+        for name in ("keys", "salts"):
+            if not all(_HEX.fullmatch(word) for word in _words(getattr(self, name))):
+                yield name, "is not hexadecimal: write an even number of the digits 0 to 9 and a to f"
+        if len(_words(self.keys)) != len(_words(self.salts)):
+            yield "salts", "as many salts as keys are needed: each key has its own"
+        if not 1 <= self.signature_size <= _SIGNATURE_SIZE:
+            yield "signature_size", f"{self.signature_size}: name 1 to 32 bytes"
+        key = self.encryption_key
+        if key and not (_HEX.fullmatch(key) and len(key) in {32, 48, 64}):
+            yield "encryption_key", "is no key: write 32, 48 or 64 hexadecimal digits"
+
+    def _grammar_problems(self) -> Iterator[tuple[str, str]]:
+        if self.allowed_options:
+            from s3img.imgproxy.option_grammar import LONG_NAMES
+
+            for name in self.allowed_options:
+                if name not in LONG_NAMES:
+                    yield "allowed_options", f"{name!r} is no option"
+        if self.only_presets and not self.presets:
+            yield "only_presets", "nothing can be asked for without presets: name some"
+        if self.presets:
+            try:
+                self.grammar().check()
+            except S3ImgError as error:
+                yield "presets", str(error)
+
+
+def _words(text: str | tuple[str, ...]) -> tuple[str, ...]:
+    words = text.split(",") if isinstance(text, str) else text
+    return tuple(word.strip() for word in words if word.strip())
+
+
+def _pattern(text: str) -> re.Pattern[str]:
+    """Read a pattern in which ``*`` stands for anything without a slash, to which the replacement can refer."""
+    return re.compile("^" + "([^/]*)".join(map(re.escape, text.split("*"))))
+
+
+def _template(text: str) -> str:
+    """Write a replacement's ``${1}`` as Python's ``re`` does."""
+    return re.sub(r"\$\{([0-9]{1,2})\}", r"\\g<\1>", text.replace("\\", r"\\"))

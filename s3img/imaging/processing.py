@@ -1,0 +1,273 @@
+"""Run imgproxy's processing options on pixels: decode, trim, crop and scale at once, filters, canvas, watermark."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING, Final
+
+import msgspec
+
+from s3img.errors import UnsupportedImage
+from s3img.imaging import effects
+from s3img.imaging.animation import keeps_animation, load_animation
+from s3img.imaging.attention import attention_point, thumbnail_size
+from s3img.imaging.color import has_alpha
+from s3img.imaging.decode import OVERSAMPLING, Decoded, RenderDeadline, decode, pillow_errors
+from s3img.imaging.encode import DEFAULT_QUALITY, Encoding, check_encoder, copyright_exif, kept_exif
+from s3img.imaging.image_info import upright
+from s3img.imaging.pipeline import Drawn, choose_formats
+from s3img.imaging.probing import opened, probe
+from s3img.imgproxy.box_geometry import plan_boxes
+from s3img.limits import Limits
+from s3img.transform.colors import Color
+from s3img.transform.geometry import check_size
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from PIL import Image
+
+    from s3img.imaging.animation import Animation
+    from s3img.imaging.image_info import ImageInfo
+    from s3img.imgproxy.box_geometry import BoxPlan, FocusPoint, PixelBox, Size
+    from s3img.imgproxy.processing_options import Pipeline, ProcessingOptions
+
+_EVERYWHERE: Final = frozenset({"jpeg", "png", "gif"})
+_MORE: Final = OVERSAMPLING["request"]
+_CLEAR: Final = Color(0, 0, 0, 0)
+
+
+def draw_processed(
+    data: bytes,
+    options: ProcessingOptions,
+    *,
+    accept: frozenset[str] = frozenset(),
+    limits: Limits | None = None,
+    quality: Mapping[str, int] | None = None,
+) -> Drawn:
+    """Do all that ``options`` say but encode; ``accept`` holds the modern media types that the client takes.
+
+    ``quality`` replaces encoder defaults by format. A source whose format is skipped, or that is never rendered (SVG,
+    ICO) and has no format asked for, is the result itself. Raises what ``imaging.render`` raises.
+    """
+    limits = _narrowed(limits or Limits(), options)
+    info = probe(data, limits=limits)
+    is_kept = info.format in options.skip_processing and options.format in {"", info.format}
+    if is_kept or (not info.renderable and options.format in {"", info.format}):
+        return Drawn.whole(data, info)
+    if not info.renderable:
+        fix = "Leave out the format, and it is passed on as it is."
+        raise UnsupportedImage(f"{info.format.upper()} is published as it is and never rendered.", fix=fix)
+    return ProcessingRequest(info, options, accept, limits, quality or {}).run(data)
+
+
+def _narrowed(limits: Limits, options: ProcessingOptions) -> Limits:
+    """Return the limits of one request, which can only be lower than those of the settings."""
+    asked = {
+        "input_pixels": options.max_src_resolution,
+        "jpeg_pixels": options.max_src_resolution,
+        "input_bytes": options.max_src_file_size,
+        "frame_pixels": options.max_animation_frame_resolution,
+    }
+    changed = {name: min(getattr(limits, name), value) for name, value in asked.items() if value}
+    return msgspec.structs.replace(limits, **changed) if changed else limits
+
+
+@dataclass(frozen=True, slots=True)
+class ProcessingRequest:
+    """What one rendering was asked for: a source's header, the options, and how to write the result."""
+
+    info: ImageInfo
+    options: ProcessingOptions
+    accept: frozenset[str]
+    limits: Limits
+    quality: Mapping[str, int]
+
+    def run(self, data: bytes) -> Drawn:
+        """Refuse what is above a limit, then decode and run the pipelines."""
+        info, options = self.info, self.options
+        run = PipelineRun(options, self.stored_size, self.limits, RenderDeadline(self.limits.seconds))
+        first = run.plan(0, self.stored_size, self.orientation)
+        names = self.formats(alpha=info.alpha)
+        frames = min(info.frames, options.max_animation_frames or info.frames)
+        picture: Image.Image | Animation
+        with opened(data) as fp:
+            if frames > 1 and keeps_animation(info, names[0]):
+                encodings = tuple(map(self.encoding, names))
+                moving = msgspec.structs.replace(info, frames=frames)
+                untrimmed = replace(run, trims=False)  # each frame would have edges of its own
+                picture = load_animation(fp, moving, untrimmed.run, limits=self.limits, deadline=run.deadline)
+            else:
+                decoded = decode(fp, info, self.decoded_size(first), self.limits)
+                run.deadline.check()
+                with pillow_errors(f"The {info.format.upper()} can't be transformed"):
+                    picture = run.run(decoded)
+                run.deadline.check()
+                names = self.formats(alpha=has_alpha(picture))
+                keeps = run.keeps_profile(decoded) and picture.mode in {"RGB", "RGBA"}
+                icc = (decoded.profile or b"") if keeps else b""
+                encodings = tuple(self.encoding(name, icc=icc, exif=self.exif(decoded)) for name in names)
+        if self.is_source(names, first):
+            return Drawn(picture, encodings, data, info.format, max_bytes=options.max_bytes)
+        return Drawn(picture, encodings, max_bytes=options.max_bytes)
+
+    @property
+    def stored_size(self) -> Size:
+        """Return the size of the px as they are decoded: Pillow turns a TIFF upright by itself."""
+        return (self.info.width, self.info.height) if self.info.format == "tiff" else self.info.stored_size
+
+    @property
+    def orientation(self) -> int:
+        """Return the EXIF orientation of the px as they are decoded."""
+        return 1 if self.info.format == "tiff" else self.info.orientation
+
+    def decoded_size(self, first: BoxPlan) -> Size:
+        """Return the px, upright, at which the whole source has to be decoded for the first pipeline."""
+        if self.options.pipelines[0].trim.threshold is not None:
+            return self.info.width, self.info.height
+        factors = (scaled / side for scaled, side in zip(first.scaled, first.crop[2:], strict=True))
+        sides = (math.ceil(side * factor * _MORE) for side, factor in zip(first.source, factors, strict=True))
+        across, down = sides
+        return upright(upright((max(1, across), max(1, down)), first.orientation), self.orientation)
+
+    def formats(self, *, alpha: bool) -> tuple[str, ...]:
+        """Return the formats of which the smallest result is taken."""
+        if self.options.format:
+            return (self.options.format,)
+        return choose_formats("auto", self.info, self.accept, alpha=alpha)
+
+    def encoding(self, name: str, *, icc: bytes = b"", exif: bytes = b"") -> Encoding:
+        """Return how to write the format ``name``; raise ``UnsupportedImage`` for one that can't be written."""
+        check_encoder(name)
+        return Encoding(
+            format=name,
+            quality=self.options.quality_of(name) or self.quality.get(name) or DEFAULT_QUALITY.get(name, 0),
+            profile="request",
+            icc=icc,
+            exif=exif,
+            lossless_source=self.info.is_lossless,
+        )
+
+    def exif(self, decoded: Decoded) -> bytes:
+        """Return the EXIF data that the result keeps: all but the position, the copyright alone, or none."""
+        if not self.options.strip_metadata:
+            return kept_exif(decoded.exif)
+        return copyright_exif(decoded.exif) if self.options.keep_copyright else b""
+
+    def is_source(self, names: tuple[str, ...], first: BoxPlan) -> bool:
+        """Say whether the source, once its metadata is out, is a result too: same pixels, a format that may be sent."""
+        info, options = self.info, self.options
+        sendable = info.format in names or (len(names) > 1 and info.format in _EVERYWHERE)
+        keeps = options.strip_metadata and options.strip_color_profile and not options.max_bytes
+        return sendable and keeps and not first.changes and all(not one.paints for one in options.pipelines)
+
+
+@dataclass(frozen=True, slots=True)
+class PipelineRun:
+    """The pipelines for one source, whose px are ``size`` as stored.
+
+    What the first frame of an animation draws attention to holds for all of its frames.
+    """
+
+    options: ProcessingOptions
+    size: Size
+    limits: Limits
+    deadline: RenderDeadline
+    trims: bool = True
+    focuses: dict[tuple[int, str], FocusPoint] = field(default_factory=dict)
+
+    def plan(
+        self,
+        number: int,
+        stored: Size,
+        orientation: int,
+        *,
+        crop_focus: FocusPoint | None = None,
+        focus: FocusPoint | None = None,
+    ) -> BoxPlan:
+        """Return the geometry of one pipeline; raise ``ImageTooLarge`` for a result above the limits."""
+        planned = plan_boxes(
+            stored,
+            orientation,
+            self.options.pipelines[number],
+            max_dimension=self.options.max_result_dimension,
+            crop_focus=crop_focus,
+            focus=focus,
+        )
+        check_size(planned.canvas, self.limits)
+        check_size(planned.size, self.limits)
+        return planned
+
+    def run(self, decoded: Decoded) -> Image.Image:
+        """Return the finished picture: L, LA, RGB or RGBA."""
+        keep = self.keeps_profile(decoded)
+        picture = decoded.image
+        for number, pipeline in enumerate(self.options.pipelines):
+            self.deadline.check()
+            size = upright(decoded.source, decoded.orientation)
+            if self.trims and pipeline.trim.threshold is not None:
+                whole = replace(decoded, orientation=1, source=size)
+                picture = whole.picture((0.0, 0.0, float(size[0]), float(size[1])), size, keep_profile=keep)
+                left, top, right, bottom = effects.trimmed(picture, pipeline.trim)
+                decoded = pixels(picture.crop((left, top, right, bottom)), decoded.orientation)
+                size = decoded.image.size
+            planned = self.focused(number, decoded, size)
+            turned = replace(decoded, orientation=planned.orientation, source=planned.source)
+            picture = finish(turned.picture(planned.box, planned.size, keep_profile=keep), pipeline, planned)
+            decoded = pixels(picture)
+        return picture
+
+    def focused(self, number: int, decoded: Decoded, stored: Size) -> BoxPlan:
+        """Return the geometry of a pipeline, after a look at what draws attention where its gravity is ``sm``."""
+        pipeline = self.options.pipelines[number]
+        planned = self.plan(number, stored, decoded.orientation)
+        crop_gravity = pipeline.crop.gravity or pipeline.gravity
+        places: dict[str, FocusPoint] = {}
+        if crop_gravity.type == "sm" and planned.crop != (0, 0, *planned.source):
+            upside = replace(decoded, orientation=1, source=stored)
+            window = upright(planned.crop[2:], planned.orientation)
+            places["crop_focus"] = self.focus((number, "crop"), upside, (0, 0, *stored), window)
+            planned = self.plan(number, stored, decoded.orientation, **places)
+        if pipeline.gravity.type == "sm" and planned.size != planned.scaled:
+            turned = replace(decoded, orientation=planned.orientation, source=planned.source)
+            x, y = planned.crop[2] / planned.scaled[0], planned.crop[3] / planned.scaled[1]
+            window = round(planned.size[0] * x), round(planned.size[1] * y)
+            places["focus"] = self.focus((number, "result"), turned, planned.crop, window)
+            planned = self.plan(number, stored, decoded.orientation, **places)
+        return planned
+
+    def focus(self, name: tuple[int, str], decoded: Decoded, box: PixelBox, window: Size) -> FocusPoint:
+        """Return what draws attention in a part of a picture, as shares of that part."""
+        if name not in self.focuses:
+            left, top, width, height = box
+            small = decoded.picture((left, top, left + width, top + height), thumbnail_size((width, height)))
+            x, y = attention_point(small, (window[0] / width, window[1] / height))
+            self.focuses[name] = float(x), float(y)
+        return self.focuses[name]
+
+    def keeps_profile(self, decoded: Decoded) -> bool:
+        """Say whether the result is in the source's own profile: RGB only, other spaces always become sRGB."""
+        wanted = not self.options.strip_color_profile
+        return wanted and bool(decoded.profile) and decoded.image.mode in {"RGB", "RGBA"}
+
+
+def pixels(picture: Image.Image, orientation: int = 1) -> Decoded:
+    """Return a picture in memory as one whose px are stored that way."""
+    source = upright(picture.size, orientation)
+    return Decoded(picture, source, (float(picture.width), float(picture.height)), orientation, None)
+
+
+def finish(picture: Image.Image, pipeline: Pipeline, planned: BoxPlan) -> Image.Image:
+    """Do everything of a pipeline that follows its scaling: filters, canvas, background."""
+    if pipeline.blur:
+        picture = effects.blur(picture, pipeline.blur)
+    if pipeline.sharpen:
+        picture = effects.sharpen_by_sigma(picture, pipeline.sharpen)
+    if pipeline.pixelate > 1:
+        picture = effects.pixelate(picture, pipeline.pixelate)
+    color = Color(*pipeline.background) if pipeline.background else None
+    if planned.canvas != planned.size:
+        # Transparent without a colour; formats that know no transparency get white.
+        picture = effects.pad(picture, planned.canvas, planned.offset, color or _CLEAR)
+    return effects.underlay(picture, color).convert("RGB") if color else picture

@@ -1,0 +1,279 @@
+"""What an imgproxy address asks for, as frozen values; ``str`` writes the shortest options that mean the same."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Final, Literal, TypeAlias
+
+import msgspec
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+Rgb: TypeAlias = tuple[int, int, int]
+ResizingType: TypeAlias = Literal["fit", "fill", "fill-down", "force", "auto"]
+GravityType: TypeAlias = Literal["ce", "no", "ea", "so", "we", "nowe", "noea", "sowe", "soea", "sm", "fp", "re"]
+
+RESIZING_TYPES: Final[tuple[ResizingType, ...]] = ("fit", "fill", "fill-down", "force", "auto")
+PLACES: Final[tuple[GravityType, ...]] = ("ce", "no", "ea", "so", "we", "nowe", "noea", "sowe", "soea")
+FORMATS: Final = {
+    "jpeg": "jpeg",
+    "jpg": "jpeg",
+    **{name: name for name in ("png", "webp", "avif", "gif", "ico", "bmp", "tiff", "heic", "jxl", "svg")},
+}
+"""Formats by the names that addresses may give them, which are case-sensitive in imgproxy."""
+
+
+class Gravity(msgspec.Struct, frozen=True):
+    """Say what a crop keeps, or where a picture lies; offsets below 1 are shares, others px (``fp``: a point)."""
+
+    type: GravityType = "ce"
+    x: float = 0.0
+    y: float = 0.0
+
+    def __str__(self) -> str:
+        return self.type if (self.x, self.y) == (0, 0) and self.type != "fp" else join(self.type, self.x, self.y)
+
+
+class Extend(msgspec.Struct, frozen=True):
+    """Ask for a canvas of the whole size asked for (or of its ratio), where the picture is smaller."""
+
+    enabled: bool = False
+    gravity: Gravity = Gravity()
+
+    def __str__(self) -> str:
+        return join(self.enabled, *([] if self.gravity == Gravity() else [self.gravity]))
+
+
+class CropArea(msgspec.Struct, frozen=True):
+    """Name the part that is taken before resizing: px, below 1 a share, 0 all; None takes the main gravity."""
+
+    width: float = 0.0
+    height: float = 0.0
+    gravity: Gravity | None = None
+
+    def __str__(self) -> str:
+        return join(self.width, self.height, *([] if self.gravity is None else [self.gravity]))
+
+
+class TrimRule(msgspec.Struct, frozen=True):
+    """Cut off edges that differ from ``color`` (None: the top left px) by at most ``threshold``; None trims nothing."""
+
+    threshold: float | None = None
+    color: Rgb | None = None
+    equal_hor: bool = False
+    equal_ver: bool = False
+
+    def __str__(self) -> str:
+        threshold = "" if self.threshold is None else self.threshold
+        return join(threshold, "" if self.color is None else hex_of(self.color), self.equal_hor, self.equal_ver)
+
+
+class Padding(msgspec.Struct, frozen=True):
+    """Add px around the picture, in the order of CSS."""
+
+    top: int = 0
+    right: int = 0
+    bottom: int = 0
+    left: int = 0
+
+    def __str__(self) -> str:
+        return join(self.top, self.right, self.bottom, self.left)
+
+
+class Watermark(msgspec.Struct, frozen=True):
+    """Lay the watermark over the picture: ``opacity`` 0 for none, ``scale`` a share of the picture (0: its own size).
+
+    Offsets below 1 are shares of the picture; with the position ``re`` they are the space between the tiles.
+    """
+
+    opacity: float = 0.0
+    position: GravityType = "ce"
+    x: float = 0.0
+    y: float = 0.0
+    scale: float = 0.0
+
+    def __str__(self) -> str:
+        return join(self.opacity, self.position, self.x, self.y, *([self.scale] if self.scale else []))
+
+
+class Pipeline(msgspec.Struct, frozen=True, kw_only=True):
+    """Describe one pass over the pixels; the fields are imgproxy's options of the same names."""
+
+    resizing_type: ResizingType = "fit"
+    width: int = 0
+    height: int = 0
+    min_width: int = 0
+    min_height: int = 0
+    zoom_width: float = 1.0
+    zoom_height: float = 1.0
+    dpr: float = 1.0
+    enlarge: bool = False
+    extend: Extend = Extend()
+    extend_aspect_ratio: Extend = Extend()
+    gravity: Gravity = Gravity()
+    crop: CropArea = CropArea()
+    trim: TrimRule = TrimRule()
+    padding: Padding = Padding()
+    auto_rotate: bool = True
+    rotate: int = 0
+    flip_horizontal: bool = False
+    flip_vertical: bool = False
+    background: Rgb | None = None
+    blur: float = 0.0
+    sharpen: float = 0.0
+    pixelate: int = 0
+    watermark: Watermark = Watermark()
+
+    def __str__(self) -> str:
+        return "/".join(f"{name}:{value}" for name, value in self.options())
+
+    @property
+    def paints(self) -> bool:
+        """Tell whether px change beyond what the geometry does to them."""
+        filters = self.blur or self.sharpen or self.pixelate > 1
+        return bool(filters or self.background or self.watermark.opacity or self.trim.threshold is not None)
+
+    def options(self) -> Iterator[tuple[str, str]]:
+        """Yield name and arguments of each option that is not at its default."""
+        for name, field in _PIPELINE_NAMES.items():
+            value = getattr(self, field)
+            if value != getattr(_PLAIN, field):
+                yield name, write(value)
+        if (self.zoom_width, self.zoom_height) != (1, 1):
+            yield "z", join(self.zoom_width, self.zoom_height)
+        if self.flip_horizontal or self.flip_vertical:
+            yield "fl", join(self.flip_horizontal, self.flip_vertical)
+        if self.background:
+            yield "bg", hex_of(self.background)
+
+
+class ProcessingOptions(msgspec.Struct, frozen=True, kw_only=True):
+    """Describe a rendering: one pipeline or several in a row, then how the result is written and sent.
+
+    ``quality`` 0 is the default of the format, ``format_quality`` pairs of format and quality; ``expires`` in Unix
+    seconds (0: never). Limits are those of this request alone: px, bytes, frames; 0 leaves them to the settings.
+    """
+
+    pipelines: tuple[Pipeline, ...] = (Pipeline(),)
+    strip_metadata: bool = True
+    keep_copyright: bool = True
+    strip_color_profile: bool = True
+    preserve_hdr: bool = False
+    enforce_thumbnail: bool = False
+    quality: int = 0
+    format_quality: tuple[tuple[str, int], ...] = ()
+    max_bytes: int = 0
+    format: str = ""
+    skip_processing: tuple[str, ...] = ()
+    raw: bool = False
+    cachebuster: str = ""
+    expires: int = 0
+    filename: str = ""
+    return_attachment: bool = False
+    max_src_resolution: int = 0
+    max_src_file_size: int = 0
+    max_animation_frames: int = 0
+    max_animation_frame_resolution: int = 0
+    max_result_dimension: int = 0
+
+    @property
+    def rendering(self) -> ProcessingOptions:
+        """Return the options without those that change no byte of the result."""
+        return msgspec.structs.replace(self, raw=False, expires=0, filename="", return_attachment=False)
+
+    def quality_of(self, name: str) -> int:
+        """Return the quality asked for of a format, 0 for its default."""
+        return self.quality or dict(self.format_quality).get(name, 0)
+
+    def __str__(self) -> str:
+        return "/-/".join([*map(str, self.pipelines[:-1]), "/".join([*_texts(self.pipelines[-1]), *self._own()])])
+
+    def _own(self) -> Iterator[str]:
+        for name, field in _OUTPUT_NAMES.items():
+            value = getattr(self, field)
+            if value != getattr(_NOTHING, field):
+                yield f"{name}:{write(value)}"
+        if self.format_quality:
+            yield f"fq:{join(*(part for pair in self.format_quality for part in pair))}"
+        if self.skip_processing:
+            yield f"skp:{join(*self.skip_processing)}"
+        if self.filename:  # in base64, because a name may have any character
+            yield f"fn:{encode_text(self.filename)}:1"
+        for name, pixels in (("msr", self.max_src_resolution), ("mafr", self.max_animation_frame_resolution)):
+            if pixels:
+                yield f"{name}:{number(pixels / 1_000_000)}"
+
+
+def _texts(pipeline: Pipeline) -> Iterator[str]:
+    return (f"{name}:{value}" for name, value in pipeline.options())
+
+
+def join(*values: object) -> str:
+    """Write arguments."""
+    return ":".join(map(write, values))
+
+
+def write(value: object) -> str:
+    """Write one argument: booleans as 1 and 0, numbers as short as they are exact."""
+    if isinstance(value, bool):
+        return str(int(value))
+    return number(value) if isinstance(value, float) else str(value)
+
+
+def number(value: float) -> str:
+    """Write a number without a needless fraction."""
+    return str(int(value)) if value == int(value) else repr(value)
+
+
+def hex_of(color: Rgb) -> str:
+    """Write a colour as six hexadecimal digits."""
+    return "{:02x}{:02x}{:02x}".format(*color)
+
+
+def encode_text(text: str) -> str:
+    """Write a text as URL-safe base64 without padding."""
+    import base64
+
+    return base64.urlsafe_b64encode(text.encode()).rstrip(b"=").decode()
+
+
+_PIPELINE_NAMES: Final = {
+    "rt": "resizing_type",
+    "w": "width",
+    "h": "height",
+    "mw": "min_width",
+    "mh": "min_height",
+    "dpr": "dpr",
+    "el": "enlarge",
+    "ex": "extend",
+    "exar": "extend_aspect_ratio",
+    "g": "gravity",
+    "c": "crop",
+    "t": "trim",
+    "pd": "padding",
+    "ar": "auto_rotate",
+    "rot": "rotate",
+    "bl": "blur",
+    "sh": "sharpen",
+    "pix": "pixelate",
+    "wm": "watermark",
+}
+_OUTPUT_NAMES: Final = {
+    "sm": "strip_metadata",
+    "kcr": "keep_copyright",
+    "scp": "strip_color_profile",
+    "ph": "preserve_hdr",
+    "eth": "enforce_thumbnail",
+    "q": "quality",
+    "mb": "max_bytes",
+    "f": "format",
+    "raw": "raw",
+    "cb": "cachebuster",
+    "exp": "expires",
+    "att": "return_attachment",
+    "msfs": "max_src_file_size",
+    "maf": "max_animation_frames",
+    "mrd": "max_result_dimension",
+}
+_PLAIN: Final = Pipeline()
+_NOTHING: Final = ProcessingOptions()

@@ -1,0 +1,178 @@
+"""From an imgproxy address to a request that may be served: signature, options, and the origin of its source."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Final
+
+import msgspec
+
+from s3img.config import address
+from s3img.config.address import S3Address
+from s3img.errors import ConfigError, NotServed, RequestError, SignatureError, SignatureExpired
+from s3img.imgproxy.option_grammar import repaired
+from s3img.service.access import Grant
+from s3img.service.imgproxy.source_decryption import check_decryption, decrypt_source
+from s3img.service.request_parsing import ParsedRequest, checked_key, remember_short
+from s3img.service.request_reader import OWN_BUCKET, Route
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from s3img.config import Config
+    from s3img.config.imgproxy import ImgproxySettings
+    from s3img.imgproxy import ProcessingOptions, ProxyRequest
+
+_SCHEME: Final = re.compile(r"([A-Za-z][A-Za-z0-9+.-]*)://")
+_KEY, _SALT = "IMGPROXY_KEY", "IMGPROXY_SALT"
+
+
+@dataclass(frozen=True, slots=True)
+class ProxiedRequest:
+    """What an imgproxy address asks for and why it may; ``text`` has all that the rendering depends on."""
+
+    route: Route
+    parsed: ParsedRequest
+    options: ProcessingOptions
+    grant: Grant
+    text: str
+
+    def check(self, now: float) -> None:
+        """Raise SignatureExpired after the second that ``exp`` names; ``now`` in Unix seconds."""
+        if self.options.expires and now > self.options.expires:
+            raise SignatureExpired("The address has expired (exp).", fix="Ask its owner for a new one.")
+
+
+class ProxyMount:
+    """Read the addresses of imgproxy under one configuration; raise ConfigError for one that can't be served."""
+
+    def __init__(self, config: Config, settings: ImgproxySettings, environ: Mapping[str, str]) -> None:
+        if not settings.keys and environ.get(_KEY):
+            changed = msgspec.structs.replace(settings, keys=environ[_KEY], salts=environ.get(_SALT, ""))
+            problems = [f"imgproxy.{name}: {text} ({_KEY}, {_SALT})" for name, text in changed.problems()]
+            if problems:
+                raise ConfigError(problems)
+            settings = changed
+        self._settings = settings
+        self._access = config.access
+        self._signer = settings.signer()
+        self._grammar = settings.grammar()
+        self._origins = OriginNames(config)
+        self._route = Route("imgproxy", self._origins.names, config.access)
+        self._read_short = remember_short(self._read)
+        if config.access == "signed" and not self._signer.pairs:
+            fix = f'set {_KEY} and {_SALT}, or access = "named" with presets'
+            raise ConfigError([f'imgproxy.keys: access = "signed" needs keys and salts: {fix}'])
+        if settings.encryption_key:
+            check_decryption()
+
+    def below(self, path: str) -> str | None:
+        """Return the path below the mount, None for one that is elsewhere."""
+        place = self._settings.place
+        return path.removeprefix(place) if path.startswith(f"{place}/") else None
+
+    def read(self, path: str, *, now: float) -> ProxiedRequest:
+        """Return what a path below the mount asks for, if it may; raise SignatureError, RequestError, TransformError.
+
+        ``path`` is as it was sent, still percent-encoded, without its query, which imgproxy neither signs nor reads.
+        """
+        found = self._read_short(path)
+        found.check(now)
+        return found
+
+    def _read(self, path: str) -> ProxiedRequest:
+        signature, slash, rest = path.removeprefix("/").partition("/")
+        if not signature or not slash or not rest:
+            raise RequestError("The address is not /SIGNATURE/OPTIONS/SOURCE.")
+        rest = repaired(rest)
+        self._signer.check(signature, rest)
+        request = self._grammar.parse(rest)
+        grant = self._grant(request)
+        source = self._source(request)
+        origin, key, version = self._origins.locate(source, self._settings.query_separator)
+        options = self._with_limits(request.options)
+        name = options.filename or None
+        parsed = ParsedRequest(
+            kind="original" if options.raw else "image",
+            key=key,
+            origin=origin,
+            version=version,
+            attachment=(name or "") if options.return_attachment else None,
+        )
+        return ProxiedRequest(self._route, parsed, options, grant, str(options.rendering))
+
+    def _grant(self, request: ProxyRequest) -> Grant:
+        expires = request.options.expires
+        if self._signer.pairs:
+            return Grant(signed=True, expires=expires)
+        if self._access == "open":
+            return Grant(expires=expires)
+        if request.presets_only:
+            return Grant(named=True, expires=expires)
+        raise SignatureError(
+            "Without a key of imgproxy's, presets alone may be asked for.", fix="Write preset:NAME, or set keys."
+        )
+
+    def _source(self, request: ProxyRequest) -> str:
+        if request.form == "url":
+            return request.source
+        if not self._settings.encryption_key:
+            raise RequestError("The source is encrypted, and imgproxy.encryption_key is not set here.")
+        return self._grammar.located(decrypt_source(request.source, bytes.fromhex(self._settings.encryption_key)))
+
+    def _with_limits(self, options: ProcessingOptions) -> ProcessingOptions:
+        """Return options under the limits of the settings, where an address has none of its own."""
+        return msgspec.structs.replace(
+            options,
+            max_result_dimension=options.max_result_dimension or self._settings.max_result_dimension,
+            max_animation_frames=options.max_animation_frames or self._settings.max_animation_frames,
+        )
+
+
+class OriginNames:
+    """Find the origin that a source's URL means, among those of a configuration; all others are refused."""
+
+    def __init__(self, config: Config) -> None:
+        buckets = {name: origin.bucket for name, origin in config.origins.items()} or {OWN_BUCKET: config.bucket}
+        self.names = tuple(buckets)
+        self._places = {name: address.parse(bucket) for name, bucket in buckets.items() if bucket}
+
+    def locate(self, url: str, separator: str = "?") -> tuple[str, str, str]:
+        """Return origin, key and version of ``s3://BUCKET/KEY?VERSION`` or ``local:///KEY``.
+
+        ``s3://`` may name an origin's bucket or the origin itself. Raise NotServed for any other source.
+        """
+        match = _SCHEME.match(url)
+        scheme = match[1].lower() if match else ""
+        if match is None or scheme not in {"s3", "local"}:
+            what = f"{scheme}://" if scheme else "a source without s3:// or local://"
+            raise NotServed(f"Sources of this kind are not served here: {what}")
+        rest, mark, version = url[match.end() :].partition(separator) if separator else (url[match.end() :], "", "")
+        if scheme == "local":
+            return self._local(), checked_key(rest.lstrip("/")), version
+        name, _, key = rest.partition("/")
+        origin, key = self._named(name, key)
+        if mark and not version:
+            raise RequestError(f"The source ends in {separator!r}, behind which its version belongs.")
+        return origin, checked_key(key), version
+
+    def _local(self) -> str:
+        folders = [name for name, place in self._places.items() if not isinstance(place, S3Address)]
+        if len(self._places) == 1:
+            return self.names[0]
+        if len(folders) != 1:
+            raise NotServed("local:// means the one origin that is a folder, and there is not exactly one.")
+        return folders[0]
+
+    def _named(self, name: str, key: str) -> tuple[str, str]:
+        """Return the origin whose bucket is ``name`` and the key below its prefix; of several, the longest prefix."""
+        places = {one: place for one, place in self._places.items() if isinstance(place, S3Address)}
+        ordered = sorted(places.items(), key=lambda item: -len(item[1].prefix))
+        for origin, place in ordered:
+            prefix = f"{place.prefix}/" if place.prefix else ""
+            if place.bucket == name and key.startswith(prefix):
+                return origin, key.removeprefix(prefix)
+        if name in self._places:
+            return name, key
+        raise NotServed("No origin has the bucket that the source names.")
