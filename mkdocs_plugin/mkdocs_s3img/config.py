@@ -41,6 +41,7 @@ class PluginConfig(Config):
     widths = _optional((list,))
     formats = _optional((list,))
     quality = _optional((dict,))
+    subsampling = _optional(_TEXT)
     sizes = _optional(_TEXT)
     markup = _optional(_TEXT)
     missing = _optional(_TEXT)

@@ -67,9 +67,10 @@ class Config(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
 
     ``bucket`` is ``s3://name/prefix``, ``file:///folder`` or empty (pictures stay inside the site). ``provider`` is a
     name of `config.providers`, which fills in an empty ``endpoint_url`` and ``region``. ``public_url`` is the public
-    address of what ``bucket`` names, prefix included. ``widths`` in px; ``quality`` per format; ``workers`` uploads at
-    a time; ``deadline`` in seconds, after which a run begins no further upload (0: none); ``check_public``: a publish
-    asks for one object as a visitor would before it changes pages; ``variants``: a sync of folders renders too. Raise
+    address of what ``bucket`` names, prefix included. ``widths`` in px; ``quality`` per format; ``subsampling`` of
+    colour in AVIF and JPEG; ``workers`` uploads at a time; ``deadline`` in seconds, after which a run begins no further
+    upload (0: none); ``check_public``: a publish asks for one object as a visitor would before it changes pages;
+    ``variants``: a sync of folders renders too. Raise
     ConfigError listing every problem.
     """
 
@@ -88,6 +89,7 @@ class Config(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
     widths: tuple[int, ...] = (320, 640, 960, 1280, 1920)
     formats: tuple[Format, ...] = ("avif", "webp")
     quality: Quality = Quality()
+    subsampling: Literal["auto", "4:4:4", "4:2:0"] = "auto"
     sizes: str = ""
     markup: Literal["auto", "picture", "img"] = "auto"
     missing: Literal["error", "warn", "keep"] = "warn"

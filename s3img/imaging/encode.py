@@ -27,6 +27,9 @@ if TYPE_CHECKING:
 Profile: TypeAlias = Literal["build", "request"]
 Subsampling: TypeAlias = Literal["auto", "4:4:4", "4:2:0"]
 
+SUBSAMPLINGS: Final[dict[str, Subsampling]] = {"": "auto", "444": "4:4:4", "420": "4:2:0"}
+"""What a transform says, and what encoders are told."""
+
 DEFAULT_QUALITY: Final[dict[str, int]] = {"jpeg": 80, "webp": 82, "avif": 67}
 """Qualities of equal perceived quality: what JPEG 80 looks like (SSIMULACRA 2, five photographs)."""
 

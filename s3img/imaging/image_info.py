@@ -85,12 +85,16 @@ class Rendered(msgspec.Struct, frozen=True):
 
 
 class RenderTarget(msgspec.Struct, frozen=True):
-    """What to render a source to: px, format (``jpeg png gif webp avif``) and quality (0: the default's)."""
+    """What to render a source to: px, format (``jpeg png gif webp avif``), quality (0: the default's).
+
+    ``subsampling`` of colour is ``444``, ``420`` or "": chosen by the source.
+    """
 
     width: int
     height: int
     format: str
     quality: int = 0
+    subsampling: str = ""
 
 
 def upright(size: tuple[int, int], orientation: int) -> tuple[int, int]:

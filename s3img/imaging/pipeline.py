@@ -11,7 +11,7 @@ from s3img.imaging.animation import Animation, keeps_animation, load_animation
 from s3img.imaging.chain import Chain, changes
 from s3img.imaging.color import has_alpha
 from s3img.imaging.decode import OVERSAMPLING, RenderDeadline, decode, pillow_errors
-from s3img.imaging.encode import DEFAULT_QUALITY, Encoding, check_encoder, encoders, kept_exif
+from s3img.imaging.encode import DEFAULT_QUALITY, SUBSAMPLINGS, Encoding, check_encoder, encoders, kept_exif
 from s3img.imaging.image_info import MEDIA_TYPES, ImageInfo, Rendered
 from s3img.imaging.probing import located, opened, probe, too_large
 from s3img.imaging.smallest import encode_smallest, write
@@ -232,4 +232,5 @@ class RenderRequest:
             exif=exif,
             dpi=output.density or 0,
             lossless_source=self.info.is_lossless,
+            subsampling=SUBSAMPLINGS[output.subsampling or ""],
         )

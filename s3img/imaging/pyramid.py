@@ -11,7 +11,7 @@ from s3img.atomic import write_atomically
 from s3img.errors import ImageError, S3ImgError
 from s3img.imaging.animation import Animation, encode_animation, keeps_animation, load_animation
 from s3img.imaging.decode import OVERSAMPLING, RenderDeadline, decode, pillow_errors
-from s3img.imaging.encode import Encoding, encode
+from s3img.imaging.encode import SUBSAMPLINGS, Encoding, encode
 from s3img.imaging.image_info import MEDIA_TYPES, SUFFIXES, ImageInfo, Rendered, RenderTarget
 from s3img.imaging.probing import located, opened, probe, too_large
 from s3img.imaging.resize import resize
@@ -144,7 +144,9 @@ def _animations(fp: BinaryIO, info: ImageInfo, numbered: Numbered, limits: Limit
 
 def encoded(picture: Image.Image | Animation, info: ImageInfo, target: RenderTarget) -> Outcome:
     """Return the picture in the format of a target, or the error that its encoder raises."""
-    encoding = Encoding(target.format, target.quality, lossless_source=info.is_lossless)
+    encoding = Encoding(
+        target.format, target.quality, lossless_source=info.is_lossless, subsampling=SUBSAMPLINGS[target.subsampling]
+    )
     try:
         data = encode_animation(picture, encoding) if isinstance(picture, Animation) else encode(picture, encoding)
     except ImageError as error:

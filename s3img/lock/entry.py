@@ -96,7 +96,8 @@ def _variant_keys(entry: LockEntry, variants: LockedVariants, template: KeyTempl
 
 def _variant_key(entry: LockEntry, variants: LockedVariants, template: KeyTemplate, name: str, width: int) -> str:
     quality = variants.quality(name)
-    text = f"w-{width},f-{name}" + (f",q-{quality}" if quality else "")
+    subsampling = variants.subsampling(name)
+    text = f"w-{width},f-{name}" + (f",q-{quality}" if quality else "") + (f",cs-{subsampling}" if subsampling else "")
     digest = variant_digest(entry.sha256, text, version=variants.version)
     ext = f"w-{width}.{_EXTENSIONS.get(name, name)}"
     return template.key(KeyFields(entry.path, digest, ext, width, entry.height_at(width)))

@@ -20,14 +20,18 @@ _VARIANTS = rf"(?a)([0-9a-f]{{8}}):(-|{_WIDTHS}(?:;{_WIDTHS})*)"
 _SETTINGS = rf"(?a){SETTINGS_MARK} widths=([1-9]\d{{0,8}}(?:,[1-9]\d{{0,8}})*) formats=([a-z]+(?:,[a-z]+)*|-) key=(.+)"
 _DEFAULTS = {field.name: field.default for field in msgspec.structs.fields(Config)}
 _LOSSY = ("jpeg", "webp", "avif")
+_SUBSAMPLINGS = ("auto", "4:4:4", "4:2:0")
+_VERSION_BITS = 6
 
 
 def recipe(config: Config) -> str:
     """Return what the settings say about how pictures look: quality of JPEG, WebP and AVIF, and the renderer's version.
 
-    Two hex digits each, so that a line alone tells how its renderings were made.
+    Two hex digits each, so that a line alone tells how its renderings were made. The upper two bits of the version are
+    the subsampling, which nearly all leave alone.
     """
-    return "".join(f"{getattr(config.quality, name):02x}" for name in _LOSSY) + f"{RENDER_VERSION:02x}"
+    version = RENDER_VERSION | _SUBSAMPLINGS.index(config.subsampling) << _VERSION_BITS
+    return "".join(f"{getattr(config.quality, name):02x}" for name in _LOSSY) + f"{version:02x}"
 
 
 class LockedVariants(msgspec.Struct, frozen=True):
@@ -65,7 +69,13 @@ class LockedVariants(msgspec.Struct, frozen=True):
     @property
     def version(self) -> int:
         """Return the version of the renderer."""
-        return int(self.recipe[6:], 16)
+        return int(self.recipe[6:], 16) % (1 << _VERSION_BITS)
+
+    def subsampling(self, name: str) -> str:
+        """Return what the transforms of a format say of subsampling: ``444``, ``420`` or "" for the usual."""
+        number = int(self.recipe[6:], 16) >> _VERSION_BITS
+        has_choice = name in {"jpeg", "avif"} and 0 < number < len(_SUBSAMPLINGS)
+        return _SUBSAMPLINGS[number].replace(":", "") if has_choice else ""
 
 
 class VariantSettings(msgspec.Struct, frozen=True):

@@ -247,9 +247,10 @@ class LockedPicture:
         return srcset(self.picture, candidates)
 
 
-_MADE, _OWN, _NEVER = 1, 2, 1 << 62
+_MADE, _OWN, _NEVER = 0, 1, 1 << 62
 """Sizes in bytes for `select` to compare. A lock has no sizes of variants, and needs none: only those that were worth
-having are listed in it. So a newer format always counts as smaller than the image's own format."""
+having are listed in it. So a newer format always counts as smaller than the image's own format; 0 stands for a size
+that is not known, with which no other format is compared."""
 
 _MOST = 20_000
 """Variant sets to remember: pages of one site use few, but widths may come from what visitors write."""
@@ -317,7 +318,7 @@ class VariantLookup:
             return ""
         own = FORMATS.get(entry.media_type, "")
         for (name, width), key in entry.variant_keys(self._template).items():
-            if transform in _spellings(width, name, locked.quality(name), is_own=name == own):
+            if transform in _spellings(width, name, locked.quality(name), locked.subsampling(name), is_own=name == own):
                 return key
         return ""
 
@@ -365,11 +366,13 @@ class VariantLookup:
 
 
 @lru_cache(maxsize=1024)
-def _spellings(width: int, name: str, quality: int | None, *, is_own: bool) -> tuple[Transform, ...]:
-    """Return the transforms that make one variant; quality, and the image's own format, may be left out."""
+def _spellings(width: int, name: str, quality: int | None, subsampling: str, *, is_own: bool) -> tuple[Transform, ...]:
+    """Return the transforms that make one variant; what the settings say, and its own format, may be left out."""
     texts = [f"w-{width},f-{name}"] + ([f"w-{width},f-{name},q-{quality}"] if quality else [])
     if is_own:
         texts += [f"w-{width}"] + ([f"w-{width},q-{quality}"] if quality else [])
+    if subsampling:
+        texts += [f"{text},cs-{subsampling}" for text in texts]
     return tuple(map(Transform.parse, texts))
 
 

@@ -11,6 +11,7 @@ from html import escape
 from typing import TYPE_CHECKING, Literal
 
 from s3img.pictures.variants import MEDIA_TYPES, Layout, VariantSet
+from s3img.transform.worthwhile import worthwhile
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -106,22 +107,26 @@ def select(
 ) -> tuple[dict[str, list[ImageCandidate]], list[ImageCandidate]]:
     """Return (candidates by format to offer first, candidates for every browser).
 
-    Nothing as large in bytes as what it replaces is kept: the source, or the plainer format at the same width. A
+    Nothing as large in bytes as what it replaces is kept: the source, or any plainer format at the same width. A
     format whose widest variant is lost goes as a whole: a wide screen that knows the format would be given a small
     picture. Without ``original`` (the author asked for something made from it) renderings stay whatever their size.
     """
     image = _own_candidates(made.get(variant_set.own, ()), original)
     most = original.size if original else 1 << 62
-    ceiling = {candidate.width: candidate.size for candidate in image}
+    least = {candidate.width: min(most, candidate.size) for candidate in image}
     sources = {}
-    for name, candidates in made.items():
-        kept = [c for c in candidates if c.size < min(most, ceiling.get(c.width, most))]
+    for name in [*made][::-1]:  # the plainest first
+        candidates = made[name]
         if name == variant_set.own:
             if name != list(made)[-1]:  # a newer type than the next one: browsers take the first they know
                 sources[name] = image
-        elif kept and kept[-1] is candidates[-1]:
+            continue
+        kept = [c for c in candidates if worthwhile({name: c.size}, source=least.get(c.width, most))]
+        if kept and kept[-1] is candidates[-1]:
             sources[name] = kept
-    return sources, image or list(made.get(next(iter(made)), ()))
+            least |= {candidate.width: candidate.size for candidate in kept if candidate.size}
+    offered = {name: sources[name] for name in made if name in sources}
+    return offered, image or list(made.get(next(iter(made)), ()))
 
 
 def _own_candidates(candidates: Sequence[ImageCandidate], original: ImageCandidate | None) -> list[ImageCandidate]:

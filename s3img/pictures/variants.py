@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from s3img.assets import Asset
     from s3img.config import Config
     from s3img.limits import Limits
-    from s3img.transform.steps import OutputFormat
+    from s3img.transform.steps import OutputFormat, Subsampling
 
 Layout = Literal["constrained", "fixed", "full", "none"]
 NEAR = 1.25
@@ -148,10 +148,11 @@ def _variants(
     asset: Asset, request: VariantRequest, config: Config, template: KeyTemplate, name: str, widths: tuple[int, ...]
 ) -> tuple[Variant, ...]:
     quality = getattr(config.quality, name) if name in _QUALITY_FORMATS else None
+    subsampling = subsampling_of(config, name)
     source = (asset.facts.width, asset.facts.height)
     found = []
     for width in widths:
-        transform, text, label = _transform(request.transform, width, quality, name)
+        transform, text, label = _transform(request.transform, width, quality, name, subsampling)
         w, h = _size(transform, source, config.limits)
         identity = variant_digest(asset.digest, text)
         key = template.key(KeyFields(asset.path, identity, f"{label}.{EXTENSIONS[MEDIA_TYPES[name]]}", w, h))
@@ -159,13 +160,22 @@ def _variants(
     return tuple(found)
 
 
+def subsampling_of(config: Config, name: str) -> Subsampling | None:
+    """Return what variants of a format say of subsampling; WebP and PNG have no choice."""
+    is_chosen = config.subsampling != "auto" and name in {"avif", "jpeg"}
+    return cast("Subsampling", config.subsampling.replace(":", "")) if is_chosen else None
+
+
 @lru_cache(maxsize=1024)
-def _transform(first: Transform, width: int, quality: int | None, name: str) -> tuple[Transform, str, str]:
+def _transform(
+    first: Transform, width: int, quality: int | None, name: str, subsampling: Subsampling | None
+) -> tuple[Transform, str, str]:
     """Return a variant's transform, its text, and its name in keys; most images of a site share them."""
-    transform = first.then(Transform.of(width=width, format=cast("OutputFormat", name), quality=quality))
+    last = Transform.of(width=width, format=cast("OutputFormat", name), quality=quality, subsampling=subsampling)
+    transform = first.then(last)
     text = str(transform)
-    # Format and quality are left out: the extension and the digest in the key tell them apart already.
-    words = [word for word in text.replace(":", ",").split(",") if not word.startswith(("f-", "q-"))]
+    # How it is encoded is left out: the extension and the digest in the key tell them apart already.
+    words = [word for word in text.replace(":", ",").split(",") if not word.startswith(("f-", "q-", "cs-"))]
     return transform, text, "_".join(words)[:_LABEL_LENGTH] or "o"
 
 

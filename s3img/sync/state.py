@@ -165,5 +165,5 @@ def _fingerprint(files: Mapping[str, FileStat], lock_path: Path, config: Config,
         return None
     settings = [config.key_template, config.limits, options.prune, options.listed_only]
     if config.variants:
-        settings += [config.widths, config.formats, config.quality, RENDER_VERSION]
+        settings += [config.widths, config.formats, config.quality, config.subsampling, RENDER_VERSION]
     return hashlib.sha256(msgspec.json.encode(settings) + stats + lock).hexdigest()

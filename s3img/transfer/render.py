@@ -32,8 +32,8 @@ if TYPE_CHECKING:
 RenderFault = Callable[[Asset, str], None]
 """Take note of an image that could not be rendered, and why."""
 
-Plain = tuple[str, int, int, str, int, str]
-"""A variant as values that any process understands: transform, width, height, format, quality, path."""
+Plain = tuple[str, int, int, str, int, str, str]
+"""A variant as values for any process: transform, width, height, format, quality, subsampling, path."""
 
 CACHE_UNWRITABLE = "The cache can't be written"
 """How the error of each image begins where it is not the image's fault."""
@@ -140,11 +140,12 @@ class Renderer:
         """Return a variant as values that any process understands; no transform where it is just another size."""
         text = str(variant.transform) if len(variant.transform.steps) > 1 else ""
         quality, path = variant.transform.quality or 0, str(self.path(variant))
-        return text, variant.width, variant.height, variant.format, quality, path
+        subsampling = variant.transform.output.subsampling or ""
+        return text, variant.width, variant.height, variant.format, quality, subsampling, path
 
 
 def render_group(source: str, digest: str, variants: tuple[Plain, ...], limits: Limits) -> Outcome:
-    """Render one file to all its variants (transform, width, height, format, quality, path); errors are values.
+    """Render one file to all its variants, each with the path of its result; errors are values.
 
     Nothing is rendered from bytes whose SHA-256 is not ``digest`` (hex): what is made has a name that stands for them.
     One file never ends a run: what a decoder raises that nobody foresaw is the error of that file alone.
@@ -173,9 +174,9 @@ def render_group(source: str, digest: str, variants: tuple[Plain, ...], limits: 
 
 def _render_sizes(data: bytes, variants: list[Plain], limits: Limits) -> Outcome:
     """Render the variants that are other sizes of one picture, the smaller ones from the larger."""
-    folder = Path(variants[0][5]).parent.parent
+    folder = Path(variants[0][-1]).parent.parent
     folder.mkdir(parents=True, exist_ok=True)
-    targets = [RenderTarget(width, height, name, quality) for _, width, height, name, quality, _ in variants]
+    targets = [RenderTarget(w, h, name, quality, colour) for _, w, h, name, quality, colour, _ in variants]
     with tempfile.TemporaryDirectory(dir=folder, prefix=RENDERING_PREFIX) as made:
         outcome = []
         for rendered, (*_, path) in zip(imaging.render_job(data, targets, made, limits), variants, strict=True):

@@ -11,10 +11,11 @@ import msgspec
 
 from s3img.transform import kinds
 from s3img.transform.kinds import ParameterKind, choice, whole
-from s3img.transform.steps import Crop, Flip, Focus, OutputFormat
+from s3img.transform.steps import Crop, Flip, Focus, OutputFormat, Subsampling
 
-Support = Literal["same", "extended", "decided"]
-"""``same``: as ImageKit documents; ``extended``: that, and more; ``decided``: ImageKit leaves a part open."""
+Support = Literal["same", "extended", "decided", "own"]
+"""``same``: as ImageKit documents; ``extended``: that, and more; ``decided``: ImageKit leaves a part open;
+``own``: ImageKit has none of it."""
 
 MODES: Final = ("pad_resize", "pad_resize_no_enlarge", "extract", "pad_extract", "pad_extract_no_shrink")
 """The values of ``crop`` whose canonical key is ``cm``; ``c`` takes them as well, as ImageKit's examples write them."""
@@ -97,6 +98,8 @@ PARAMETERS: Final = (
               "`auto` takes what the client accepts, `orig` the source's.", "w-300,f-webp"),
     Parameter("q", "quality", whole(1, 100), "by format, from the configuration", "Quality of a lossy format.",
               "w-300,q-60", "extended"),
+    Parameter("cs", "subsampling", choice(get_args(Subsampling)), "by the source", "Colour in AVIF and JPEG: at full "
+              "resolution (`444`), or at half of it (`420`).", "w-300,f-jpg,cs-444", "own"),
     Parameter("lo", "lossless", kinds.BOOLEAN, "`false`", "Loses nothing, in WebP, AVIF and PNG.", "w-300,lo-true"),
     Parameter("pr", "progressive", kinds.BOOLEAN, "left to the encoder", "Progressive JPEG.", "w-300,pr-true",
               "extended"),

@@ -51,6 +51,7 @@ Focus = Literal[
 ]
 """What a crop keeps; ``auto`` is where the picture draws attention (``s3img.imaging.attention``)."""
 Flip = Literal["h", "v", "h_v"]
+Subsampling = Literal["444", "420"]
 OutputFormat = Literal["auto", "orig", "jpeg", "png", "webp", "avif", "gif"]
 
 Side: TypeAlias = int | Fraction | Expression
@@ -187,12 +188,14 @@ class Step(msgspec.Struct, frozen=True, kw_only=True, repr_omit_defaults=True):
 class Output(msgspec.Struct, frozen=True, kw_only=True, repr_omit_defaults=True):
     """How the last step's picture is written; None leaves the choice to the configuration or the engine.
 
-    ``quality`` 1 to 100; ``metadata`` keeps all of it, ``color_profile`` the ICC profile only; ``density`` in dots per
-    inch; ``original`` asks for the source's own bytes; ``default_image`` is the key served for a missing source.
+    ``quality`` 1 to 100; ``subsampling`` of colour in AVIF and JPEG; ``metadata`` keeps all of it, ``color_profile``
+    the ICC profile only; ``density`` in dots per inch; ``original`` asks for the source's own bytes; ``default_image``
+    is the key served for a missing source.
     """
 
     format: OutputFormat = "auto"
     quality: int | None = None
+    subsampling: Subsampling | None = None
     lossless: bool = False
     progressive: bool | None = None
     metadata: bool = False

@@ -14,7 +14,7 @@ from s3img.transform.expressions import format_number
 from s3img.transform.geometry import LIMITS, NO_HINTS, Hints, Plan, Size, plans
 from s3img.transform.kinds import closest
 from s3img.transform.parameters import BY_NAME
-from s3img.transform.steps import Output, OutputFormat, Step
+from s3img.transform.steps import Output, OutputFormat, Step, Subsampling
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -68,6 +68,7 @@ class TransformOptions(TypedDict, total=False):
     background: str | None
     format: OutputFormat | Literal["jpg"] | None
     quality: int | None
+    subsampling: Subsampling | None
     lossless: bool | None
     progressive: bool | None
     metadata: bool | None

@@ -254,7 +254,13 @@ class Uploader:
         asset = Asset(key, digest, len(clean.data), facts)
         variants = choose(asset, VariantRequest(), self._config, KeyTemplate.parse(self._config.key_template)).variants
         targets = [
-            RenderTarget(variant.width, variant.height, variant.format, variant.transform.quality or 0)
+            RenderTarget(
+                variant.width,
+                variant.height,
+                variant.format,
+                variant.transform.quality or 0,
+                variant.transform.output.subsampling or "",
+            )
             for variant in variants
         ]
         for variant, rendered in zip(

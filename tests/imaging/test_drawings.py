@@ -2,14 +2,20 @@
 
 from __future__ import annotations
 
-from typing import Any
+import re
+from typing import TYPE_CHECKING, Any
 
 import pytest
 from PIL import Image, ImageDraw
 from sites import photo
 
-from s3img.imaging import Rendered, RenderTarget, render_variants
+from s3img import Config, Images
+from s3img.imaging import Rendered, RenderTarget, render, render_variants
 from s3img.imaging.encode import Encoding, chroma_loss, encode
+from s3img.transform import Transform
+
+if TYPE_CHECKING:
+    from pathlib import Path
 
 COLOURS = [(215, 0, 40), (0, 80, 220), (0, 140, 40), (150, 0, 200), (200, 90, 0)]
 
@@ -90,3 +96,24 @@ def test_loss_of_chroma_tells_drawings_from_photographs(make: Any, picture: str,
 
 def test_grey_has_no_chroma_to_lose() -> None:
     assert chroma_loss(Image.linear_gradient("L")) == 0
+
+
+def test_setting_of_subsampling_reaches_the_variants_of_a_site(make: Any, tmp_path: Path) -> None:
+    source = make.encode(screenshot(), "jpeg", quality=95, subsampling=0)
+    site = tmp_path / "site"
+    site.mkdir()
+    (site / "a.jpg").write_bytes(source)
+    colours = {}
+    for subsampling in ("auto", "4:4:4"):
+        (site / "index.html").write_text('<img src="a.jpg" alt="">')
+        config = Config(cache_dir=str(tmp_path / "cache"), formats=("avif",), widths=(600,), subsampling=subsampling)
+        assert Images(config).publish(site).exit_code == 0
+        name = re.findall(r"assets/_s3img/[^ ]+\.avif", (site / "index.html").read_text())[0]
+        colours[subsampling] = saturation(make.decode((site / name).read_bytes()), coloured(screenshot()))
+    assert colours["auto"] < 0.9 * colours["4:4:4"]
+
+
+def test_transform_says_what_colour_keeps(make: Any) -> None:
+    source = make.encode(screenshot(), "png")
+    half, full = (make.decode(render(source, Transform.parse(f"f-jpg,cs-{cs}")).data) for cs in ("420", "444"))
+    assert saturation(half, coloured(screenshot())) < 0.9 * saturation(full, coloured(screenshot()))

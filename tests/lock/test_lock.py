@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 from hypothesis import given
@@ -99,14 +99,18 @@ def test_variants_are_the_eighth_field() -> None:
 def test_recipe_changes_with_every_quality() -> None:
     qualities = (Quality(), Quality(jpeg=81), Quality(webp=81), Quality(avif=81))
     recipes = {recipe(Config(quality=quality)) for quality in qualities}
-    assert len(recipes) == 4
+    recipes |= {recipe(Config(subsampling=subsampling)) for subsampling in ("auto", "4:4:4", "4:2:0")}
+    assert len(recipes) == 6
     assert all(len(text) == 8 for text in recipes)
 
 
+@pytest.mark.parametrize("subsampling", ["auto", "4:4:4", "4:2:0"])
 @pytest.mark.parametrize("template", ["{{dir}}/{{stem}}.{{hash:8}}.{{ext}}", "{{hash}}-{{width}}x{{height}}.{{ext}}"])
 @pytest.mark.parametrize(("size", "kind"), [((3000, 2001), "jpeg"), ((701, 3), "png"), ((1300, 999), "gif")])
-def test_keys_are_those_that_publishing_gives(template: str, size: tuple[int, int], kind: str) -> None:
-    config = Config(key_template=template, quality=Quality(avif=40))
+def test_keys_are_those_that_publishing_gives(
+    template: str, size: tuple[int, int], kind: str, subsampling: Any
+) -> None:
+    config = Config(key_template=template, quality=Quality(avif=40), subsampling=subsampling)
     asset = Asset("img/a cat.x", "a" * 64, 12345, ImageFacts(f"image/{kind}", *size))
     variants = choose(asset, VariantRequest(), config, KeyTemplate.parse(template))
     formats = tuple((name, tuple(variant.width for variant in found)) for name, found in variants.formats.items())

@@ -175,6 +175,7 @@ def test_sync_without_variants_keeps_those_of_unchanged_images(project: Project)
         ({"widths": (160, 400)}, "webp=160,400;jpeg=160,400", 2),
         ({"formats": ()}, "jpeg=160,320", 0),
         ({"quality": Quality(webp=50)}, "webp=160,320;jpeg=160,320", 2),
+        ({"subsampling": "4:4:4"}, "webp=160,320;jpeg=160,320", 2),
         ({"key_template": "{{hash}}.{{ext}}"}, "webp=160,320;jpeg=160,320", 0),
     ],
 )
