@@ -33,7 +33,8 @@ class ImgproxySettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown
     in front of sources, ``query_separator`` is what a version of a source stands behind. ``encryption_key``
     (hexadecimal, 16, 24 or 32 bytes) opens encrypted sources. ``auto_formats`` are offered to clients that accept
     them where an address names no format. ``max_result_dimension`` (px) scales larger results down,
-    ``max_animation_frames`` cuts animations; 0: neither.
+    ``max_animation_frames`` cuts animations; 0: neither. ``watermark`` is the source (``s3://…``, ``local:///…``) of
+    the picture that ``wm`` lays over others, ``watermark_opacity`` (0 to 1) is multiplied with that of addresses.
     """
 
     mount: str = "/imgproxy"
@@ -55,6 +56,8 @@ class ImgproxySettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown
     auto_formats: tuple[Literal["avif", "webp"], ...] = ("avif", "webp")
     max_result_dimension: int = 0
     max_animation_frames: int = 0
+    watermark: str = ""
+    watermark_opacity: float = 1.0
 
     def __repr__(self) -> str:
         return f"ImgproxySettings({', '.join(f'{name}={value!r}' for name, value in self.__rich_repr__())})"
@@ -103,6 +106,8 @@ class ImgproxySettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown
         for name in ("max_result_dimension", "max_animation_frames"):
             if getattr(self, name) < 0:
                 yield name, f"{getattr(self, name)}: name a number, or 0 for none"
+        if not 0 < self.watermark_opacity <= 1:
+            yield "watermark_opacity", f"{self.watermark_opacity:g}: name a number above 0, up to 1"
         if not self.arguments_separator or "/" in self.arguments_separator:
             yield "arguments_separator", f"{self.arguments_separator!r} can't separate arguments: write :"
         yield from self._grammar_problems()

@@ -383,6 +383,33 @@ def shadow(image: Image.Image, kind: Shadow) -> Image.Image:
     return Image.alpha_composite(result, image.convert("RGBA"))
 
 
+def tiled(image: Image.Image, size: tuple[int, int], first: tuple[int, int]) -> Image.Image:
+    """Repeat a picture over ``size`` px; the first tile lies at ``first``, which is not right of or below 0, 0."""
+    width, height = size[0] - first[0], size[1] - first[1]
+    result = Image.new(image.mode, (width, height))
+    result.paste(image)
+    # What is there is doubled, so that the steps are few however small a tile is.
+    across, down = image.size
+    while across < width:
+        result.paste(result.crop((0, 0, across, image.height)), (across, 0))
+        across *= 2
+    while down < height:
+        result.paste(result.crop((0, 0, width, down)), (0, down))
+        down *= 2
+    return result.crop((-first[0], -first[1], width, height))
+
+
+def overlay(image: Image.Image, mark: Image.Image, place: tuple[int, int], opacity: float) -> Image.Image:
+    """Lay a picture in RGBA over another, part of it may lie outside; what was opaque stays so."""
+    if opacity < 1:
+        mark = with_alpha(mark, lambda alpha: alpha.point(lambda value: value * opacity))
+    layer = Image.new("RGBA", image.size)
+    layer.paste(mark, place)
+    result = image.convert("RGBA")
+    result.alpha_composite(layer)
+    return result if image.mode in _PREMULTIPLIED else result.convert("RGB")
+
+
 def fade(image: Image.Image, opacity: int) -> Image.Image:
     """Multiply the alpha by ``opacity`` per cent."""
     return with_alpha(image, lambda alpha: alpha.point(lambda value: value * (opacity / 100)))

@@ -102,6 +102,10 @@ class Encoding:
         return {"icc_profile": self.icc or None, "exif": self.exif, **dpi}
 
 
+PLAIN_FORMATS: Final = frozenset({"bmp", "tiff", "ico"})
+"""Formats that imgproxy's addresses may ask for by name; no browser needs them, so nothing else chooses them."""
+
+
 @cache
 def encoders() -> frozenset[str]:
     """Return the formats that this Pillow can write."""
@@ -111,7 +115,7 @@ def encoders() -> frozenset[str]:
 
 def check_encoder(name: str) -> None:
     """Raise ``UnsupportedImage`` for a format that can't be written."""
-    if name not in encoders():
+    if name not in encoders() and name not in PLAIN_FORMATS:
         known = ", ".join(sorted(encoders()))
         raise UnsupportedImage(f"{name.upper()} can't be written.", fix=f"Choose one of {known}.")
 
@@ -133,11 +137,24 @@ def encode(image: Image.Image, encoding: Encoding) -> bytes:
                 return encode_webp(copy, encoding)
             case "avif":
                 return saved(copy, "AVIF", {**encoding.avif_settings(6, copy.mode), **encoding.metadata})
+            case "bmp" | "tiff" | "ico":
+                return encode_plain(copy, encoding)
             case "gif":  # it has neither a quality nor metadata of ours
                 return saved(palette(copy), "GIF", {"optimize": True})
             case _:
                 effort = {"optimize": True} if encoding.profile == "build" else {"compress_level": 6}
                 return saved(exact_palette(copy) or copy, "PNG", {**effort, **encoding.metadata})
+
+
+def encode_plain(image: Image.Image, encoding: Encoding) -> bytes:
+    """Encode to one of ``PLAIN_FORMATS``; BMP is opaque, because viewers don't agree on alpha in it."""
+    match encoding.format:
+        case "bmp":
+            return saved(flatten(image, encoding.background), "BMP", {})
+        case "tiff":
+            return saved(image, "TIFF", {"compression": "tiff_adobe_deflate", **encoding.metadata})
+        case _:
+            return saved(image, "ICO", {"sizes": [image.size]})
 
 
 def encode_webp(image: Image.Image, encoding: Encoding) -> bytes:

@@ -12,10 +12,10 @@ from typing import TYPE_CHECKING, Final, TypeAlias
 
 import msgspec
 
-from s3img.imgproxy.processing_options import Gravity
+from s3img.imgproxy.processing_options import Gravity, Pipeline
 
 if TYPE_CHECKING:
-    from s3img.imgproxy.processing_options import GravityType, Pipeline
+    from s3img.imgproxy.processing_options import GravityType, Watermark
 
 Size: TypeAlias = tuple[int, int]
 PixelBox: TypeAlias = tuple[int, int, int, int]
@@ -336,6 +336,27 @@ def position(outer: Size, inner: Size, gravity: Gravity, dpr: float, *, overflow
 def offset_of(offset: float, side: int, dpr: float) -> int:
     """Return an offset in px: shares of a side below 1, px of density 1 from there on."""
     return round(offset * dpr) if abs(offset) >= 1 else scale_to_even(side, offset)
+
+
+def watermark_size(canvas: Size, mark: Size, watermark: Watermark) -> Size:
+    """Return the size of a watermark of ``mark`` px on a picture: its own, or inside a share of the picture."""
+    if not watermark.scale:
+        return mark
+    width, height = (max(1, scale_to_even(side, watermark.scale)) for side in canvas)
+    return plan_boxes(mark, 1, Pipeline(width=width, height=height, enlarge=True)).canvas
+
+
+def tile_grid(canvas: Size, mark: Size, watermark: Watermark, dpr: float) -> tuple[Size, Size, Size]:
+    """Return the size of a tile, where the mark lies in it, and where the first tile lies, for the position ``re``.
+
+    Tiles are centred: an odd number of them in each direction covers the picture.
+    """
+    space = offset_of(watermark.x, canvas[0], dpr), offset_of(watermark.y, canvas[1], dpr)
+    space = max(0, space[0]), max(0, space[1])
+    tile = mark[0] + space[0], mark[1] + space[1]
+    counts = (math.ceil(whole / part) | 1 for whole, part in zip(canvas, tile, strict=True))
+    left, top = (-((count * part - whole) // 2) for count, part, whole in zip(counts, tile, canvas, strict=True))
+    return tile, (space[0] // 2, space[1] // 2), (left, top)
 
 
 def _canvas(size: Size, scales: _Scales, pipeline: Pipeline) -> tuple[Size, Size]:

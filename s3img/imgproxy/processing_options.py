@@ -181,6 +181,11 @@ class ProcessingOptions(msgspec.Struct, frozen=True, kw_only=True):
         """Return the options without those that change no byte of the result."""
         return msgspec.structs.replace(self, raw=False, expires=0, filename="", return_attachment=False)
 
+    @property
+    def has_watermark(self) -> bool:
+        """Tell whether a watermark is to be laid over the picture."""
+        return any(pipeline.watermark.opacity for pipeline in self.pipelines)
+
     def quality_of(self, name: str) -> int:
         """Return the quality asked for of a format, 0 for its default."""
         return self.quality or dict(self.format_quality).get(name, 0)

@@ -6,16 +6,19 @@ from functools import partial
 from typing import TYPE_CHECKING, Final
 
 from s3img import imaging
+from s3img.errors import ImageTooLarge
 from s3img.service.answers import answer_original, complete, inspect_request
 from s3img.service.caching import modern_formats
 from s3img.service.engine.jobs import SourceRef
 from s3img.service.service_request import attachment
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from s3img.imaging import Drawn
     from s3img.imgproxy import ProcessingOptions
     from s3img.limits import Limits
-    from s3img.service.engine.jobs import EngineProtocol, Result
+    from s3img.service.engine.jobs import Budget, EngineProtocol, Result
     from s3img.service.imgproxy.proxy_mount import ProxiedRequest
     from s3img.service.service_request import Response, ServiceRequest
 
@@ -33,8 +36,14 @@ def answer_proxied(request: ServiceRequest, engine: EngineProtocol, proxied: Pro
     accept = _NONE
     if offered:
         accept = modern_formats(request.headers.get("Accept", "")) & {imaging.MEDIA_TYPES[name] for name in offered}
-    name = "\n".join([_NAME, proxied.text, *sorted(accept)])
-    draw = partial(_draw, options=options, accept=accept, quality=_quality(request))
+    names = [_NAME, proxied.text, *sorted(accept)]
+    overlay: Callable[[], bytes] = bytes  # none
+    if mark := proxied.watermark:
+        facts = engine.facts(mark, request.budget)
+        names.append(f"watermark={mark.origin}/{mark.key}?{facts.version}#{facts.etag}")
+        overlay = partial(_read_whole, engine, mark, request.budget, request.config.limits)
+    name = "\n".join(names)
+    draw = partial(_draw, options=options, accept=accept, quality=_quality(request), overlay=overlay)
     inspect = partial(inspect_request, request)
 
     def ask(origin: str) -> tuple[SourceRef, Result]:
@@ -49,9 +58,26 @@ def answer_proxied(request: ServiceRequest, engine: EngineProtocol, proxied: Pro
 
 
 def _draw(
-    data: bytes, limits: Limits, *, options: ProcessingOptions, accept: frozenset[str], quality: dict[str, int]
+    data: bytes,
+    limits: Limits,
+    *,
+    options: ProcessingOptions,
+    accept: frozenset[str],
+    quality: dict[str, int],
+    overlay: Callable[[], bytes],
 ) -> Drawn:
-    return imaging.draw_processed(data, options, accept=accept, limits=limits, quality=quality)
+    watermark = overlay()
+    return imaging.draw_processed(data, options, accept=accept, limits=limits, quality=quality, watermark=watermark)
+
+
+def _read_whole(engine: EngineProtocol, source: SourceRef, budget: Budget, limits: Limits) -> bytes:
+    """Read a source that is laid over another one; raise ImageTooLarge above ``input_bytes``."""
+    opened = engine.original(source, budget)
+    if opened.facts.size > limits.input_bytes:
+        opened.close()
+        what = f"The watermark has {opened.facts.size:,} bytes; {limits.input_bytes:,} is the limit."
+        raise ImageTooLarge(what, limit="input_bytes", fix="Make it smaller, or raise limits.input_bytes.")
+    return b"".join(opened.chunks)
 
 
 def _quality(request: ServiceRequest) -> dict[str, int]:

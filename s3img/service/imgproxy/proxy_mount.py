@@ -13,6 +13,7 @@ from s3img.config.address import S3Address
 from s3img.errors import ConfigError, NotServed, RequestError, SignatureError, SignatureExpired
 from s3img.imgproxy.option_grammar import repaired
 from s3img.service.access import Grant
+from s3img.service.engine.jobs import SourceRef
 from s3img.service.imgproxy.source_decryption import check_decryption, decrypt_source
 from s3img.service.request_parsing import ParsedRequest, checked_key, remember_short
 from s3img.service.request_reader import OWN_BUCKET, Route
@@ -37,6 +38,7 @@ class ProxiedRequest:
     options: ProcessingOptions
     grant: Grant
     text: str
+    watermark: SourceRef | None = None
 
     def check(self, now: float) -> None:
         """Raise SignatureExpired after the second that ``exp`` names; ``now`` in Unix seconds."""
@@ -100,7 +102,8 @@ class ProxyMount:
             version=version,
             attachment=(name or "") if options.return_attachment else None,
         )
-        return ProxiedRequest(self._route, parsed, options, grant, str(options.rendering))
+        watermark = self._watermark() if options.has_watermark else None
+        return ProxiedRequest(self._route, parsed, options, grant, str(options.rendering), watermark)
 
     def _grant(self, request: ProxyRequest) -> Grant:
         expires = request.options.expires
@@ -121,10 +124,25 @@ class ProxyMount:
             raise RequestError("The source is encrypted, and imgproxy.encryption_key is not set here.")
         return self._grammar.located(decrypt_source(request.source, bytes.fromhex(self._settings.encryption_key)))
 
+    def _watermark(self) -> SourceRef:
+        if not self._settings.watermark:
+            raise RequestError("watermark: this service has none.", fix="Set imgproxy.watermark.")
+        origin, key, version = self._origins.locate(self._settings.watermark, self._settings.query_separator)
+        return SourceRef(origin, key, version)
+
     def _with_limits(self, options: ProcessingOptions) -> ProcessingOptions:
         """Return options under the limits of the settings, where an address has none of its own."""
+        strength = self._settings.watermark_opacity
+        pipelines = options.pipelines
+        if strength != 1:
+            marks = (
+                msgspec.structs.replace(one.watermark, opacity=one.watermark.opacity * strength) for one in pipelines
+            )
+            pairs = zip(pipelines, marks, strict=True)
+            pipelines = tuple(msgspec.structs.replace(one, watermark=mark) for one, mark in pairs)
         return msgspec.structs.replace(
             options,
+            pipelines=pipelines,
             max_result_dimension=options.max_result_dimension or self._settings.max_result_dimension,
             max_animation_frames=options.max_animation_frames or self._settings.max_animation_frames,
         )

@@ -304,3 +304,47 @@ def test_keys_in_a_file_are_refused_and_the_rest_is_read(tmp_path: Path) -> None
     (tmp_path / "s3img.toml").write_text('[imgproxy]\nkeys = "aabb"\nsalts = "ccdd"\n')
     with pytest.raises(ConfigError, match="IMGPROXY_KEY"):
         load(folder=tmp_path, environ={})
+
+
+def test_further_formats_are_written(ask: Callable[..., TestResponse]) -> None:
+    for name, kind in (("bmp", "bmp"), ("tiff", "tiff"), ("ico", "vnd.microsoft.icon")):
+        answer = ask(f"/f:{name}/plain/local:///cat.jpg")
+        assert answer.headers["Content-Type"] == f"image/{kind}"
+        assert size_of(answer) == ((256, 192) if name == "ico" else (400, 300))
+
+
+@pytest.mark.parametrize(
+    ("options", "red"),
+    [
+        ("wm:1:nowe:5:5", {(10, 10), (24, 24)}),
+        ("wm:1:soea", {(395, 295)}),
+        ("wm:1:ce:0.1", {(240, 150)}),
+        ("wm:1:re", {(200, 150), (0, 0), (399, 299)}),
+        ("wm:1:re:30:30", {(200, 150), (250, 200)}),
+        ("wm:1:ce:0:0:1", {(200, 150), (60, 10)}),
+    ],
+)
+def test_watermark_lies_where_it_is_asked_for(
+    serve: Callable[..., Served], folder: Path, options: str, red: set[tuple[int, int]]
+) -> None:
+    Image.new("RGB", (20, 20), "red").save(folder / "mark.png")
+    served = serve(imgproxy={"watermark": "local:///mark.png"})
+    answer = served.ask(f"/imgproxy/_/{options}/f:png/plain/local:///cat.jpg")
+    picture = Image.open(io.BytesIO(answer.data)).convert("RGB")
+    assert {at for at in red if picture.getpixel(at) == (255, 0, 0)} == red
+    if "re" not in options:
+        assert picture.getpixel((5, 295)) != (255, 0, 0)
+
+
+def test_watermark_is_faded_and_part_of_the_result_s_identity(serve: Callable[..., Served], folder: Path) -> None:
+    Image.new("RGB", (400, 300), "white").save(folder / "mark.png")
+    Image.new("RGB", (400, 300), "black").save(folder / "black.png")
+    tags = set()
+    for strength, level in ((1.0, 128), (0.5, 64)):
+        served = serve(imgproxy={"watermark": "local:///mark.png", "watermark_opacity": strength})
+        answer = served.ask("/imgproxy/_/wm:0.5/plain/local:///black.png")
+        value = Image.open(io.BytesIO(answer.data)).convert("L").getpixel((9, 9))
+        assert abs(value - level) <= 1  # type: ignore[operator] # one band
+        tags.add(answer.headers["ETag"])
+    assert len(tags) == 2
+    assert serve(imgproxy={}).status("/imgproxy/_/wm:0.5/plain/local:///black.png") == (400, "EREQUEST")
