@@ -65,13 +65,17 @@ class FileStat(msgspec.Struct, frozen=True, array_like=True, gc=False):
 
 
 class ImageFacts(msgspec.Struct, frozen=True, array_like=True, gc=False):
-    """What is known of an image: type from its bytes, upright size in px (0 where it has none)."""
+    """What is known of an image: type from its bytes, upright size in px (0 where it has none).
+
+    ``is_cut`` is a JPEG that ends without its end marker.
+    """
 
     media_type: str
     width: int
     height: int
     animated: bool = False
     alpha: bool = False
+    is_cut: bool = False
 
 
 class Asset(msgspec.Struct, frozen=True):

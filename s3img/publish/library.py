@@ -10,6 +10,7 @@ from s3img.assets import Asset, ImageFacts, Lead
 from s3img.cache import Digests, SiteState
 from s3img.errors import AssetError, ImageError, unexpected
 from s3img.imaging import probe
+from s3img.imaging.probing import lacks_end_marker
 from s3img.keys import KeyTemplate
 from s3img.pictures.protocols import ReferenceFault
 from s3img.pictures.variants import VariantRequest, VariantSet, choose
@@ -19,12 +20,18 @@ if TYPE_CHECKING:
     from s3img.config import Config
     from s3img.publish.locked_originals import LockedOriginals
 
+CUT_JPEG = "no-end-marker"
+"""The code of a note about a JPEG that is published although something is wrong with it."""
+
 Fault = Callable[[str, str, str], None]
 """Report (path, code, message)."""
 
 
 class SiteLibrary:
-    """Find the images of a site, and by ``originals`` those that only the bucket has."""
+    """Find the images of a site, and by ``originals`` those that only the bucket has.
+
+    ``unusable`` is called whenever a page asks for an image that can't be used.
+    """
 
     def __init__(
         self,
@@ -33,6 +40,7 @@ class SiteLibrary:
         config: Config,
         fault: Fault,
         *,
+        unusable: Callable[[], None] = lambda: None,
         originals: LockedOriginals | None = None,
     ) -> None:
         self._root = root
@@ -42,6 +50,7 @@ class SiteLibrary:
         self._template = KeyTemplate.parse(config.key_template)
         self._variants: dict[tuple[str, VariantRequest], VariantSet] = {}
         self._fault = fault
+        self._unusable = unusable
         self._originals = originals
         self._assets: dict[str, Asset | None] = {}
         self._missing: dict[str, ReferenceFault] = {}
@@ -51,6 +60,8 @@ class SiteLibrary:
         if target.lead is Lead.FILE:
             if target.path not in self._assets:
                 self._assets[target.path] = self._read(target.path)
+            if self._assets[target.path] is None:
+                self._unusable()
             return self._assets[target.path]
         return self._absent(target.path) if target.lead is Lead.MISSING else None
 
@@ -80,9 +91,20 @@ class SiteLibrary:
             digest = self._digests.digest(path, stat)
             known = self._state.facts.get(digest)
             if known is None:
-                info = probe(self._root.file(path), limits=self._config.limits)
-                known = ImageFacts(info.media_type, info.width, info.height, animated=info.animated, alpha=info.alpha)
+                file = self._root.file(path)
+                info = probe(file, limits=self._config.limits)
+                known = ImageFacts(
+                    info.media_type,
+                    info.width,
+                    info.height,
+                    animated=info.animated,
+                    alpha=info.alpha,
+                    is_cut=info.format == "jpeg" and lacks_end_marker(file),
+                )
                 self._state.facts[digest] = known
+            if known.is_cut:
+                text = "lacks its end marker, and perhaps more. Browsers show it all the same; save it again."
+                self._fault(path, CUT_JPEG, text)
             return Asset(path, digest, stat.size, known)
         except AssetError as error:
             self._fault(path, "unreadable", f"{_without_path(error, path)} It stays as it is; check its permissions.")

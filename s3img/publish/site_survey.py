@@ -13,7 +13,7 @@ from s3img.errors import S3ImgError, unexpected
 from s3img.pictures.choices import Choice, Image, Link, PageReader, Strip
 from s3img.pictures.placement import InsideSite
 from s3img.publish import generators
-from s3img.publish.library import SiteLibrary
+from s3img.publish.library import CUT_JPEG, SiteLibrary
 from s3img.publish.result import POLICY, Problem
 from s3img.rewrite import OPTIONAL_KINDS, Reference, find_references, position
 
@@ -97,7 +97,16 @@ class Surveyor:
         self._survey = SiteSurvey()
         self._page = ""
         self._below_path: list[Problem] = []
-        self._library = SiteLibrary(files.root, files.state, config, self._fault, originals=originals)
+        # A page with an image that can't be used is read in every run: what is wrong is said until it is put right,
+        # and an image that can be used later (another decoder, higher limits) is found.
+        self._library = SiteLibrary(
+            files.root,
+            files.state,
+            config,
+            self._fault,
+            unusable=lambda: self._survey.faulty.add(self._page),
+            originals=originals,
+        )
 
     def run(self) -> SiteSurvey:
         """Survey all pages, in the order of their paths."""
@@ -196,7 +205,7 @@ class Surveyor:
     def _fault(self, path: str, code: str, message: str) -> None:
         if code == "unexpected":
             self._survey.faulty.add(self._page)  # so that it is read, and this said, in every run
-        self._survey.problems.append(Problem(path, 0, 0, code, message))
+        self._survey.problems.append(Problem(path, 0, 0, code, message, "note" if code == CUT_JPEG else "warning"))
 
 
 def _without_tags(found: Iterable[Reference], choices: Mapping[int, Choice]) -> tuple[Reference, ...]:

@@ -6,9 +6,12 @@ from collections import defaultdict
 from typing import TYPE_CHECKING
 
 from s3img.pictures.choices import Image, Strip
-from s3img.publish.result import FormatRow, PublishResult
+from s3img.publish.library import CUT_JPEG
+from s3img.publish.result import FormatRow, Problem, PublishResult
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
     from s3img.assets import Asset
     from s3img.pictures.editor import Editor, RenderInventory
     from s3img.pictures.variants import Variant
@@ -46,11 +49,17 @@ def summarise(
         dropped=0 if dry_run else len(every) - len(used),
         requests=dict(delivery.requests),
         formats=_rows(used, every, inventory),
-        problems=tuple(sorted(survey.problems)),
+        problems=tuple(sorted(_each_once(survey.problems))),
         failed=tuple(sorted(inventory.failed_keys)),
         exit_code=exit_code(survey, inventory),
         dry_run=dry_run,
     )
+
+
+def _each_once(problems: Sequence[Problem]) -> Iterator[Problem]:
+    """Leave out the note about a JPEG's missing end where rendering has found that px are missing, too."""
+    failed = {problem.page for problem in problems if problem.code != CUT_JPEG}
+    return (problem for problem in problems if problem.code != CUT_JPEG or problem.page not in failed)
 
 
 def widest(variants: list[Variant], asset: Asset) -> Variant:

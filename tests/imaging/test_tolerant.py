@@ -9,6 +9,7 @@ from sites import photo
 
 from s3img.errors import ImageError
 from s3img.imaging import Rendered, RenderTarget, cleaned, render, render_variants
+from s3img.imaging.probing import lacks_end_marker
 from s3img.limits import Limits
 from s3img.transform import Transform
 
@@ -44,3 +45,15 @@ def test_upload_of_it_is_taken_only_where_the_policy_says_so(whole: bytes) -> No
     with pytest.raises(ImageError, match="end marker"):
         cleaned(whole[:-2], limits=Limits(tolerant=False))
     assert cleaned(whole[:-2], limits=Limits()).data.endswith(b"\xff\xd9")
+
+
+@pytest.mark.parametrize("tail", [b"", b"\0" * 9_000, b"\0" * 9_000 + b"\xff\xda" + b"x" * 5_000])
+def test_end_marker_is_looked_for_behind_the_px(whole: bytes, tail: bytes) -> None:
+    assert not lacks_end_marker(whole + tail)
+    assert lacks_end_marker(whole[:-2] + tail)
+
+
+def test_end_marker_of_a_thumbnail_is_none_of_the_picture(whole: bytes) -> None:
+    thumbnail = b"\xff\xe1" + (len(whole) + 2).to_bytes(2) + whole
+    assert lacks_end_marker(b"\xff\xd8" + thumbnail + whole[2:-2])
+    assert not lacks_end_marker(b"\xff\xd8" + thumbnail + whole[2:])

@@ -198,3 +198,23 @@ def test_page_changed_meanwhile_is_not_overwritten(site: Site, cache_dir: str) -
     with pytest.raises(S3ImgError, match=r"index\.html: was changed"):
         Images(config).publish(site.root, progress=edit)
     assert page.read_text() == "<p>edited"
+
+
+def test_image_that_cannot_be_used_is_named_in_every_run(site: Site, cache_dir: str) -> None:
+    site.add("bad.jpg", b"GIF89a")
+    for page in ("a.html", "b.html"):
+        site.page(page, '<img src="bad.jpg" alt="">')
+    for _ in range(2):
+        assert [problem.page for problem in publish(site, cache_dir).problems] == ["bad.jpg"]
+    site.add("bad.jpg", GOOD)
+    assert publish(site, cache_dir).pages_changed == 2
+
+
+def test_jpeg_without_its_end_marker_is_published_with_a_note(site: Site, cache_dir: str) -> None:
+    site.add("cut.jpg", GOOD[:-2])
+    site.add("half.jpg", GOOD[: len(GOOD) // 2])
+    site.page("index.html", '<img src="cut.jpg" alt=""><img src="half.jpg" alt="">')
+    problems = publish(site, cache_dir).problems
+    assert [(problem.page, problem.severity) for problem in problems] == [("cut.jpg", "note"), ("half.jpg", "warning")]
+    assert "end marker" in problems[0].message
+    assert site.text("index.html").count("<picture") == 1

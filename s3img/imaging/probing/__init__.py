@@ -47,6 +47,7 @@ _POINTERS: Final = {
     b"/annex/objects/": ("a git-annex pointer", "Run git annex get."),
 }
 """What stands in the place of a picture that was not checked out, and what brings the picture."""
+_TAIL: Final = 4096  # bytes
 _BYTES_A_PIXEL: Final = 4  # in Pillow's memory, RGB too
 _CONVERT: Final = "Convert it to JPEG, PNG, WebP, AVIF, GIF or SVG."
 _EXPORT_AGAIN: Final = "Export or download the image again."
@@ -80,6 +81,25 @@ def probe(source: ImageSource, *, limits: Limits | None = None) -> ImageInfo:
         info: ImageInfo = getattr(import_module(f"s3img.imaging.probing.{module}"), function)(fp)
         check_pixels(info, limits)
         return info
+
+
+def lacks_end_marker(source: ImageSource) -> bool:
+    """Tell whether a JPEG has no end marker behind its px; such a file was most often cut short.
+
+    Coded px never hold the marker's two bytes, so they are only looked for. Usually they are at the very end; the whole
+    file is read where something follows the picture, as a telephone's video, or where they are missing.
+    """
+    with opened(source) as fp:
+        size = fp.seek(0, os.SEEK_END)
+        fp.seek(max(0, size - _TAIL))
+        if b"\xff\xd9" in fp.read():
+            return False
+        fp.seek(0)
+        data = fp.read()
+    at = 2
+    while data[at : at + 1] == b"\xff" and data[at + 1 : at + 2] != b"\xda":
+        at += 2 + int.from_bytes(data[at + 2 : at + 4])  # over segments: a thumbnail in them has an end of its own
+    return data.find(b"\xff\xd9", at) < 0
 
 
 @contextmanager
