@@ -13,6 +13,7 @@ class Limits(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
     ``frame_pixels`` px times frames of an animation; ``output_pixels`` px and ``output_side`` px of a result;
     ``steps`` of a transform chain; ``seconds`` of one render, checked between its steps. ``tolerant`` takes JPEGs that
     lack nothing but their end marker, as browsers do; uploads have a setting of their own for that.
+    ``memory`` bytes of all sources that one process of the service has in memory to decode (0: any number).
     """
 
     input_bytes: int = 100_000_000
@@ -24,3 +25,4 @@ class Limits(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
     steps: int = 20
     seconds: float = 60.0
     tolerant: bool = True
+    memory: int = 0

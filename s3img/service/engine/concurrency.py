@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Final, Generic, TypeVar
 import msgspec
 from filelock import FileLock, Timeout
 
-from s3img.errors import Busy, ClientGone, DeadlineExceeded, S3ImgError
+from s3img.errors import Busy, ClientGone, DeadlineExceeded, ImageTooLarge, S3ImgError
 from s3img.service.engine.disk_cache import CachedResult, ResultHeader
 from s3img.service.engine.jobs import busy, late
 from s3img.service.log import LOGGER
@@ -175,6 +175,44 @@ class ByteBudget:
         """Give back what was taken."""
         with self._lock:
             self._left += size
+
+
+class MemoryBudget:
+    """Keep the sum of what sources take while they are decoded below ``size`` bytes (0: no bound); others wait."""
+
+    def __init__(self, size: int, *, retry_after: int = 1) -> None:
+        self._size = size
+        self._retry_after = retry_after
+        self._held = 0
+        self._condition = threading.Condition()
+
+    @property
+    def is_bounded(self) -> bool:
+        """Tell whether anything has to be taken from it."""
+        return self._size > 0
+
+    def take(self, size: int, budget: Budget) -> Callable[[], None]:
+        """Take ``size`` bytes when there is room; return what gives them back, once however often it is called.
+
+        Raise `ImageTooLarge` for more than there ever is, `Busy` where no room comes in half of the request's time:
+        the other half is kept for the work itself.
+        """
+        if size > self._size:
+            what = f"Decoding this picture may take {size:,} bytes; {self._size:,} is the limit."
+            raise ImageTooLarge(what, limit="memory", fix="Make it smaller, or raise limits.memory.")
+        with self._condition:
+            patience = max(0.0, budget.left / 2)
+            if not self._condition.wait_for(lambda: self._held + size <= self._size, timeout=patience):
+                raise busy("wait for memory, which limits.memory bounds", retry_after=self._retry_after)
+            self._held += size
+        with contextlib.ExitStack() as stack:
+            stack.callback(self._give, size)
+            return stack.pop_all().close
+
+    def _give(self, size: int) -> None:
+        with self._condition:
+            self._held -= size
+            self._condition.notify_all()
 
 
 class EncoderPools:

@@ -13,6 +13,7 @@ from s3img.service.engine.concurrency import (
     ByteBudget,
     ConcurrencyLimit,
     EncoderPools,
+    MemoryBudget,
     ProcessLocks,
     QueuedPool,
     SingleFlight,
@@ -100,7 +101,8 @@ class Engine:
                 retry_after=options.retry_after,
             ),
             locks=ProcessLocks(disk.folder / "locks" if disk else None, seconds=options.lock_seconds),
-            input_bytes=limits.input_bytes,
+            memory=MemoryBudget(limits.memory, retry_after=options.retry_after),
+            limits=limits,
             shared=shared,
         )
 

@@ -9,8 +9,10 @@ from typing import TYPE_CHECKING, Final, TypeAlias
 
 import msgspec
 
+from s3img import imaging
 from s3img.errors import AccessDenied, ObjectNotFound, S3ImgError
 from s3img.imaging import Drawn
+from s3img.imaging.memory_estimate import decoding_bytes
 from s3img.service.engine.disk_cache import CachedResult
 from s3img.service.engine.jobs import Budget, CheckRequest, SourceFacts, SourceRef
 from s3img.service.engine.render_recipe import RenderRecipe, entity_tag
@@ -21,7 +23,14 @@ if TYPE_CHECKING:
     from concurrent.futures import Future
 
     from s3img.buckets import Bucket
-    from s3img.service.engine.concurrency import ConcurrencyLimit, EncoderPools, ProcessLocks, QueuedPool
+    from s3img.limits import Limits
+    from s3img.service.engine.concurrency import (
+        ConcurrencyLimit,
+        EncoderPools,
+        MemoryBudget,
+        ProcessLocks,
+        QueuedPool,
+    )
     from s3img.service.engine.metrics import Stopwatch
     from s3img.service.engine.sources import Sources
 
@@ -66,7 +75,8 @@ class ResultMaker:
     encoders: EncoderPools
     in_memory: ConcurrencyLimit
     locks: ProcessLocks
-    input_bytes: int
+    memory: MemoryBudget
+    limits: Limits
     shared: SharedResults | None = None
     locations: RecentValues[tuple[SourceFacts, ResultLocation]] = field(
         default_factory=lambda: RecentValues(_LOCATIONS)
@@ -128,7 +138,7 @@ class _Making:
         def read() -> tuple[SourceFacts, bytes | None]:
             origin = maker.origin(request.source.origin)
             return fetch(
-                origin, request.source, limit=maker.input_bytes, budget=self._budget, is_wanted=self._is_wanted
+                origin, request.source, limit=maker.limits.input_bytes, budget=self._budget, is_wanted=self._is_wanted
             )
 
         def render(data: bytes) -> CachedResult | Future[CachedResult]:
@@ -143,7 +153,27 @@ class _Making:
                 raise
             if data is None:
                 return facts, None
-            return facts, maker.rendering.run(partial(render, data), self._budget, self._watch)
+            give_back = self._take_memory(data)
+            try:
+                future = maker.rendering.start(partial(render, data), self._budget, self._watch)
+            except S3ImgError:
+                give_back()
+                raise
+            # A decoder can't be stopped: when the request's time is over, its memory is still in use.
+            future.add_done_callback(lambda _: give_back())
+            return facts, maker.rendering.wait_for(future, self._budget)
+
+    def _take_memory(self, data: bytes) -> Callable[[], object]:
+        """Wait until there is room for decoding the source; return what gives the room back."""
+        if not self._maker.memory.is_bounded:
+            return bool
+        recipe, size = self._request.recipe, len(data)
+        try:
+            info = imaging.probe(data, limits=self._maker.limits)
+            size = decoding_bytes(info, size, recipe.transform, limits=self._maker.limits, hints=recipe.hints)
+        except S3ImgError:  # raised again, with the words for it, where the source is decoded
+            return bool
+        return self._maker.memory.take(size, self._budget)
 
     def _is_wanted(self, facts: SourceFacts) -> bool:
         """Tell whether the source has to be read, now that its facts are known."""
