@@ -1,4 +1,4 @@
-"""Files of a built site: which there are, where a reference leads, what an image is."""
+"""The files of a built site: which there are, where references lead, and the facts of an image."""
 
 from __future__ import annotations
 
@@ -28,8 +28,8 @@ _PLAIN = r"((?:\.\./)*+)(?:[A-Za-z0-9_~-][A-Za-z0-9_.~-]*/)*[A-Za-z0-9_~-][A-Za-
 """A relative URL in which nothing needs decoding; group 1 are its steps upwards."""
 
 
-class Lead(Enum):
-    """Where a reference leads."""
+class TargetKind(Enum):
+    """What a reference leads to."""
 
     FILE = "file"
     OWN = "own"  # something that s3img wrote
@@ -41,11 +41,11 @@ class Lead(Enum):
 class LinkTarget(msgspec.Struct, frozen=True):
     """Where a reference leads, and how its author wrote it.
 
-    ``path`` is relative to the root; ``start`` is the folder that relative URLs of the document count from; ``front``
-    is what an author's root-relative or absolute URL begins with; ``tail`` is its query and fragment.
+    ``path`` is relative to the root; ``start`` is the folder that relative URLs of the document are relative to;
+    ``front`` is the beginning of the author's root-relative or absolute URL; ``tail`` is its query and fragment.
     """
 
-    lead: Lead
+    kind: TargetKind
     path: str = ""
     start: str = ""
     front: str | None = None
@@ -57,7 +57,7 @@ class LinkTarget(msgspec.Struct, frozen=True):
 
 
 class FileStat(msgspec.Struct, frozen=True, array_like=True, gc=False):
-    """What tells a changed file from an unchanged one: bytes, and two times in ns."""
+    """What differs once a file has changed: its size in bytes, and two times in ns."""
 
     size: int
     mtime: int
@@ -65,7 +65,7 @@ class FileStat(msgspec.Struct, frozen=True, array_like=True, gc=False):
 
 
 class ImageFacts(msgspec.Struct, frozen=True, array_like=True, gc=False):
-    """What is known of an image: type from its bytes, upright size in px (0 where it has none).
+    """The facts of an image: type from its bytes, upright size in px (0 where it has none).
 
     ``is_cut`` is a JPEG that ends without its end marker.
     """
@@ -79,7 +79,7 @@ class ImageFacts(msgspec.Struct, frozen=True, array_like=True, gc=False):
 
 
 class Asset(msgspec.Struct, frozen=True):
-    """One image file: path below the root, content digest (sha256, hex), bytes, and what it is."""
+    """One image file: path below the root, content digest (sha256, hex), size in bytes, and facts."""
 
     path: str
     digest: str
@@ -108,12 +108,12 @@ class AssetRoot:
         self._resolve = lru_cache(maxsize=4096)(self._resolve_uncached)
 
     def _walk(self) -> None:
-        """Note each regular file with its stat; links that lead out of the tree are noted apart."""
+        """Note each regular file with its stat, and links that lead out of the tree separately."""
         inside = os.path.realpath(self.root).rstrip(os.sep) + os.sep
         pending = [""]
         while pending:
             folder = pending.pop()
-            for entry in _entries(self.root / folder):
+            for entry in sorted_entries(self.root / folder):
                 path = f"{folder}/{entry.name}" if folder else entry.name
                 if entry.is_dir(follow_symlinks=False):
                     pending.append(path)
@@ -121,7 +121,7 @@ class AssetRoot:
                     self.leftovers.append(self.root / path)
                 elif entry.is_symlink() and not (real := os.path.realpath(entry.path)).startswith(inside):
                     self.outside.add(path)
-                elif stat := _file_stat(entry):
+                elif stat := regular_file_stat(entry):
                     self.files[path] = stat
                     if entry.is_symlink():
                         self.links[path] = real[len(inside) :].replace(os.sep, "/")
@@ -135,50 +135,52 @@ class AssetRoot:
         return self._resolve(url, posixpath.dirname(document), base)
 
     def _resolve_uncached(self, url: str, folder: str, base: str | None) -> LinkTarget:
+        # Nearly all references are plain; for them, the general way below would take ten times as long.
         plain = None if base else re.fullmatch(_PLAIN, url)
         if plain and len(plain[1]) // len("../") <= (folder.count("/") + 1 if folder else 0):
-            return LinkTarget(*self._lead(posixpath.normpath(posixpath.join(folder, url))), start=folder)
+            return LinkTarget(*self._find(posixpath.normpath(posixpath.join(folder, url))), start=folder)
         url, tail = clean_url(url)
         if not url or url.startswith(("#", "data:")):
-            return LinkTarget(Lead.EXTERNAL)
+            return LinkTarget(TargetKind.EXTERNAL)
         here = (self.origin or _ORIGIN) + self.prefix + quote_path(f"{folder}/" if folder else "")
         try:
             start = urljoin(here, base.strip()) if base else here
             path = self._local_path(urljoin(start, url))
         except ValueError:  # an unclosed [ in the host
-            return LinkTarget(Lead.EXTERNAL)
+            return LinkTarget(TargetKind.EXTERNAL)
         if path is None:
-            return LinkTarget(Lead.EXTERNAL)
+            return LinkTarget(TargetKind.EXTERNAL)
         if path == "":
-            return LinkTarget(Lead.OUTSIDE)
-        lead, path = self._lead(path)
-        return LinkTarget(
-            lead,
-            path,
-            start=_folder(self._local_path(start) or ""),
-            front=self._front(url, start),
-            tail=tail,
-        )
+            return LinkTarget(TargetKind.OUTSIDE)
+        if re.match(_SCHEME, url):
+            front: str | None = self.origin + self.prefix
+        else:
+            # A relative URL is written back as one, unless <base> leads to another place.
+            is_relative = url[:1] not in {"/", "\\"} and start.startswith((self.origin or _ORIGIN) + self.prefix)
+            front = None if is_relative else self.prefix
+        above = self._local_path(start) or ""
+        above = above.rstrip("/") if above.endswith("/") else posixpath.dirname(above)
+        return LinkTarget(*self._find(path), start=above, front=front, tail=tail)
 
-    def _lead(self, path: str) -> tuple[Lead, str]:
+    def _find(self, path: str) -> tuple[TargetKind, str]:
         if path.startswith(OWN_FOLDER + "/"):
-            return (Lead.OWN if path in self.files else Lead.MISSING), path
+            return (TargetKind.OWN if path in self.files else TargetKind.MISSING), path
         if path in self.files:
-            return Lead.FILE, path
+            return TargetKind.FILE, path
         return self._through_links(path)
 
-    def _through_links(self, path: str) -> tuple[Lead, str]:
+    def _through_links(self, path: str) -> tuple[TargetKind, str]:
         """Follow links to folders, which the walk left alone because they may form loops."""
         if "\0" in path:
-            return Lead.MISSING, path
+            return TargetKind.MISSING, path
         root, real = os.path.realpath(self.root), os.path.realpath(self.root / path)
         if (
             real.startswith(root + os.sep)
             and (inside := os.path.relpath(real, root).replace(os.sep, "/")) in self.files
         ):
-            return Lead.FILE, inside
+            return TargetKind.FILE, inside
         leaves = path in self.outside or (not real.startswith(root) and Path(real).exists())
-        return (Lead.OUTSIDE if leaves else Lead.MISSING), path
+        return (TargetKind.OUTSIDE if leaves else TargetKind.MISSING), path
 
     def _local_path(self, absolute: str) -> str | None:
         """Return the path below the root, "" when it lies above the prefix, None when it is another site's."""
@@ -189,16 +191,9 @@ class AssetRoot:
             return ""
         return unquote(parts.path[len(self.prefix) :], errors="surrogateescape")
 
-    def _front(self, url: str, start: str) -> str | None:
-        if re.match(_SCHEME, url):
-            return self.origin + self.prefix
-        if url[:1] in {"/", "\\"}:
-            return self.prefix
-        return None if start.startswith((self.origin or _ORIGIN) + self.prefix) else self.prefix
-
     def nearest(self, path: str) -> str:
-        """Return the existing path most like one that is missing, or "" where none is near."""
-        import difflib  # most sites miss nothing
+        """Return the existing path that is most similar to a missing one, "" where none is."""
+        import difflib  # most sites have no missing file
 
         name = posixpath.basename(path)
         same = [other for other in self.files if posixpath.basename(other).lower() == name.lower()]
@@ -208,16 +203,17 @@ class AssetRoot:
         return near[0] if near else ""
 
     def missing_hint(self, path: str) -> str:
-        """Return what to do about a file that is missing: the nearest name, or the cause where no name shows it.
+        """Return what to do about a missing file: the nearest name, or the cause where names look the same.
 
         Two names that look the same may differ in their form of Unicode: macOS writes decomposed ones (NFD).
         """
         form = unicodedata.normalize("NFC", path)
         same = next((other for other in self.files if unicodedata.normalize("NFC", other) == form), "")
         if same:
+            forms = f"the page writes {unicode_form(path)}, the file {unicode_form(same)}"
             return (
-                f"the file {same!r} has the same name in another Unicode form (the page writes {_form(path)}, the file"
-                f" {_form(same)}), which servers take for two names: rename the file to the form that the page writes."
+                f"the file {same!r} has the same name in another Unicode form ({forms}), and servers take these for two"
+                " names: rename the file to the page's form."
             )
         near = self.nearest(path)
         return f"did you mean {near!r}?" if near else "add the file or remove the reference."
@@ -234,15 +230,13 @@ class AssetRoot:
         return next((tail for tail in tails if tail in self.files), "")
 
 
-def _form(text: str) -> str:
+def unicode_form(text: str) -> str:
+    """Return the name of the normal form that a text is in."""
     return "NFC" if unicodedata.is_normalized("NFC", text) else "NFD"
 
 
-def _folder(path: str) -> str:
-    return path.rstrip("/") if path.endswith("/") else posixpath.dirname(path)
-
-
-def _entries(folder: Path) -> list[os.DirEntry[str]]:
+def sorted_entries(folder: Path) -> list[os.DirEntry[str]]:
+    """List a folder by name, so that every machine finds the same files in the same order; raise AssetError."""
     try:
         with os.scandir(folder) as entries:
             return sorted(entries, key=attrgetter("name"))
@@ -250,7 +244,7 @@ def _entries(folder: Path) -> list[os.DirEntry[str]]:
         raise AssetError(f"{folder}: can't be read: {error.strerror}.", path=str(folder)) from error
 
 
-def _file_stat(entry: os.DirEntry[str]) -> FileStat | None:
+def regular_file_stat(entry: os.DirEntry[str]) -> FileStat | None:
     """Return the stat of a regular file, None for anything else: a dangling link, a loop of links, a pipe."""
     try:
         stat = entry.stat()

@@ -1,4 +1,4 @@
-"""Files that are replaced as a whole: a reader, and a machine that stops, see the old bytes or the new ones."""
+"""Replace files as a whole: a reader, also after a crash, sees the old bytes or the new ones, never a mixture."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ def write_atomically(path: Path, data: bytes) -> None:
     try:
         try:
             file = temporary.open("xb")
-        except FileNotFoundError:  # nearly every folder is there: one request less for each of thousands of pages
+        except FileNotFoundError:  # rare: creating folders first would cost each of thousands of pages a system call
             path.parent.mkdir(parents=True, exist_ok=True)
             file = temporary.open("xb")
         with file:

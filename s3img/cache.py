@@ -1,4 +1,4 @@
-"""The local cache: rendered variants by identity, and what is known of a site's files. Deleting it only costs time."""
+"""The local cache: rendered variants by identity, and the state of sites. Deleting it only costs time."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ SETTLED_NS = 50_000_000
 """A file changed less than this many ns ago may change again within one tick of its file system's clock."""
 
 RENDERING_PREFIX = ".rendering-"
-"""What the folder of a rendering under way is called, beside those of the finished ones."""
+"""How names of folders of unfinished renderings begin; they lie beside the finished ones."""
 
 _TEMPORARIES = (
     ("variants", RENDERING_PREFIX),
@@ -31,13 +31,13 @@ _TEMPORARIES = (
     ("sync", TEMPORARY_PREFIX),
     ("originals", TEMPORARY_PREFIX),
 )
-"""Folders of a cache, and how what a run under way writes there is called."""
+"""Folders of a cache, and how names of unfinished files begin there."""
 
 _LONGEST_NAME = 200  # bytes; file systems stop at 255, and a temporary file beside needs some
 
 
 class SiteState(msgspec.Struct, kw_only=True):
-    """What was found out about a site, keyed by path and proven by each file's stat.
+    """What earlier runs found out about a site, by path; an entry counts while the file's stat is the same.
 
     ``confirmed`` is when the bucket was last seen to hold all that finished pages show, in s since 1970.
     """
@@ -81,7 +81,7 @@ class Cache:
                 remove_stale([Path(entry.path) for entry in entries if entry.name.startswith(prefix)])
 
     def load_state(self, root: Path) -> SiteState:
-        """Read what is known of a site; anything unreadable counts as nothing known."""
+        """Read the state of a site; one that can't be read counts as empty."""
         try:
             state = msgspec.json.decode(self.state_path(root).read_bytes(), type=SiteState)
         except (OSError, msgspec.MsgspecError):
@@ -89,15 +89,15 @@ class Cache:
         return state if state.schema == SiteState().schema else SiteState()
 
     def save_state(self, root: Path, state: SiteState) -> None:
-        """Write what is known of a site; a cache that can't be written is none, and no reason to fail.
+        """Write the state of a site, if possible: a cache that can't be written only costs time.
 
-        Nor can one that would name a file whose name is no UTF-8.
+        A site with a file name that is not UTF-8 has no state, as JSON can't contain it.
         """
         with contextlib.suppress(OSError, UnicodeEncodeError):
             write_atomically(self.state_path(root), msgspec.json.encode(state))
 
     def state_path(self, root: Path) -> Path:
-        """Return where what is known of a site is or will be."""
+        """Return the path of a site's state."""
         name = quote(os.fsencode(os.path.realpath(root)), safe="")
         if len(name) > _LONGEST_NAME:
             import hashlib

@@ -1,7 +1,7 @@
 """Content codings (RFC 9110, section 8.4.1): bodies of responses, and the compressed copies beside files.
 
-gzip comes with Python. Brotli is read and written where ``brotli`` 1.2 or newer is installed (older ones can't bound
-what comes out), Zstandard where ``compression.zstd`` (Python 3.14), ``backports.zstd`` or ``zstandard`` is.
+gzip comes with Python. Brotli is read and written where ``brotli`` 1.2 or newer is installed (older ones can't limit
+their output), Zstandard where ``compression.zstd`` (Python 3.14), ``backports.zstd`` or ``zstandard`` is.
 """
 
 from __future__ import annotations
@@ -15,8 +15,8 @@ from typing import Any
 
 PLAIN = frozenset({"", "identity"})
 _GZIP = frozenset({"gzip", "x-gzip"})
-_GZIP_WRAPPER = 31  # zlib's word for: with a gzip header
-_STEP = 65_536  # bytes that are unpacked at a time, so that a bound is seen before memory is taken
+_GZIP_WRAPPER = 31  # tells zlib to expect a gzip header
+_STEP = 65_536  # bytes unpacked at a time: the limit is checked before much memory is taken
 
 
 def is_known(coding: str) -> bool:
@@ -27,12 +27,12 @@ def is_known(coding: str) -> bool:
 
 
 def decoded(data: bytes, coding: str, limit: int) -> bytes | None:
-    """Return a body taken out of its coding, None for one that is damaged or longer than ``limit`` bytes."""
+    """Return the decoded body, None for one that is damaged or longer than ``limit`` bytes."""
     if coding in PLAIN:
         return data if len(data) <= limit else None
     if coding in _GZIP:
-        return _from_gzip(data, limit)
-    return _from_brotli(data, limit) if coding == "br" else _from_zstd(data, limit)
+        return unpack_gzip(data, limit)
+    return unpack_brotli(data, limit) if coding == "br" else unpack_zstd(data, limit)
 
 
 def encoded(data: bytes, coding: str, *, smallest: bool = False) -> bytes:
@@ -49,8 +49,8 @@ def encoded(data: bytes, coding: str, *, smallest: bool = False) -> bytes:
     return bytes(zstd.ZstdCompressor(level=level).compress(data))
 
 
-def _from_gzip(data: bytes, limit: int) -> bytes | None:
-    """Read every member (RFC 1952, section 2.2), and never more than ``limit`` bytes of any."""
+def unpack_gzip(data: bytes, limit: int) -> bytes | None:
+    """Decompress every member of a gzip body (RFC 1952, section 2.2), up to ``limit`` bytes together."""
     parts: list[bytes] = []
     room = limit
     while data:
@@ -67,7 +67,8 @@ def _from_gzip(data: bytes, limit: int) -> bytes | None:
     return b"".join(parts)
 
 
-def _from_brotli(data: bytes, limit: int) -> bytes | None:
+def unpack_brotli(data: bytes, limit: int) -> bytes | None:
+    """Decompress Brotli (RFC 7932) in steps: a few bytes of it may stand for gigabytes."""
     brotli = _brotli()
     decompressor = brotli.Decompressor()
     parts: list[bytes] = []
@@ -89,7 +90,8 @@ def _from_brotli(data: bytes, limit: int) -> bytes | None:
         return None
 
 
-def _from_zstd(data: bytes, limit: int) -> bytes | None:
+def unpack_zstd(data: bytes, limit: int) -> bytes | None:
+    """Decompress Zstandard (RFC 8878), with whichever library there is."""
     zstd = _zstd()
     try:
         if hasattr(zstd, "ZstdFile"):

@@ -1,4 +1,4 @@
-"""The object that users hold: a configuration, and everything that can be done with it."""
+"""`Images`: a configuration, and everything that can be done with it."""
 
 from __future__ import annotations
 
@@ -45,11 +45,11 @@ class Images:
         ``expires`` in Unix seconds. Where ``service_url`` is set, the whole address is returned. Raise ConfigError
         without ``signing_keys``, SignatureError for what can't be signed.
         """
-        from s3img.signing import Signer  # cryptography that most calls do without
+        from s3img.signing import Signer  # loads cryptography, which most calls don't need
 
         if not self.config.signing_keys:
             raise ConfigError(
-                ['signing_keys: needed to sign: set S3IMG_SIGNING_KEYS="ID:SECRET", as the service has it']
+                ['signing_keys: is needed to sign: set S3IMG_SIGNING_KEYS="ID:SECRET", with the keys of the service']
             )
         signer = Signer.of(self.config.signing_keys, audience=self.config.service_audience)
         return self.config.service_url.rstrip("/") + signer.sign(address, expires=expires)
@@ -68,16 +68,17 @@ class Images:
 
         Without a bucket, or without credentials for it, variants go into the site itself; ``require_upload`` makes
         missing credentials a CredentialsError. With ``dimensions_only`` images get width, height and loading, and
-        nothing is rendered or put anywhere. Images that are not in the site may be in the bucket as ``lock`` tells,
-        by default the s3img.lock of this folder. Raise S3ImgError when nothing can be published; what concerns single
-        images is in the result.
+        nothing is rendered or uploaded. Images that are not in the site are looked up in ``lock``, by default the
+        s3img.lock of this folder. Raise S3ImgError when nothing can be published; problems of single images are in the
+        result.
         """
         cache = Cache.at(self.config.cache_dir)
         files = SiteFiles(Path(site), self.config, cache, dimensions_only=dimensions_only)
         is_settled = len(files.settled) == len(files.pages)
-        if is_settled and (dimensions_only or not self.config.bucket):  # in a bucket others may have changed something
+        # With a bucket, the run goes on: others may have deleted objects since.
+        if is_settled and (dimensions_only or not self.config.bucket):
             return self._nothing_to_do(files, dry_run=dry_run)
-        # Most of the program is loaded here, and most of its start-up time spent.
+        # These imports take most of the start-up time, so they come after the check for nothing to do.
         from s3img.buckets import open_bucket, open_configured, require_credentials
         from s3img.publish.publisher import SitePublisher
 
@@ -96,7 +97,7 @@ class Images:
             bucket=bucket or open_bucket((Path(site).resolve() / OWN_FOLDER).as_uri()),
             base_url=self.config.base_url if bucket else "",
             cache=cache,
-            progress=progress or _silent,
+            progress=progress or (lambda *_: None),
             originals=originals,
             dimensions_only=dimensions_only,
         )
@@ -108,7 +109,7 @@ class Images:
     def _originals(
         self, lock: StrPath | None, bucket: Bucket | None, files: SiteFiles, cache: Cache
     ) -> LockedOriginals | None:
-        """Return the images of the lock; without credentials, they are read like a visitor reads them."""
+        """Return the images of the lock; without credentials, they are fetched from their public URLs."""
         from s3img.publish.locked_originals import LockedOriginals
         from s3img.publish.public_originals import PublicObjects
 
@@ -160,14 +161,14 @@ class Images:
         """Put the images of folders (the lock's own if none is named) into the bucket as they are; write the lock.
 
         ``verify`` lists the bucket whatever is known of it, ``prune`` drops lines of images that are not on disk,
-        ``listed_only`` leaves out images that the lock does not name. Raise S3ImgError; what concerns
-        single images is in the result.
+        ``listed_only`` leaves out images that the lock does not name. Raise S3ImgError; problems of single images are
+        in the result.
         """
         options = self._options_of(verify=verify, prune=prune, listed_only=listed_only)
         return self._project(lock).sync(where, options, dry_run=dry_run, progress=progress)
 
     def plan(self, *where: StrPath, lock: StrPath = LOCK_NAME, verify: bool = False, prune: bool = False) -> SyncPlan:
-        """Say what `sync` would do, as a value that `apply` takes; write nothing."""
+        """Return what `sync` would do, as a value that `apply` takes; write nothing."""
         return self._project(lock).plan(where, self._options_of(verify=verify, prune=prune))
 
     def apply(self, plan: SyncPlan, *, lock: StrPath = LOCK_NAME, progress: Progress | None = None) -> SyncResult:
@@ -181,7 +182,7 @@ class Images:
         allow_missing: bool = False,
         pages: StrPath | None = None,
     ) -> CheckResult:
-        """Compare the lock with the images on disk, and with a built site; the bucket is not asked.
+        """Compare the lock with the images on disk, and with a built site, without a request to the bucket.
 
         Raise LockError without a lock.
         """
@@ -211,7 +212,7 @@ class Images:
         return self.catalog(lock).picture(name, alt=alt, **options)
 
     def catalog(self, lock: StrPath = LOCK_NAME) -> Catalog:
-        """Return what the lock says; it is read once, and again when the file has changed. Raise LockError."""
+        """Return the catalog of a lock, which is read again only when the file has changed. Raise LockError."""
         from s3img.pictures.catalog import CatalogFile
 
         path = Path(lock)
@@ -220,7 +221,7 @@ class Images:
         return self._catalogs[path].current()
 
     def objects(self, prefix: str = "") -> Iterator[ObjectInfo]:
-        """Yield what the bucket holds under keys that start with ``prefix``; raise BucketError."""
+        """Yield the objects with keys that start with ``prefix``; raise BucketError."""
         return self.open_bucket().list(prefix)
 
     def _project(self, lock: StrPath) -> Project:
@@ -231,7 +232,11 @@ class Images:
     def _options_of(self, *, verify: bool = False, prune: bool = False, listed_only: bool = False) -> SyncOptions:
         from s3img.sync.outcome import SyncOptions
 
-        is_ci = self._environ.get("CI", "").lower() not in {"", "0", "false"}  # what it knows is from another day
+        is_ci = self._environ.get("CI", "").lower() not in {
+            "",
+            "0",
+            "false",
+        }  # a cache from an earlier job proves nothing
         return SyncOptions(verify=verify or is_ci, prune=prune, listed_only=listed_only)
 
     def _nothing_to_do(self, files: SiteFiles, *, dry_run: bool) -> PublishResult:
@@ -255,7 +260,3 @@ class Images:
 
 
 _FALLBACK = "no credentials for {}: images stay inside the site."
-
-
-def _silent(stage: str, done: int, total: int) -> None:
-    """Report nothing."""

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
 RENDER_VERSION = 2
+"""Part of each variant's digest: raise it when the renderer's results change, and all variants get new keys."""
 
 PER_UPLOAD = frozenset(
     {"year", "month", "day", "hour", "minute", "second", "timestamp", "ulid", "ulid-dayslice", "random", "uuid"}
@@ -28,26 +29,23 @@ EXTENSIONS = {
     "image/svg+xml": "svg", "image/vnd.microsoft.icon": "ico", "image/bmp": "bmp", "image/tiff": "tif",
     "image/heic": "heic", "image/jp2": "jp2",
 }  # fmt: skip
-"""What the names of files of a type end in."""
+"""The extension of each media type."""
 
 TOKEN = re.compile(r"\{\{\s*([^{}:]*?)\s*(?::\s*(\d+)\s*)?\}\}")
 
 UNSAFE = re.compile(r"[\x00-\x1f\x7f\\\ud800-\udfff]")
 
 OWN_FOLDER = ".s3img"
-"""Where s3img keeps references, marks and results in a bucket; no picture's key lies below it."""
+"""The prefix of s3img's own objects in a bucket: references, marks, results. No picture has a key below it."""
 
 _UNSLUG = re.compile(r"[^a-z0-9]+")
-
 MAX_KEY = 1024  # bytes, S3's own limit
-
 _MAX_SEGMENT = 240  # bytes; file systems stop at 255
-
 _MIN_HASH = 8
 
 
 class KeyFields(msgspec.Struct, frozen=True):
-    """Say what a template may put into a key: a file's path below its root, a hex digest, an extension, px."""
+    """The facts that a key is made of: a file's path below its root, a hex digest, an extension, size in px."""
 
     path: str
     digest: str
@@ -70,8 +68,14 @@ class KeyTemplate(msgspec.Struct, frozen=True):
     @classmethod
     def parse(cls, text: str) -> Self:
         """Check a template; raise ConfigError naming each bad placeholder, its position and the nearest valid one."""
-        problems = [problem for match in TOKEN.finditer(text) if (problem := _placeholder_problem(match))]
-        problems += _shape_problems(text)
+        problems = []
+        for match in TOKEN.finditer(text):
+            if match[1] in PER_UPLOAD:
+                why = f"{{{{{match[1]}}}}} at {match.start()} changes from run to run: use {{{{hash:8}}}}"
+                problems.append(why)
+            elif problem := unknown_placeholder(match, PLACEHOLDERS):
+                problems.append(problem)
+        problems += template_problems(text)
         if problems:
             raise ConfigError(problems)
         return cls(text)
@@ -99,7 +103,7 @@ def fill(template: str, values: Mapping[str, str], *, name: str) -> str:
 
 @lru_cache(maxsize=64)
 def _pieces(template: str) -> tuple[tuple[tuple[str, str, int | None], ...], str]:
-    """Split a template into texts, each with the placeholder behind it and how much of that counts, and the rest."""
+    """Split a template into (text, placeholder behind it, length of its value) and the text at its end."""
     pieces, end = [], 0
     for match in TOKEN.finditer(template):
         pieces.append((template[end : match.start()], match[1], int(match[2]) if match[2] else None))
@@ -113,7 +117,7 @@ def _names(template: str) -> frozenset[str]:
 
 
 def variant_digest(source_digest: str, transform: str, *, version: int = RENDER_VERSION) -> str:
-    """Return the hex identity of a rendering: what goes in, what is done, and by which version of the renderer."""
+    """Return the identity (hex) of a rendering: a digest of source, transform and version of the renderer."""
     import hashlib  # OpenSSL takes a while to load, and a run with nothing to do needs none
 
     return hashlib.sha256(f"{source_digest}\n{transform}\n{version}".encode()).hexdigest()
@@ -151,28 +155,16 @@ def _split(path: str) -> tuple[str, str]:
     return posixpath.split(UNSAFE.sub("-", path) if UNSAFE.search(path) else path)
 
 
-def _dir(fields: KeyFields) -> str:
-    return _split(fields.path)[0]
-
-
-def _filename(fields: KeyFields) -> str:
-    return _split(fields.path)[1]
-
-
 def _stem(fields: KeyFields) -> str:
-    return posixpath.splitext(_filename(fields))[0]
-
-
-def _slug(fields: KeyFields) -> str:
-    return _UNSLUG.sub("-", _stem(fields).lower()).strip("-") or "image"
+    return posixpath.splitext(_split(fields.path)[1])[0]
 
 
 _VALUES: dict[str, Callable[[KeyFields], str]] = {
-    "dir": _dir,
+    "dir": lambda fields: _split(fields.path)[0],
     "stem": _stem,
     "name": _stem,
-    "slug": _slug,
-    "filename": _filename,
+    "slug": lambda fields: _UNSLUG.sub("-", _stem(fields).lower()).strip("-") or "image",
+    "filename": lambda fields: _split(fields.path)[1],
     "hash": attrgetter("digest"),
     "ext": attrgetter("ext"),
     "width": lambda fields: str(fields.width),
@@ -180,11 +172,11 @@ _VALUES: dict[str, Callable[[KeyFields], str]] = {
 }
 
 PLACEHOLDERS = tuple(_VALUES)
-"""What a key template may use: all of it follows from the file, so a key never changes by itself."""
+"""What a key template may use: facts of the file alone, so that a key never changes while the file stays the same."""
 
 
 def _shorten(segment: str) -> str:
-    """Cut an over-long name in its middle: its end holds the hash and the extension."""
+    """Cut a name that is too long in its middle: hash and extension stand at its end."""
     raw = segment.encode()
     if len(raw) <= _MAX_SEGMENT:
         return segment
@@ -192,14 +184,8 @@ def _shorten(segment: str) -> str:
     return raw[: _MAX_SEGMENT - len(tail.encode())].decode(errors="ignore") + tail
 
 
-def _placeholder_problem(match: re.Match[str]) -> str:
-    if match[1] in PER_UPLOAD:
-        return f"{{{{{match[1]}}}}} at {match.start()} changes from run to run: use {{{{hash:8}}}}"
-    return unknown_placeholder(match, PLACEHOLDERS)
-
-
 def unknown_placeholder(match: re.Match[str], known: Sequence[str]) -> str:
-    """Explain a placeholder that is none of the known ones, "" for one that is."""
+    """Return what is wrong with a placeholder that is not known, "" for one that is."""
     name, position = match[1], match.start()
     if name in known:
         return ""
@@ -211,7 +197,7 @@ def unknown_placeholder(match: re.Match[str], known: Sequence[str]) -> str:
 
 
 def path_problems(text: str) -> list[str]:
-    """List what no template of a key may hold, whatever its placeholders stand for."""
+    """List what no template of a key may contain, whatever its placeholders stand for."""
     found = []
     rest = TOKEN.sub("x", text)
     if "{{" in rest or "}}" in rest:
@@ -219,7 +205,7 @@ def path_problems(text: str) -> list[str]:
     if text.startswith("/"):
         found.append("a key must not start with '/': remove it")
     if UNSAFE.search(text):
-        found.append("a key must not hold control characters or backslashes: remove them")
+        found.append("a key must not contain control characters or backslashes: remove them")
     if is_reserved(text):
         found.append(f"{OWN_FOLDER} is s3img's own folder: use another")
     if any(part in {"", ".", ".."} for part in rest.strip("/").split("/")) or rest.endswith("/"):
@@ -227,7 +213,8 @@ def path_problems(text: str) -> list[str]:
     return found
 
 
-def _shape_problems(text: str) -> list[str]:
+def template_problems(text: str) -> list[str]:
+    """List what would give two images, or two contents of one image, the same key."""
     found = path_problems(text)
     names = {match[1] for match in TOKEN.finditer(text)}
     lengths = [int(m[2]) if m[2] else 64 for m in TOKEN.finditer(text) if m[1] == "hash"]

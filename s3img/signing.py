@@ -1,4 +1,4 @@
-"""Signed addresses: who made this address, and until when it holds.
+"""Sign addresses, and check by whom and until when an address is signed.
 
 A signature is the last parameter of the query, ``sig=1.KEY.EXPIRES.MAC``: the version, the key's id, Unix seconds
 (0: never) and HMAC-SHA256 (RFC 2104) in base64url without padding (RFC 4648, section 5). It covers all three, the
@@ -19,7 +19,7 @@ from s3img.errors import ConfigError, SignatureError, SignatureExpired
 from s3img.urls import imgproxy_signature
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Mapping
 
 PARAMETER: Final = "sig"
 _VERSION: Final = "1"
@@ -30,12 +30,14 @@ _TRANSFORM: Final = re.compile(r"tr(?::|%3A)")
 _ESCAPE: Final = re.compile(r"%([0-9A-Fa-f]{2})")
 _UNRESERVED: Final = frozenset("ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-._~")
 _SENDABLE: Final = "%/?:@!$&'()*+,;=[]-._~"
+_REFUSED: Final = "The signature does not fit the address."
+_REFUSED_FIX: Final = "Ask the address's owner for a new one."
 _FORM: Final = 'write "ID:SECRET", several with a blank between them; an id has letters, digits, - and _'
 
 
 @dataclass(frozen=True, slots=True)
 class Verified:
-    """Describe an address whose signature holds: canonical, without the signature; ``expires`` 0 means never."""
+    """An address with a valid signature: canonical, without the signature; ``expires`` 0 means never."""
 
     target: str
     key_id: str
@@ -58,10 +60,13 @@ class Signer:
     def of(cls, keys: Mapping[str, str] | str, *, audience: str = "") -> Self:
         """Read keys as ``id:secret id2:secret2`` or as a mapping; raise ConfigError, which never repeats a secret.
 
-        ``audience`` names what the addresses are for, such as an endpoint of the service: one signed for another
-        audience does not hold.
+        ``audience`` names what the addresses are for, such as an endpoint of the service: an address that is signed
+        for another audience is refused.
         """
-        pairs = list(_read(keys) if isinstance(keys, str) else keys.items())
+        if isinstance(keys, str):
+            pairs = [(key_id, secret) for key_id, _, secret in (word.partition(":") for word in keys.split())]
+        else:
+            pairs = list(keys.items())
         ids = [key_id for key_id, _ in pairs]
         if not pairs or not all(_NAME.fullmatch(key_id) and secret.strip() for key_id, secret in pairs):
             raise ConfigError([f"signing_keys: a key needs an id and a secret: {_FORM}"])
@@ -74,8 +79,8 @@ class Signer:
     def sign(self, path_and_query: str, *, expires: int | None = None) -> str:
         """Return the address with its signature; ``expires`` in Unix seconds.
 
-        Characters that no address may hold are percent-encoded. Raise SignatureError for what can't be signed: a
-        path without its slash, an address that has a signature, an expiry that is no time.
+        Characters that no address may contain are percent-encoded. Raise SignatureError for a path without its slash,
+        an address that has a signature, and an expiry out of range.
         """
         target = _sendable(path_and_query)
         path, query = _parts(target)
@@ -86,7 +91,7 @@ class Signer:
                 f"The address has a parameter {PARAMETER} already.", fix="Sign the address without it."
             )
         if expires is not None and not 0 < expires < 10**12:
-            raise SignatureError(f"{expires} is no time to expire at.", fix="Give Unix seconds.")
+            raise SignatureError(f"{expires} can't be an expiry.", fix="Give Unix seconds.")
         key_id, secret = next(iter(self.keys.items()))
         until = _NEVER if expires is None else str(int(expires))
         signature = f"{_VERSION}.{key_id}.{until}.{self._mac(secret, key_id, until, canonical(target))}"
@@ -111,15 +116,18 @@ class Signer:
             raise SignatureError("The address is not signed.", fix="Ask its owner for a signed one.")
         match = _SIGNATURE.fullmatch(last.removeprefix(f"{PARAMETER}="))
         secret = self.keys.get(match[1]) if match else None
-        if match is None or secret is None:
-            raise _refused()
         target = canonical("?".join([path, "&".join(query)]) if query else path)
-        if not hmac.compare_digest(match[3], self._mac(secret, match[1], match[2], target)):
-            raise _refused()
+        # One error for unknown keys and wrong signatures: it tells nobody which keys there are.
+        if (
+            match is None
+            or secret is None
+            or not hmac.compare_digest(match[3], self._mac(secret, match[1], match[2], target))
+        ):
+            raise SignatureError(_REFUSED, fix=_REFUSED_FIX)
         return Verified(target, match[1], int(match[2]))
 
     def _mac(self, secret: bytes, key_id: str, until: str, target: str) -> str:
-        message = "\n".join(["s3img", _VERSION, self.audience, key_id, until, target])  # no part holds a line break
+        message = "\n".join(["s3img", _VERSION, self.audience, key_id, until, target])  # no part contains a line break
         digest = hmac.digest(secret, message.encode(), "sha256")
         return base64.urlsafe_b64encode(digest).rstrip(b"=").decode()
 
@@ -134,7 +142,7 @@ _IMAGEKIT_EXPIRY: Final = re.compile(r"[1-9][0-9]{9}")
 class ImageKitSigner:
     """Sign and check addresses as ImageKit's libraries do: ``ik-s`` is HMAC-SHA1 in hex, ``ik-t`` Unix seconds.
 
-    What is signed is the address after the endpoint, without its first slash, directly followed by the expiry or
+    The signature covers the address after the endpoint, without its first slash, directly followed by the expiry, or by
     9999999999 without one. Nothing stands between the two, so ``…w-300`` that ends at 1700000300 and ``…w-`` that ends
     at 3001700000300 have one signature: only expiries of ten digits are taken, which makes the split certain. The
     endpoint is not signed: each needs a key of its own. The first key signs, all are accepted.
@@ -152,7 +160,7 @@ class ImageKitSigner:
         """Return the address, which begins after the endpoint, with its signature; ``expires`` in Unix seconds."""
         until = _IMAGEKIT_NEVER if expires is None else str(int(expires))
         if not _IMAGEKIT_EXPIRY.fullmatch(until):
-            raise SignatureError(f"{expires} is no time to expire at.", fix="Give Unix seconds of ten digits.")
+            raise SignatureError(f"{expires} can't be an expiry.", fix="Give Unix seconds of ten digits.")
         target = _sendable(path_and_query)
         joined = f"{target}{'&' if '?' in target else '?'}"
         expiry = "" if expires is None else f"ik-t={until}&"
@@ -223,7 +231,7 @@ class ImgproxySigner:
             wanted = hmac.digest(key, salt + path.encode(), "sha256")[: self.size]
             if hmac.compare_digest(given, wanted):
                 return
-        raise _refused()
+        raise SignatureError(_REFUSED, fix=_REFUSED_FIX)
 
 
 def canonical(target: str) -> str:
@@ -233,16 +241,22 @@ def canonical(target: str) -> str:
     there. Commas and colons may be encoded anywhere; in a transform that has a literal one, encoded ones belong to a
     value and stay.
     """
-    path, query = _parts(_ESCAPE.sub(_unreserved, _sendable(target)))
-    segments = [_segment(segment) for segment in path.split("/")]
-    items = [_item(item) for item in query]
+
+    def decode(match: re.Match[str]) -> str:
+        character = chr(int(match[1], 16))  # RFC 3986, section 6.2.2: unreserved ones literally, hex in upper case
+        return character if character in _UNRESERVED else match[0].upper()
+
+    path, query = _parts(_ESCAPE.sub(decode, _sendable(target)))
+    segments = []
+    for segment in path.split("/"):
+        match = _TRANSFORM.match(segment)
+        segments.append("tr:" + _steps(segment[match.end() :]) if match else _text(segment))
+    items = []
+    for item in query:
+        name, equals, value = item.partition("=")
+        write = _steps if name == "tr" else _text
+        items.append(_text(name) + equals + "+".join(map(write, value.split("+"))))
     return "/".join(segments) + ("?" + "&".join(items) if items else "")
-
-
-def _read(text: str) -> Iterator[tuple[str, str]]:
-    for word in text.split():
-        key_id, _, secret = word.partition(":")
-        yield key_id, secret
 
 
 def _parts(target: str) -> tuple[str, list[str]]:
@@ -252,23 +266,6 @@ def _parts(target: str) -> tuple[str, list[str]]:
 
 def _name(item: str) -> str:
     return _text(item.partition("=")[0])
-
-
-def _unreserved(match: re.Match[str]) -> str:
-    """Decode what needs no encoding (RFC 3986, section 6.2.2.2), write the rest in upper case."""
-    character = chr(int(match[1], 16))
-    return character if character in _UNRESERVED else match[0].upper()
-
-
-def _segment(segment: str) -> str:
-    match = _TRANSFORM.match(segment)
-    return "tr:" + _steps(segment[match.end() :]) if match else _text(segment)
-
-
-def _item(item: str) -> str:
-    name, equals, value = item.partition("=")
-    write = _steps if name == "tr" else _text
-    return _text(name) + equals + "+".join(map(write, value.split("+")))
 
 
 def _steps(text: str) -> str:
@@ -283,12 +280,8 @@ def _text(text: str, *, safe: str = ",:") -> str:
 
 
 def _sendable(target: str) -> str:
-    """Percent-encode what no address may hold; names that are no UTF-8 keep their bytes."""
+    """Percent-encode characters that no address may contain; names that are not UTF-8 keep their bytes."""
     try:
         return quote(target, safe=_SENDABLE, errors="surrogateescape")
     except UnicodeEncodeError as error:
-        raise SignatureError("The address holds half a character.", fix="Percent-encode its bytes.") from error
-
-
-def _refused() -> SignatureError:
-    return SignatureError("The signature does not fit the address.", fix="Ask the address's owner for a new one.")
+        raise SignatureError("The address contains half a character.", fix="Percent-encode its bytes.") from error

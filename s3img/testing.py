@@ -1,4 +1,4 @@
-"""For the tests of programs that use s3img: a store in a folder, and proof that nothing is asked of the network.
+"""For tests of programs that use s3img: a store in a folder, and a block on the network.
 
 As a pytest plug-in: ``pytest_plugins = ["s3img.testing"]`` in ``conftest.py`` gives the fixtures ``s3img_store`` and
 ``no_network``; the functions work in any framework.
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 try:
     import pytest
 except ImportError:  # the functions need no pytest
-    pytest = None  # type: ignore[assignment] # as where it is not installed
+    pytest = None  # type: ignore[assignment] # None stands for "not installed"
 
 PUBLIC_URL = "https://img.test"
 
@@ -64,10 +64,10 @@ class Store:
 
 
 class NetworkUsed(AssertionError):
-    """Report a connection that a test did not expect; ``address`` is where it was to go."""
+    """A connection that a test did not expect; ``address`` is where it would have gone."""
 
     def __init__(self, address: object) -> None:
-        super().__init__(f"a connection to {address!r} was tried")
+        super().__init__(f"a connection to {address!r} was attempted")
         self.address = address
 
 

@@ -28,12 +28,12 @@ def clean_url(url: str) -> tuple[str, str]:
 
 
 def quote_path(path: str) -> str:
-    """Percent-encode a slash-separated path; names that are no UTF-8 keep their bytes."""
+    """Percent-encode a slash-separated path; names that are not UTF-8 keep their bytes."""
     return quote(os.fsencode(path), safe="/-._~")
 
 
 def object_url(base_url: str, key: str) -> str:
-    """Return the public URL of a key; ``base_url`` is the public address of what the bucket's address names."""
+    """Return the public URL of a key; ``base_url`` is the public address of bucket and prefix."""
     return f"{base_url.rstrip('/')}/{quote_path(key)}"
 
 

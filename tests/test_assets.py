@@ -4,7 +4,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from s3img.assets import AssetRoot, Lead
+from s3img.assets import AssetRoot, TargetKind
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -36,7 +36,7 @@ def test_resolve_finds_file(site: Site, url: str, document: str, path: str) -> N
     for name in ("cat.jpg", "my dog.png", "100%.png", "a+b.png", "é.png"):
         site.add(name, b"x")
     target = AssetRoot(site.root).resolve(url, document=document)
-    assert (target.lead, target.path) == (Lead.FILE, path)
+    assert (target.kind, target.path) == (TargetKind.FILE, path)
 
 
 @pytest.mark.parametrize(
@@ -53,14 +53,14 @@ def test_resolve_finds_file(site: Site, url: str, document: str, path: str) -> N
 )
 def test_resolve_leaves_external_alone(site: Site, url: str) -> None:
     site.add("cat.jpg", b"x")
-    assert AssetRoot(site.root).resolve(url, document="index.html").lead is Lead.EXTERNAL
+    assert AssetRoot(site.root).resolve(url, document="index.html").kind is TargetKind.EXTERNAL
 
 
 def test_resolve_knows_the_sites_own_address(site: Site) -> None:
     site.add("img/cat.jpg", b"x")
     root = AssetRoot(site.root, site_url="https://example.com/docs/")
     target = root.resolve("https://example.com/docs/img/cat.jpg", document="index.html")
-    assert target.lead is Lead.FILE
+    assert target.kind is TargetKind.FILE
     assert target.url("a b.webp") == "https://example.com/docs/a%20b.webp"
 
 
@@ -74,7 +74,7 @@ def test_resolve_takes_prefix_off_root_relative_urls(site: Site) -> None:
 
 def test_resolve_above_the_prefix_is_outside(site: Site) -> None:
     root = AssetRoot(site.root, site_url="https://example.com/docs/")
-    assert root.resolve("/other/cat.jpg", document="index.html").lead is Lead.OUTSIDE
+    assert root.resolve("/other/cat.jpg", document="index.html").kind is TargetKind.OUTSIDE
 
 
 @pytest.mark.parametrize(("base", "relative"), [("img/", "../x.webp"), ("/img/deep/", "../../x.webp")])
@@ -82,27 +82,27 @@ def test_resolve_counts_from_base(site: Site, base: str, relative: str) -> None:
     site.add("img/cat.jpg", b"x")
     site.add("img/deep/cat.jpg", b"x")
     target = AssetRoot(site.root).resolve("cat.jpg", document="index.html", base=base)
-    assert (target.lead, target.url("x.webp")) == (Lead.FILE, relative)
+    assert (target.kind, target.url("x.webp")) == (TargetKind.FILE, relative)
 
 
 def test_resolve_with_foreign_base_is_external(site: Site) -> None:
     site.add("cat.jpg", b"x")
     target = AssetRoot(site.root).resolve("cat.jpg", document="index.html", base="https://cdn.example.com/")
-    assert target.lead is Lead.EXTERNAL
+    assert target.kind is TargetKind.EXTERNAL
 
 
 def test_resolve_link_out_of_the_tree_is_outside(site: Site, tmp_path: Path) -> None:
     secret = tmp_path / "secret.jpg"
     secret.write_bytes(b"x")
     (site.root / "cat.jpg").symlink_to(secret)
-    assert AssetRoot(site.root).resolve("cat.jpg", document="index.html").lead is Lead.OUTSIDE
+    assert AssetRoot(site.root).resolve("cat.jpg", document="index.html").kind is TargetKind.OUTSIDE
 
 
 def test_resolve_follows_links_inside_the_tree(site: Site) -> None:
     site.add("1.0/cat.jpg", b"x")
     (site.root / "latest").symlink_to("1.0", target_is_directory=True)
     target = AssetRoot(site.root).resolve("latest/cat.jpg", document="index.html")
-    assert (target.lead, target.path) == (Lead.FILE, "1.0/cat.jpg")
+    assert (target.kind, target.path) == (TargetKind.FILE, "1.0/cat.jpg")
 
 
 def test_walk_survives_loops_of_links(site: Site) -> None:

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 from urllib.parse import quote, unquote, urljoin, urlsplit
 
-from s3img.assets import Asset, Lead, LinkTarget
+from s3img.assets import Asset, LinkTarget, TargetKind
 from s3img.errors import ConfigError
 from s3img.pictures.variants import unchanged
 from s3img.urls import clean_url
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from s3img.pictures.catalog import Catalog, VariantLookup
     from s3img.pictures.variants import VariantRequest, VariantSet
 
-_EXTERNAL = LinkTarget(Lead.EXTERNAL)
+_EXTERNAL = LinkTarget(TargetKind.EXTERNAL)
 
 
 @dataclass(frozen=True, slots=True)
@@ -117,7 +117,7 @@ class LockedRoot:
         if path not in self._lock:
             self._missing(path)
             return _EXTERNAL
-        return LinkTarget(Lead.FILE, path, tail=tail)
+        return LinkTarget(TargetKind.FILE, path, tail=tail)
 
 
 class LockedLibrary:
@@ -130,7 +130,7 @@ class LockedLibrary:
 
     def find(self, target: LinkTarget) -> Asset | None:
         """Return the image at a target, None for one that is not in the lock."""
-        entry = self._catalog.lock.get(target.path) if target.lead is Lead.FILE else None
+        entry = self._catalog.lock.get(target.path) if target.kind is TargetKind.FILE else None
         return self._lookup.asset(entry) if entry else None
 
     def variants(self, asset: Asset, request: VariantRequest) -> VariantSet:

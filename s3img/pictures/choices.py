@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
-from s3img.assets import Asset, Lead, LinkTarget
+from s3img.assets import Asset, LinkTarget, TargetKind
 from s3img.keys import variant_digest
 from s3img.pictures import directives
 from s3img.pictures.variants import VariantSet, unchanged
@@ -125,7 +125,7 @@ class PageReader:
         if may_be_page and not IMAGE_URL.search(reference.url):
             return None
         target = self._target(reference)
-        if target.lead is Lead.MISSING and is_placeholder(reference.url):
+        if target.kind is TargetKind.MISSING and is_placeholder(reference.url):
             return None
         found = self._library.find(target)
         if isinstance(found, Asset):

@@ -6,7 +6,7 @@ import os
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
-from s3img.assets import Asset, ImageFacts, Lead
+from s3img.assets import Asset, ImageFacts, TargetKind
 from s3img.cache import Digests, SiteState
 from s3img.errors import AssetError, ImageError, unexpected
 from s3img.imaging import probe
@@ -57,13 +57,13 @@ class SiteLibrary:
 
     def find(self, target: LinkTarget) -> Asset | ReferenceFault | None:
         """Return the image at a target, a fault for one that is nowhere; an unusable file is reported once, here."""
-        if target.lead is Lead.FILE:
+        if target.kind is TargetKind.FILE:
             if target.path not in self._assets:
                 self._assets[target.path] = self._read(target.path)
             if self._assets[target.path] is None:
                 self._unusable()
             return self._assets[target.path]
-        return self._absent(target.path) if target.lead is Lead.MISSING else None
+        return self._absent(target.path) if target.kind is TargetKind.MISSING else None
 
     def _absent(self, path: str) -> Asset | ReferenceFault:
         """Find an image that is not on disk but in the bucket, as the project's lock tells."""

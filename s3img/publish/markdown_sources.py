@@ -10,7 +10,7 @@ import os
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from s3img.assets import AssetRoot, Lead
+from s3img.assets import AssetRoot, TargetKind
 from s3img.atomic import write_atomically
 from s3img.cache import SiteState
 from s3img.errors import AssetError
@@ -118,11 +118,11 @@ class SourcePublisher:
             return "its author excluded it"
         if is_placeholder(reference.url):
             return "a template has yet to fill it in"
-        lead = self._root.resolve(reference.url, document=path, base=reference.base).lead
-        if lead is Lead.OUTSIDE:
+        lead = self._root.resolve(reference.url, document=path, base=reference.base).kind
+        if lead is TargetKind.OUTSIDE:
             return f"it leads out of {self._root.root}; name another folder with --root"
         is_finished = self._address.owns(reference.url) or reference.url.startswith(("data:", "#"))
-        return "it is an address elsewhere, not a file" if lead is Lead.EXTERNAL and not is_finished else ""
+        return "it is an address elsewhere, not a file" if lead is TargetKind.EXTERNAL and not is_finished else ""
 
     def _put(self, links: Iterable[Link]) -> UploadResult:
         """Put what is missing. Nobody knows where the text goes, so its images count as in use for ever."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from s3img.assets import AssetRoot, Lead
+from s3img.assets import AssetRoot, TargetKind
 from s3img.cache import file_digest
 from s3img.errors import S3ImgError
 from s3img.imaging import probe
@@ -36,17 +36,17 @@ def broken_references(site: Path, *, site_url: str = "") -> tuple[list[str], int
         data = root.file(path).read_bytes()
         for reference in find_references(data, media_type):
             target = root.resolve(reference.url, document=path, base=reference.base)
-            if target.lead is Lead.EXTERNAL:
+            if target.kind is TargetKind.EXTERNAL:
                 continue
             checked += 1
-            if fault := _fault(root, target.lead, target.path):
+            if fault := _fault(root, target.kind, target.path):
                 line, column = position(data, reference.start)
                 broken.append(f"{path}:{line}:{column}: {reference.url}: {fault}")
     return broken, checked
 
 
-def _fault(root: AssetRoot, lead: Lead, path: str) -> str:
-    if lead not in {Lead.FILE, Lead.OWN}:
+def _fault(root: AssetRoot, lead: TargetKind, path: str) -> str:
+    if lead not in {TargetKind.FILE, TargetKind.OWN}:
         return f"{path} does not exist"
     try:
         probe(root.file(path))
@@ -100,9 +100,9 @@ class _PageCheck:
             return "unknown-key", f"{url}: the lock has no such key: publish the site, or sync and commit the lock."
         target = self.root.resolve(url, document=document, base=reference.base)
         is_image = bool(IMAGE_URL.search(url))
-        if target.lead is Lead.MISSING and not is_placeholder(url) and (is_image or reference.kind != "a href"):
+        if target.kind is TargetKind.MISSING and not is_placeholder(url) and (is_image or reference.kind != "a href"):
             return self._missing(target.path)
-        if target.lead is not Lead.FILE or not is_image:
+        if target.kind is not TargetKind.FILE or not is_image:
             return "", ""
         if target.path not in self._verdicts:
             self._verdicts[target.path] = self._file_fault(target.path)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from s3img.assets import Lead
+from s3img.assets import TargetKind
 from s3img.pictures.choices import Choice, Image, Strip
 from s3img.pictures.markup import first_styled
 from s3img.publish.files import STYLE_PATH
@@ -76,7 +76,7 @@ class PageWriter:
 
     def _read(self, url: str, document: str, base: str | None) -> tuple[str, str] | None:
         target = self._root.resolve(url, document=document, base=base)
-        if target.lead is not Lead.FILE or self._root.files[target.path].size > _LARGEST_TEXT:
+        if target.kind is not TargetKind.FILE or self._root.files[target.path].size > _LARGEST_TEXT:
             return None
         try:
             return target.path, self._root.file(target.path).read_bytes().decode("utf-8", "replace")

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from s3img.rewrite.document import find_references, rewrite
 from s3img.rewrite.formats import OPTIONAL_KINDS
-from s3img.rewrite.html import head_end
+from s3img.rewrite.html import head_end, meta_contents
 from s3img.rewrite.html.stream import Stream
 from s3img.rewrite.reference import Attribute, Reference, Replace, Replacement, Tag, TagEdit, position
 from s3img.rewrite.splice import splice
@@ -23,6 +23,7 @@ __all__ = [
     "TagEdit",
     "find_references",
     "head_end",
+    "meta_contents",
     "position",
     "rewrite",
     "splice",

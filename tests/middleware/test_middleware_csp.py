@@ -93,6 +93,28 @@ def test_policy_of_a_page_is_found() -> None:
     assert in_page(page) == ["img-src 'self'"]
 
 
+@pytest.mark.parametrize(
+    ("page", "expected"),
+    [
+        (b"<meta http-equiv=content-security-policy content=img-src>", ["img-src"]),
+        (b"<meta\nhttp-equiv = 'Content-SECURITY-Policy' content = 'img-src a'>", ["img-src a"]),
+        (b"""<meta data-x=">" http-equiv="content-security-policy" content="img-src a">""", ["img-src a"]),
+        (
+            b"<meta http-equiv=content-security-policy content=a><META content=b http-equiv=Content-Security-Policy>",
+            ["a", "b"],
+        ),
+        (b"<!-- <meta http-equiv=content-security-policy content=a> -->", []),
+        (b"<script>'<meta http-equiv=content-security-policy content=a>'</script>", []),
+        (b"""<p title="<meta http-equiv=content-security-policy content=a>">""", []),
+        (b"<meta http-equiv=content-security-policy-report-only content=a>", []),
+        (b"<meta name=x content='http-equiv security'>", []),
+        (b"<meta http-equiv=content-security-policy>", []),
+    ],
+)
+def test_policy_of_a_page_is_read_as_browsers_read_html(page: bytes, expected: list[str]) -> None:
+    assert in_page(page) == expected
+
+
 def test_policy_that_keeps_images_away_is_heeded(wrap: Wrap, caplog: pytest.LogCaptureFixture) -> None:
     app = app_of(PAGE, Content_Security_Policy="default-src 'self'; report-uri /heeded")
     answers = [send(wrap(app)) for _ in range(2)]

@@ -166,7 +166,7 @@ def test_what_cannot_be_signed_is_refused(address: str) -> None:
 
 @pytest.mark.parametrize("expires", [0, -1, 10**12])
 def test_expiry_that_is_no_time_is_refused(expires: int) -> None:
-    with pytest.raises(SignatureError, match="time"):
+    with pytest.raises(SignatureError, match="expiry"):
         SIGNER.sign(TARGET, expires=expires)
 
 

@@ -8,7 +8,7 @@ import msgspec
 
 from s3img.rewrite import json
 from s3img.rewrite.html.collector import Context
-from s3img.rewrite.html.elements import JSON_LD, element_table, head_end_elements
+from s3img.rewrite.html.elements import JSON_LD, element_table, head_end_elements, meta_elements
 from s3img.rewrite.html.scan import Scanner
 from s3img.rewrite.source import Source, from_bytes
 
@@ -44,6 +44,14 @@ def head_end(data: bytes) -> int | None:
     head = Scanner(from_bytes(data, "utf-8"), head_end_elements(), Context(), [])
     head.scan(0, len(data))
     return head.head
+
+
+def meta_contents(data: bytes, http_equiv: str) -> list[str]:
+    """Return the ``content`` of each ``<meta>`` with this ``http-equiv`` (lower case), not of those in comments."""
+    found: list[Reference] = []
+    Scanner(from_bytes(data, "utf-8"), meta_elements(), Context(), found).scan(0, len(data))
+    metas = ((reference.tag, reference.url) for reference in found if reference.kind == "meta content")
+    return [content for tag, content in metas if tag and (tag.get("http-equiv") or "").lower() == http_equiv]
 
 
 def find_in_script(source: Source, start: int, end: int) -> Iterator[Reference]:

@@ -273,6 +273,16 @@ def head_end_elements() -> Elements:
     return Elements(anchor, anchor, {}, roles, {})
 
 
+@lru_cache(maxsize=1)
+def meta_elements() -> Elements:
+    """Return what has to be looked at to find every ``<meta content>``."""
+    wanted = {b"meta": element_rule("meta", {"content": "url"})}
+    rejected = {name: pattern for name, pattern in _REJECTED.items() if name != b"meta"}
+    names = [*wanted, *_ROLES]
+    in_picture = anchor_pattern([*names, *_ENDS], rejected)
+    return Elements(anchor_pattern(names, rejected), in_picture, wanted, _ROLES | _ENDS, wanted)
+
+
 # link, meta and input tags that can't name an image: neither "image" nor "icon", "&" nor "(" in them
 _NO_IMAGE = rb"[iI](?![mM][aA][gG][eE]|[cC][oO][nN])"
 
