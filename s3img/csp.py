@@ -1,4 +1,4 @@
-"""Content-Security-Policy (CSP 3): whether a page may show images of another origin, and how to allow them."""
+"""Content-Security-Policy (CSP 3): what a page may load from where, and how to allow images of another origin."""
 
 from __future__ import annotations
 
@@ -16,9 +16,14 @@ _SOURCE = re.compile(r"(?:([a-z][a-z0-9+.-]*)://)?([^/:]+)(?::([0-9]{1,5}|\*))?(
 _PORTS = {"http": 80, "https": 443}
 
 
-def allows(policies: Iterable[str], url: str, *, own: str) -> bool:
-    """Tell whether every policy lets a page of the origin ``own`` show an image from ``url``."""
-    return all(policy_allows(policy, url, own) for text in policies for policy in text.split(","))
+IMAGES = ("img-src", "default-src")
+STYLE_SHEETS = ("style-src-elem", "style-src", "default-src")
+"""Directives about a kind of thing; the first one that a policy has counts (CSP 3, 6.8.3)."""
+
+
+def allows(policies: Iterable[str], url: str, *, own: str, kind: tuple[str, ...] = IMAGES) -> bool:
+    """Tell whether every policy lets a page of the origin ``own`` load ``url``, which is of a ``kind``."""
+    return all(policy_allows(policy, url, own, kind) for text in policies for policy in text.split(","))
 
 
 def extended(policy: str, url: str) -> str:
@@ -43,10 +48,10 @@ def directives(policy: str) -> Iterator[tuple[str, list[str]]]:
             yield name.lower(), sources
 
 
-def policy_allows(policy: str, url: str, own: str) -> bool:
-    """Tell whether one policy allows an image: by ``img-src``, else by ``default-src``."""
+def policy_allows(policy: str, url: str, own: str, kind: tuple[str, ...] = IMAGES) -> bool:
+    """Tell whether one policy allows something of a kind."""
     found = dict(directives(policy))
-    sources = found.get("img-src", found.get("default-src"))
+    sources = next((found[name] for name in kind if name in found), None)
     return sources is None or any(source_matches(source, url, own) for source in sources)
 
 

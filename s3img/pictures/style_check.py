@@ -104,11 +104,13 @@ class StyleCheck:
         choices: Mapping[int, Choice],
         write: Write,
         edit: Callable[[Choice, Markup], str | TagEdit | None],
+        *,
+        is_styled: bool = True,
     ) -> dict[int, Markup]:
         """Return how much markup the images of a page may get, by the offset of their reference.
 
         Images that are left out may get all of it. ``write`` returns a copy of the page with edits, ``edit`` the edit
-        of one choice.
+        of one choice. A page that is not ``is_styled`` can't have the style sheet that keeps the layout.
         """
         usual = (choice for choice in choices.values() if isinstance(choice, Image))
         if not any(choice.directives.markup == "auto" for choice in usual):
@@ -118,6 +120,8 @@ class StyleCheck:
         words = class_words(data) if styles.selectors else frozenset()
         selectors = [one for one in styles.selectors if words.issuperset(required_names(one))]
         found: dict[int, Markup] = dict.fromkeys(choices, "img") if styles.has_script else {}
+        if not is_styled:
+            found = dict.fromkeys(choices, "bare")
         if not selectors:
             return found
         before = LexborHTMLParser(write(lambda reference: _marked(reference, choices, None)))

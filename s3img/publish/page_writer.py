@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from s3img import csp
 from s3img.assets import TargetKind
 from s3img.pictures.choices import Choice, Image, Strip
 from s3img.pictures.markup import first_styled
@@ -49,7 +50,8 @@ class PageWriter:
         levels: Mapping[int, Markup] = {}
         image = next((choice for choice in plan.choices.values() if isinstance(choice, Image)), None)
         if image and plan.media_type == "text/html":
-            levels = self._style_check.choose(path, data, plan.choices, write, edit)
+            is_styled = self._may_have_style_sheet(data)
+            levels = self._style_check.choose(path, data, plan.choices, write, edit, is_styled=is_styled)
 
         def replace(reference: Reference) -> str | TagEdit | None:
             choice = plan.choices.get(reference.start)
@@ -65,6 +67,12 @@ class PageWriter:
         place = head_end(new) or place
         link = f'<link rel="stylesheet" href="{image.target.url(STYLE_PATH)}">'
         return new[:place] + link.encode() + new[place:]
+
+    def _may_have_style_sheet(self, data: bytes) -> bool:
+        """Tell whether the page's own policy lets browsers load our style sheet; one of hashes alone does not."""
+        origin = self._root.origin or "https://site.invalid"
+        url = f"{origin}{self._root.prefix}{STYLE_PATH}"
+        return csp.allows(csp.in_page(data), url, own=origin, kind=csp.STYLE_SHEETS)
 
     @property
     def _style_check(self) -> StyleCheck:

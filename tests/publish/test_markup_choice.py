@@ -184,3 +184,29 @@ def test_neighbours_with_other_styles_are_not_mixed_up(site: Site, cache_dir: st
 )
 def test_style_parts_are_tags_and_raw_text(page: bytes, parts: list[bytes]) -> None:
     assert style_parts(page) == parts
+
+
+@pytest.mark.parametrize(
+    ("policy", "kind"),
+    [
+        ("style-src 'sha256-p0bF+un5yUb9MBO6xRb8kPHlY2BdpHVtLiFkDrZPF64='", "bare"),
+        ("default-src 'none'; img-src *", "bare"),
+        ("style-src 'self'; style-src-elem 'unsafe-inline'", "bare"),
+        ("default-src 'none'; img-src *; style-src 'self'", "picture"),
+        ("style-src-attr 'none'; img-src *", "picture"),
+        ("style-src https:", "picture"),
+    ],
+)
+def test_page_whose_policy_blocks_our_style_sheet_needs_none(
+    site: Site, cache_dir: str, small_photo: bytes, policy: str, kind: str
+) -> None:
+    site.add("cat.jpg", small_photo)
+    head = f'<meta http-equiv="Content-Security-Policy" content="{policy}">'
+    assert markup(site, cache_dir, head, '<p><img src="cat.jpg"></p>', site_url="https://example.com/") == [kind]
+    assert ("s3img.css" in site.text("index.html")) is (kind == "picture")
+
+
+def test_policy_does_not_keep_what_the_author_asks_for(site: Site, cache_dir: str, small_photo: bytes) -> None:
+    site.add("cat.jpg", small_photo)
+    head = "<meta http-equiv=Content-Security-Policy content=\"style-src 'none'\">"
+    assert markup(site, cache_dir, head, '<img src="cat.jpg" data-s3img-markup="picture">') == ["picture"]
