@@ -248,15 +248,21 @@ class Images:
             files.remove_stale()
         return PublishResult(target="", pages=len(files.pages), problems=problems, dry_run=dry_run)
 
-    def render(self, source: bytes | Path, transform: str | Transform) -> Rendered:
-        """Render an image under a transform (``"w-300,f-webp"``); raise TransformError and ImageError."""
+    def render(
+        self, source: bytes | Path, transform: str | Transform, *, inputs: Mapping[str, bytes | Path] | None = None
+    ) -> Rendered:
+        """Render an image under a transform (``"w-300,f-webp"``); raise TransformError and ImageError.
+
+        ``inputs`` are the pictures of its layers, by the keys that it names (``l-image,i-logo.png,l-end``).
+        """
         from s3img import imaging
         from s3img.transform import Transform
 
         config = self.config
         if isinstance(transform, str):
             transform = Transform.parse(transform, presets=config.presets, limits=config.limits)
-        return imaging.render(source, transform, limits=config.limits, quality=msgspec.structs.asdict(config.quality))
+        quality = msgspec.structs.asdict(config.quality)
+        return imaging.render(source, transform, limits=config.limits, quality=quality, inputs=inputs)
 
 
 _FALLBACK = "no credentials for {}: images stay inside the site."

@@ -24,7 +24,7 @@ _BY_SUFFIX = {".jpg": "jpeg", ".jpeg": "jpeg", ".png": "png", ".webp": "webp", "
 @click.option("--tr", "text", default="", help="Transform, such as w-300,h-200; OUT's suffix gives the format.")
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
 def transform_command(source: Path, result: Path, *, text: str, as_json: bool) -> None:
-    """Render the image IN to the file OUT."""
+    """Render the image IN to the file OUT; pictures of layers are files beside IN."""
     from s3img.imaging import render  # loads Pillow, which `size` and `probe` do without
 
     config = load_config({}, None)
@@ -32,7 +32,8 @@ def transform_command(source: Path, result: Path, *, text: str, as_json: bool) -
     wanted = _BY_SUFFIX.get(result.suffix.lower())
     if transform.format == "auto" and wanted:
         transform = transform.then(Transform.parse(f"f-{wanted}"))
-    rendered = render(source, transform, profile="build", limits=config.limits)
+    inputs = {key: source.parent / key for key in transform.inputs}
+    rendered = render(source, transform, profile="build", limits=config.limits, inputs=inputs)
     _check_suffix(result, rendered.media_type)
     try:
         write_atomically(result, rendered.data)

@@ -2,34 +2,47 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from contextlib import contextmanager
+from dataclasses import dataclass, field, replace
 from functools import partial
 from typing import TYPE_CHECKING
 
-from s3img.imaging import effects
+from PIL import Image
+
+from s3img.errors import ImageError, TransformError, UnsupportedImage
+from s3img.imaging import effects, layers
 from s3img.imaging.attention import attention_point, thumbnail_size
+from s3img.imaging.decode import decode
+from s3img.imaging.probing import located, opened, probe
 from s3img.imaging.resize import resize
-from s3img.transform.geometry import plan
+from s3img.transform import Transform
+from s3img.transform.geometry import StepGeometry, check_size, pixels, plan
+from s3img.transform.overlays import Canvas
+from s3img.transform.steps import Step
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator, Mapping
     from typing import TypeAlias
 
-    from PIL import Image
-
     from s3img.imaging.decode import Decoded, RenderDeadline
+    from s3img.imaging.probing import ImageSource
     from s3img.limits import Limits
     from s3img.transform.geometry import Hints, Plan, Point
-    from s3img.transform.steps import Step
+    from s3img.transform.steps import Layer
 
     Size: TypeAlias = tuple[int, int]
+
+_LAYER_OVERSAMPLING = 2.0
+"""How much larger than needed a JPEG of a layer is decoded at least."""
 
 
 @dataclass(frozen=True, slots=True)
 class Chain:
     """The steps for one source of ``size`` px; ``keep_profile`` leaves colours in the source's RGB profile.
 
-    What the first frame's trim finds, and where it draws attention, holds for all frames of an animation.
+    What the first frame's trim finds, where it draws attention, and how its layers look, holds for all frames of an
+    animation. ``inputs`` are the pictures of layers by their keys; ``parent`` is the size of what a layer's own chain
+    makes it for, None for the chain of the picture itself.
     """
 
     steps: tuple[Step, ...]
@@ -38,6 +51,9 @@ class Chain:
     limits: Limits
     deadline: RenderDeadline
     keep_profile: bool = False
+    inputs: Mapping[str, ImageSource] = field(default_factory=dict)
+    parent: Size | None = None
+    drawn: dict[tuple[int, int, Size], tuple[Image.Image, layers.Point]] = field(default_factory=dict)
     trims: dict[int, effects.PixelBox] = field(default_factory=dict)
     focuses: dict[int, Point] = field(default_factory=dict)
 
@@ -47,7 +63,7 @@ class Chain:
         ``small`` returns a copy of that picture at a size: ``fo-auto`` looks at one for what draws attention.
         """
         step = self.steps[number]
-        context = partial(plan, size, step, source=self.size, hints=self.hints, limits=self.limits)
+        context = partial(plan, size, step, source=self.size, hints=self.hints, limits=self.limits, parent=self.parent)
         planned = context()
         if step.focus != "auto" or not planned.crops or not small:
             return planned
@@ -76,6 +92,11 @@ class Chain:
         else:  # crop and scale at once, from as few decoded px as possible
             first = self.plan(self.size, 0, partial(start, whole))
             picture, done = finish(start(first.source.edges, first.scaled), self.steps[0], first), 1
+            picture = self.with_layers(picture, 0)
+        return self.run_from(picture, done)
+
+    def run_from(self, picture: Image.Image, done: int = 0) -> Image.Image:
+        """Return a picture that has gone through the first ``done`` steps after it has gone through the rest."""
         for number, step in enumerate(self.steps[done:], done):
             self.deadline.check()
             if step.trim:
@@ -83,11 +104,80 @@ class Chain:
                 picture = resize(picture, (box[2] - box[0], box[3] - box[1]), box)
             planned = self.plan(picture.size, number, partial(resize, picture))
             picture = finish(resize(picture, planned.scaled, planned.source.edges), step, planned)
+            picture = self.with_layers(picture, number)
         return picture
+
+    def with_layers(self, picture: Image.Image, number: int) -> Image.Image:
+        """Lay the layers of a step over the picture that it has made."""
+        for index, layer in enumerate(self.steps[number].layers):
+            self.deadline.check()
+            name = number, index, picture.size
+            if name not in self.drawn:
+                self.drawn[name] = self.draw_layer(layer, picture.size)
+            top, place = self.drawn[name]
+            if layer.mode == "displace":
+                picture = layers.displace(picture, top, place)
+            else:
+                picture = layers.MODES[layer.mode](picture, top, place)
+        return picture
+
+    def draw_layer(self, layer: Layer, parent: Size) -> tuple[Image.Image, layers.Point]:
+        """Return a layer's own picture, and its place on a parent: for ``displace``, how far it moves px.
+
+        Raise ``TransformError`` for a layer whose picture was not given, and ``ImageError`` that names the layer.
+        """
+        if isinstance(layer.content, Canvas):
+            geometry = StepGeometry(parent, parent, Step(), self.hints, parent=parent)
+            sides = zip((layer.content.width, layer.content.height), parent, strict=True)
+            width, height = (
+                pixels(whole if side is None else geometry.side(side, whole) or whole) for side, whole in sides
+            )
+            size = width, height
+            check_size(size, self.limits)
+            start = Image.new("RGBA", size, layer.content.color.rgba)
+            picture = self.of_layer(layer, size, parent).run_from(start)
+        else:
+            size, picture = self.draw_picture(layer, layer.content, parent)
+        value = StepGeometry(size, picture.size, Step(), self.hints, parent=parent).value
+        if layer.mode == "displace":
+            return picture, (round(value(layer.position.x or 0)), round(value(layer.position.y or 0)))
+        return picture, layer.position.place(picture.size, parent, value)
+
+    def draw_picture(self, layer: Layer, key: str, parent: Size) -> tuple[Size, Image.Image]:
+        """Return the size of a layer's source, and what its steps make of it; of an animation, its first frame."""
+        source = self.inputs.get(key)
+        if source is None:
+            raise TransformError(f"The layer {key!r} has no picture here.", token=key)
+        with layer_errors(key):
+            info = probe(source, limits=self.limits)
+            if not info.renderable:
+                raise UnsupportedImage(f"{info.format.upper()} can't be a layer.", fix="Convert it to PNG.")
+            size = info.width, info.height
+            chain = self.of_layer(layer, size, parent)
+            with opened(source) as fp, located(source):
+                decoded = decode(fp, info, chain.decoded_size(_LAYER_OVERSAMPLING), self.limits)
+            return size, chain.run(decoded)
+
+    def of_layer(self, layer: Layer, size: Size, parent: Size) -> Chain:
+        """Return the chain of a layer whose source has ``size`` px."""
+        transform = Transform(layer.steps).settled(size, hints=self.hints, limits=self.limits, parent=parent)
+        return replace(
+            self, steps=transform.steps, size=size, parent=parent, keep_profile=False, drawn={}, trims={}, focuses={}
+        )
 
     def keeps_profile(self, decoded: Decoded) -> bool:
         """Say whether the result is in the source's own profile: RGB only, other spaces always become sRGB."""
         return self.keep_profile and bool(decoded.profile) and decoded.image.mode in {"RGB", "RGBA"}
+
+
+@contextmanager
+def layer_errors(key: str) -> Iterator[None]:
+    """Name the layer in an ``ImageError``."""
+    try:
+        yield
+    except ImageError as error:
+        error.message = f"Layer {key!r}: {error.message}"
+        raise
 
 
 def finish(picture: Image.Image, step: Step, planned: Plan) -> Image.Image:
@@ -121,4 +211,6 @@ def changes(step: Step, planned: Plan, *, alpha: bool) -> bool:
     tones = step.grayscale or step.contrast or step.blur or step.sharpen or step.unsharp
     colors = step.colorize or step.color_replace or step.gradient
     placing = step.trim or step.flip or step.rotate or step.distort or (alpha and step.shadow)
-    return bool(geometry or tones or colors or placing or step.opacity != 100 or (alpha and step.background))
+    return bool(
+        geometry or tones or colors or placing or step.opacity != 100 or (alpha and step.background) or step.layers
+    )

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Final
 
 from s3img.errors import UnsupportedImage
 from s3img.imaging.animation import Animation, keeps_animation, load_animation
-from s3img.imaging.chain import Chain, changes
+from s3img.imaging.chain import Chain, changes, layer_errors
 from s3img.imaging.color import has_alpha
 from s3img.imaging.decode import OVERSAMPLING, RenderDeadline, decode, pillow_errors
 from s3img.imaging.encode import DEFAULT_QUALITY, SUBSAMPLINGS, Encoding, check_encoder, encoders, kept_exif
@@ -65,11 +65,13 @@ def render(
     limits: Limits | None = None,
     quality: Mapping[str, int] | None = None,
     hints: Hints | None = None,
+    inputs: Mapping[str, ImageSource] | None = None,
 ) -> Rendered:
     """Render an image as ``transform`` says.
 
     ``profile`` trades time for bytes (``build``) or answers quickly (``request``); ``accept`` holds the media types
-    a client takes, for ``f-auto`` (None: unknown); ``quality`` replaces defaults by format.
+    a client takes, for ``f-auto`` (None: unknown); ``quality`` replaces defaults by format; ``inputs`` are the pictures
+    of the transform's layers, by the keys that it names.
 
     Without a format of the transform's (``f-auto``), the smallest of what the client takes is the result. Where size
     and pixels stay, it is never larger than the source: it is then the source's own encoding without metadata.
@@ -77,7 +79,9 @@ def render(
     Raises what ``probe`` raises, ``TransformError`` where the transform does not fit this picture, ``ImageTooLarge``
     for a result above a limit, before a pixel is allocated, ``ImageError`` for truncated or corrupt pixels.
     """
-    drawn = draw(source, transform, profile=profile, accept=accept, limits=limits, quality=quality, hints=hints)
+    drawn = draw(
+        source, transform, profile=profile, accept=accept, limits=limits, quality=quality, hints=hints, inputs=inputs
+    )
     with located(source):
         return drawn.encode()
 
@@ -91,6 +95,7 @@ def draw(
     limits: Limits | None = None,
     quality: Mapping[str, int] | None = None,
     hints: Hints | None = None,
+    inputs: Mapping[str, ImageSource] | None = None,
 ) -> Drawn:
     """Do all that ``render`` does but encode, for callers that bound the two apart; raise the same."""
     limits = limits or Limits()
@@ -101,9 +106,11 @@ def draw(
             return Drawn.whole(fp.read(), info)
         if not info.renderable:
             raise UnsupportedImage(f"{info.format.upper()} is published as it is and never rendered.")
-        if len(transform.steps) > limits.steps:
-            raise too_large("steps", f"The transform has {len(transform.steps)} steps", limits.steps)
-        request = RenderRequest(info, transform, profile, accept, limits, quality or {}, hints or Hints())
+        if transform.step_count > limits.steps:
+            raise too_large("steps", f"The transform has {transform.step_count} steps", limits.steps)
+        hints = hints or Hints()
+        settled = transform.settled((info.width, info.height), hints=hints, limits=limits)
+        request = RenderRequest(info, settled, profile, accept, limits, quality or {}, hints, inputs or {})
         return request.run(fp)
 
 
@@ -178,22 +185,25 @@ class RenderRequest:
     limits: Limits
     quality: Mapping[str, int]
     hints: Hints
+    inputs: Mapping[str, ImageSource]
 
     def run(self, fp: BinaryIO) -> Drawn:
         """Refuse what is above a limit, then decode and run the steps."""
         info, output, steps = self.info, self.transform.output, self.transform.steps
         size = info.width, info.height
         planned = plans(size, steps, hints=self.hints, limits=self.limits)
+        self.check_inputs()
         deadline = RenderDeadline(self.limits.seconds)
         names = choose_formats(output.format, info, self.accept, alpha=info.alpha)
         picture: Image.Image | Animation
         if keeps_animation(info, names[0]):
-            chain = Chain(steps, size, self.hints, self.limits, deadline)
+            chain = Chain(steps, size, self.hints, self.limits, deadline, inputs=self.inputs)
             encodings = tuple(map(self.encoding, names))
             picture = load_animation(fp, info, chain.run, limits=self.limits, deadline=deadline)
         else:
-            keep = bool(output.color_profile or output.metadata)
-            chain = Chain(steps, size, self.hints, self.limits, deadline, keep)
+            # Layers are in sRGB, and can't be laid over a picture in another space.
+            keep = bool(output.color_profile or output.metadata) and not self.transform.inputs
+            chain = Chain(steps, size, self.hints, self.limits, deadline, keep, self.inputs)
             decoded = decode(fp, info, chain.decoded_size(OVERSAMPLING[self.profile]), self.limits)
             deadline.check()
             with pillow_errors(f"The {info.format.upper()} can't be transformed"):
@@ -208,6 +218,19 @@ class RenderRequest:
             return Drawn(picture, encodings)
         fp.seek(0)
         return Drawn(picture, encodings, fp.read(), info.format)
+
+    def check_inputs(self) -> None:
+        """Raise ``ImageTooLarge`` where the picture and its layers together have more px than one may have."""
+        if not self.transform.inputs:
+            return
+        total = self.info.width * self.info.height
+        for key in self.transform.inputs:
+            if key in self.inputs:
+                with layer_errors(key):
+                    info = probe(self.inputs[key], limits=self.limits)
+                total += info.width * info.height
+        if total > max(self.limits.input_pixels, self.info.width * self.info.height):
+            raise too_large("input_pixels", f"The picture and its layers have {total:,} px", self.limits.input_pixels)
 
     def is_source(self, names: Collection[str], size: tuple[int, int], planned: Sequence[Plan]) -> bool:
         """Say whether the source, once its metadata is out, is a result too: same pixels, a format that may be sent."""

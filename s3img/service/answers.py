@@ -6,14 +6,14 @@ import mimetypes
 from contextlib import ExitStack
 from functools import partial
 from itertools import chain
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, TypeAlias
 
 import msgspec
 from werkzeug.wsgi import ClosingIterator, wrap_file
 
 from s3img import imaging
 from s3img.codings import is_known as is_known_coding
-from s3img.errors import AccessDenied, BucketError, ObjectNotFound
+from s3img.errors import AccessDenied, BucketError, NotServed, ObjectNotFound
 from s3img.service.caching import HINTS, accepts_codings, hints_of, is_current, modern_formats, uses_hints, wanted_range
 from s3img.service.engine.jobs import RenderJob, SourceRef
 from s3img.service.service_request import Response
@@ -25,6 +25,8 @@ if TYPE_CHECKING:
     from s3img.service.service_request import ServiceRequest
     from s3img.transform import Transform
 
+_Inputs: TypeAlias = tuple[tuple[str, SourceRef], ...]
+"""The pictures of layers: the keys that a transform names, and where they are."""
 _INFO: Final = "info/1"
 _DECODED: Final = "decoded/1"
 _UNTYPED: Final = frozenset({"", "binary/octet-stream", "application/octet-stream"})
@@ -38,17 +40,44 @@ def answer_picture(request: ServiceRequest, engine: EngineProtocol, transform: T
     Raise what the engine raises, and SignatureError.
     """
     key = request.parsed.key
+    inputs = _locate_inputs(request, engine, transform)
     try:
-        return _answer_rendering(request, engine, transform, key)
+        return _answer_rendering(request, engine, transform, key, inputs)
     except (ObjectNotFound, AccessDenied):
         default = transform.output.default_image or request.route.default_image
         if not default or default == key:
             raise
-        return _answer_rendering(request, engine, transform, default, fallback=True)
+        return _answer_rendering(request, engine, transform, default, inputs, fallback=True)
+
+
+def _locate_inputs(request: ServiceRequest, engine: EngineProtocol, transform: Transform) -> _Inputs:
+    """Find the pictures of a transform's layers at the endpoint's origins.
+
+    Raise NotServed that names the one that is missing, so that no default image takes its place, and SignatureError.
+    """
+    found = []
+    for key in transform.inputs:
+
+        def ask(origin: str, key: str = key) -> SourceRef:
+            source = SourceRef(origin, key)
+            request.grant.check_source(engine.facts(source, request.budget))
+            return source
+
+        try:
+            found.append((key, request.first_of_origins(ask, everywhere=True)))
+        except (ObjectNotFound, AccessDenied) as error:
+            raise NotServed(f"No origin has the picture of the layer {key!r}.") from error
+    return tuple(found)
 
 
 def _answer_rendering(
-    request: ServiceRequest, engine: EngineProtocol, transform: Transform, key: str, *, fallback: bool = False
+    request: ServiceRequest,
+    engine: EngineProtocol,
+    transform: Transform,
+    key: str,
+    inputs: _Inputs,
+    *,
+    fallback: bool = False,
 ) -> Response:
     is_hinted = request.config.service.client_hints and uses_hints(transform)
     is_negotiated = transform.format == "auto"
@@ -59,7 +88,9 @@ def _answer_rendering(
 
     def ask(origin: str) -> tuple[SourceRef, Result]:
         source = SourceRef(origin, key, version)
-        return source, engine.result(RenderJob(source, transform, accept, hints), request.budget, inspect=inspect)
+        return source, engine.result(
+            RenderJob(source, transform, accept, hints, inputs), request.budget, inspect=inspect
+        )
 
     source, result = request.first_of_origins(ask)
     response = request.respond(source, result.facts, result.etag, fallback=fallback)

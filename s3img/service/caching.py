@@ -151,7 +151,7 @@ def wants_json(accept: str) -> bool:
 
 def uses_hints(transform: Transform) -> bool:
     """Tell whether a transform asks for the client's screen (``dpr-auto``, ``w-auto``)."""
-    return any("auto" in {step.width, step.dpr} for step in transform.steps)
+    return any("auto" in {one.width, one.dpr} for step in transform.steps for one in step.every())
 
 
 def hints_of(headers: Headers) -> Hints:

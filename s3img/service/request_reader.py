@@ -133,6 +133,8 @@ class RequestReader:
         transform = Transform.parse(steps, presets=self._config.presets, limits=self._config.limits)
         if transform.output.default_image:
             checked_key(transform.output.default_image)
+        for key in transform.inputs:
+            checked_key(key)
         return transform
 
 

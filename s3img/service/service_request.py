@@ -98,14 +98,14 @@ class ServiceRequest(msgspec.Struct, frozen=True, kw_only=True):
         """Tell a GET from a HEAD, whose answer has the same headers and no body."""
         return bool(self.environ["REQUEST_METHOD"] == "GET")
 
-    def first_of_origins(self, ask: Callable[[str], T]) -> T:
-        """Ask the request's origins one after the other until one has the source.
+    def first_of_origins(self, ask: Callable[[str], T], *, everywhere: bool = False) -> T:
+        """Ask the request's origins, or all of its endpoint's, one after the other until one has the source.
 
         A denial counts as missing, which is what AWS means by it where listing is not allowed; when no origin has the
         source, raise the denial if there was one, else ObjectNotFound. Raise NotServed for an origin that the
         endpoint does not have.
         """
-        named = self.parsed.origin
+        named = "" if everywhere else self.parsed.origin
         if named and named not in self.route.origins:
             raise NotServed("The address names an origin that is not served here.")
         missing: ObjectNotFound | AccessDenied | None = None

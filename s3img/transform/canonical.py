@@ -8,15 +8,21 @@ from typing import TYPE_CHECKING, Final
 from msgspec.structs import replace
 
 from s3img.transform.geometry import NEVER_ENLARGE
-from s3img.transform.parameters import PARAMETERS, Parameter
-from s3img.transform.steps import Output, Radius, Side, Step
+from s3img.transform.kinds import write_number
+from s3img.transform.overlays import CANVAS, Canvas, Position, write_input
+from s3img.transform.parameters import LAYER_PARAMETERS, PARAMETERS, POSITION_NAMES, Parameter
+from s3img.transform.steps import DEFAULT_TRIM, Branch, Conditional, Output, Radius, Step
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
+    from s3img.transform.expressions import Side
+    from s3img.transform.steps import Layer
+
 _MAX_SIDE: Final = 65_535
 """Number of px above which a side is ignored, as ImageKit documents."""
 _NOTHING: Final = Step()
+_ANYWHERE: Final = Position()
 _PLAIN: Final = Output()
 _SQUARE: Final = Radius(0, 0, 0, 0)
 _ONE: Final = Fraction(1)
@@ -33,9 +39,22 @@ def normal_steps(steps: Iterable[Step]) -> tuple[Step, ...]:
         radius = None if step.radius == _SQUARE else step.radius
         looks = replace(step, border=border, radius=radius, rotate=step.rotate and step.rotate % 360)
         placed = _normal_place(_normal_size(looks))
+        if step.layers:
+            layers = (replace(layer, steps=normal_steps(layer.steps)) for layer in step.layers)
+            placed = replace(placed, layers=tuple(layers))
+        if step.condition:
+            placed = Step(condition=_normal_condition(step.condition))
         if placed != _NOTHING:
             normal.append(placed)
     return tuple(normal)
+
+
+def _normal_condition(condition: Conditional) -> Conditional | None:
+    """Return the condition with branches in one form, None where neither does anything."""
+    branches = [
+        Branch(normal_steps(one.steps), normal_output(one.output)) for one in (condition.then, condition.otherwise)
+    ]
+    return None if branches == [Branch(), Branch()] else Conditional(condition.groups, *branches)
 
 
 def normal_output(output: Output) -> Output:
@@ -47,12 +66,50 @@ def normal_output(output: Output) -> Output:
 
 def write(steps: Iterable[Step], output: Output) -> str:
     """Return the canonical text: ASCII, safe in a path segment and in a query value as it is."""
-    texts = [",".join(_tokens(step, _NOTHING, _STEP_PARAMETERS)) for step in steps]
+    texts = [step_text(step) for step in steps]
     last = ",".join([*texts[-1:], *_tokens(output, _PLAIN, _OUTPUT_PARAMETERS)])
     text = ":".join([*texts[:-1], last])
     # An encoded separator belongs to a value only in a text that has a literal one.
     encoded = "%2C" in text or "%3A" in text
     return f"{text}," if encoded and "," not in text and ":" not in text else text
+
+
+def step_text(step: Step, *, hides_trim: bool = False) -> str:
+    """Return the canonical text of one step, its layers and its condition; ``hides_trim`` leaves out ``t-``."""
+    if step.condition:
+        then, otherwise = (write(one.steps, one.output) for one in (step.condition.then, step.condition.otherwise))
+        tests = "_or_".join("_and_".join(map(str, group)) for group in step.condition.groups)
+        return ",".join(filter(None, [f"if-{tests}", then, *(["if-else", otherwise] if otherwise else []), "if-end"]))
+    shown = replace(step, trim=0) if hides_trim else step
+    return ",".join([*_tokens(shown, _NOTHING, _STEP_PARAMETERS), *map(layer_text, step.layers)])
+
+
+def layer_text(layer: Layer) -> str:
+    """Return the canonical text of a layer, from ``l-image`` to ``l-end``."""
+    content = layer.content
+    if isinstance(content, Canvas):
+        words = [f"i-{CANVAS}", f"bg-{content.color}"]
+        sides = (("w", content.width), ("h", content.height))
+        words += [f"{key}-{write_number(side)}" for key, side in sides if side is not None]
+    else:
+        words = [write_input(content)]
+    for row in LAYER_PARAMETERS:
+        if row.name in POSITION_NAMES:
+            field = row.name.removeprefix("layer_")
+            if (value := getattr(layer.position, field)) != getattr(_ANYWHERE, field):
+                words.append(row.token(value))
+    if layer.mode:
+        words.append(f"lm-{layer.mode}")
+    trims = [step.trim for step in layer.steps if step.trim]
+    hides_trim = False
+    if isinstance(content, str):
+        hides_trim = trims == [DEFAULT_TRIM] and layer.steps[0].trim == DEFAULT_TRIM
+        words += [] if trims else ["t-false"]
+    steps = [step_text(step, hides_trim=hides_trim and not number) for number, step in enumerate(layer.steps)]
+    # A condition stands alone in its step, so it can't share the one of the layer's own words.
+    begins = bool(layer.steps) and layer.steps[0].condition is None
+    first, rest = (steps[:1], steps[1:]) if begins else ([], steps)
+    return ",".join(["l-image", ":".join([",".join(filter(None, [*words, *first])), *rest]), "l-end"])
 
 
 def _tokens(value: Step | Output, plain: Step | Output, rows: tuple[Parameter, ...]) -> Iterator[str]:

@@ -10,7 +10,7 @@ import operator
 import re
 from decimal import Decimal, localcontext
 from fractions import Fraction
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, TypeAlias
 
 import msgspec
 
@@ -19,8 +19,9 @@ from s3img.errors import TransformError
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
-VARIABLES: Final = ("iw", "ih", "iar", "cw", "ch", "car")
-"""Width, height and aspect ratio of the source (``i``) and of the picture that enters the step (``c``)."""
+VARIABLES: Final = ("iw", "ih", "iar", "cw", "ch", "car", "bw", "bh", "bar")
+"""Width, height and aspect ratio of the source (``i``), of the picture that enters the step (``c``), and of the picture
+that a layer is laid on (``b``), which are known only inside layers."""
 MAX_OPERATORS: Final = 16
 LARGEST: Final = 10**6
 """Numbers of a transform are below this."""
@@ -138,3 +139,8 @@ _OPERATORS: Final[dict[str, Callable[[Fraction, Fraction], Fraction]]] = {
     "pow": _power,
 }
 _GROUPS: Final = (("mul", "div"), ("add", "sub"), ("mod",), ("pow",))
+
+Side: TypeAlias = int | Fraction | Expression
+"""A requested side: whole px, a share (0 < s < 1) of the source's side, or an expression in px."""
+Offset: TypeAlias = int | Expression
+"""A place or thickness in px."""

@@ -16,12 +16,14 @@ from s3img.errors import ImageError, ImageTooLarge, TransformError
 from s3img.limits import Limits
 from s3img.transform.expressions import Expression, nearest, parse_number
 from s3img.transform.look import Gradient
+from s3img.transform.overlays import ANCHORS, has_parent_variables
 from s3img.transform.steps import Step
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping
 
-    from s3img.transform.steps import Crop, Focus, Offset, Side
+    from s3img.transform.expressions import Offset, Side
+    from s3img.transform.steps import Crop
 
 __all__ = ["LIMITS", "NEVER_ENLARGE", "NO_HINTS", "Box", "Hints", "Plan", "Point", "Size", "plan", "plans"]
 
@@ -52,19 +54,6 @@ _LARGEST: Final = 2**31 - 1
 _HALF: Final = Fraction(1, 2)
 
 _SQUARE: Final = (Fraction(0), Fraction(0), Fraction(0), Fraction(0))
-
-_ANCHORS: Final[Mapping[Focus, Point]] = {
-    "center": (_HALF, _HALF),
-    "top": (_HALF, Fraction(0)),
-    "left": (Fraction(0), _HALF),
-    "bottom": (_HALF, Fraction(1)),
-    "right": (Fraction(1), _HALF),
-    "top_left": (Fraction(0), Fraction(0)),
-    "top_right": (Fraction(1), Fraction(0)),
-    "bottom_left": (Fraction(0), Fraction(1)),
-    "bottom_right": (Fraction(1), Fraction(1)),
-    "auto": (_HALF, _HALF),  # where nobody has looked at the picture
-}
 
 
 class Box(msgspec.Struct, frozen=True):
@@ -280,20 +269,29 @@ class Plan(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class StepGeometry(msgspec.Struct, frozen=True):
-    """One step on one picture: ``source`` is the size before the first step, ``size`` the one that enters this step."""
+    """One step on one picture: ``source`` is the size before the first step, ``size`` the one that enters this step.
+
+    ``parent`` is the size of what a layer is laid on, None outside of layers.
+    """
 
     source: Size
     size: Size
     step: Step
     hints: Hints = NO_HINTS
     focus: Point | None = None
+    parent: Size | None = None
 
     def value(self, number: int | Fraction | Expression) -> Fraction | int:
         """Return a number, or what an expression is for this picture."""
         if not isinstance(number, Expression):
             return number
+        if not self.parent and has_parent_variables(number):  # of a step that was not read from a text
+            raise TransformError(f"{number} is known only inside layers.", token=str(number))
         sides = {"iw": self.source[0], "ih": self.source[1], "cw": self.size[0], "ch": self.size[1]}
         ratios = {"iar": Fraction(*self.source), "car": Fraction(*self.size)}
+        if self.parent:
+            sides |= {"bw": self.parent[0], "bh": self.parent[1]}
+            ratios["bar"] = Fraction(*self.parent)
         return number.evaluate({**{name: Fraction(side) for name, side in sides.items()}, **ratios})
 
     def positive(self, number: int | Fraction | Expression, *, least: int = 1) -> Fraction | int:
@@ -371,7 +369,7 @@ class StepGeometry(msgspec.Struct, frozen=True):
 
     def holds(self) -> Holds:
         """Return how a crop or a padded picture is placed on each axis."""
-        step, (across, down) = self.step, _ANCHORS[self.step.focus]
+        step, (across, down) = self.step, ANCHORS["center" if self.step.focus == "auto" else self.step.focus]
         if step.crop in {"extract", "pad_extract"}:
             return self.hold(across, 0, step.x, step.xc), self.hold(down, 1, step.y, step.yc)
         return self.hold(across, 0), self.hold(down, 1)
@@ -405,16 +403,18 @@ def plan(
     hints: Hints = NO_HINTS,
     limits: Limits = LIMITS,
     focus: Point | None = None,
+    parent: Size | None = None,
 ) -> Plan:
     """Work out the geometry of one step on a picture of ``size``; ``source`` is the size before the first step.
 
-    ``focus`` is what a crop keeps under ``fo-auto``; the sizes of a plan do not depend on it. Raise TransformError when
+    ``focus`` is what a crop keeps under ``fo-auto``; the sizes of a plan do not depend on it. ``parent`` is the size of
+    what a layer is laid on. Raise TransformError when
     an expression has no useful value for this picture or an extract leaves it, ImageTooLarge when the result is above
     ``limits``, ImageError when ``size`` is no size.
     """
     if not 1 <= min(size) <= max(size) <= _LARGEST:
         raise ImageError(f"A picture's sides have 1 to {_LARGEST} px.")
-    geometry = StepGeometry(source or size, size, step, hints, focus)
+    geometry = StepGeometry(source or size, size, step, hints, focus, parent)
     fitted = geometry.fit()
     border = nearest(geometry.positive(step.border.width, least=0)) if step.border else 0
     bordered = fitted.canvas[0] + 2 * border, fitted.canvas[1] + 2 * border

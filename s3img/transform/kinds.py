@@ -23,6 +23,7 @@ from s3img.transform.look import (
     read_background,
     read_opacity,
 )
+from s3img.transform.overlays import decoded_input, write_input
 from s3img.transform.steps import (
     DEFAULT_SHARPEN,
     DEFAULT_TRIM,
@@ -139,6 +140,12 @@ def read_path(text: str) -> str | None:
     return None if bad else path
 
 
+def read_encoded_path(text: str) -> str | None:
+    """Read a key in base64, where ``@@`` means itself."""
+    path = decoded_input(text)
+    return None if path is None or "@@" in path else read_path(path)
+
+
 def write_number(value: Expression | Fraction | int | str) -> str:
     """Write a number, an expression or ``auto``."""
     return format_number(Fraction(value)) if isinstance(value, int | Fraction) else str(value)
@@ -224,6 +231,8 @@ COLOR_REPLACE: Final = ParameterKind(
 )
 
 DISTORT: Final = ParameterKind("`p-X1_Y1_X2_Y2_X3_Y3_X4_Y4`, `a-DEGREES` (1 to 359, `N` is minus)", Distortion.parse)
+
+ENCODED_PATH: Final = ParameterKind("key in base64", read_encoded_path, write_input)
 
 FLAG: Final = ParameterKind("nothing", {"": True, "1": True, "true": True}.get, lambda _: "")
 """ImageKit's older libraries write ``e-contrast-1`` and ``e-grayscale-true``; the canonical form is the bare key."""

@@ -11,6 +11,7 @@ import msgspec
 
 from s3img.transform import kinds
 from s3img.transform.kinds import ParameterKind, choice, whole
+from s3img.transform.overlays import LayerMode, Place
 from s3img.transform.steps import Crop, Flip, Focus, OutputFormat, Subsampling
 
 Support = Literal["same", "extended", "decided", "own"]
@@ -114,13 +115,38 @@ PARAMETERS: Final = (
 )  # fmt: skip
 """The order of rows is the order of keys in a canonical step."""
 
+POSITION_NAMES: Final = ("layer_x", "layer_y", "layer_xc", "layer_yc", "layer_anchor", "layer_focus")
+LAYER_PARAMETERS: Final = (
+    Parameter("i", "input", kinds.PATH, "", "Key of the picture, or `ik_canvas` for a block of colour.",
+              "l-image,i-logo.png,l-end"),
+    Parameter("ie", "encoded", kinds.ENCODED_PATH, "", "The same in base64; wins over `i`.",
+              "l-image,ie-bG9nby5wbmc,l-end"),
+    Parameter("lx", "layer_x", kinds.OFFSET, "none", "Left edge on the parent; below 0 from the other side.",
+              "l-image,i-logo.png,lx-N10,ly-10,l-end", "decided"),
+    Parameter("ly", "layer_y", kinds.OFFSET, "none", "Top edge on the parent; below 0 from the other side.",
+              "l-image,i-logo.png,lx-10,ly-N10,l-end", "decided"),
+    Parameter("lxc", "layer_xc", kinds.OFFSET, "none", "Horizontal centre on the parent; without effect beside `lx`.",
+              "l-image,i-logo.png,lxc-bw_div_2,lyc-100,l-end", "decided"),
+    Parameter("lyc", "layer_yc", kinds.OFFSET, "none", "Vertical centre on the parent; without effect beside `ly`.",
+              "l-image,i-logo.png,lxc-100,lyc-bh_div_2,l-end", "decided"),
+    Parameter("lap", "layer_anchor", choice(get_args(Place)), "`top_left`", "Where on the parent the four count from.",
+              "l-image,i-logo.png,lxc-0,lyc-0,lap-center,l-end", "decided"),
+    Parameter("lfo", "layer_focus", choice(get_args(Place)), "`center`", "Where on the parent it lies without them.",
+              "l-image,i-logo.png,lfo-bottom_right,l-end"),
+    Parameter("lm", "layer_mode", choice(get_args(LayerMode)), "none", "How it is mixed in: multiplied, as a map that "
+              "moves px by up to `lx` and `ly`, cut out of the parent, or cutting off all around it.",
+              "l-image,i-logo.png,lm-multiply,l-end", "decided"),
+    Parameter("al", "layer_alpha", whole(1, 9), "opaque", "Opacity of a block's colour, in tenths.",
+              "l-image,i-ik_canvas,bg-red,al-5,w-200,h-100,l-end"),
+)  # fmt: skip
+"""Parameters that only layers have; inside, those of `PARAMETERS` that change pixels hold as well."""
+
 PRESET: Final = "n"
 BY_KEY: Final = {parameter.key: parameter for parameter in PARAMETERS}
+BY_LAYER_KEY: Final = BY_KEY | {parameter.key: parameter for parameter in LAYER_PARAMETERS}
 BY_NAME: Final = {parameter.name: parameter for parameter in reversed(PARAMETERS)}
 
 REFUSED: Final = {
-    "l": "layers",
-    "if": "conditions",
     "z": "zoom on an object",
     "pg": "pages and frames",
     "c2pa": "content credentials",
@@ -128,7 +154,7 @@ REFUSED: Final = {
         ("e-bgremove", "e-removedotbg", "e-changebg", "e-edit", "e-dropshadow", "e-retouch", "e-upscale", "e-genvar"),
         "generative effects",
     ),
-    **dict.fromkeys(("vc", "ac", "so", "eo", "du", "sr"), "video"),
+    **dict.fromkeys(("vc", "ac", "so", "eo", "du", "sr", "lso", "leo", "ldu"), "video"),
     **dict.fromkeys(("oi", "ot", "ow", "oh", "ox", "oy"), "overlays from before ImageKit's layers"),
 }
 """Keys of ImageKit that are understood and refused, with what they are."""

@@ -17,6 +17,9 @@ orders steps among each other):
 9. ``shadow``: under everything that can be seen by then; the canvas stays
 10. ``opacity``
 11. ``background``: lies under everything that is transparent by then
+12. ``layers``: laid over it, one after the other
+
+A step with a ``condition`` does nothing else.
 
 Geometry counts in the upright picture: EXIF orientation is applied before the first step.
 """
@@ -25,13 +28,18 @@ from __future__ import annotations
 
 import re
 from fractions import Fraction
-from typing import Final, Literal, Self, TypeAlias
+from typing import TYPE_CHECKING, Final, Literal, Self, TypeAlias
 
 import msgspec
 
 from s3img.transform.colors import Color
-from s3img.transform.expressions import LARGEST, Expression, format_number, parse_number, read_value
+from s3img.transform.conditions import SizeTest
+from s3img.transform.expressions import LARGEST, Expression, Offset, Side, format_number, parse_number, read_value
 from s3img.transform.look import Backdrop, Colorize, ColorReplacement, Distortion, Gradient, Shadow
+from s3img.transform.overlays import Content, LayerMode, Position
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
 
 Crop = Literal[
     "maintain_ratio",
@@ -54,10 +62,6 @@ Flip = Literal["h", "v", "h_v"]
 Subsampling = Literal["444", "420"]
 OutputFormat = Literal["auto", "orig", "jpeg", "png", "webp", "avif", "gif"]
 
-Side: TypeAlias = int | Fraction | Expression
-"""A requested side: whole px, a share (0 < s < 1) of the source's side, or an expression in px."""
-Offset: TypeAlias = int | Expression
-"""A place or thickness in px."""
 Corner: TypeAlias = int | Literal["max"]
 """The radius of one corner in px, or ``max``: half of the shorter side."""
 
@@ -183,6 +187,34 @@ class Step(msgspec.Struct, frozen=True, kw_only=True, repr_omit_defaults=True):
     shadow: Shadow | None = None
     opacity: int = 100
     background: Color | Backdrop | None = None
+    layers: tuple[Layer, ...] = ()
+    condition: Conditional | None = None
+
+    def inputs(self) -> Iterator[str]:
+        """Yield the keys of all pictures that the step's layers, and its branches, are made of."""
+        for step in self.every():
+            for layer in step.layers:
+                if isinstance(layer.content, str):
+                    yield layer.content
+
+    def every(self) -> Iterator[Step]:
+        """Yield the step itself and every one inside its layers and branches."""
+        yield self
+        chains = [layer.steps for layer in self.layers]
+        if self.condition:
+            chains += [self.condition.then.steps, self.condition.otherwise.steps]
+        for chain in chains:
+            for step in chain:
+                yield from step.every()
+
+
+class Layer(msgspec.Struct, frozen=True, kw_only=True):
+    """What is laid over a picture: its content, the steps that are run on it, its place, and how it is mixed in."""
+
+    content: Content
+    steps: tuple[Step, ...] = ()
+    position: Position = Position()
+    mode: LayerMode | None = None
 
 
 class Output(msgspec.Struct, frozen=True, kw_only=True, repr_omit_defaults=True):
@@ -203,3 +235,23 @@ class Output(msgspec.Struct, frozen=True, kw_only=True, repr_omit_defaults=True)
     density: int | None = None
     original: bool = False
     default_image: str = ""
+
+
+class Branch(msgspec.Struct, frozen=True):
+    """A chain that a condition chooses, and what it says of the result."""
+
+    steps: tuple[Step, ...] = ()
+    output: Output = Output()
+
+
+class Conditional(msgspec.Struct, frozen=True):
+    """Run one of two branches: ``then`` where all tests of any group hold, else ``otherwise``."""
+
+    groups: tuple[tuple[SizeTest, ...], ...]
+    then: Branch = Branch()
+    otherwise: Branch = Branch()
+
+    def branch(self, source: tuple[int, int], size: tuple[int, int]) -> Branch:
+        """Return the branch to take on a picture of ``size`` made from one of ``source`` px."""
+        holds = any(all(test.holds(source, size) for test in group) for group in self.groups)
+        return self.then if holds else self.otherwise

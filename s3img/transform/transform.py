@@ -11,13 +11,13 @@ from msgspec.structs import asdict, force_setattr, replace
 from s3img.errors import TransformError
 from s3img.transform import canonical, grammar
 from s3img.transform.expressions import format_number
-from s3img.transform.geometry import LIMITS, NO_HINTS, Hints, Plan, Size, plans
+from s3img.transform.geometry import LIMITS, NO_HINTS, Hints, Plan, Size, plan, plans
 from s3img.transform.kinds import closest
 from s3img.transform.parameters import BY_NAME
 from s3img.transform.steps import Output, OutputFormat, Step, Subsampling
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Mapping
 
     from s3img.limits import Limits
     from s3img.transform.steps import Corner, Crop, Flip, Focus
@@ -97,7 +97,7 @@ class Transform(msgspec.Struct, frozen=True, cache_hash=True):
 
         Raise TransformError naming the first token that is not understood.
         """
-        return cls._of_fields(grammar.read(text, presets=presets, limits=limits))
+        return cls(*grammar.built(grammar.read(text, presets=presets, limits=limits)))
 
     @classmethod
     def of(
@@ -108,28 +108,50 @@ class Transform(msgspec.Struct, frozen=True, cache_hash=True):
         ``preset`` is the ``n-`` parameter. Raise TransformError for an unknown name or a bad value.
         """
         fields = read_options(options)
-        return cls._of_fields(grammar.read_preset(preset, fields, presets=presets) if preset else [fields])
-
-    @classmethod
-    def _of_fields(cls, fields: Iterable[Mapping[str, Any]]) -> Self:
-        """Sort fields into steps and output; where steps disagree about the output, the last one wins."""
-        steps: list[Step] = []
-        written: dict[str, Any] = {}
-        for step in fields:
-            written |= {name: value for name, value in step.items() if name in _OUTPUT_NAMES}
-            steps.append(Step(**{name: value for name, value in step.items() if name not in _OUTPUT_NAMES}))
-        return cls(tuple(steps), Output(**written))
+        steps = grammar.read_preset(preset, fields, presets=presets, limits=LIMITS) if preset else [fields]
+        return cls(*grammar.built(steps))
 
     def then(self, other: Transform, *, limits: Limits = LIMITS) -> Self:
         """Return the chain of both; ``other`` decides the output where it says something about it.
 
         Raise TransformError when the chain is longer than ``limits.steps``.
         """
-        steps = self.steps + other.steps
-        if len(steps) > limits.steps:
-            raise TransformError(f"A chain of {len(steps)} steps is too long; limits.steps is {limits.steps}.")
-        said = {name: value for name, value in asdict(other.output).items() if value != getattr(_PLAIN, name)}
-        return type(self)(steps, replace(self.output, **said))
+        joined = type(self)(self.steps + other.steps, with_output(self.output, other.output))
+        if joined.step_count > limits.steps:
+            raise TransformError(f"A chain of {joined.step_count} steps is too long; limits.steps is {limits.steps}.")
+        return joined
+
+    @property
+    def step_count(self) -> int:
+        """Return how many steps there are, those of layers and branches included."""
+        return sum(1 for step in self.steps for _ in step.every())
+
+    @property
+    def inputs(self) -> tuple[str, ...]:
+        """Return the keys of all pictures that layers show, each once, in the order of the text."""
+        return tuple(dict.fromkeys(key for step in self.steps for key in step.inputs()))
+
+    def settled(
+        self, size: Size, *, hints: Hints = NO_HINTS, limits: Limits = LIMITS, parent: Size | None = None
+    ) -> Self:
+        """Return the transform without conditions: with the branches that a source of ``size`` px takes.
+
+        What trimming cuts off is only known from the pixels, and no condition looks at it. Raise what `plans` raises.
+        """
+        if not any(step.condition for step in self.steps):
+            return self
+        steps: list[Step] = []
+        output, current, waiting = self.output, size, list(self.steps)
+        while waiting:
+            step = waiting.pop(0)
+            if step.condition:
+                branch = step.condition.branch(size, current)
+                waiting = [*branch.steps, *waiting]
+                output = with_output(output, branch.output)
+            else:
+                steps.append(step)
+                current = plan(current, step, source=size, hints=hints, limits=limits, parent=parent).output
+        return type(self)(tuple(steps), output)
 
     def __str__(self) -> str:
         return canonical.write(self.steps, self.output)
@@ -149,7 +171,7 @@ class Transform(msgspec.Struct, frozen=True, cache_hash=True):
 
         Raise TransformError, ImageTooLarge and ImageError as ``s3img.transform.geometry.plan`` does.
         """
-        return plans(size, self.steps, hints=hints, limits=limits)
+        return plans(size, self.settled(size, hints=hints, limits=limits).steps, hints=hints, limits=limits)
 
     def output_size(self, size: Size, *, hints: Hints = NO_HINTS, limits: Limits = LIMITS) -> Size:
         """Return the size of the result for a source of ``size`` px (upright); exact unless a step trims.
@@ -159,7 +181,14 @@ class Transform(msgspec.Struct, frozen=True, cache_hash=True):
         """
         if self.output.original:
             return size
-        return plans(size, self.steps or (_NOTHING,), hints=hints, limits=limits)[-1].output
+        steps = self.settled(size, hints=hints, limits=limits).steps
+        return plans(size, steps or (_NOTHING,), hints=hints, limits=limits)[-1].output
+
+
+def with_output(first: Output, second: Output) -> Output:
+    """Return an output as ``first`` says, where ``second`` says nothing else."""
+    said = {name: value for name, value in asdict(second).items() if value != getattr(_PLAIN, name)}
+    return replace(first, **said)
 
 
 def read_options(options: Mapping[str, Any]) -> dict[str, Any]:

@@ -164,8 +164,8 @@ REFUSED = [
     ("w-300,q-80,w-200", "w-200", 11, ""),
     ("n-thumb", "n-thumb", 0, ""),
     # understood, and not done here
-    ("w-300,l-image,i-logo.png,l-end", "l-image", 6, ""),
-    ("if-w_gt_300,w-100,if-end", "if-w_gt_300", 0, ""),
+    ("w-300,l-video,i-a.mp4,l-end", "l-video", 6, ""),
+    ("e-genvar", "e-genvar", 0, ""),
     ("w-500:e-shadow-bl-16", "e-shadow-bl-16", 6, ""),
     ("e-shadow-x-1_x-2", "e-shadow-x-1_x-2", 0, ""),
     ("e-gradient-ld-360", "e-gradient-ld-360", 0, ""),

@@ -7,7 +7,7 @@ import time
 from functools import lru_cache, partial
 from typing import TYPE_CHECKING, Final
 
-from s3img.errors import S3ImgError
+from s3img.errors import BucketError, S3ImgError
 from s3img.limits import Limits
 from s3img.service.engine.concurrency import (
     ByteBudget,
@@ -33,7 +33,7 @@ from s3img.service.engine.jobs import (
 from s3img.service.engine.metrics import Metrics, NoMetrics, PrometheusMetrics, Stopwatch
 from s3img.service.engine.readiness import OriginReadiness
 from s3img.service.engine.render_recipe import RenderRecipe, draw, draw_in_time, entity_tag, source_name
-from s3img.service.engine.result_maker import MakeRequest, Outcome, ResultMaker
+from s3img.service.engine.result_maker import InputChanged, MakeRequest, Outcome, ResultMaker
 from s3img.service.engine.result_stores import MemoryCache, ResultBucket, ResultLocation, ResultStores
 from s3img.service.engine.sources import Sources
 
@@ -44,6 +44,7 @@ if TYPE_CHECKING:
     from s3img.imaging import Drawn
     from s3img.service.engine.result_maker import SharedResults
 
+_ATTEMPTS: Final = 3
 _RECIPES: Final = 1024
 """Transforms that are remembered with what follows from them."""
 
@@ -112,12 +113,19 @@ class Engine:
 
     def result(self, job: RenderJob, budget: Budget, *, inspect: CheckRequest | None = None) -> Result:
         """Return a rendering, from a store or made now."""
-        recipe = self._recipe(job.transform, job.accept, job.hints)
+        plain = self._recipe(job.transform, job.accept, job.hints)
+        for _ in range(_ATTEMPTS):
+            inputs = tuple((key, one, self._sources.facts(one, budget, Stopwatch())) for key, one in job.inputs)
+            recipe = plain.with_inputs(inputs)
 
-        def make(data: bytes, budget: Budget) -> CachedResult | Drawn:
-            return draw(data, recipe, limits=self._limits, quality=self._quality, budget=budget)
+            def make(data: bytes, pictures: Mapping[str, bytes], budget: Budget) -> CachedResult | Drawn:
+                return draw(data, plain, limits=self._limits, quality=self._quality, budget=budget, inputs=pictures)
 
-        return self._answer(MakeRequest(job.source, recipe, make), budget, inspect)
+            try:
+                return self._answer(MakeRequest(job.source, recipe, make, inputs=inputs), budget, inspect)
+            except InputChanged:  # the result's name stands for what a layer was before
+                continue
+        raise BucketError("A layer's picture changes while it is read.", key=job.source.key, fix="Try again later.")
 
     def derived(
         self,
@@ -131,7 +139,7 @@ class Engine:
     ) -> Result:
         """Return what ``make`` makes of a source's bytes, kept like a rendering under ``name`` (``info/1``)."""
 
-        def work(data: bytes, budget: Budget) -> CachedResult:
+        def work(data: bytes, _: Mapping[str, bytes], budget: Budget) -> CachedResult:
             budget.check("look at the source")
             made = make(data)
             return CachedResult(ResultHeader(media_type), made, len(made))
@@ -143,7 +151,7 @@ class Engine:
     ) -> Result:
         """Return a rendering that ``draw`` makes of a source's bytes, kept under ``name``: all it depends on."""
 
-        def work(data: bytes, budget: Budget) -> Drawn:
+        def work(data: bytes, _: Mapping[str, bytes], budget: Budget) -> Drawn:
             return draw_in_time(data, draw, limits=self._limits, budget=budget)
 
         return self._answer(MakeRequest(source, RenderRecipe(f"/{name}"), work), budget, inspect)

@@ -104,12 +104,14 @@ class RenderJob(msgspec.Struct, frozen=True):
 
     ``accept`` names the modern media types that the client takes, for a transform without a format; None where the
     client has no say. ``hints`` is for ``dpr-auto`` and ``w-auto``: give it only where the answer may depend on it.
+    ``inputs`` are the pictures of the transform's layers, each with the key that the transform names.
     """
 
     source: SourceRef
     transform: Transform
     accept: frozenset[str] | None = None
     hints: Hints = NO_HINTS
+    inputs: tuple[tuple[str, SourceRef], ...] = ()
 
 
 class Result(msgspec.Struct, frozen=True):

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Final
 
 import msgspec
@@ -16,7 +16,7 @@ from s3img.service.engine.jobs import late
 from s3img.transform.geometry import NO_HINTS
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterable, Mapping
 
     from s3img.imaging import Drawn
     from s3img.limits import Limits
@@ -72,6 +72,14 @@ class RenderRecipe:
             modern = tuple(cls.of(one, None, hints, quality) for one in named)
         return cls("\n".join(parts), settled, accept, hints, modern)
 
+    def with_inputs(self, inputs: Iterable[tuple[str, SourceRef, SourceFacts]]) -> RenderRecipe:
+        """Return the recipe for layers of these sources: a changed logo is another result, under another name."""
+        lines = [
+            "\n".join((f"layer={key}", one.origin, one.key, facts.version, facts.etag, str(facts.size)))
+            for key, one, facts in inputs
+        ]
+        return replace(self, text="\n".join([self.text, *lines]), modern=()) if lines else self
+
     def identity(self, source: SourceRef, facts: SourceFacts) -> str:
         """Return the hex name of the result for a source of which the content's digest is not known.
 
@@ -93,9 +101,17 @@ def source_name(source: SourceRef) -> str:
 
 
 def draw(
-    data: bytes, recipe: RenderRecipe, *, limits: Limits, quality: dict[str, int], budget: Budget
+    data: bytes,
+    recipe: RenderRecipe,
+    *,
+    limits: Limits,
+    quality: dict[str, int],
+    budget: Budget,
+    inputs: Mapping[str, bytes],
 ) -> CachedResult | Drawn:
     """Draw with the profile for requests; what is never rendered (SVG, ICO) is passed through if it may be.
+
+    ``inputs`` are the pictures of layers by their keys.
 
     Raise what `imaging.draw` raises, and `DeadlineExceeded` for work that the budget ended.
     """
@@ -117,6 +133,7 @@ def draw(
             limits=limits,
             quality=quality,
             hints=recipe.hints,
+            inputs=inputs,
         )
 
     return draw_in_time(data, run, limits=limits, budget=budget)

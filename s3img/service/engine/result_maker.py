@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from functools import partial
 from typing import TYPE_CHECKING, Final, TypeAlias
@@ -37,6 +37,9 @@ if TYPE_CHECKING:
 SharedResults: TypeAlias = Callable[[SourceRef, SourceFacts, RenderRecipe], ResultLocation | None]
 """Return the location of a result that others may make as well, None where nothing is known of it."""
 
+_BYTES_A_PIXEL: Final = 4
+"""Of a decoded layer, in Pillow's memory."""
+
 _LOCATIONS: Final = 2048
 """Results whose locations are remembered, so that a hit does without two digests."""
 
@@ -44,13 +47,18 @@ _LOCATIONS: Final = 2048
 class MakeRequest(msgspec.Struct, frozen=True):
     """What to make: ``make`` turns a source's bytes into the result, or into a picture that is still to be encoded.
 
-    ``media_type`` is of what is no image.
+    ``media_type`` is of what is no image; ``inputs`` are the pictures of layers, with the facts that the recipe knows.
     """
 
     source: SourceRef
     recipe: RenderRecipe
-    make: Callable[[bytes, Budget], CachedResult | Drawn]
+    make: Callable[[bytes, Mapping[str, bytes], Budget], CachedResult | Drawn]
     media_type: str = ""
+    inputs: tuple[tuple[str, SourceRef, SourceFacts], ...] = ()
+
+
+class InputChanged(Exception):
+    """A layer's picture is no longer what the request was made for; the engine asks again."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -135,27 +143,28 @@ class _Making:
         """Do what the source's bytes are needed for; when this returns, nothing keeps them in memory."""
         maker, request = self._maker, self._request
 
-        def read() -> tuple[SourceFacts, bytes | None]:
+        def read() -> tuple[SourceFacts, bytes | None, dict[str, bytes]]:
             origin = maker.origin(request.source.origin)
-            return fetch(
+            facts, data = fetch(
                 origin, request.source, limit=maker.limits.input_bytes, budget=self._budget, is_wanted=self._is_wanted
             )
+            return facts, data, {} if data is None else self._read_inputs(maker.limits.input_bytes - len(data))
 
-        def render(data: bytes) -> CachedResult | Future[CachedResult]:
-            made = request.make(data, self._budget)
+        def render(data: bytes, inputs: Mapping[str, bytes]) -> CachedResult | Future[CachedResult]:
+            made = request.make(data, inputs, self._budget)
             return made if isinstance(made, CachedResult) else maker.encoders.start(made, self._budget, self._watch)
 
         with maker.in_memory.acquire(self._budget):
             try:
-                facts, data = maker.fetching.run(read, self._budget, self._watch)
+                facts, data, inputs = maker.fetching.run(read, self._budget, self._watch)
             except (ObjectNotFound, AccessDenied) as error:
                 maker.sources.lose(request.source, error)
                 raise
             if data is None:
                 return facts, None
-            give_back = self._take_memory(data)
+            give_back = self._take_memory(data, inputs)
             try:
-                future = maker.rendering.start(partial(render, data), self._budget, self._watch)
+                future = maker.rendering.start(partial(render, data, inputs), self._budget, self._watch)
             except S3ImgError:
                 give_back()
                 raise
@@ -163,17 +172,38 @@ class _Making:
             future.add_done_callback(lambda _: give_back())
             return facts, maker.rendering.wait_for(future, self._budget)
 
-    def _take_memory(self, data: bytes) -> Callable[[], object]:
-        """Wait until there is room for decoding the source; return what gives the room back."""
+    def _take_memory(self, data: bytes, inputs: Mapping[str, bytes]) -> Callable[[], object]:
+        """Wait until there is room for decoding the source and its layers; return what gives the room back."""
         if not self._maker.memory.is_bounded:
             return bool
         recipe, size = self._request.recipe, len(data)
         try:
             info = imaging.probe(data, limits=self._maker.limits)
             size = decoding_bytes(info, size, recipe.transform, limits=self._maker.limits, hints=recipe.hints)
+            for layer in inputs.values():
+                info = imaging.probe(layer, limits=self._maker.limits)
+                size += len(layer) + _BYTES_A_PIXEL * info.width * info.height
         except S3ImgError:  # raised again, with the words for it, where the source is decoded
             return bool
         return self._maker.memory.take(size, self._budget)
+
+    def _read_inputs(self, limit: int) -> dict[str, bytes]:
+        """Fetch the pictures of layers, in ``limit`` bytes together; raise `InputChanged` and what `fetch` raises."""
+        maker = self._maker
+        found: dict[str, bytes] = {}
+        for key, source, known in self._request.inputs:
+            told, data = fetch(
+                maker.origin(source.origin),
+                source,
+                limit=limit - sum(map(len, found.values())),
+                budget=self._budget,
+                is_wanted=lambda facts, known=known: (facts.etag, facts.size) == (known.etag, known.size),  # type: ignore[misc]
+            )
+            if data is None:
+                maker.sources.learn(source, told)
+                raise InputChanged(key)
+            found[key] = data
+        return found
 
     def _is_wanted(self, facts: SourceFacts) -> bool:
         """Tell whether the source has to be read, now that its facts are known."""

@@ -1,0 +1,133 @@
+"""Layers: pictures and blocks of colour that are laid over a picture, each with steps and a place of its own.
+
+In texts they stand between ``l-image`` and ``l-end``. Layers lie inside layers up to `MAX_DEPTH` deep; the picture
+that a layer is laid on is its parent.
+"""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import re
+from fractions import Fraction
+from typing import TYPE_CHECKING, Final, Literal, TypeAlias
+
+import msgspec
+
+from s3img.transform.colors import Color
+from s3img.transform.expressions import Expression, Offset, Side, nearest
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+Place = Literal["center", "top", "left", "bottom", "right", "top_left", "top_right", "bottom_left", "bottom_right"]
+LayerMode = Literal["multiply", "displace", "cutout", "cutter"]
+
+MAX_DEPTH: Final = 3
+"""How deep layers may lie inside each other, as ImageKit documents."""
+MAX_INPUT: Final = 2_500
+"""Characters of an ``i-`` or ``ie-``."""
+CANVAS: Final = "ik_canvas"
+
+_PLAIN: Final = re.compile(r"[A-Za-z0-9_.-]+(?:/[A-Za-z0-9_.-]+)*")
+_HALF: Final = Fraction(1, 2)
+ANCHORS: Final[dict[Place, tuple[Fraction, Fraction]]] = {
+    "center": (_HALF, _HALF),
+    "top": (_HALF, Fraction(0)),
+    "left": (Fraction(0), _HALF),
+    "bottom": (_HALF, Fraction(1)),
+    "right": (Fraction(1), _HALF),
+    "top_left": (Fraction(0), Fraction(0)),
+    "top_right": (Fraction(1), Fraction(0)),
+    "bottom_left": (Fraction(0), Fraction(1)),
+    "bottom_right": (Fraction(1), Fraction(1)),
+}
+"""Places as shares of a picture's width and height."""
+
+
+class Canvas(msgspec.Struct, frozen=True):
+    """A block of one colour; a side that is None is the parent's."""
+
+    color: Color
+    width: Side | None = None
+    height: Side | None = None
+
+
+Content: TypeAlias = str | Canvas
+"""What a layer shows: the picture under a key, or a block of colour."""
+
+
+class Position(msgspec.Struct, frozen=True, kw_only=True):
+    """Where a layer lies on its parent.
+
+    ``x y`` are its top left corner and ``xc yc`` its centre, in px from ``anchor``; from the top left one, numbers
+    below 0 count from the opposite side. Without any of the four, it lies at ``focus``.
+    """
+
+    x: Offset | None = None
+    y: Offset | None = None
+    xc: Offset | None = None
+    yc: Offset | None = None
+    anchor: Place = "top_left"
+    focus: Place = "center"
+
+    def place(
+        self, size: tuple[int, int], parent: tuple[int, int], value: Callable[[Offset], Fraction | int]
+    ) -> tuple[int, int]:
+        """Return the top left corner of a layer of ``size`` on a parent, in px; ``value`` evaluates expressions.
+
+        A layer that would reach over an edge is moved inside; a larger one covers the parent.
+        """
+        if self.x is self.y is self.xc is self.yc is None:
+            across, down = (
+                (Fraction(whole - side) * share).__floor__()
+                for side, whole, share in zip(size, parent, ANCHORS[self.focus], strict=True)
+            )
+            return across, down
+        found = []
+        for axis, (start, centre) in enumerate(((self.x, self.xc), (self.y, self.yc))):
+            side, whole, share = size[axis], parent[axis], ANCHORS[self.anchor][axis]
+            is_centred = start is None and centre is not None
+            offset = value(centre if start is None and centre is not None else start or 0)
+            at = Fraction(whole * share + offset)
+            if offset < 0 and share == 0:
+                at = Fraction(whole + offset - (0 if is_centred else side))
+            first = nearest(at - Fraction(side, 2) if is_centred else at)
+            low, high = sorted((0, whole - side))
+            found.append(min(max(first, low), high))
+        return found[0], found[1]
+
+
+def decoded_input(text: str) -> str | None:
+    """Read base64 in either alphabet, with padding or without; None for anything else."""
+    plain = text.replace("-", "+").replace("_", "/").rstrip("=")
+    try:
+        return base64.b64decode(plain + "=" * (-len(plain) % 4), validate=True).decode()
+    except (binascii.Error, ValueError):
+        return None
+
+
+def write_input(text: str) -> str:
+    """Return ``i-…`` where a path has plain characters only, else ``ie-`` and base64 without padding."""
+    if _PLAIN.fullmatch(text) and text != CANVAS:
+        return f"i-{text.replace('/', '@@')}"
+    return f"ie-{base64.urlsafe_b64encode(text.encode()).decode().rstrip('=')}"
+
+
+def has_parent_variables(value: object) -> bool:
+    """Tell whether a value is reckoned from the parent's size."""
+    names = {"bw", "bh", "bar"}
+    if isinstance(value, Expression):
+        return not names.isdisjoint(map(str, value.operands))
+    if isinstance(value, msgspec.Struct):
+        return any(has_parent_variables(getattr(value, name)) for name in value.__struct_fields__)
+    return isinstance(value, tuple) and any(map(has_parent_variables, value))
+
+
+def has_expressions(value: object) -> bool:
+    """Tell whether a value or any part of it is an expression."""
+    if isinstance(value, Expression):
+        return True
+    if isinstance(value, msgspec.Struct):
+        return any(has_expressions(getattr(value, name)) for name in value.__struct_fields__)
+    return isinstance(value, tuple) and any(map(has_expressions, value))

@@ -1,0 +1,113 @@
+"""Layers at the service: their pictures are those of the endpoint, and part of what a result is."""
+
+from __future__ import annotations
+
+from io import BytesIO
+from typing import TYPE_CHECKING
+
+import pytest
+from PIL import Image
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from pathlib import Path
+
+    from transform_service import Served
+    from werkzeug.test import TestResponse
+
+TARGET = "/tr:w-80,h-60,l-image,i-brand@@logo.png,t-false,lx-0,ly-0,l-end,f-png/cat.jpg"
+
+
+@pytest.fixture(autouse=True)
+def logo(folder: Path) -> Path:
+    path = folder / "brand" / "logo.png"
+    path.parent.mkdir()
+    Image.new("RGB", (10, 10), (255, 0, 0)).save(path)
+    return path
+
+
+def corner(answer: TestResponse) -> object:
+    assert answer.status_code == 200, answer.text
+    return Image.open(BytesIO(answer.data)).convert("RGBA").convert("RGB").getpixel((4, 4))
+
+
+def test_layer_is_a_key_of_the_endpoint(serve: Callable[..., Served]) -> None:
+    served = serve()
+    assert corner(served.ask(TARGET)) == (255, 0, 0)
+    query = "/cat.jpg?tr=w-80,h-60,l-image,ie-YnJhbmQvbG9nby5wbmc%3D,t-false,lx-0,ly-0,l-end,f-png"
+    assert served.ask(query).headers["ETag"] == served.ask(TARGET).headers["ETag"]
+
+
+def test_a_changed_logo_is_another_result(serve: Callable[..., Served], logo: Path) -> None:
+    served = serve(service={"fresh": 0.0})
+    before = served.ask(TARGET)
+    assert served.ask(TARGET, If_None_Match=before.headers["ETag"]).status_code == 304
+    Image.new("RGB", (12, 10), (0, 0, 255)).save(logo)
+    after = served.ask(TARGET, If_None_Match=before.headers["ETag"])
+    assert corner(after) == (0, 0, 255)
+    assert after.headers["ETag"] != before.headers["ETag"]
+
+
+def test_a_logo_that_changes_behind_its_facts_is_never_kept_under_the_old_name(
+    serve: Callable[..., Served], logo: Path
+) -> None:
+    served = serve(service={"fresh": 3600.0})
+    before = served.ask(TARGET)
+    Image.new("RGB", (12, 10), (0, 0, 255)).save(logo)
+    other = served.ask(TARGET.replace("w-80,h-60", "w-60,h-60"))  # fetches the logo anew, and learns of the change
+    assert corner(other) == (0, 0, 255)
+    again = served.ask(TARGET)
+    assert corner(again) == (0, 0, 255)
+    assert again.headers["ETag"] != before.headers["ETag"]
+
+
+def test_a_missing_layer_is_not_found_by_name(serve: Callable[..., Served], logo: Path) -> None:
+    logo.unlink()
+    answer = serve().ask(TARGET.replace("f-png", "f-png,di-dot.png"))
+    assert answer.status_code == 404
+    assert answer.headers["S3img-Error"].startswith("ENOENT")
+    assert "brand/logo.png" in answer.text
+
+
+def test_a_missing_picture_is_replaced_with_its_layer(serve: Callable[..., Served]) -> None:
+    answer = serve().ask(TARGET.replace("f-png", "f-png,di-dot.png").replace("cat.jpg", "gone.jpg"))
+    assert corner(answer) == (255, 0, 0)
+    assert answer.headers["S3img-Fallback"] == "default-image"
+
+
+@pytest.mark.parametrize("key", [".s3img@@results@@a", "..@@a", "a@@.@@b"])
+def test_layers_reach_no_key_that_is_not_served(serve: Callable[..., Served], key: str) -> None:
+    assert serve().ask(f"/tr:l-image,i-{key},l-end/cat.jpg").status_code in {400, 404}
+
+
+@pytest.mark.parametrize(("text", "status"), [("l-image,i-notes.txt,l-end", 415), ("l-image,i-broken.jpg,l-end", 422)])
+def test_a_bad_layer_is_an_error(serve: Callable[..., Served], text: str, status: int) -> None:
+    assert serve().ask(f"/tr:{text}/cat.jpg").status_code == status
+
+
+def test_layers_come_from_another_origin_of_the_endpoint(
+    serve: Callable[..., Served], tmp_path: Path, logo: Path
+) -> None:
+    brand = tmp_path / "brands"
+    (brand / "brand").mkdir(parents=True)
+    logo.rename(brand / "brand" / "logo.png")
+    origins = {"pictures": {"bucket": (tmp_path / "pictures").as_uri()}, "brands": {"bucket": brand.as_uri()}}
+    served = serve(origins=origins)
+    assert corner(served.ask(TARGET)) == (255, 0, 0)
+
+
+def test_conditions_hold_for_each_picture(serve: Callable[..., Served]) -> None:
+    served = serve()
+    target = "/tr:if-w_gt_100,w-40,if-else,w-20,if-end,f-png/{}"
+    assert served.ask(target.format("cat.jpg").replace("if-end", "if-end,h-9")).status_code == 400
+    widths = [Image.open(BytesIO(served.ask(target.format(key)).data)).width for key in ("cat.jpg", "dot.png")]
+    assert widths == [40, 20]
+
+
+def test_a_signature_covers_layers(serve: Callable[..., Served]) -> None:
+    from s3img.signing import ImageKitSigner
+
+    served = serve(access="signed", imagekit_private_key="private_key")
+    signed = ImageKitSigner.of("private_key").sign(TARGET)
+    assert corner(served.ask(signed)) == (255, 0, 0)
+    assert served.ask(signed.replace("logo.png", "dot.png")).status_code == 403
