@@ -4,16 +4,18 @@ from __future__ import annotations
 
 import os
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, TypeAlias
+from typing import TYPE_CHECKING, Any, Literal, TypeAlias
 
 import msgspec
 
 from s3img.assets import OWN_FOLDER
 from s3img.cache import Cache
 from s3img.config import LOCK_NAME, Config
+from s3img.config.address import S3Address
 from s3img.errors import ConfigError
 from s3img.publish.files import SiteFiles
 from s3img.publish.result import Problem, PublishResult
+from s3img.urls import imgproxy_url
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping
@@ -202,10 +204,39 @@ class Images:
         return self._project(lock).pull(where, overwrite=overwrite)
 
     def url(
-        self, name: str, transform: str | Transform = "", *, lock: StrPath = LOCK_NAME, expires: int | None = None
+        self,
+        name: str,
+        transform: str | Transform = "",
+        *,
+        lock: StrPath = LOCK_NAME,
+        expires: int | None = None,
+        dialect: Literal["s3img", "imgproxy"] = "s3img",
     ) -> str:
-        """Return the public address of an image of the lock, or of a rendering of it, as `Catalog.url` says."""
-        return self.catalog(lock).url(name, transform, expires=expires)
+        """Return the public address of an image of the lock, or of a rendering of it, as `Catalog.url` says.
+
+        In the ``dialect`` of imgproxy, ``transform`` are its options (``rs:fill:300:200/q:80``), and the address is one
+        of the service's mount, signed with the first of ``imgproxy.keys`` or IMGPROXY_KEY.
+        """
+        catalog = self.catalog(lock)
+        if dialect == "imgproxy":
+            return self._imgproxy_url(catalog.entry(name).key, str(transform), expires)
+        return catalog.url(name, transform, expires=expires)
+
+    def _imgproxy_url(self, key: str, options: str, expires: int | None) -> str:
+        """Raise ConfigError without a mount or a service, TransformError for options that it would refuse."""
+        config = self.config
+        if config.imgproxy is None or not config.service_url:
+            raise ConfigError(["imgproxy: addresses in its form need this table and service_url"])
+        settings = config.imgproxy.with_variables(self._environ)
+        where = config.address
+        is_bucket = isinstance(where, S3Address)
+        source = f"{where}/{key}" if is_bucket else f"local:///{key}"
+        if expires is not None:
+            options = "/".join(filter(None, [options, f"exp:{int(expires)}"]))
+        place = config.service_url.rstrip("/").removesuffix(f"/{config.service_audience}" if config.endpoints else "")
+        path = imgproxy_url(source, options).removeprefix("/unsafe")
+        settings.grammar().parse(path)
+        return place + settings.place + settings.signer().sign(path)
 
     def picture(self, name: str, *, alt: str, lock: StrPath = LOCK_NAME, **options: Any) -> LockedPicture:  # noqa: ANN401 - those of Catalog.picture
         """Return an image of the lock with all its candidates, as `Catalog.picture` says."""

@@ -13,6 +13,7 @@ from urllib.parse import quote
 
 # Compiled when they are used: most runs resolve nothing.
 _DROPPED_BY_BROWSERS = r"[\t\n\r]"
+_SOURCE_SAFE = ":/-._~"  # an @ would begin the extension, a ? the query
 _ENCODED_DOT = r"%2[eE]"
 
 
@@ -51,3 +52,31 @@ def imgproxy_signature(path: str, *, key: bytes, salt: bytes, size: int = 32) ->
 
     digest = hmac.digest(key, salt + path.encode(), "sha256")[:size]
     return base64.urlsafe_b64encode(digest).rstrip(b"=").decode()
+
+
+def imgproxy_url(
+    source: str,
+    options: str = "",
+    *,
+    base_url: str = "",
+    key: str = "",
+    salt: str = "",
+    signature_size: int = 32,
+    extension: str = "",
+    encoded: bool = False,
+) -> str:
+    """Return imgproxy's address of a source (``s3://bucket/key``) under ``options`` (``rs:fill:300:200/q:80``).
+
+    ``key`` and ``salt`` are hexadecimal, as imgproxy has them; without them the word ``unsafe`` stands where the
+    signature belongs. ``extension`` is the format to write; ``encoded`` writes the source in base64 instead of plain.
+    Raise ValueError for a key or salt that is not hexadecimal.
+    """
+    if encoded:
+        text = base64.urlsafe_b64encode(source.encode()).rstrip(b"=").decode() + (f".{extension}" if extension else "")
+    else:
+        text = f"plain/{quote(source, safe=_SOURCE_SAFE)}" + (f"@{extension}" if extension else "")
+    path = "/".join(["", *([options.strip("/")] if options else []), text])
+    if not key:
+        return f"{base_url.rstrip('/')}/unsafe{path}"
+    signature = imgproxy_signature(path, key=bytes.fromhex(key), salt=bytes.fromhex(salt), size=signature_size)
+    return f"{base_url.rstrip('/')}/{signature}{path}"

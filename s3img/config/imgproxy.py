@@ -7,10 +7,10 @@ from typing import TYPE_CHECKING, Any, Final, Literal
 
 import msgspec
 
-from s3img.errors import S3ImgError
+from s3img.errors import ConfigError, S3ImgError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Mapping
 
     from s3img.imgproxy import OptionGrammar
     from s3img.signing import ImgproxySigner
@@ -20,6 +20,7 @@ IMGPROXY_SECRETS: Final = frozenset({"keys", "salts", "trusted_signatures", "enc
 _MOUNT: Final = re.compile(r"(/[A-Za-z0-9._~-]+)*")
 _HEX: Final = re.compile(r"([0-9A-Fa-f]{2})+")
 _SIGNATURE_SIZE: Final = 32
+_KEY, _SALT = "IMGPROXY_KEY", "IMGPROXY_SALT"
 
 
 class ImgproxySettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -75,6 +76,18 @@ class ImgproxySettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown
     def pairs(self) -> tuple[tuple[bytes, bytes], ...]:
         """Return keys with their salts."""
         return tuple(zip(map(bytes.fromhex, _words(self.keys)), map(bytes.fromhex, _words(self.salts)), strict=True))
+
+    def with_variables(self, environ: Mapping[str, str]) -> ImgproxySettings:
+        """Return the settings with the keys of IMGPROXY_KEY and IMGPROXY_SALT where they have none of their own.
+
+        Raise ConfigError for keys that are none.
+        """
+        if self.keys or not environ.get(_KEY):
+            return self
+        changed = msgspec.structs.replace(self, keys=environ[_KEY], salts=environ.get(_SALT, ""))
+        if problems := [f"imgproxy.{name}: {text} ({_KEY}, {_SALT})" for name, text in changed.problems()]:
+            raise ConfigError(problems)
+        return changed
 
     def signer(self) -> ImgproxySigner:
         """Return what signs and checks addresses."""

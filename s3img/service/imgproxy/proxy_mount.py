@@ -26,7 +26,6 @@ if TYPE_CHECKING:
     from s3img.imgproxy import ProcessingOptions, ProxyRequest
 
 _SCHEME: Final = re.compile(r"([A-Za-z][A-Za-z0-9+.-]*)://")
-_KEY, _SALT = "IMGPROXY_KEY", "IMGPROXY_SALT"
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,12 +49,7 @@ class ProxyMount:
     """Read the addresses of imgproxy under one configuration; raise ConfigError for one that can't be served."""
 
     def __init__(self, config: Config, settings: ImgproxySettings, environ: Mapping[str, str]) -> None:
-        if not settings.keys and environ.get(_KEY):
-            changed = msgspec.structs.replace(settings, keys=environ[_KEY], salts=environ.get(_SALT, ""))
-            problems = [f"imgproxy.{name}: {text} ({_KEY}, {_SALT})" for name, text in changed.problems()]
-            if problems:
-                raise ConfigError(problems)
-            settings = changed
+        settings = settings.with_variables(environ)
         self._settings = settings
         self._access = config.access
         self._signer = settings.signer()
@@ -64,7 +58,7 @@ class ProxyMount:
         self._route = Route("imgproxy", self._origins.names, config.access)
         self._read_short = remember_short(self._read)
         if config.access == "signed" and not self._signer.pairs:
-            fix = f'set {_KEY} and {_SALT}, or access = "named" with presets'
+            fix = 'set IMGPROXY_KEY and IMGPROXY_SALT, or access = "named" with presets'
             raise ConfigError([f'imgproxy.keys: access = "signed" needs keys and salts: {fix}'])
         if settings.encryption_key:
             check_decryption()
@@ -166,9 +160,11 @@ class OriginNames:
         if match is None or scheme not in {"s3", "local"}:
             what = f"{scheme}://" if scheme else "a source without s3:// or local://"
             raise NotServed(f"Sources of this kind are not served here: {what}")
-        rest, mark, version = url[match.end() :].partition(separator) if separator else (url[match.end() :], "", "")
-        if scheme == "local":
-            return self._local(), checked_key(rest.lstrip("/")), version
+        rest, mark, version = url[match.end() :], "", ""
+        if scheme == "local":  # files have no versions, and their names may have a question mark
+            return self._local(), checked_key(rest.lstrip("/")), ""
+        if separator:
+            rest, mark, version = rest.partition(separator)
         name, _, key = rest.partition("/")
         origin, key = self._named(name, key)
         if mark and not version:
