@@ -65,13 +65,19 @@ def _is_closed(connection: socket.socket) -> bool:
 
 
 def refuse_green_threads() -> None:
-    """Raise ConfigError where gevent or eventlet has replaced threads.
+    """Raise ConfigError where gevent or eventlet has replaced threads, or is about to.
 
     Rendering is compiled code that never yields to their loop: one picture would hold up all requests of the process.
     """
     gevent, eventlet = sys.modules.get("gevent.monkey"), sys.modules.get("eventlet.patcher")
-    is_gevent = gevent is not None and gevent.is_module_patched("threading")
-    is_eventlet = eventlet is not None and eventlet.is_monkey_patched("thread")
+    # With --preload, gunicorn makes the application first and replaces threads in each worker: every request would
+    # hang. The worker's module is loaded by then, and nothing else loads it.
+    is_gevent = "gunicorn.workers.ggevent" in sys.modules or (
+        gevent is not None and gevent.is_module_patched("threading")
+    )
+    is_eventlet = "gunicorn.workers.geventlet" in sys.modules or (
+        eventlet is not None and eventlet.is_monkey_patched("thread")
+    )
     if is_gevent or is_eventlet:
         name = "gevent" if is_gevent else "eventlet"
         fix = "start gunicorn with --worker-class gthread, or use granian or waitress"

@@ -85,7 +85,8 @@ def log_request(environ: WSGIEnvironment, response: Response, *, identity: str, 
     """
     if not LOGGER.isEnabledFor(logging.INFO):
         return
-    target = f"{environ.get('SCRIPT_NAME', '')}{environ.get('PATH_INFO', '')}?{environ.get('QUERY_STRING', '')}"
+    path = f"{environ.get('SCRIPT_NAME', '')}{environ.get('PATH_INFO', '')}".encode("latin-1", "replace")  # PEP 3333
+    target = f"{path.decode('utf-8', 'replace')}?{environ.get('QUERY_STRING', '')}"
     line = {
         "request_id": identity,
         "method": environ["REQUEST_METHOD"][:16],

@@ -37,7 +37,10 @@ def expected(vector: tuple[str, str, str, int, str]) -> str:
     return Signer.of({key_id: secret}, audience=endpoint).sign(address, expires=expires or None)
 
 
-@pytest.mark.parametrize("language", RUN)
+@pytest.mark.parametrize(
+    "language",
+    [pytest.param(one, marks=pytest.mark.nightly if one == "go" else []) for one in RUN],  # compiles for long
+)
 def test_sample_signs_as_python_does(language: str, tmp_path: Path) -> None:
     program, name, command, call, line = RUN[language]
     if not shutil.which(program):
@@ -67,14 +70,3 @@ def test_command_and_images_sign_alike(monkeypatch: pytest.MonkeyPatch, tmp_path
 def test_signing_without_keys_names_the_setting() -> None:
     with pytest.raises(ConfigError, match="S3IMG_SIGNING_KEYS"):
         Images(Config()).sign("/cat.jpg")
-
-
-def test_service_refuses_green_threads(monkeypatch: pytest.MonkeyPatch) -> None:
-    import sys
-    from types import SimpleNamespace
-
-    from s3img.service import TransformService
-
-    monkeypatch.setitem(sys.modules, "gevent.monkey", SimpleNamespace(is_module_patched=lambda _: True))
-    with pytest.raises(ConfigError, match=r"gevent.*gthread"):
-        TransformService(Config(bucket="file:///x", access="open"))

@@ -75,7 +75,7 @@ def running_gunicorn(
     """Run gunicorn on a free port, and stop it gently."""
     (port,) = free_ports(1)
     command = [sys.executable, "-m", "gunicorn", f"--bind=127.0.0.1:{port}", *_QUIET, *options, app]
-    with _process(command, environ, port, log) as process:
+    with running_command(command, environ, port, log) as process:
         yield port, process
 
 
@@ -87,14 +87,15 @@ def running_granian(
     (port,) = free_ports(1)
     command = [sys.executable, "-m", "granian", "--interface=asgi", "--factory", *options]
     command += ["--host=127.0.0.1", f"--port={port}", "s3img.service:create_asgi_app"]
-    with _process(command, environ, port, log) as process:
+    with running_command(command, environ, port, log) as process:
         yield port, process
 
 
 @contextmanager
-def _process(
-    command: list[str], environ: Mapping[str, str], port: int, log: Path | None
+def running_command(
+    command: list[str], environ: Mapping[str, str], port: int, log: Path | None = None
 ) -> Iterator[subprocess.Popen[bytes]]:
+    """Run a server's command, with no other variables than ``environ``, until it answers; stop it gently."""
     kept = {name: os.environ[name] for name in ("PATH", "HOME", "PYTHONPATH") if name in os.environ}
     with (log or Path(os.devnull)).open("wb") as output:
         process = subprocess.Popen(command, env={**kept, **environ}, stdout=output, stderr=output)
