@@ -218,14 +218,19 @@ def move(
     rewritten = Rewriting(update, renamed, apply=apply)
     # What the lock can't follow would be gone for it: it is read and written before anything is removed.
     lock_lines = rewritten.lock() if update else 0
-    if update:
-        failed += rewritten.sources()
+    unwritten = rewritten.sources() if update else []
+    failed += unwritten
     notes = [*plan.notes, *rewritten.notes]
     if update is None:
         named = {entry.key for entry in lock or ()} & renamed.keys()
         notes += [
             MoveNote(key, "the lock names this key: run the same command again with --update.") for key in sorted(named)
         ]
+    if unwritten and apply:  # what such a file shows must stay there, and nobody knows what it shows
+        notes += [
+            MoveNote(one.old, "stays beside its copy until the files above can be read and written.") for one in done
+        ]
+        done = []
     if apply and done:
         olds = {one.old: copies[one.old] for one in done}
 

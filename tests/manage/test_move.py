@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import io
 from typing import TYPE_CHECKING, Any
 
@@ -14,7 +15,7 @@ from s3img.buckets import MARKER, open_bucket
 from s3img.errors import ConfigError
 from s3img.gc.references import ReferenceReader
 from s3img.lock import read_lock
-from s3img.manage import find_uses, move, moving, plan_move
+from s3img.manage import find_uses, move, moving, plan_move, source_files
 from s3img.manage.moving import MoveResult, ReferenceUpdate
 from s3img.manage.removal import TRASH
 from s3img.manage.sibling_variants import is_rendering
@@ -227,6 +228,26 @@ def test_move_whose_references_were_not_reached_is_run_again(project: Images, tm
     again = moved(bucket, key, "n.png", update=update_of(project, tmp_path), lock=lock)
     assert (again.exit_code, again.moved, again.lock_lines, again.references) == (0, (), 1, 1)
     assert (tmp_path / "a.md").read_text() == f"![cat]({PUBLIC}/n.png)\n"
+
+
+def test_object_stays_while_a_source_cannot_be_rewritten(
+    project: Images, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    bucket, lock = project.open_bucket(), read_lock(tmp_path / "s3img.lock")
+    key = next(iter(lock)).key
+    (tmp_path / "a.md").write_text(f"![cat]({PUBLIC}/{key})\n")
+
+    def full_disk(*_: object) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(source_files, "write_atomically", full_disk)
+        result = moved(bucket, key, "n.png", update=update_of(project, tmp_path), lock=lock)
+    assert (result.exit_code, result.moved, [p.code for p in result.failed]) == (1, (), ["file-unusable"])
+    assert {key, "n.png"} <= keys(bucket)
+    again = moved(bucket, key, "n.png", update=update_of(project, tmp_path), lock=read_lock(tmp_path / "s3img.lock"))
+    assert (again.exit_code, len(again.moved), again.references) == (0, 1, 1)
+    assert key not in keys(bucket)
 
 
 def test_dry_run_says_what_would_be_rewritten_and_writes_nothing(project: Images, tmp_path: Path) -> None:
