@@ -132,9 +132,14 @@ def above_zero(name: str, text: str) -> float:
     return decimal(name, text, least=1 / _MOST, what="positive number")
 
 
-def boolean(name: str, text: str) -> bool:  # noqa: ARG001 - readers have one signature
+def is_true(text: str) -> bool:
     """Read a boolean as Go's ``strconv.ParseBool``; anything else is false, as imgproxy has it."""
     return text in _TRUE
+
+
+def boolean(name: str, text: str) -> bool:  # noqa: ARG001 - readers have one signature
+    """Read a boolean."""
+    return is_true(text)
 
 
 def color(name: str, text: str) -> Rgb:
@@ -356,7 +361,7 @@ def skip_processing(name: str, state: State, args: Args) -> None:
 def filename(name: str, state: State, args: Args) -> None:
     """Read ``fn:NAME``, percent-encoded, or ``fn:BASE64:1``."""
     at_most(name, args, 2)
-    is_encoded = len(args) > 1 and args[1] in _TRUE
+    is_encoded = len(args) > 1 and is_true(args[1])
     plain = unquote_to_bytes(args[0]).decode("utf-8", "replace")
     state["filename"] = base64_text(name, args[0]) if is_encoded else plain
 

@@ -154,6 +154,11 @@ class TransformService:
         return response.send(environ["REQUEST_METHOD"], start_response)
 
     @property
+    def config(self) -> Config:
+        """Return the settings in force."""
+        return self._config
+
+    @property
     def clients(self) -> int:
         """Return how many requests find a worker or may wait for one; the next ones are told to come back."""
         settings = self._config.service

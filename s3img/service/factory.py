@@ -16,6 +16,7 @@ from s3img.config.load import load
 from s3img.errors import ConfigError
 from s3img.lock import LOCK_NAME, read_lock
 from s3img.service.app import TransformService
+from s3img.service.imgproxy.proxy_environment import PREFIX, ignored_variables, imgproxy_source
 from s3img.service.log import LOGGER
 
 if TYPE_CHECKING:
@@ -33,18 +34,30 @@ _MAPPED_BYTES = 1 << 18
 def create_app(environ: Mapping[str, str] | None = None) -> TransformService:
     """Make the WSGI application that ``S3IMG_*`` variables, and the settings file they may name, describe.
 
-    A lock beside the settings file tells which renderings are in the bucket. Requests are logged to stderr unless
-    logging is set up already. Raise ConfigError for settings that can't be used, and for ``access = "open"`` without
-    ``S3IMG_INSECURE=1``; LockError.
+    imgproxy's own variables are heeded as well; where there are any, its addresses are answered at the root unless the
+    settings say otherwise. A lock beside the settings file tells which renderings are in the bucket. Requests are
+    logged to stderr unless logging is set up already. Raise ConfigError for settings that can't be used, and for
+    ``access = "open"`` without ``S3IMG_INSECURE=1``; LockError.
     """
     environ = os.environ if environ is None else environ
     return_large_blocks()
-    config = load(environ=environ)
-    refuse_open(config, insecure=is_on(environ.get(INSECURE, "")))
+    insecure = is_on(environ.get(INSECURE, ""))
     log_to_stderr()
+    config = load_with_imgproxy(environ, insecure=insecure)
+    refuse_open(config, insecure=insecure)
     named = environ.get("S3IMG_CONFIG")
     folder = Path(named).parent if named else Path()
     return TransformService(config, lock=read_lock(folder / LOCK_NAME, missing_ok=True), environ=environ)
+
+
+def load_with_imgproxy(environ: Mapping[str, str], *, insecure: bool) -> Config:
+    """Read the settings, those that imgproxy's own variables stand for included; warn of variables without effect."""
+    config = load(environ=environ)
+    if not any(name.startswith(PREFIX) for name in environ):
+        return config
+    if ignored := ignored_variables(environ):
+        LOGGER.warning("imgproxy's variables that have no effect here: %s", ", ".join(ignored))
+    return load(environ=environ, host=imgproxy_source(environ, config.imgproxy, insecure=insecure))
 
 
 def create_asgi_app(environ: Mapping[str, str] | None = None) -> AsgiService:

@@ -1,0 +1,185 @@
+"""imgproxy's own environment variables, read into settings: a service takes them over as they are."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final, TypeAlias
+
+import msgspec
+
+from s3img.config.load import SettingsSource
+from s3img.errors import ConfigError
+from s3img.imgproxy.option_grammar import is_true
+
+if TYPE_CHECKING:
+    from s3img.config.imgproxy import ImgproxySettings
+
+PREFIX: Final = "IMGPROXY_"
+Read: TypeAlias = Callable[[str], Any]
+
+
+def words(text: str) -> list[str]:
+    """Read a list with commas."""
+    return [word for part in text.split(",") if (word := part.strip())]
+
+
+def replacements(text: str) -> list[list[str]]:
+    """Read ``PATTERN=NEW;PATTERN=NEW``."""
+    return [list(pair.partition("=")[::2]) for pair in text.split(";") if pair]
+
+
+def millions(text: str) -> int:
+    """Read megapixels."""
+    return int(float(text) * 1_000_000)
+
+
+FIELDS: Final[Mapping[str, tuple[str, Read]]] = {
+    "KEY": ("keys", str),
+    "SALT": ("salts", str),
+    "SIGNATURE_SIZE": ("signature_size", int),
+    "TRUSTED_SIGNATURES": ("trusted_signatures", words),
+    "SOURCE_URL_ENCRYPTION_KEY": ("encryption_key", str),
+    "PATH_PREFIX": ("path_prefix", str),
+    "BASE_URL": ("base_url", str),
+    "URL_REPLACEMENTS": ("url_replacements", replacements),
+    "ARGUMENTS_SEPARATOR": ("arguments_separator", str),
+    "SOURCE_URL_QUERY_SEPARATOR": ("query_separator", str),
+    "BASE64_URL_INCLUDES_FILENAME": ("base64_url_includes_filename", is_true),
+    "ALLOWED_PROCESSING_OPTIONS": ("allowed_options", words),
+    "ONLY_PRESETS": ("only_presets", is_true),
+    "ALLOW_SECURITY_OPTIONS": ("allow_security_options", is_true),
+    "MAX_ANIMATION_FRAMES": ("max_animation_frames", int),
+    "MAX_RESULT_DIMENSION": ("max_result_dimension", int),
+    "WATERMARK_URL": ("watermark", str),
+    "WATERMARK_OPACITY": ("watermark_opacity", float),
+}
+"""Variables that are a field of the table ``imgproxy``, and how they are read."""
+
+SETTINGS: Final[Mapping[str, tuple[str, Read]]] = {
+    "S3_REGION": ("region", str),
+    "S3_ENDPOINT": ("endpoint_url", str),
+    "S3_ENDPOINT_USE_PATH_STYLE": ("addressing_style", lambda text: "path" if is_true(text) else "virtual"),
+    "S3_ASSUME_ROLE_ARN": ("role_arn", str),
+    "S3_ASSUME_ROLE_EXTERNAL_ID": ("external_id", str),
+    "MAX_SRC_RESOLUTION": ("limits.input_pixels limits.jpeg_pixels", millions),
+    "MAX_SRC_FILE_SIZE": ("limits.input_bytes", int),
+    "TIMEOUT": ("service.seconds", float),
+    "WORKERS": ("service.renders", int),
+    "REQUESTS_QUEUE_SIZE": ("service.queue", int),
+    "TTL": ("service.max_age", int),
+    "QUALITY": ("quality.jpeg quality.webp quality.avif", int),
+}
+"""Variables that are settings of the service, or fields of its tables."""
+
+_ELSEWHERE: Final = frozenset(
+    {
+        "USE_S3",  # origins tell
+        "S3_ALLOWED_BUCKETS",
+        "S3_DENIED_BUCKETS",
+        "LOCAL_FILESYSTEM_ROOT",
+        "PRESETS",
+        "PRESETS_SEPARATOR",
+        "PRESETS_PATH",
+        "AUTO_WEBP",
+        "AUTO_AVIF",
+        "FORMAT_QUALITY",
+    }
+)
+
+
+def ignored_variables(environ: Mapping[str, str]) -> list[str]:
+    """Return the names of imgproxy's variables that have a value and no effect here."""
+    known = {*FIELDS, *SETTINGS, *_ELSEWHERE}
+    names = sorted(name for name, value in environ.items() if name.startswith(PREFIX) and value)
+    return [name for name in names if name.removeprefix(PREFIX) not in known]
+
+
+def imgproxy_source(
+    environ: Mapping[str, str], table: ImgproxySettings | None, *, insecure: bool
+) -> SettingsSource | None:
+    """Return the settings that imgproxy's variables stand for, None without any; raise ConfigError for bad values.
+
+    ``table`` is what other places say: variables replace its fields one by one. Without keys, imgproxy serves
+    everybody; here that has to be allowed (``insecure``), and presets alone need nothing.
+    """
+    given = {name.removeprefix(PREFIX): value for name, value in environ.items() if name.startswith(PREFIX) and value}
+    if not given:
+        return None
+    problems: list[str] = []
+    fields = _read(FIELDS, given, problems)
+    fields |= _presets(given, problems)
+    if {"AUTO_WEBP", "AUTO_AVIF"} & given.keys() or table is None:  # imgproxy negotiates where it is told to
+        fields["auto_formats"] = [name for name in ("avif", "webp") if is_true(given.get(f"AUTO_{name.upper()}", ""))]
+    values: dict[str, Any] = {}
+    for name, value in _read(SETTINGS, given, problems).items():
+        for place in name.split():
+            outer, _, inner = place.partition(".")
+            if inner:
+                values.setdefault(outer, {})[inner] = value
+            else:
+                values[outer] = value
+    values.setdefault("quality", {}).update(_format_quality(given, problems))
+    values |= _origins(given)
+    before = {"mount": ""} if table is None else msgspec.to_builtins(table)
+    values["imgproxy"] = {**before, **fields}
+    if not fields.get("keys") and not (table and table.keys) and insecure:
+        values["access"] = "open"
+    elif not fields.get("keys") and fields.get("only_presets"):
+        values["access"] = "named"
+    if problems:
+        raise ConfigError(problems)
+    return SettingsSource({name: value for name, value in values.items() if value != {}}, f"{PREFIX}* ({{}})".format)
+
+
+def _read(table: Mapping[str, tuple[str, Read]], given: Mapping[str, str], problems: list[str]) -> dict[str, Any]:
+    found = {}
+    for variable, (field, read) in table.items():
+        if variable in given:
+            try:
+                found[field] = read(given[variable])
+            except ValueError:
+                problems.append(f"{PREFIX}{variable}: {given[variable]!r} is no number")
+    return found
+
+
+def _presets(given: Mapping[str, str], problems: list[str]) -> dict[str, Any]:
+    lines = given["PRESETS"].split(given.get("PRESETS_SEPARATOR", ",")) if "PRESETS" in given else []
+    if path := given.get("PRESETS_PATH"):
+        try:
+            lines += Path(path).read_text(encoding="utf-8").splitlines()
+        except (OSError, UnicodeDecodeError) as error:
+            problems.append(f"{PREFIX}PRESETS_PATH: {path}: can't be read: {error}")
+    presets = {}
+    for line in (one.strip() for one in lines):
+        name, equals, options = line.partition("=")
+        if line and not line.startswith("#"):
+            if not equals:
+                problems.append(f"{PREFIX}PRESETS: {line!r} is no preset: write NAME=OPTIONS")
+            presets[name.strip()] = options.strip()
+    return {"presets": presets} if presets else {}
+
+
+def _format_quality(given: Mapping[str, str], problems: list[str]) -> dict[str, int]:
+    """Read ``webp=79,avif=63``; formats without a quality of their own here are passed over."""
+    found = {}
+    for pair in words(given.get("FORMAT_QUALITY", "")):
+        name, _, quality = pair.partition("=")
+        if not quality.strip().isdecimal():
+            problems.append(f"{PREFIX}FORMAT_QUALITY: {pair!r} is no quality: write webp=79")
+        elif name.strip() in {"jpeg", "jpg", "webp", "avif"}:
+            found["jpeg" if name.strip() in {"jpg", "jpeg"} else name.strip()] = int(quality)
+    return found
+
+
+def _origins(given: Mapping[str, str]) -> dict[str, Any]:
+    """Return an origin for each bucket that is allowed, and for the folder; the only one is the bucket itself."""
+    denied = words(given.get("S3_DENIED_BUCKETS", ""))
+    buckets = [name for name in words(given.get("S3_ALLOWED_BUCKETS", "")) if name not in denied]
+    places = {re.sub(r"[^a-z0-9-]", "-", name.lower())[:32]: f"s3://{name}" for name in buckets}
+    if root := given.get("LOCAL_FILESYSTEM_ROOT"):
+        places["local"] = Path(root).resolve().as_uri()
+    if len(places) == 1:
+        return {"bucket": next(iter(places.values()))}
+    return {"origins": {name: {"bucket": bucket} for name, bucket in places.items()}} if places else {}
