@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from flask_s3img.app_state import AppState
     from s3img.config import Config
 
-_OWN_PROGRAM = frozenset({"demo", "init", "markdown", "picgo", "publish", "serve"})
+_OWN_PROGRAM = frozenset({"demo", "gallery", "init", "markdown", "picgo", "publish", "serve"})
 """Commands that have nothing to do with an app."""
 
 

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 
     from s3img import Images
     from s3img.buckets import Bucket
+    from s3img.gallery.gallery_app import Authorize
     from s3img.pictures.catalog import Catalog
     from s3img.uploads import Uploaded
 
@@ -34,10 +35,16 @@ class S3Img:
     One object serves any number of apps: ``S3Img(app)``, or ``S3Img()`` and `init_app` in a factory. ``overrides`` are
     settings that win over ``app.config``: ``S3Img(rewrite=True)`` is ``S3IMG_REWRITE = True``. All but `init_app` needs
     an application context, and raises ConfigError where the current app has no s3img.
+
+    ``gallery`` is a path that shows the bucket as pages to those whom ``authorize(action, key, environ)`` lets in.
     """
 
-    def __init__(self, app: Flask | None = None, **overrides: Any) -> None:
+    def __init__(
+        self, app: Flask | None = None, *, gallery: str = "", authorize: Authorize | None = None, **overrides: Any
+    ) -> None:
         self._overrides = overrides
+        self._gallery = gallery
+        self._authorize = authorize
         if app is not None:
             self.init_app(app)
 
@@ -50,7 +57,13 @@ class S3Img:
         if NAME in app.extensions:
             raise ConfigError([f"{app.name}: has s3img already: call init_app or register once"])
         state = AppState(app, read(app, self._overrides))
+        if self._gallery and self._authorize is None:
+            raise ConfigError(
+                ["authorize: a gallery without one would be open to everybody: register(app, gallery=…, authorize=…)"]
+            )
         mounts.add_to(app, state)
+        if self._gallery and self._authorize:
+            mounts.mount_gallery(app, state, self._gallery, self._authorize)
         templates.add_to(app)
         app.cli.add_command(group_for(app, state, self._overrides))
         app.extensions[NAME] = state
@@ -119,6 +132,6 @@ def check_upload(file: FileStorage, policy: dict[str, Any]) -> None:
         file.stream.seek(start)
 
 
-def register(app: Flask, **overrides: Any) -> S3Img:
+def register(app: Flask, *, gallery: str = "", authorize: Authorize | None = None, **overrides: Any) -> S3Img:
     """Add s3img to an app in one line, for the ``register_extensions(app)`` of app factories."""
-    return S3Img(app, **overrides)
+    return S3Img(app, gallery=gallery, authorize=authorize, **overrides)

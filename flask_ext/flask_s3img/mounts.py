@@ -17,6 +17,7 @@ from flask_s3img.app_state import current_state
 from flask_s3img.settings import URL_PREFIX, spell
 from s3img.buckets import IMMUTABLE
 from s3img.errors import ConfigError, LockError
+from s3img.gallery import Gallery
 from s3img.imaging import MEDIA_TYPES, SUFFIXES
 from s3img.lock import read_lock
 from s3img.middleware import RewriteMiddleware
@@ -35,6 +36,7 @@ if TYPE_CHECKING:
     from werkzeug.wrappers import Response as AnyResponse
 
     from flask_s3img.app_state import AppState
+    from s3img.gallery.gallery_app import Authorize
 
 METHODS = ("GET", "HEAD", "OPTIONS", "POST", "PUT", "PATCH", "DELETE")
 """All: the service itself says which it answers."""
@@ -136,6 +138,42 @@ def _mount(app: Flask, service: TransformService, path: str, hosts: dict[str, An
 
     options: dict[str, Any] = {"methods": METHODS, "merge_slashes": False, "provide_automatic_options": False, **hosts}
     app.add_url_rule(f"{path}/<path:rest>", "s3img.service", view, **options)
+
+
+def mount_gallery(app: Flask, state: AppState, path: str, authorize: Authorize) -> None:
+    """Show the bucket below a path, after the app's own ``before_request`` functions; it is opened when it is used.
+
+    The gallery's forms carry a token of its own, so Flask-WTF's protection, which knows nothing of it, leaves them out.
+    """
+    path = f"/{path.strip('/')}"
+    made: list[Gallery] = []
+    making = threading.Lock()
+
+    def s3img_gallery(rest: str = "", s3img_host: str = "") -> Response:  # noqa: ARG001 - it reads the request itself
+        with making:
+            if not made:
+                options = state.options
+                made.append(
+                    Gallery(
+                        state.config,
+                        authorize=authorize,
+                        lock=options.lock,
+                        policy=options.policy,
+                        bucket=current_state().bucket(),
+                    )
+                )
+        environ = request.environ
+        inner = {**environ, "SCRIPT_NAME": environ.get("SCRIPT_NAME", "") + path}
+        inner["PATH_INFO"] = environ["PATH_INFO"][len(path) :]
+        body, status, headers = run_wsgi_app(made[0], inner)
+        return current_app.response_class(body, status, headers, direct_passthrough=True)
+
+    if protection := app.extensions.get("csrf"):
+        protection.exempt(s3img_gallery)
+    hosts: dict[str, Any] = {"host": "<s3img_host>"} if app.url_map.host_matching else {}
+    options: dict[str, Any] = {"methods": ("GET", "POST"), "merge_slashes": False, **hosts}
+    app.add_url_rule(f"{path}/", "s3img.gallery", s3img_gallery, **options)
+    app.add_url_rule(f"{path}/<path:rest>", "s3img.gallery", s3img_gallery, **options)
 
 
 class _Rewritten:

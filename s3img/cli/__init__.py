@@ -18,6 +18,7 @@ _COMMANDS = {
     "cors": "s3img.cli.bucket_commands",
     "demo": "s3img.cli.demo",
     "doctor": "s3img.cli.doctor",
+    "gallery": "s3img.cli.gallery",
     "gc": "s3img.cli.bucket_commands",
     "init": "s3img.cli.configuration",
     "ls": "s3img.cli.manage",

@@ -42,10 +42,11 @@ def is_from_elsewhere(environ: WSGIEnvironment) -> bool:
     origin = environ.get("HTTP_ORIGIN", "")
     if site and site not in {"same-origin", "none"}:
         return True
-    if not origin:
+    # A page whose policy is `no-referrer` sends "null" to its own server too; then the other header tells.
+    if not origin or (origin == "null" and site):
         return False
-    own = f"{environ.get('wsgi.url_scheme', 'http')}://{environ.get('HTTP_HOST', '')}"
-    return bool(origin.lower() != own.lower())
+    # Not the scheme: before the server may be a proxy that speaks TLS. No two share a host and a port.
+    return bool(urlsplit(origin).netloc.lower() != environ.get("HTTP_HOST", "").lower())
 
 
 def is_from_an_editor(environ: WSGIEnvironment) -> bool:

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from PIL import ExifTags, Image, PngImagePlugin
 
+from s3img.errors import ImageError
 from s3img.imaging.color import to_srgb
 from s3img.imaging.decode import decode, decoder, pillow_errors
 from s3img.imaging.pipeline import render
@@ -168,6 +169,15 @@ def dominant_color(image: Image.Image) -> str:
     reduced = strip.quantize(_COLORS).convert("RGB").tobytes()
     pixels = [tuple(reduced[i : i + 3]) for i in range(0, len(reduced), 3)]
     return "#{:02x}{:02x}{:02x}".format(*max(pixels, key=pixels.count))
+
+
+def tells_place(data: bytes) -> bool:
+    """Tell whether a picture's EXIF says where it was taken; False for what can't be read."""
+    try:
+        with opened(data) as fp, decoder(fp, probe(data)) as image:
+            return bool(image.getexif().get_ifd(ExifTags.IFD.GPSInfo))
+    except ImageError:
+        return False
 
 
 def shown_exif(data: bytes, info: ImageInfo) -> dict[str, str | float]:

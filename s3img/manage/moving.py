@@ -117,14 +117,23 @@ class ReferenceUpdate:
     render: Callable[[str], str]
 
 
-def plan_move(bucket: Bucket, source: str, target: str, *, lock: Lock | None = None, force: bool = False) -> MovePlan:
+def plan_move(
+    bucket: Bucket,
+    source: str,
+    target: str,
+    *,
+    lock: Lock | None = None,
+    force: bool = False,
+    literal: bool = False,
+) -> MovePlan:
     """Decide what a move comes to; nothing is written.
 
     ``source`` is a key, a folder (``img/``) or a pattern; ``target`` a key, a folder, or a pattern with the same
-    wildcards. Renderings that lie beside an object go along, but those that ``lock`` names stay: it finds them by
-    their picture's path. Raise ConfigError for a target that does not fit, BucketError.
+    wildcards; with ``literal`` the source is a key. Renderings that lie beside an object go along, but those that
+    ``lock`` names stay: it finds them by their picture's path. Raise ConfigError for a target that does not fit,
+    BucketError.
     """
-    selection = select(bucket, source)
+    selection = select(bucket, source, literal=literal)
     check_wildcards(selection, target)
     pinned = lock.keys() - {entry.key for entry in lock} if lock else frozenset[str]()
     objects = {info.key: info for info in selection.objects}

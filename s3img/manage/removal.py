@@ -58,14 +58,16 @@ def remove(
     apply: bool = False,
     to_trash: bool = True,
     force: bool = False,
+    literal: bool = False,
     workers: int = 16,
 ) -> RemoveResult:
     """Remove what ``names`` mean (keys, folders that end in ``/``, patterns); without ``apply`` only say what it is.
 
-    Each object is copied to the trash and the copy compared before it goes. More than half of a bucket at once looks
-    like a mistake and needs ``force``. Raise BucketError where the bucket can't be listed.
+    With ``literal`` all names are keys. Each object is copied to the trash and the copy compared before it goes. More
+    than half of a bucket at once looks like a mistake and needs ``force``. Raise BucketError where the bucket can't be
+    listed.
     """
-    selections = [select(bucket, name) for name in dict.fromkeys(names)]
+    selections = [select(bucket, name, literal=literal) for name in dict.fromkeys(names)]
     found = {info.key: info for selection in selections for info in selection.objects}
     problems = [selection.problem for selection in selections if selection.problem]
     refused = refusal(bucket, selections, "removed", force=force)
@@ -91,7 +93,9 @@ def remove(
     )
 
 
-def restore_from_trash(bucket: Bucket, names: Iterable[str], *, apply: bool = False, workers: int = 16) -> RemoveResult:
+def restore_from_trash(
+    bucket: Bucket, names: Iterable[str], *, apply: bool = False, literal: bool = False, workers: int = 16
+) -> RemoveResult:
     """Put objects of the trash back under their keys; ``names`` are keys, folders or patterns, ``*`` alone is all.
 
     What has another object in its place by now stays in the trash, and so nothing is lost. Raise BucketError.
@@ -101,7 +105,7 @@ def restore_from_trash(bucket: Bucket, names: Iterable[str], *, apply: bool = Fa
     found: dict[str, ObjectInfo] = {}
     problems = []
     for name in wanted:
-        matches = {key for key in trashed if is_named(key, name)}
+        matches = {key for key in trashed if (key == name if literal else is_named(key, name))}
         if not matches:
             problems.append(KeyProblem(name, "no-object", "nothing in the trash has this key."))
         found |= {key: trashed[key] for key in matches}

@@ -70,15 +70,19 @@ def expression(pattern: str) -> re.Pattern[str]:
     return re.compile("".join((*parts, re.escape(pattern[at:]))), re.DOTALL)
 
 
-def select(bucket: Bucket, text: str) -> ObjectSelection:
+def select(bucket: Bucket, text: str, *, literal: bool = False) -> ObjectSelection:
     """Find what a text names; where that is nothing, the selection has a problem. Raise BucketError.
 
-    A key is looked up before the text is read as a pattern: ``a*b.png`` may be the name of an object.
+    A key is looked up before the text is read as a pattern: ``a*b.png`` may be the name of an object. With ``literal``
+    it is a key and nothing else, as where a person has chosen objects that may be gone by now.
     """
     if is_own(text) or text == OWN_FOLDER:
         return ObjectSelection(
             text, "key", problem=KeyProblem(text, "reserved", "is s3img's own: s3img gc cleans it up.")
         )
+    if literal:
+        info = described(bucket, text)
+        return with_problem(ObjectSelection(text, "key", (info,) if info else ()))
     if text.endswith("/") or not text:
         found = (info for info in bucket.list(text) if not is_own(info.key))
         return with_problem(ObjectSelection(text, "folder", in_order(found)))

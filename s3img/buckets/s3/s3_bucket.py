@@ -52,7 +52,7 @@ from s3img.errors import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator, Mapping
+    from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
     from pathlib import Path
     from types import ModuleType
     from typing import Any
@@ -143,12 +143,14 @@ class S3Bucket:
         with self.explained("connect"):
             return self.session().get_credentials() is not None
 
-    def list(self, prefix: str = "") -> Iterator[ObjectInfo]:
-        """Yield the objects whose key starts with ``prefix``, a page of 1000 at a time.
+    def list(self, prefix: str = "", *, after: str = "") -> Iterator[ObjectInfo]:
+        """Yield the objects whose key starts with ``prefix`` and comes after ``after``, a page of 1000 at a time.
 
         Raise `BucketError` as soon as a page can't be part of a whole listing.
         """
         place: dict[str, Any] = {"Bucket": self._address.bucket, "Prefix": self._base + prefix}
+        if after:
+            place["StartAfter"] = self._base + after
         tokens: set[str] = set()
 
         def page(client: S3Client) -> tuple[ListObjectsV2OutputTypeDef, str]:
@@ -162,6 +164,31 @@ class S3Bucket:
             if not token:
                 return
             place["ContinuationToken"] = token
+
+    def list_folder(
+        self, prefix: str, *, after: str = "", limit: int = 1000
+    ) -> tuple[Sequence[str], Sequence[ObjectInfo], bool]:
+        """Return at most ``limit`` of the folders and objects directly below ``prefix``, and whether more follow.
+
+        One request, however much there is. ``after`` is the last name of the page before, a folder with its slash.
+        """
+        place: dict[str, Any] = {
+            "Bucket": self._address.bucket,
+            "Prefix": self._base + prefix,
+            "Delimiter": "/",
+            "MaxKeys": limit,
+        }
+        if after:
+            # Stores differ in whether a folder comes after itself: behind all its keys there is no doubt.
+            place["StartAfter"] = self._base + (f"{after}\U0010ffff" if after.endswith("/") else after)
+
+        def page(client: S3Client) -> tuple[ListObjectsV2OutputTypeDef, str]:
+            answer = client.list_objects_v2(**place)
+            return answer, next_token(answer, self._base + prefix, set())
+
+        answer, token = self.send("list", prefix, page)
+        folders = [found["Prefix"].removeprefix(self._base) for found in answer.get("CommonPrefixes", ())]
+        return folders, [listed(item, self._base) for item in answer.get("Contents", ())], bool(token)
 
     def put(
         self,

@@ -1,0 +1,46 @@
+"""``s3img gallery``: the bucket as pages, for the person at this machine."""
+
+from __future__ import annotations
+
+import webbrowser
+from pathlib import Path
+from typing import Any
+
+import click
+
+from s3img.cli.command_options import load_config, lock_path
+
+
+@click.command("gallery")
+@click.option("--port", default=8334, show_default=True, type=click.IntRange(0, 65535), help="Port; 0: any free one.")
+@click.option("--open/--no-open", "is_opened", default=True, help="Open it in the browser.")
+@click.option("--config", "config_file", type=click.Path(path_type=Path), help="Settings file (default: s3img.toml).")
+@click.option("--bucket", help="s3://NAME/PREFIX or file:///FOLDER.")
+@click.option("--endpoint-url", help="Address of an S3-compatible service.")
+@click.option("--public-url", help="Public address of what --bucket names.")
+def gallery_command(
+    *,
+    port: int,
+    is_opened: bool,
+    config_file: Path | None,
+    **options: Any,  # noqa: ANN401 - click passes what its options say
+) -> None:
+    """Look through the bucket, upload, rename, remove and restore, in the browser of this machine and nowhere else."""
+    from s3img.gallery import Gallery
+    from s3img.gallery.loopback import serve_on_loopback
+    from s3img.gallery.loopback_session import LoopbackSession
+
+    config = load_config(options, config_file)
+    session = LoopbackSession()
+    gallery = Gallery(config, authorize=session.authorize, lock=lock_path(None, config_file))
+
+    def started(address: str) -> None:
+        link = f"{address}/?token={session.token}"
+        click.echo(f"The gallery of {config.bucket} (Ctrl-C stops). This link works once:\n{link}", err=True)
+        if is_opened:
+            webbrowser.open(link)
+
+    try:
+        serve_on_loopback(session.wrap(gallery), host="127.0.0.1", port=port, started=started)
+    finally:
+        gallery.close()

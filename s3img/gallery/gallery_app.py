@@ -1,0 +1,286 @@
+"""The gallery as a WSGI application: which route needs which permission, and the one place where it is asked for.
+
+Every request goes through `Gallery.respond`: it checks where the request comes from, asks ``authorize`` for each key
+that the request names, and only then calls the view. A route without an action can't be written.
+"""
+
+from __future__ import annotations
+
+import hmac
+import logging
+import secrets
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, Final, Literal, TypeAlias
+
+import msgspec
+from werkzeug.datastructures import MultiDict
+from werkzeug.exceptions import HTTPException, RequestEntityTooLarge
+from werkzeug.formparser import FormDataParser
+from werkzeug.routing import Map, Rule
+from werkzeug.test import run_wsgi_app
+from werkzeug.wrappers import Request, Response
+
+from s3img.errors import ConfigError, S3ImgError
+from s3img.gallery import views
+from s3img.gallery.loopback import is_from_elsewhere
+from s3img.gallery.messages import words_for
+from s3img.gallery.page_layout import Layout, message_page
+from s3img.images import Images
+from s3img.service import TransformService
+from s3img.uploads import Uploader, UploadPolicy
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Mapping
+    from pathlib import Path
+    from wsgiref.types import StartResponse, WSGIEnvironment
+
+    from s3img.buckets import Bucket
+    from s3img.config import Config
+    from s3img.gallery.messages import Words
+
+Action: TypeAlias = Literal["view", "upload", "rename", "delete", "restore", "settings"]
+
+Authorize: TypeAlias = "Callable[[Action, str, WSGIEnvironment], bool]"
+"""Tell whether the person behind a request may do something with a key, a folder (``img/``), or at all (``""``)."""
+
+COOKIE: Final = "s3img_gallery"
+
+MOST_FORM: Final = 1 << 20
+"""Bytes of a form without files."""
+
+MOST_FILES: Final = 1 << 30
+"""Bytes of all files of one upload."""
+
+UPLOAD_TEMPLATE: Final = "{{dir}}/{{slug}}.{{hash:8}}.{{ext}}"
+"""A picture that is uploaded again to the same folder has the address that it had."""
+
+RASTER: Final = frozenset({"image/jpeg", "image/png", "image/webp", "image/avif", "image/gif"})
+
+POLICY: Final = (
+    "default-src 'none'; img-src 'self'; style-src 'self'; script-src 'self'; connect-src 'self'; form-action 'self'; "
+    "base-uri 'none'; frame-ancestors 'none'"
+)
+
+audit_log = logging.getLogger("s3img.gallery")
+
+
+@dataclass(frozen=True, slots=True)
+class Route:
+    """A path, the view that answers it, what one must be allowed to do, and whether it changes anything."""
+
+    path: str
+    view: Callable[[Visit], Response]
+    action: Action
+    is_write: bool = False
+
+
+ROUTES: Final = (
+    Route("/", views.browse, "view"),
+    Route("/object", views.picture, "view"),
+    Route("/thumb", views.thumbnail, "view"),
+    Route("/file", views.download, "view"),
+    Route("/static/<name>", views.static_file, "view"),
+    Route("/trash", views.trash, "restore"),
+    Route("/settings", views.settings, "settings"),
+    Route("/upload", views.upload, "upload", is_write=True),
+    Route("/move", views.move_selected, "rename", is_write=True),
+    Route("/rename", views.rename_one, "rename", is_write=True),
+    Route("/remove", views.remove_selected, "delete", is_write=True),
+    Route("/remove-folder", views.remove_folder, "delete", is_write=True),
+    Route("/restore", views.restore_selected, "restore", is_write=True),
+)
+
+
+def url_map() -> Map:
+    """Return the addresses of all routes; the endpoint of each is its route."""
+    rules = [Rule(one.path, endpoint=one, methods=["POST" if one.is_write else "GET"]) for one in ROUTES]
+    return Map(rules, merge_slashes=False, strict_slashes=True)
+
+
+@dataclass(slots=True)
+class Visit:
+    """One request as a view sees it: who asks is settled already."""
+
+    gallery: Gallery
+    request: Request
+    layout: Layout
+    form: MultiDict[str, str]
+    files: list[Any] = field(default_factory=list)
+    arguments: Mapping[str, Any] = field(default_factory=dict)
+
+    @property
+    def words(self) -> Words:
+        """The messages in the visitor's language."""
+        return self.layout.words
+
+    def may(self, action: Action, key: str) -> bool:
+        """Tell whether the visitor may do something with one key more."""
+        return bool(self.gallery.authorize(action, key, self.request.environ))
+
+    def audit(self, action: str, keys: Iterable[str], failed: int = 0) -> None:
+        """Write one line about what was changed, and by whom as far as the server knows."""
+        who = self.request.environ.get("REMOTE_USER") or self.request.remote_addr or "-"
+        named = [*keys]
+        text = msgspec.json.encode(
+            {"action": action, "by": who, "keys": named[:100], "count": len(named), "failed": failed}
+        )
+        audit_log.info("%s", text.decode())
+
+
+class Gallery:
+    """Show a bucket as pages; a WSGI application that any server or framework mounts.
+
+    ``authorize`` is asked for every request and every key; without one there is no gallery. ``lock`` is where uses of a
+    picture are looked up. Raise ConfigError for settings it can't work under.
+    """
+
+    def __init__(
+        self,
+        config: Config,
+        *,
+        authorize: Authorize | None = None,
+        lock: Path | None = None,
+        policy: UploadPolicy | None = None,
+        template: str = UPLOAD_TEMPLATE,
+        bucket: Bucket | None = None,
+    ) -> None:
+        if authorize is None:
+            raise ConfigError(
+                ["authorize: a gallery without one would be open to everybody: give a function, or use s3img gallery"]
+            )
+        self.authorize = authorize
+        self.config = config
+        self.lock = lock
+        self.bucket = bucket or Images(config).open_bucket()
+        limits = config.limits
+        self.policy = policy or UploadPolicy(
+            max_bytes=min(limits.input_bytes, 50_000_000), max_pixels=limits.input_pixels
+        )
+        self.uploader = Uploader(self.bucket, config, template=template, policy=self.policy)
+        # Only requests that were allowed reach it. Looking at a folder writes nothing into the bucket, and each answer
+        # is that of the object as it is: the address of a thumbnail has its ETag.
+        inner = msgspec.structs.replace(config.service, results="none", fresh=0.0, per_client=0, metrics_path="")
+        self._service = TransformService(msgspec.structs.replace(config, access="open", service=inner, endpoints={}))
+        self._map = url_map()
+
+    def __call__(self, environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
+        """Answer one request."""
+        request = Request(environ)
+        token = request.cookies.get(COOKIE, "")
+        is_new = len(token) != 43
+        token = secrets.token_urlsafe(32) if is_new else token
+        layout = Layout(words_for(request.headers.get("Accept-Language", "")), request.script_root, token)
+        response = self.respond(request, layout)
+        for name, value in (
+            ("Content-Security-Policy", POLICY),
+            ("Referrer-Policy", "no-referrer"),
+            ("X-Content-Type-Options", "nosniff"),
+            ("X-Frame-Options", "DENY"),
+            ("Cross-Origin-Opener-Policy", "same-origin"),
+            ("Cross-Origin-Resource-Policy", "same-origin"),
+            ("Cache-Control", "no-store"),
+            ("Vary", "Cookie, Accept-Language"),
+        ):
+            response.headers.setdefault(name, value)
+        if is_new:
+            response.set_cookie(
+                COOKIE,
+                token,
+                path=f"{request.script_root}/",
+                secure=request.is_secure,
+                httponly=True,
+                samesite="Strict",
+            )
+        return response(environ, start_response)
+
+    def close(self) -> None:
+        """Stop the threads that render thumbnails."""
+        self._service.close()
+
+    def respond(self, request: Request, layout: Layout) -> Response:
+        """Find the route, check the request, ask for permission, and answer."""
+        words = layout.words
+        route: Route
+        try:
+            route, arguments = self._map.bind_to_environ(request.environ).match()
+        except HTTPException as error:
+            return refused(request, layout, max(error.code or 404, 404), words("not_found"))
+        visit = Visit(self, request, layout, MultiDict(), arguments=arguments)
+        try:
+            is_allowed = self.is_allowed(route, visit)
+            if is_allowed and (has_token(visit) or not route.is_write):
+                return route.view(visit)
+            reason = (words("form_old"),) if is_allowed else (words("denied"), words("denied_fix"))
+            return refused(request, layout, 403, *reason)
+        except RequestEntityTooLarge:
+            return refused(request, layout, 413, words("problem"), words("upload_rules"))
+        except S3ImgError as error:
+            status = error.status if error.status < 500 else 502
+            return refused(request, layout, status, words("problem"), str(error))
+        finally:
+            for file in visit.files:
+                file.close()
+
+    def is_allowed(self, route: Route, visit: Visit) -> bool:
+        """Ask whether the visitor may do what a route does with every key that the request names.
+
+        What comes from a page of another origin is never allowed. A body is read only where the visitor may do such a
+        thing at all; files are not read before their folder was asked for.
+        """
+        request = visit.request
+        if route.is_write and is_from_elsewhere(request.environ):
+            return False
+        named = [request.args.get("key", request.args.get("prefix", ""))]
+        if not all(visit.may(route.action, key) for key in named):
+            return False
+        if route.is_write:
+            has_files = route.action == "upload"
+            most = MOST_FILES if has_files else MOST_FORM
+            parser = FormDataParser(max_content_length=most, max_form_memory_size=MOST_FORM, max_form_parts=2000)
+            _, form, found = parser.parse_from_environ(request.environ)
+            visit.form = form
+            visit.files = [file for name in found for file in found.getlist(name)]
+            named = [*form.getlist("key"), *form.getlist("folder"), *views.targets_of(form)]
+        return all(visit.may(route.action, key) for key in named)
+
+    def thumbnail(self, request: Request, key: str, width: int) -> Response:
+        """Render a small picture of an object; the caller has checked that the visitor may see it."""
+        names = ("HTTP_ACCEPT", "HTTP_IF_NONE_MATCH", "REMOTE_ADDR", "SERVER_NAME", "SERVER_PORT", "SERVER_PROTOCOL")
+        inner: dict[str, Any] = {
+            name: value for name, value in request.environ.items() if name in names or name.startswith("wsgi.")
+        }
+        path = f"/tr:w-{width},h-{width},c-at_max,f-auto/{key}"
+        inner |= {
+            "REQUEST_METHOD": "GET",
+            "SCRIPT_NAME": "",
+            "PATH_INFO": path.encode("utf-8", "surrogateescape").decode("latin-1"),
+            "QUERY_STRING": "",
+        }
+        body, status, headers = run_wsgi_app(self._service, inner)
+        # Of what the service says only these count here; what is not a picture of px (SVG, say) is not shown at all.
+        shown = {name: headers[name] for name in ("Content-Type", "Content-Length", "ETag") if name in headers}
+        if status.startswith("200") and shown.get("Content-Type") not in RASTER:
+            for _ in body:
+                break
+            return Response(status=415)
+        response = Response(body, status, shown, direct_passthrough=True)
+        if response.status_code in {200, 304}:
+            # Only this browser may keep it: others have to ask for permission themselves.
+            response.headers["Cache-Control"] = "private, max-age=86400"
+            response.headers["Vary"] = "Accept, Cookie"
+        return response
+
+
+def has_token(visit: Visit) -> bool:
+    """Tell whether a form is one of the gallery's own: it repeats the cookie that no other page can read."""
+    cookie = visit.request.cookies.get(COOKIE, "")
+    given = visit.form.get("token", "")
+    return len(cookie) == 43 and hmac.compare_digest(cookie.encode(), given.encode())
+
+
+def refused(request: Request, layout: Layout, status: int, message: str, fix: str = "") -> Response:
+    """Say what did not work, as a page or, to the upload queue's script, as JSON."""
+    if views.wants_json(request):
+        text = msgspec.json.encode({"ok": False, "message": f"{message} {fix}".strip()})
+        return Response(text, status, content_type="application/json")
+    return Response(message_page(layout, message, fix), status, content_type="text/html; charset=utf-8")
