@@ -65,7 +65,7 @@ audit_log = logging.getLogger("s3img.gallery")
 
 
 @dataclass(frozen=True, slots=True)
-class Route:
+class GalleryRoute:
     """A path, the view that answers it, what one must be allowed to do, and whether it changes anything."""
 
     path: str
@@ -75,19 +75,19 @@ class Route:
 
 
 ROUTES: Final = (
-    Route("/", views.browse, "view"),
-    Route("/object", views.picture, "view"),
-    Route("/thumb", views.thumbnail, "view"),
-    Route("/file", views.download, "view"),
-    Route("/static/<name>", views.static_file, "view"),
-    Route("/trash", views.trash, "restore"),
-    Route("/settings", views.settings, "settings"),
-    Route("/upload", views.upload, "upload", is_write=True),
-    Route("/move", views.move_selected, "rename", is_write=True),
-    Route("/rename", views.rename_one, "rename", is_write=True),
-    Route("/remove", views.remove_selected, "delete", is_write=True),
-    Route("/remove-folder", views.remove_folder, "delete", is_write=True),
-    Route("/restore", views.restore_selected, "restore", is_write=True),
+    GalleryRoute("/", views.browse, "view"),
+    GalleryRoute("/object", views.picture, "view"),
+    GalleryRoute("/thumb", views.thumbnail, "view"),
+    GalleryRoute("/file", views.download, "view"),
+    GalleryRoute("/static/<name>", views.static_file, "view"),
+    GalleryRoute("/trash", views.trash, "restore"),
+    GalleryRoute("/settings", views.settings, "settings"),
+    GalleryRoute("/upload", views.upload, "upload", is_write=True),
+    GalleryRoute("/move", views.move_selected, "rename", is_write=True),
+    GalleryRoute("/rename", views.rename_one, "rename", is_write=True),
+    GalleryRoute("/remove", views.remove_selected, "delete", is_write=True),
+    GalleryRoute("/remove-folder", views.remove_folder, "delete", is_write=True),
+    GalleryRoute("/restore", views.restore_selected, "restore", is_write=True),
 )
 
 
@@ -200,7 +200,7 @@ class Gallery:
     def respond(self, request: Request, layout: Layout) -> Response:
         """Find the route, check the request, ask for permission, and answer."""
         words = layout.words
-        route: Route
+        route: GalleryRoute
         try:
             route, arguments = self._map.bind_to_environ(request.environ).match()
         except HTTPException as error:
@@ -221,7 +221,7 @@ class Gallery:
             for file in visit.files:
                 file.close()
 
-    def is_allowed(self, route: Route, visit: Visit) -> bool:
+    def is_allowed(self, route: GalleryRoute, visit: Visit) -> bool:
         """Ask whether the visitor may do what a route does with every key that the request names.
 
         What comes from a page of another origin is never allowed. A body is read only where the visitor may do such a

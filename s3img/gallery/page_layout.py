@@ -10,10 +10,10 @@ from urllib.parse import urlencode
 from markupsafe import Markup
 
 from s3img import __version__
-from s3img.gallery.elements import element
+from s3img.gallery.html_builder import element
 
 if TYPE_CHECKING:
-    from s3img.gallery.elements import Child
+    from s3img.gallery.html_builder import Child
     from s3img.gallery.messages import Words
 
 SCRIPT_WORDS: Final = ("selected", "copy", "copied", "waiting", "sending", "stored", "failed", "cancel", "retry")

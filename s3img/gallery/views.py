@@ -15,8 +15,8 @@ from werkzeug.utils import redirect
 from werkzeug.wrappers import Response
 
 from s3img.errors import ObjectNotFound, S3ImgError, UploadConflict
-from s3img.gallery.elements import element
 from s3img.gallery.folder_page import PAGE, folder_page, search_page
+from s3img.gallery.html_builder import element
 from s3img.imaging import probe
 from s3img.imaging.description import describe, tells_place
 from s3img.lock import read_lock

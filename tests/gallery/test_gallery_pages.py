@@ -13,8 +13,8 @@ from PIL import Image
 
 from s3img.buckets import ObjectInfo, open_bucket
 from s3img.gallery import messages
-from s3img.gallery.elements import element
 from s3img.gallery.folder_page import PAGE, folder_page, search_page
+from s3img.gallery.html_builder import element
 from s3img.gallery.messages import words_for
 from s3img.gallery.views import link_forms
 from s3img.lock import Lock, LockEntry, write_lock

@@ -13,7 +13,7 @@ from werkzeug.test import Client
 
 from s3img.errors import ConfigError
 from s3img.gallery import Gallery
-from s3img.gallery.gallery_app import ROUTES, Route, url_map
+from s3img.gallery.gallery_app import ROUTES, GalleryRoute, url_map
 from s3img.gallery.loopback_session import LoopbackSession
 
 if TYPE_CHECKING:
@@ -52,7 +52,7 @@ def keys(bucket: Bucket) -> set[str]:
 def test_every_address_is_a_route_with_an_action() -> None:
     assert {rule.endpoint for rule in url_map().iter_rules()} == {*ROUTES}
     assert {one.action for one in ROUTES} == {"view", "upload", "rename", "delete", "restore", "settings"}
-    assert all(isinstance(rule.endpoint, Route) for rule in url_map().iter_rules())
+    assert all(isinstance(rule.endpoint, GalleryRoute) for rule in url_map().iter_rules())
 
 
 def test_gallery_without_a_rule_does_not_start(config: Config) -> None:
