@@ -79,12 +79,16 @@ class ImageFacts(msgspec.Struct, frozen=True, array_like=True, gc=False):
 
 
 class Asset(msgspec.Struct, frozen=True):
-    """One image file: path below the root, content digest (sha256, hex), size in bytes, and facts."""
+    """One image file: path below the root, content digest (sha256, hex), size in bytes, and facts.
+
+    ``key`` is that of an object which a page names by its public URL, "" for a file; the path is then the same.
+    """
 
     path: str
     digest: str
     size: int
     facts: ImageFacts
+    key: str = ""
 
 
 class AssetRoot:

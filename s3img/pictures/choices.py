@@ -23,7 +23,7 @@ from s3img.rewrite import srcset as image_candidates
 if TYPE_CHECKING:
     from s3img.config import Config
     from s3img.pictures.directives import ImageDirectives
-    from s3img.pictures.protocols import ImageLibrary, ReferenceResolver
+    from s3img.pictures.protocols import ImageLibrary, ReferenceFault, ReferenceResolver
 
 IMAGE_URL = re.compile(r"\.(?:jpe?g|jfif|a?png|gif|webp|avif|svg|bmp|tiff?|ico)(?:[?#]|\s*\Z)", re.IGNORECASE)
 """A link that leads to an image, by its suffix: links to pages are far too many to be looked up."""
@@ -33,6 +33,9 @@ _CONTENT_WIDTH = 200
 """An image at least this wide (css px) is content; the logos and icons before the first such one load at once too."""
 
 Report = Callable[[Reference, str, str], None]
+
+FindObject = Callable[[str], "Asset | ReferenceFault | None"]
+"""Find the image that a URL of the site's own bucket leads to; None for any other URL."""
 """Report (reference, code, message)."""
 
 
@@ -91,6 +94,7 @@ class PageReader:
         *,
         is_html: bool,
         dimensions_only: bool = False,
+        find_object: FindObject = lambda _: None,
     ) -> None:
         self._document = document
         self._resolver = resolver
@@ -99,6 +103,7 @@ class PageReader:
         self._report = report
         self._is_html = is_html
         self._dimensions_only = dimensions_only
+        self._find_object = find_object
         self._in_header = True
         self._decided = -1
         self.kept: set[str] = set()  # paths of images that the page keeps pointing at
@@ -158,6 +163,8 @@ class PageReader:
         found = {url: self._find(msgspec.structs.replace(reference, url=url)) for url in urls if url}
         links = {url: link for url, link in found.items() if link}
         main = links.get(urls[0]) or next(iter(links.values()), None)
+        if main is None and not candidates and not tag.picture:
+            main = self._object(reference, urls[0])
         if main is None:
             return None
         # Which rules apply depends on the image's path, which is known only now.
@@ -172,6 +179,16 @@ class PageReader:
         if (wanted.request.width or variants.width) >= _CONTENT_WIDTH:
             self._in_header = False
         return Image(tag, main.asset, main.target, variants, wanted, author, eager, links)
+
+    def _object(self, reference: Reference, url: str) -> Link | None:
+        """Return the image of the site's own bucket that an author names by its public URL."""
+        found = self._find_object(url)
+        if isinstance(found, Asset):
+            # Only the form of the site's own URLs counts: where the style sheet is, seen from this page.
+            return Link(found, self._resolver.resolve(found.path, document=self._document, base=reference.base))
+        if found:
+            self._report(reference, found.code, found.message)
+        return None
 
     def _source(self, tag: Tag, found: Link) -> Choice:
         """Extend a source that names one picture of any type; others are the author's own choice of files."""

@@ -44,6 +44,8 @@ class PublicAddress:
 
     def original_key(self, asset: Asset) -> str:
         """Return the key of an image's own bytes."""
+        if asset.key:  # its path may be that of another image, a file of the site
+            return asset.key
         if asset.path not in self._originals:
             self._originals[asset.path] = original_key(asset, self.template)
         return self._originals[asset.path]

@@ -53,6 +53,8 @@ class Variant:
 
 def original_key(asset: Asset, template: KeyTemplate) -> str:
     """Return the key of an asset's own bytes; its extension is that of what the bytes are."""
+    if asset.key:
+        return asset.key
     facts = asset.facts
     return template.key(KeyFields.of_original(asset.path, asset.digest, facts.media_type, facts.width, facts.height))
 

@@ -48,7 +48,7 @@ class SiteLibrary:
         self._digests = Digests(root.root, state)
         self._config = config
         self._template = KeyTemplate.parse(config.key_template)
-        self._variants: dict[tuple[str, VariantRequest], VariantSet] = {}
+        self._variants: dict[tuple[str, str, VariantRequest], VariantSet] = {}
         self._fault = fault
         self._unusable = unusable
         self._originals = originals
@@ -80,9 +80,11 @@ class SiteLibrary:
 
     def variants(self, asset: Asset, request: VariantRequest) -> VariantSet:
         """Return an asset's variants; worked out once for all pages that show it in the same way."""
-        found = self._variants.get((asset.path, request))
+        found = self._variants.get((asset.path, asset.key, request))
         if found is None:
-            found = self._variants[asset.path, request] = choose(asset, request, self._config, self._template)
+            found = self._variants[asset.path, asset.key, request] = choose(
+                asset, request, self._config, self._template
+            )
         return found
 
     def _read(self, path: str) -> Asset | None:

@@ -1,4 +1,4 @@
-"""Images that are not in the site but in the bucket, where the project's lock says so: images out of git.
+"""Images that are not in the site but in the bucket: the project's lock says so, or a page has their public URL.
 
 What the lock tells is believed; bytes are fetched only to render what the bucket lacks, each image once, into the
 cache.
@@ -8,15 +8,18 @@ from __future__ import annotations
 
 import hashlib
 import posixpath
+import re
 from concurrent.futures import ThreadPoolExecutor
 from functools import cached_property
 from typing import TYPE_CHECKING
 
 from s3img.assets import Asset, ImageFacts
 from s3img.atomic import write_atomically
-from s3img.errors import AssetError, BucketError, S3ImgError
+from s3img.errors import AssetError, BucketError, ObjectNotFound, S3ImgError
 from s3img.imaging import probe
+from s3img.imaging.probing import too_large
 from s3img.lock import Lock, LockEntry, read_lock
+from s3img.publish.public_originals import PublicObjects
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping
@@ -25,11 +28,13 @@ if TYPE_CHECKING:
     from s3img.buckets import Bucket
     from s3img.cache import SiteState
     from s3img.config import Config
+    from s3img.imaging import ImageInfo
     from s3img.pictures.choices import Image
-    from s3img.publish.public_originals import PublicObjects
 
 Failure = tuple[str, S3ImgError]
 """Path of an image of the site, and why it can't be had."""
+
+SHA256 = re.compile("[0-9a-f]{64}")
 
 _MAY_MOVE = frozenset({"image/gif", "image/webp", "image/png", "image/avif"})
 """Types of which the lock does not tell whether they are animated."""
@@ -72,6 +77,7 @@ class LockedOriginals:
         self._facts = state.facts
         self._config = config
         self._entries: dict[str, LockEntry] = {}
+        self._pasted: dict[str, Asset] = {}
         self._failures: dict[str, Failure] = {}
         self._unsure: set[str] = set()
 
@@ -99,6 +105,34 @@ class LockedOriginals:
                 self._unsure.add(entry.sha256)
         return known
 
+    def pasted(self, key: str) -> Asset:
+        """Return the image that a page names by the public URL of an object, and have its bytes in the cache.
+
+        An object that has its digest as metadata, and whose picture was seen before, is not fetched. Raise BucketError
+        where the bucket does not give it, and what `probe` raises.
+        """
+        found = self._pasted.get(key)
+        if found is None:
+            found = self._pasted[key] = self._read_object(key)
+        return found
+
+    def _read_object(self, key: str) -> Asset:
+        info = None if isinstance(self._bucket, PublicObjects) else self._bucket.head(key)
+        if info is None:
+            fix = "Correct the address in the page, or put the image there with s3img push."
+            raise ObjectNotFound(f"{self._bucket.name}: there is no {key!r}.", action="head", key=key, fix=fix)
+        if info.size > self._config.limits.input_bytes:
+            raise too_large("input_bytes", f"{key!r} has {info.size:,} bytes", self._config.limits.input_bytes)
+        digest = (info.metadata or {}).get("sha256", "")
+        facts = self._facts.get(digest)
+        if facts is None or not SHA256.fullmatch(digest):
+            data = self._bucket.get(key)
+            digest = hashlib.sha256(data).hexdigest()  # what somebody wrote into metadata is not relied on
+            facts = image_facts(probe(data, limits=self._config.limits))
+            self._facts[digest] = facts
+            write_atomically(self._folder / digest[:2] / digest, data)
+        return Asset(key, digest, info.size, facts, key)
+
     def learn(self, images: Iterable[Image], present: Callable[[], Mapping[str, int]]) -> bool:
         """Find out what the lock does not tell, where it decides what images get; return whether any guess was wrong.
 
@@ -121,13 +155,13 @@ class LockedOriginals:
             info = probe(self.file(asset), limits=self._config.limits)
         except S3ImgError:  # what can't be fetched or read is reported where it is rendered
             return False
-        facts = ImageFacts(info.media_type, info.width, info.height, animated=info.animated, alpha=info.alpha)
+        facts = image_facts(info)
         self._facts[asset.digest] = facts
         self._unsure.discard(asset.digest)
         return facts != asset.facts
 
     def __contains__(self, asset: Asset) -> bool:
-        return asset.path in self._entries
+        return bool(asset.key) or asset.path in self._entries
 
     def file(self, asset: Asset) -> Path:
         """Return where an image's bytes are once they are fetched."""
@@ -151,20 +185,26 @@ class LockedOriginals:
             return False
 
     def _fetch(self, asset: Asset) -> S3ImgError | None:
-        entry = self._entries[asset.path]
+        key = asset.key or self._entries[asset.path].key
         try:
-            data = self._bucket.get(entry.key)
-            if hashlib.sha256(data).hexdigest() != entry.sha256:
+            data = self._bucket.get(key)
+            if hashlib.sha256(data).hexdigest() != asset.digest:
                 fix = "Find out who replaced it, then run s3img push where the image is."
-                message = f"{self._bucket.name}: {entry.key!r} is not the image of {self._lock_path.name}."
-                return BucketError(message, action="get", bucket=self._bucket.name, key=entry.key, fix=fix)
+                whose = "what its metadata say" if asset.key else f"the image of {self._lock_path.name}"
+                message = f"{self._bucket.name}: {key!r} is not {whose}."
+                return BucketError(message, action="get", bucket=self._bucket.name, key=key, fix=fix)
             write_atomically(self.file(asset), data)
         except S3ImgError as error:
             return error
         except OSError as error:
             message = f"The cache can't be written: {error.strerror}."
-            return AssetError(message, path=entry.path, fix="Free space, or name another cache_dir.")
+            return AssetError(message, path=asset.path, fix="Free space, or name another cache_dir.")
         return None
+
+
+def image_facts(info: ImageInfo) -> ImageFacts:
+    """Return what publishing needs of an image's header."""
+    return ImageFacts(info.media_type, info.width, info.height, animated=info.animated, alpha=info.alpha)
 
 
 def _is_still(image: Image, present: Mapping[str, int]) -> bool:

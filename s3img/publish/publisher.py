@@ -322,7 +322,7 @@ class SitePublisher:
         moved: set[str] = set()
         for path, plan in survey.plans.items():
             for choice in plan.choices.values():
-                if not isinstance(choice, Strip):
+                if not isinstance(choice, Strip) and not choice.asset.key:
                     is_stored = self._address.original_key(choice.asset) in stored
                     (moved if is_stored and path in survey.settled else kept).add(choice.asset.path)
         free, notes = retained.unused(moved - kept, self._root, self._config.base_url)

@@ -4,15 +4,19 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
+from urllib.parse import unquote
 
 from msgspec.structs import replace
 
 from s3img import csp
 from s3img.cache import Digests
-from s3img.errors import S3ImgError, unexpected
+from s3img.errors import BucketError, ImageError, S3ImgError, UnsupportedImage, unexpected
+from s3img.keys import is_reserved
 from s3img.pictures.choices import Choice, Image, Link, PageReader, Strip
 from s3img.pictures.placement import InsideSite
+from s3img.pictures.protocols import ReferenceFault
 from s3img.publish import generators
+from s3img.publish.files import STYLE_PATH
 from s3img.publish.library import CUT_JPEG, SiteLibrary
 from s3img.publish.result import POLICY, Problem
 from s3img.rewrite import OPTIONAL_KINDS, Reference, find_references, position
@@ -20,6 +24,7 @@ from s3img.rewrite import OPTIONAL_KINDS, Reference, find_references, position
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
 
+    from s3img.assets import Asset
     from s3img.config import Config
     from s3img.pictures.placement import Placement
     from s3img.publish.files import SiteFiles
@@ -91,6 +96,7 @@ class Surveyor:
     ) -> None:
         self._files = files
         self._public_url = public_url
+        self._originals = originals
         self._config = config
         self._dimensions_only = dimensions_only
         self._base_url = f"{config.base_url}/" if config.base_url else ""
@@ -144,6 +150,8 @@ class Surveyor:
         def report(reference: Reference, code: str, message: str) -> None:
             self._report(path, data, reference, code, message)
 
+        # Our style sheet is in the page of an earlier run: its addresses of the bucket are ours, not the author's.
+        is_ours = STYLE_PATH.encode() in data
         reader = PageReader(
             path,
             self._files.root,
@@ -152,6 +160,7 @@ class Surveyor:
             report,
             is_html=media_type == "text/html",
             dimensions_only=self._dimensions_only,
+            find_object=(lambda _: None) if is_ours else self._find_object,
         )
         found = find_references(data, media_type, optional=OPTIONAL_KINDS)
         generator = generators.generator_of(data) if media_type == "text/html" else None
@@ -168,6 +177,19 @@ class Surveyor:
             self._survey.plans[path] = PagePlan(media_type, hash(data), choices, _without_tags(found, choices))
         elif path not in self._survey.faulty:
             self._survey.settled.add(path)
+
+    def _find_object(self, url: str) -> Asset | ReferenceFault | None:
+        """Find the image that an author names by its address in the site's own bucket."""
+        front = f"{self._public_url}/"
+        if not (self._public_url and self._originals and url.startswith(front)) or "?" in url or "#" in url:
+            return None
+        try:
+            key = unquote(url.removeprefix(front))
+            return None if is_reserved(key) else self._originals.pasted(key)
+        except UnsupportedImage:
+            return None
+        except (BucketError, ImageError) as error:
+            return ReferenceFault("bucket-image", f"{error} The reference stays as it is.")
 
     def _forbids_images(self, path: str, media_type: str, data: bytes) -> bool:
         """Tell whether a page's own policy keeps browsers from loading what would be published; report that."""
