@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Literal
+
 import msgspec
 
 
@@ -14,6 +16,8 @@ class Limits(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
     ``steps`` of a transform chain; ``seconds`` of one render, checked between its steps. ``tolerant`` takes JPEGs that
     lack nothing but their end marker, as browsers do; uploads have a setting of their own for that.
     ``memory`` bytes of all sources that one process of the service has in memory to decode (0: any number).
+    ``isolate`` decodes what strangers send (to the service, as uploads) in processes of their own, which end with
+    ``seconds`` whatever a decoder does; ``"auto"`` where the system can and has a GiB of memory.
     """
 
     input_bytes: int = 100_000_000
@@ -26,3 +30,4 @@ class Limits(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
     seconds: float = 60.0
     tolerant: bool = True
     memory: int = 0
+    isolate: bool | Literal["auto"] = "auto"

@@ -38,6 +38,7 @@ def serve_command(
     log_to_stderr()
     lock = read_lock(lock_path(None, config_file), missing_ok=True)
     service = TransformService(config, lock=lock)
+    service.start()
     try:
         serve(
             StartPage(service, config, os.environ),

@@ -285,7 +285,7 @@ def number_problems(config: Config) -> list[tuple[str, str]]:
     found += [
         (f"limits.{name}", "name a number above 0")
         for name in Limits.__struct_fields__
-        if name not in {"tolerant", "memory"} and getattr(config.limits, name) <= 0
+        if name not in {"tolerant", "isolate", "memory"} and getattr(config.limits, name) <= 0
     ]
     if config.limits.memory < 0:
         found.append(("limits.memory", f"{config.limits.memory}: name bytes, or 0 for no limit"))

@@ -8,19 +8,18 @@ from functools import partial
 from itertools import chain
 from typing import TYPE_CHECKING, Final, TypeAlias
 
-import msgspec
 from werkzeug.wsgi import ClosingIterator, wrap_file
 
 from s3img import imaging
 from s3img.codings import is_known as is_known_coding
 from s3img.errors import AccessDenied, BucketError, NotServed, ObjectNotFound
+from s3img.imaging.isolation.tasks import describe_picture
 from s3img.service.caching import HINTS, accepts_codings, hints_of, is_current, modern_formats, uses_hints, wanted_range
 from s3img.service.engine.jobs import RenderJob, SourceRef
 from s3img.service.service_request import Response
 from s3img.transform.geometry import NO_HINTS
 
 if TYPE_CHECKING:
-    from s3img.limits import Limits
     from s3img.service.engine.jobs import EngineProtocol, Original, Result, SourceFacts
     from s3img.service.service_request import ServiceRequest
     from s3img.transform import Transform
@@ -107,19 +106,15 @@ def _answer_rendering(
 
 def answer_info(request: ServiceRequest, engine: EngineProtocol) -> Response:
     """Answer with what is known of a picture, as JSON; raise what the engine raises, and SignatureError."""
-    make = partial(_describe_picture, limits=request.config.limits)
+    make = partial(describe_picture, schema=f"s3img.{_INFO}", limits=request.config.limits)
     inspect = partial(inspect_request, request)
 
     def ask(origin: str) -> tuple[SourceRef, Result]:
         source = SourceRef(origin, request.parsed.key, request.parsed.version)
-        return source, engine.derived(source, _INFO, make, request.budget, inspect=inspect)
+        return source, engine.derived(source, _INFO, make, request.budget, inspect=inspect, decodes=True)
 
     source, result = request.first_of_origins(ask)
     return complete(request, source, result, request.respond(source, result.facts, result.etag))
-
-
-def _describe_picture(data: bytes, *, limits: Limits) -> bytes:
-    return msgspec.json.encode({"schema": f"s3img.{_INFO}", **imaging.describe(data, limits=limits)})
 
 
 def inspect_request(request: ServiceRequest, facts: SourceFacts, etag: str) -> bool:

@@ -164,6 +164,10 @@ class TransformService:
         settings = self._config.service
         return settings.fetches + (settings.renders or os.cpu_count() or 1) + settings.queue
 
+    def start(self) -> None:
+        """Start what requests would otherwise wait for; servers may leave it out, or call it after a fork."""
+        self._engine.start()
+
     def close(self) -> None:
         """Finish what is under way and stop the threads."""
         self._engine.close()

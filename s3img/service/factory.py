@@ -47,7 +47,9 @@ def create_app(environ: Mapping[str, str] | None = None) -> TransformService:
     refuse_open(config, insecure=insecure)
     named = environ.get("S3IMG_CONFIG")
     folder = Path(named).parent if named else Path()
-    return TransformService(config, lock=read_lock(folder / LOCK_NAME, missing_ok=True), environ=environ)
+    app = TransformService(config, lock=read_lock(folder / LOCK_NAME, missing_ok=True), environ=environ)
+    app.start()
+    return app
 
 
 def load_with_imgproxy(environ: Mapping[str, str], *, insecure: bool) -> Config:

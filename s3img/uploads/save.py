@@ -10,6 +10,7 @@ import threading
 from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from functools import partial
 from typing import IO, TYPE_CHECKING
 
 import msgspec
@@ -17,8 +18,17 @@ import msgspec
 from s3img import imaging
 from s3img.assets import Asset, ImageFacts
 from s3img.buckets import MARKER
-from s3img.errors import BucketError, ConfigError, ImageError, ImageTooLarge, UnsupportedImage, UploadConflict
+from s3img.errors import (
+    BucketError,
+    ConfigError,
+    ImageError,
+    ImageTooLarge,
+    S3ImgError,
+    UnsupportedImage,
+    UploadConflict,
+)
 from s3img.imaging import SUFFIXES, Rendered, RenderTarget
+from s3img.imaging.isolation import run_untrusted, tasks
 from s3img.keys import KeyFields, KeyTemplate, visible_name
 from s3img.pictures.markup import ImageCandidate, Picture
 from s3img.pictures.variants import VariantRequest, choose
@@ -27,11 +37,12 @@ from s3img.uploads.template import DEFAULT_TEMPLATE, UploadFields, UploadTemplat
 from s3img.urls import object_url
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable
+    from collections.abc import Callable, Iterable, Sequence
 
     from s3img.buckets import Bucket, ObjectInfo
     from s3img.config import Config
     from s3img.imaging import ImageInfo
+    from s3img.imaging.isolation.process_messages import TaskResult
     from s3img.pictures.catalog import LockedPicture
     from s3img.pictures.variants import Variant
 
@@ -227,10 +238,17 @@ class Uploader:
         info = self._probe(data, filename)
         is_scaled = 0 < self._policy.max_side < max(info.width, info.height)
         if self._policy.metadata == "keep" and not is_scaled:
-            imaging.cleaned(data, limits=self._limits)  # for its errors: what can't be decoded is not stored
+            self._decode(tasks.clean, data)  # for its errors: what can't be decoded is not stored
             return Rendered(data, info.media_type, info.width, info.height)
         anew = self._policy.metadata == "reencode"
-        return imaging.cleaned(data, limits=self._limits, max_side=self._policy.max_side, encode_anew=anew)
+        (clean,) = self._decode(partial(tasks.clean, max_side=self._policy.max_side, encode_anew=anew), data)
+        if isinstance(clean, S3ImgError):
+            raise clean
+        return clean
+
+    def _decode(self, task: Callable[..., TaskResult], data: bytes) -> Sequence[Rendered | S3ImgError]:
+        """Run a task on a stranger's bytes, in another process where the limits say so."""
+        return run_untrusted(partial(task, limits=self._limits), data, limits=self._limits).pictures
 
     def _free_key(self, key: str, clean: Rendered, digest: str) -> tuple[str, ObjectInfo | None]:
         """Return the key to use, and what is there if that is this very picture."""
@@ -263,8 +281,7 @@ class Uploader:
             )
             for variant in variants
         ]
-        for variant, rendered in zip(
-            variants, imaging.render_variants(clean.data, targets, limits=self._limits), strict=True
-        ):
+        pictures = self._decode(partial(tasks.render_sizes, targets=targets), clean.data)
+        for variant, rendered in zip(variants, pictures, strict=True):
             if isinstance(rendered, Rendered) and len(rendered.data) < len(clean.data):
                 yield variant, rendered

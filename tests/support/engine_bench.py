@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 import pytest
 from sites import photo
 
 from s3img.buckets import Bucket, open_bucket
+from s3img.limits import Limits
 from s3img.service.engine import Budget, CheckRequest, Engine, EngineOptions, RenderJob, Result, SourceRef
 from s3img.transform import Transform
 
@@ -28,9 +29,10 @@ class Bench:
     target: Bucket
     now: float = 1_000_000.0
     engines: list[Engine] = field(default_factory=list)
+    isolate: bool | Literal["auto"] = "auto"
 
     def engine(self, *, source: Bucket | None = None, target: Bucket | None = None, **options: Any) -> Engine:
-        limits = options.pop("limits", None)
+        limits = options.pop("limits", None) or Limits(isolate=self.isolate)
         chosen = EngineOptions(**{"cache_folder": self.folder / "cache", **options})
         opened = source or self.source
         engine = Engine(lambda _: opened, chosen, target=target, limits=limits, clock=lambda: self.now)

@@ -9,6 +9,7 @@ from concurrent.futures import ThreadPoolExecutor
 from io import BytesIO, StringIO
 from typing import TYPE_CHECKING, Any
 
+import hostile_tasks
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -29,6 +30,7 @@ from s3img.errors import (
 )
 from s3img.imaging import probe
 from s3img.keys import visible_name
+from s3img.limits import Limits
 from s3img.uploads import Uploaded, Uploader, UploadPolicy
 from s3img.uploads.template import AUTHORS_TEMPLATE
 
@@ -431,3 +433,12 @@ def test_a_failure_leaves_the_variants_of_the_first_upload(bucket: Bucket) -> No
     with pytest.raises(BucketError):
         uploader(failing, variants=True).save(picture, filename="a.jpg")
     assert keys(bucket) == before[1:]
+
+
+def test_decoder_that_hangs_ends_with_its_upload(bucket: Bucket, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("s3img.uploads.save.tasks.clean", hostile_tasks.hang_as_task)
+    config = Config(bucket=bucket.name, limits=Limits(isolate=True, seconds=0.1))
+    with pytest.raises(ImageTooLarge, match=r"limits\.seconds") as caught:
+        Uploader(bucket, config).save(photo(20, 10), filename="cat.jpg")
+    assert "takes too long to read" in caught.value.visitor
+    assert not keys(bucket)

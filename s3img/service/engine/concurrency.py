@@ -136,8 +136,11 @@ class ConcurrencyLimit:
         self._waiting = 0
 
     @contextlib.contextmanager
-    def acquire(self, budget: Budget) -> Iterator[None]:
-        """Count as one of them inside; raise `Busy`, `DeadlineExceeded` and `ClientGone`."""
+    def acquire(self, budget: Budget) -> Iterator[Callable[[], None]]:
+        """Count as one of them inside, or until what is yielded is called, which may be once and early.
+
+        Raise `Busy`, `DeadlineExceeded` and `ClientGone`.
+        """
         budget.check(self._step)
         if not self._semaphore.acquire(blocking=False):
             with self._lock:
@@ -150,10 +153,13 @@ class ConcurrencyLimit:
             finally:
                 with self._lock:
                     self._waiting -= 1
-        try:
-            yield
-        finally:
-            self._semaphore.release()
+        with contextlib.ExitStack() as stack:
+            stack.callback(self._semaphore.release)
+            yield stack.close  # which releases once: a closed stack has nothing left to call
+
+    def count_waiting(self) -> int:
+        """Return how many wait."""
+        return self._waiting
 
 
 class ByteBudget:

@@ -4,10 +4,14 @@ from __future__ import annotations
 
 import hashlib
 import time
+from dataclasses import replace
 from functools import lru_cache, partial
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, TypeAlias
+
+import msgspec
 
 from s3img.errors import BucketError, S3ImgError
+from s3img.imaging.isolation.tasks import derive, draw_request, render_drawn
 from s3img.limits import Limits
 from s3img.service.engine.concurrency import (
     ByteBudget,
@@ -19,10 +23,10 @@ from s3img.service.engine.concurrency import (
     SingleFlight,
 )
 from s3img.service.engine.disk_cache import CachedResult, DiskCache, ResultHeader
+from s3img.service.engine.isolated_rendering import IsolatedRendering, is_slow
 from s3img.service.engine.jobs import (
     Budget,
     CheckRequest,
-    DrawSource,
     EngineOptions,
     Original,
     RenderJob,
@@ -32,7 +36,7 @@ from s3img.service.engine.jobs import (
 )
 from s3img.service.engine.metrics import Metrics, NoMetrics, PrometheusMetrics, Stopwatch
 from s3img.service.engine.readiness import OriginReadiness
-from s3img.service.engine.render_recipe import RenderRecipe, draw, draw_in_time, entity_tag, source_name
+from s3img.service.engine.render_recipe import RenderRecipe, draw_in_time, entity_tag, limits_in_time, source_name
 from s3img.service.engine.result_maker import InputChanged, MakeRequest, Outcome, ResultMaker
 from s3img.service.engine.result_stores import MemoryCache, ResultBucket, ResultLocation, ResultStores
 from s3img.service.engine.sources import Sources
@@ -42,7 +46,11 @@ if TYPE_CHECKING:
 
     from s3img.buckets import Bucket
     from s3img.imaging import Drawn
+    from s3img.imaging.isolation.tasks import DrawSource
     from s3img.service.engine.result_maker import SharedResults
+
+PrepareDrawing: TypeAlias = "Callable[[Mapping[str, bytes]], DrawSource]"
+"""Return how to draw a source with the pictures of its layers, by their keys."""
 
 _ATTEMPTS: Final = 3
 _RECIPES: Final = 1024
@@ -78,6 +86,7 @@ class Engine:
         self._rendering = pool("render", workers=options.renders)
         quick, slow = (pool(step, workers=options.encodes) for step in ("encode", "encode-avif"))
         self._encoders = EncoderPools(quick, slow, ByteBudget(options.drawn_bytes))
+        self._isolated = IsolatedRendering(options, limits)
         storing = pool("target", workers=options.stores)
         # The order in which they close: each before those that its work goes on in.
         self._pools = (self._fetching, self._rendering, *self._encoders.pools, storing)
@@ -118,11 +127,19 @@ class Engine:
             inputs = tuple((key, one, self._sources.facts(one, budget, Stopwatch())) for key, one in job.inputs)
             recipe = plain.with_inputs(inputs)
 
-            def make(data: bytes, pictures: Mapping[str, bytes], budget: Budget) -> CachedResult | Drawn:
-                return draw(data, plain, limits=self._limits, quality=self._quality, budget=budget, inputs=pictures)
+            def prepare(pictures: Mapping[str, bytes]) -> DrawSource:
+                return partial(
+                    draw_request,
+                    transform=plain.transform,
+                    accept=plain.accept,
+                    quality=self._quality,
+                    hints=plain.hints,
+                    inputs=pictures,
+                )
 
+            request = self._rendering_of(job.source, recipe, prepare, is_slow=is_slow(plain))
             try:
-                return self._answer(MakeRequest(job.source, recipe, make, inputs=inputs), budget, inspect)
+                return self._answer(msgspec.structs.replace(request, inputs=inputs), budget, inspect)
             except InputChanged:  # the result's name stands for what a layer was before
                 continue
         raise BucketError("A layer's picture changes while it is read.", key=job.source.key, fix="Try again later.")
@@ -136,25 +153,61 @@ class Engine:
         *,
         media_type: str = "application/json",
         inspect: CheckRequest | None = None,
+        decodes: bool = False,
     ) -> Result:
-        """Return what ``make`` makes of a source's bytes, kept like a rendering under ``name`` (``info/1``)."""
+        """Return what ``make`` makes of a source's bytes, kept like a rendering under ``name`` (``info/1``).
+
+        One that ``decodes`` pictures is sent to another process: a function of a module, or a ``partial`` of one.
+        """
 
         def work(data: bytes, _: Mapping[str, bytes], budget: Budget) -> CachedResult:
             budget.check("look at the source")
             made = make(data)
             return CachedResult(ResultHeader(media_type), made, len(made))
 
-        return self._answer(MakeRequest(source, RenderRecipe(f"/{name}"), work, media_type), budget, inspect)
+        def isolated(
+            data: bytes, _: Mapping[str, bytes], budget: Budget, watch: Stopwatch, leave: Callable[[], None]
+        ) -> CachedResult:
+            made = self._isolated.run(partial(derive, make=make), data, budget=budget, watch=watch, leave=leave)
+            return replace(made, header=ResultHeader(media_type))
+
+        recipe = RenderRecipe(f"/{name}")
+        request = MakeRequest(
+            source, recipe, work, media_type, isolated=isolated if decodes and self._isolated.is_on else None
+        )
+        return self._answer(request, budget, inspect)
 
     def rendered(
-        self, source: SourceRef, name: str, draw: DrawSource, budget: Budget, *, inspect: CheckRequest | None = None
+        self,
+        source: SourceRef,
+        name: str,
+        prepare: Callable[[], DrawSource],
+        budget: Budget,
+        *,
+        inspect: CheckRequest | None = None,
+        is_slow: bool = False,
     ) -> Result:
-        """Return a rendering that ``draw`` makes of a source's bytes, kept under ``name``: all it depends on."""
+        """Return a rendering, kept under ``name``: all it depends on besides the source.
 
-        def work(data: bytes, _: Mapping[str, bytes], budget: Budget) -> Drawn:
-            return draw_in_time(data, draw, limits=self._limits, budget=budget)
+        ``prepare`` is called where it has to be made, fetches what else is needed and returns how.
+        ``is_slow`` for one that may be encoded to AVIF.
+        """
+        request = self._rendering_of(source, RenderRecipe(f"/{name}"), lambda _: prepare(), is_slow=is_slow)
+        return self._answer(request, budget, inspect)
 
-        return self._answer(MakeRequest(source, RenderRecipe(f"/{name}"), work), budget, inspect)
+    def _rendering_of(
+        self, source: SourceRef, recipe: RenderRecipe, prepare: PrepareDrawing, *, is_slow: bool
+    ) -> MakeRequest:
+        def make(data: bytes, inputs: Mapping[str, bytes], budget: Budget) -> CachedResult | Drawn:
+            return draw_in_time(data, prepare(inputs), limits=self._limits, budget=budget)
+
+        def render(
+            data: bytes, inputs: Mapping[str, bytes], budget: Budget, watch: Stopwatch, leave: Callable[[], None]
+        ) -> CachedResult:
+            task = partial(render_drawn, draw=prepare(inputs), limits=limits_in_time(self._limits, budget))
+            return self._isolated.run(task, data, budget=budget, watch=watch, leave=leave, is_slow=is_slow)
+
+        return MakeRequest(source, recipe, make, isolated=render if self._isolated.is_on else None)
 
     def original(self, source: SourceRef, budget: Budget, *, start: int = 0, stop: int | None = None) -> Original:
         """Open a source as it is, or a range of its bytes; compare its facts with those the range was chosen by."""
@@ -162,21 +215,33 @@ class Engine:
 
     def ready(self, budget: Budget) -> None:
         """Raise `Busy` while no further rendering could wait, `CredentialsError` where an origin refuses them."""
-        self._rendering.run(lambda: None, budget, Stopwatch())
+        if self._isolated.is_on:
+            self._isolated.check_ready(budget)
+        else:
+            self._rendering.run(lambda: None, budget, Stopwatch())
         self._readiness.check(budget)
 
     def measure(self) -> None:
         """Count from now on; raise `ConfigError` without the extra."""
-        self._metrics = PrometheusMetrics({pool.step: pool.count for pool in self._pools})
+        counts = {pool.step: pool.count for pool in self._pools}
+        if self._isolated.is_on:
+            counts["render"] = self._isolated.count
+        self._metrics = PrometheusMetrics(counts)
 
     def metrics(self) -> tuple[bytes, str]:
         """Return Prometheus's text and its media type; raise `ConfigError` before `measure`."""
         return self._metrics.text()
 
+    def start(self) -> None:
+        """Start the process that others are forked of, so that no request waits for it."""
+        if self._isolated.is_on:
+            self._isolated.start()
+
     def close(self) -> None:
         """Finish what is under way, results that are still to be stored included; stop the threads."""
         for pool in self._pools:
             pool.close()
+        self._isolated.close()
         self._metrics.close()
 
     def _answer(self, request: MakeRequest, budget: Budget, inspect: CheckRequest | None) -> Result:

@@ -19,8 +19,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
-    from s3img.imaging import Drawn
-    from s3img.limits import Limits
+    from s3img.imaging.isolation.tasks import DrawSource
 
 
 def busy(step: str, *, retry_after: int) -> Busy:
@@ -67,9 +66,6 @@ CheckRequest: TypeAlias = Callable[[SourceFacts, str], bool]
 
 It returns True when the client's copy is current, which ends the work, and raises what forbids the answer.
 """
-
-DrawSource: TypeAlias = "Callable[[bytes, Limits], Drawn]"
-"""Draw a source's bytes, and raise `ImageTooLarge` where that takes more than limits allow."""
 
 Timings: TypeAlias = tuple[tuple[str, float], ...]
 """Pairs of a step's name and the seconds it took, in the order of the steps."""
@@ -174,13 +170,28 @@ class EngineProtocol(Protocol):
         *,
         media_type: str = "application/json",
         inspect: CheckRequest | None = None,
+        decodes: bool = False,
     ) -> Result:
-        """Return what ``make`` makes of a source's bytes, kept like a rendering under ``name`` (``info/1``)."""
+        """Return what ``make`` makes of a source's bytes, kept like a rendering under ``name`` (``info/1``).
+
+        One that ``decodes`` pictures is sent to another process: a function of a module, or a ``partial`` of one.
+        """
 
     def rendered(
-        self, source: SourceRef, name: str, draw: DrawSource, budget: Budget, *, inspect: CheckRequest | None = None
+        self,
+        source: SourceRef,
+        name: str,
+        prepare: Callable[[], DrawSource],
+        budget: Budget,
+        *,
+        inspect: CheckRequest | None = None,
+        is_slow: bool = False,
     ) -> Result:
-        """Return a rendering that ``draw`` makes of a source's bytes, kept under ``name``: all it depends on."""
+        """Return a rendering, kept under ``name``: all it depends on besides the source.
+
+        ``prepare`` is called where it has to be made, fetches what else is needed and returns how.
+        ``is_slow`` for one that may be encoded to AVIF.
+        """
 
     def original(self, source: SourceRef, budget: Budget, *, start: int = 0, stop: int | None = None) -> Original:
         """Open a source as it is, or a range of its bytes. Compare its facts with those the range was chosen by."""
@@ -190,6 +201,9 @@ class EngineProtocol(Protocol):
 
     def metrics(self) -> tuple[bytes, str]:
         """Return Prometheus's text and its media type; raise `ConfigError` without the extra."""
+
+    def start(self) -> None:
+        """Start what requests would otherwise wait for."""
 
     def close(self) -> None:
         """Finish what is under way, results that are still to be stored included; stop the threads."""

@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING, Final
 import msgspec
 
 from s3img import imaging
-from s3img.errors import ImageTooLarge, UnsupportedImage
+from s3img.errors import ImageTooLarge
+from s3img.imaging import Drawn
 from s3img.keys import variant_digest
 from s3img.service.engine.disk_cache import CachedResult, ResultHeader
 from s3img.service.engine.jobs import late
@@ -18,9 +19,9 @@ from s3img.transform.geometry import NO_HINTS
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
-    from s3img.imaging import Drawn
+    from s3img.imaging.isolation.tasks import DrawSource
     from s3img.limits import Limits
-    from s3img.service.engine.jobs import Budget, DrawSource, SourceFacts, SourceRef
+    from s3img.service.engine.jobs import Budget, SourceFacts, SourceRef
     from s3img.transform import Transform
     from s3img.transform.geometry import Hints
 
@@ -100,51 +101,23 @@ def source_name(source: SourceRef) -> str:
     return hashlib.sha256("\n".join((source.origin, source.key, source.version)).encode()).hexdigest()
 
 
-def draw(
-    data: bytes,
-    recipe: RenderRecipe,
-    *,
-    limits: Limits,
-    quality: dict[str, int],
-    budget: Budget,
-    inputs: Mapping[str, bytes],
-) -> CachedResult | Drawn:
-    """Draw with the profile for requests; what is never rendered (SVG, ICO) is passed through if it may be.
+def draw_in_time(data: bytes, draw: DrawSource, *, limits: Limits, budget: Budget) -> CachedResult | Drawn:
+    """Draw in this process, within the limits and what is left of a request's time.
 
-    ``inputs`` are the pictures of layers by their keys.
-
-    Raise what `imaging.draw` raises, and `DeadlineExceeded` for work that the budget ended.
+    Raise what ``draw`` raises, and `DeadlineExceeded` after the end of that time.
     """
     budget.check(_STEP)
-    transform = recipe.transform
-    info = imaging.probe(data, limits=limits)
-    if transform is None or (not info.renderable and transform.format in {"auto", "orig"}):
-        return CachedResult(ResultHeader(info.media_type, info.width, info.height), data, len(data))
-    if not info.renderable:
-        fix = "Leave out f-, and it is passed on as it is."
-        raise UnsupportedImage(f"{info.format.upper()} is published as it is and never rendered.", fix=fix)
-
-    def run(data: bytes, limits: Limits) -> Drawn:
-        return imaging.draw(
-            data,
-            transform,
-            profile="request",
-            accept=recipe.accept,
-            limits=limits,
-            quality=quality,
-            hints=recipe.hints,
-            inputs=inputs,
-        )
-
-    return draw_in_time(data, run, limits=limits, budget=budget)
-
-
-def draw_in_time(data: bytes, run: DrawSource, *, limits: Limits, budget: Budget) -> Drawn:
-    """Draw within the limits and what is left of a request's time; raise `DeadlineExceeded` after its end."""
-    budget.check(_STEP)
     try:
-        return run(data, msgspec.structs.replace(limits, seconds=max(0.0, min(limits.seconds, budget.left))))
+        drawn = draw(data, limits_in_time(limits, budget))
     except ImageTooLarge as error:
         if error.limit == "seconds" and budget.left <= 0:  # the request's time ended, not the picture's
             raise late(_STEP) from error
         raise
+    if isinstance(drawn, Drawn):
+        return drawn
+    return CachedResult(ResultHeader(drawn.media_type, drawn.width, drawn.height), drawn.data, len(drawn.data))
+
+
+def limits_in_time(limits: Limits, budget: Budget) -> Limits:
+    """Return limits under which a rendering takes no longer than its request may."""
+    return msgspec.structs.replace(limits, seconds=max(0.0, min(limits.seconds, budget.left)))

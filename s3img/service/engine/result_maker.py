@@ -15,6 +15,7 @@ from s3img.imaging import Drawn
 from s3img.imaging.memory_estimate import decoding_bytes
 from s3img.service.engine.disk_cache import CachedResult
 from s3img.service.engine.jobs import Budget, CheckRequest, SourceFacts, SourceRef
+from s3img.service.engine.metrics import Stopwatch
 from s3img.service.engine.render_recipe import RenderRecipe, entity_tag
 from s3img.service.engine.result_stores import RecentValues, ResultLocation, ResultStores
 from s3img.service.engine.sources import fetch
@@ -31,11 +32,16 @@ if TYPE_CHECKING:
         ProcessLocks,
         QueuedPool,
     )
-    from s3img.service.engine.metrics import Stopwatch
     from s3img.service.engine.sources import Sources
 
 SharedResults: TypeAlias = Callable[[SourceRef, SourceFacts, RenderRecipe], ResultLocation | None]
 """Return the location of a result that others may make as well, None where nothing is known of it."""
+
+IsolatedWork: TypeAlias = Callable[[bytes, Mapping[str, bytes], Budget, Stopwatch, Callable[[], None]], CachedResult]
+"""Make a result of a source's bytes and of layers' pictures by their keys.
+
+The function gives the place in memory to another source; whether it is called is the work's choice.
+"""
 
 _BYTES_A_PIXEL: Final = 4
 """Of a decoded layer, in Pillow's memory."""
@@ -47,7 +53,8 @@ _LOCATIONS: Final = 2048
 class MakeRequest(msgspec.Struct, frozen=True):
     """What to make: ``make`` turns a source's bytes into the result, or into a picture that is still to be encoded.
 
-    ``media_type`` is of what is no image; ``inputs`` are the pictures of layers, with the facts that the recipe knows.
+    ``isolated`` does all of it in a process that can be ended, where there is one. ``media_type`` is of what is no
+    image; ``inputs`` are the pictures of layers, with the facts that the recipe knows.
     """
 
     source: SourceRef
@@ -55,6 +62,7 @@ class MakeRequest(msgspec.Struct, frozen=True):
     make: Callable[[bytes, Mapping[str, bytes], Budget], CachedResult | Drawn]
     media_type: str = ""
     inputs: tuple[tuple[str, SourceRef, SourceFacts], ...] = ()
+    isolated: IsolatedWork | None = None
 
 
 class InputChanged(Exception):
@@ -154,7 +162,7 @@ class _Making:
             made = request.make(data, inputs, self._budget)
             return made if isinstance(made, CachedResult) else maker.encoders.start(made, self._budget, self._watch)
 
-        with maker.in_memory.acquire(self._budget):
+        with maker.in_memory.acquire(self._budget) as leave:
             try:
                 facts, data, inputs = maker.fetching.run(read, self._budget, self._watch)
             except (ObjectNotFound, AccessDenied) as error:
@@ -163,12 +171,17 @@ class _Making:
             if data is None:
                 return facts, None
             give_back = self._take_memory(data, inputs)
+            if request.isolated is not None:
+                try:
+                    return facts, request.isolated(data, inputs, self._budget, self._watch, leave)
+                finally:
+                    give_back()
             try:
                 future = maker.rendering.start(partial(render, data, inputs), self._budget, self._watch)
             except S3ImgError:
                 give_back()
                 raise
-            # A decoder can't be stopped: when the request's time is over, its memory is still in use.
+            # A decoder can't be stopped here: when the request's time is over, its memory is still in use.
             future.add_done_callback(lambda _: give_back())
             return facts, maker.rendering.wait_for(future, self._budget)
 

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Final
 
 from s3img import imaging
 from s3img.errors import ImageTooLarge
+from s3img.imaging.isolation.tasks import draw_options
 from s3img.service.answers import answer_original, complete, inspect_request
 from s3img.service.caching import modern_formats
 from s3img.service.engine.jobs import SourceRef
@@ -15,7 +16,7 @@ from s3img.service.service_request import attachment
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from s3img.imaging import Drawn
+    from s3img.imaging.isolation.tasks import DrawSource
     from s3img.imgproxy import ProcessingOptions
     from s3img.limits import Limits
     from s3img.service.engine.jobs import Budget, EngineProtocol, Result
@@ -43,31 +44,22 @@ def answer_proxied(request: ServiceRequest, engine: EngineProtocol, proxied: Pro
         names.append(f"watermark={mark.origin}/{mark.key}?{facts.version}#{facts.etag}")
         overlay = partial(_read_whole, engine, mark, request.budget, request.config.limits)
     name = "\n".join(names)
-    draw = partial(_draw, options=options, accept=accept, quality=_quality(request), overlay=overlay)
+
+    def prepare() -> DrawSource:
+        return partial(draw_options, options=options, accept=accept, quality=_quality(request), watermark=overlay())
+
     inspect = partial(inspect_request, request)
+    is_slow = options.format == "avif" or imaging.MEDIA_TYPES["avif"] in accept
 
     def ask(origin: str) -> tuple[SourceRef, Result]:
         source = SourceRef(origin, request.parsed.key, request.parsed.version)
-        return source, engine.rendered(source, name, draw, request.budget, inspect=inspect)
+        return source, engine.rendered(source, name, prepare, request.budget, inspect=inspect, is_slow=is_slow)
 
     source, result = request.first_of_origins(ask)
     response = request.respond(source, result.facts, result.etag)
     if offered:
         response.headers["Vary"] = "Accept"
     return complete(request, source, result, response, stored=_disposition(options, result))
-
-
-def _draw(
-    data: bytes,
-    limits: Limits,
-    *,
-    options: ProcessingOptions,
-    accept: frozenset[str],
-    quality: dict[str, int],
-    overlay: Callable[[], bytes],
-) -> Drawn:
-    watermark = overlay()
-    return imaging.draw_processed(data, options, accept=accept, limits=limits, quality=quality, watermark=watermark)
 
 
 def _read_whole(engine: EngineProtocol, source: SourceRef, budget: Budget, limits: Limits) -> bytes:

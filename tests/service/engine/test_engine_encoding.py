@@ -1,4 +1,4 @@
-"""Encoding has places of its own: what waits there holds up neither decoding nor what is encoded quickly."""
+"""In threads, encoding has places of its own: what waits there holds up neither decoding nor what is encoded quickly."""
 
 from __future__ import annotations
 
@@ -46,6 +46,11 @@ class Held:
         with self._lock:
             self.under_way -= 1
         return self._encode(picture, encoding)
+
+
+@pytest.fixture(autouse=True)
+def _in_threads(bench: Bench) -> None:
+    bench.isolate = False
 
 
 @pytest.fixture

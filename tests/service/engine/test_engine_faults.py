@@ -249,6 +249,7 @@ def test_full_queue_is_busy(bench: Bench) -> None:
 
 
 def test_deadline_holds_in_the_queue(bench: Bench) -> None:
+    bench.isolate = False
     engine = bench.engine(renders=1)
     go = threading.Event()
     busy = threading.Thread(target=engine._rendering.run, args=(go.wait, Budget.of(30), _Nobody()))
@@ -306,6 +307,7 @@ def test_missing_original_is_asked_for_once_in_a_while(bench: Bench) -> None:
 
 
 def test_sources_in_memory_are_bounded_while_rendering_is_slow(bench: Bench) -> None:
+    bench.isolate = False
     engine = bench.engine(fetches=2, renders=1, queue=50)
     go = threading.Event()
     busy = threading.Thread(target=engine._rendering.run, args=(go.wait, Budget.of(60), _Nobody()))

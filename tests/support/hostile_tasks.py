@@ -1,0 +1,67 @@
+"""What a decoder that goes wrong does, for tests to send to processes that render; each takes a source's bytes."""
+
+from __future__ import annotations
+
+import ctypes
+import os
+import re
+import signal
+
+from s3img.imaging.image_info import Rendered
+from s3img.imaging.isolation.process_messages import TaskResult
+
+_FOR_EVER = re.compile(r"(a+)+$")
+
+
+def hang(data: bytes) -> bytes:
+    """Never return, inside compiled code that keeps the interpreter locked."""
+    _FOR_EVER.match("a" * 64 + "b")
+    return data
+
+
+def crash(data: bytes) -> bytes:
+    """Read where nothing is."""
+    ctypes.string_at(0)
+    return data
+
+
+def be_killed(data: bytes) -> bytes:
+    """End as the system ends what takes too much memory."""
+    os.kill(os.getpid(), signal.SIGKILL)
+    return data
+
+
+def take_memory(data: bytes) -> bytes:
+    """Take more and more memory."""
+    held = [bytes(1 << 28) for _ in range(1 << 10)]  # never touched, so that only addresses are used up
+    return data[: len(held)]
+
+
+def fail(data: bytes) -> bytes:
+    """Raise what nobody foresaw."""
+    raise KeyError(len(data))
+
+
+def tell_environment(_: bytes) -> bytes:
+    """Return the names of the environment's variables."""
+    return "\n".join(sorted(os.environ)).encode()
+
+
+def echo(data: bytes) -> bytes:
+    """Return what came."""
+    return data
+
+
+def as_task(data: bytes, name: str) -> TaskResult:
+    """Run one of the others as a task."""
+    return TaskResult([Rendered(globals()[name](data), "", 0, 0)])
+
+
+def hang_as_task(data: bytes, **_: object) -> TaskResult:
+    """Stand in for any task, and never return."""
+    return TaskResult([Rendered(hang(data), "", 0, 0)])
+
+
+def process_id(_: bytes) -> bytes:
+    """Return the id of the process."""
+    return b"%d" % os.getpid()
