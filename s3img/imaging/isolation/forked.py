@@ -20,9 +20,9 @@ from s3img.imaging.isolation.fork_server import ANSWER, COMMAND, FORK, KILL
 from s3img.imaging.isolation.process_messages import (
     CALL,
     LONGEST_REPLY,
-    Call,
     ErrorRecord,
     ReplyHead,
+    TaskCall,
     pack_head,
     pack_reply,
 )
@@ -146,7 +146,7 @@ def work(channel: socket.socket) -> None:
             body, data = (_read(channel, size) for size in sizes)
         except (TimeoutError, EOFError):
             return
-        call = Call.unpack(body)
+        call = TaskCall.unpack(body)
         if start:
             _bound_memory(start, call.memory)
         parts, is_whole = _answer(call, data)
@@ -181,7 +181,7 @@ def _read(channel: socket.socket, size: int) -> bytes:
     return data
 
 
-def _answer(call: Call, data: bytes) -> tuple[list[bytes], bool]:
+def _answer(call: TaskCall, data: bytes) -> tuple[list[bytes], bool]:
     """Return the parts of the reply, and whether this process is fit for another call."""
     try:
         return pack_reply(call.task(data)), True

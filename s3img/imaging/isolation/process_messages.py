@@ -43,7 +43,7 @@ Task: TypeAlias = Callable[[bytes], TaskResult]
 """A function of a module, or a ``partial`` of one, called with the source's bytes."""
 
 
-class Call(msgspec.Struct, frozen=True):
+class TaskCall(msgspec.Struct, frozen=True):
     """What to do: ``memory`` bytes may be taken for it beyond what the process has at its start."""
 
     task: Task
@@ -55,7 +55,7 @@ class Call(msgspec.Struct, frozen=True):
         return CALL.pack(len(body), len(data)) + body
 
     @classmethod
-    def unpack(cls, body: bytes) -> Call:
+    def unpack(cls, body: bytes) -> TaskCall:
         """Read a call, which comes from the process that started this one."""
         return cls(*pickle.loads(body))  # noqa: S301 - from the parent, which could run anything here anyway
 

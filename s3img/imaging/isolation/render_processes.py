@@ -23,9 +23,9 @@ from s3img.imaging.isolation.process_messages import (
     LONGEST_HEAD,
     LONGEST_REPLY,
     REPLY,
-    Call,
     ReplyHead,
     Task,
+    TaskCall,
     TaskResult,
     unpack_reply,
 )
@@ -201,7 +201,7 @@ class RenderProcesses:
         """
         own = time.monotonic() + limits.seconds + _GRACE
         end = min(own, until)
-        head = Call(task, memory_bound(limits)).pack(data)
+        head = TaskCall(task, memory_bound(limits)).pack(data)
         for attempt in range(1, _ATTEMPTS + 1):
             process = self._lend(is_new=attempt == _ATTEMPTS)
             is_whole = False
