@@ -15,8 +15,8 @@ FEW = f"{FILE}::test_other_files_stay[few]"
 
 @pytest.mark.parametrize(
     ("arguments", "chosen"),
-    [([FILE], {FEW}), ([FILE, "-m", "s3"], {FEW}), ([FILE, "-m", "nightly"], {ALL}), ([ALL], {ALL})],
-    ids=["all", "another marker", "nightly", "named"],
+    [([FILE, "-m", "s3"], {FEW}), ([FILE, "-m", "nightly"], {ALL})],
+    ids=["another marker", "nightly"],
 )
 def test_nightly_tests_run_when_asked_for(arguments: list[str], chosen: set[str]) -> None:
     command = [
