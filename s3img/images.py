@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from s3img.buckets import Bucket, ObjectInfo
     from s3img.imaging import Rendered
     from s3img.pictures.catalog import Catalog, CatalogFile, LockedPicture
-    from s3img.publish.locked_originals import LockedOriginals
+    from s3img.publish.library import LockedOriginals
     from s3img.sync.outcome import CheckResult, PullResult, SyncOptions, SyncPlan, SyncResult
     from s3img.sync.project import Project
     from s3img.transfer.plan import Progress
@@ -112,8 +112,7 @@ class Images:
         self, lock: StrPath | None, bucket: Bucket | None, files: SiteFiles, cache: Cache
     ) -> LockedOriginals | None:
         """Return the images of the lock; without credentials, they are fetched from their public URLs."""
-        from s3img.publish.locked_originals import LockedOriginals
-        from s3img.publish.public_originals import PublicObjects
+        from s3img.publish.library import LockedOriginals, PublicObjects
 
         path, base_url = Path(lock or LOCK_NAME), self.config.base_url
         if bucket is None and not (base_url.startswith("http") and path.exists()):

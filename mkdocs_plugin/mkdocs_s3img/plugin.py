@@ -14,8 +14,8 @@ from s3img import Images, S3ImgError
 from s3img.config import LOCK_NAME
 from s3img.config.load import SettingsSource, load
 from s3img.config.mkdocs_yml import with_theme_sizes
-from s3img.publish.markdown_place import place_of
-from s3img.publish.progress import ProgressLines
+from s3img.publish.markdown_sources import place_of
+from s3img.publish.result import ProgressLines
 
 if TYPE_CHECKING:
     from mkdocs.config.defaults import MkDocsConfig

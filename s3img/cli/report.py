@@ -9,8 +9,7 @@ from typing import TYPE_CHECKING, Final, Self
 import click
 import msgspec
 
-from s3img.publish.progress import ProgressLines
-from s3img.publish.result import PublishResult, size_text
+from s3img.publish.result import ProgressLines, PublishResult, size_text
 
 if TYPE_CHECKING:
     from types import TracebackType

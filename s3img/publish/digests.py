@@ -88,26 +88,27 @@ class SiteDigests:
         for suffix, coding in PACKED.items():
             copy = path + suffix
             if copy in self._root.files:
-                self._update_copy(copy, coding, old, new)
+                self.update_copy(copy, coding, old, new)
 
     def finish(self, settled: Iterable[str]) -> None:
         """Replace what was noted wherever it is held; ``settled`` are the pages that need nothing more."""
         finished = set(settled)
         for _ in range(len(self._holders) + 1):  # a list of files may itself be in another list
-            changed = [path for path, held in self._holders.items() if not held.isdisjoint(self._due(path))]
+            changed = [path for path, held in self._holders.items() if not held.isdisjoint(self.stale(path))]
             if not changed:
                 return
             for path in changed:
-                self._update_holder(path, is_finished=path in finished)
+                self.update_holder(path, is_finished=path in finished)
 
-    def _due(self, path: str) -> set[bytes]:
+    def stale(self, path: str) -> set[bytes]:
         """Return the digests that a file must not hold alone any more."""
         held = self._holders[path]
-        stale = {digest for digest, new in self._new.items() if digest not in new or not new.keys() <= held}
-        return stale | {digest for digest, new in self._styles.items() if not new.keys() <= held}
+        outdated = {digest for digest, new in self._new.items() if digest not in new or not new.keys() <= held}
+        return outdated | {digest for digest, new in self._styles.items() if not new.keys() <= held}
 
-    def _update_holder(self, path: str, *, is_finished: bool) -> None:
-        self._holders[path] -= self._due(path)  # whatever comes of it: looked at once for each change
+    def update_holder(self, path: str, *, is_finished: bool) -> None:
+        """Put the digests in one file right, which is a change of that file in turn."""
+        self._holders[path] -= self.stale(path)  # whatever comes of it: looked at once for each change
         try:
             old = self._root.file(path).read_bytes()
             new = replaced(old, path, lambda digest: list(self._new.get(digest, ())))
@@ -134,9 +135,9 @@ class SiteDigests:
             if digest in self._wanted or digest in self._new:
                 after = _digest(new, len(digest))
                 self._wanted.add(after)
-                self._new[digest] = {after: None, **self._twins(path, digest)}
+                self._new[digest] = {after: None, **self.twins(path, digest)}
 
-    def _twins(self, path: str, digest: bytes) -> dict[bytes, None]:
+    def twins(self, path: str, digest: bytes) -> dict[bytes, None]:
         """Return the digests that other files with the same old bytes have now: a page may mean any of them."""
         found: dict[bytes, None] = {}
         size = self._lengths[path]
@@ -153,7 +154,8 @@ class SiteDigests:
                 found[_digest(now, len(digest))] = None
         return found
 
-    def _update_copy(self, copy: str, coding: str, old: bytes, new: bytes) -> None:
+    def update_copy(self, copy: str, coding: str, old: bytes, new: bytes) -> None:
+        """Compress a changed file anew into the copy beside it, if that is a copy of what the file was."""
         if not codings.is_known(coding):
             text = (
                 f"can't be written anew here, and shows the page before publishing: delete it, or compress {copy} anew."

@@ -54,16 +54,17 @@ def record_keys(root: Path, keys: Iterable[str], *, address: str, anew: bool = F
 
 def recorded_keys(root: Path) -> frozenset[str]:
     """Return the keys that the pages of a built site may point at; raise AssetError when they can't be read."""
-    return frozenset(line for line in _record(root) if line and not line.startswith(_ADDRESS))
+    return frozenset(line for line in record_lines(root) if line and not line.startswith(_ADDRESS))
 
 
 def recorded_address(root: Path) -> str | None:
     """Return the public address below which finished pages show their pictures, None without a record."""
-    first = next(iter(_record(root)), "")
+    first = next(iter(record_lines(root)), "")
     return first.removeprefix(_ADDRESS) if first.startswith(_ADDRESS) else None
 
 
-def _record(root: Path) -> list[str]:
+def record_lines(root: Path) -> list[str]:
+    """Return the lines of the record, none where there is no record; raise AssetError."""
     try:
         return (root / RECORD).read_text("utf-8").split("\n")
     except FileNotFoundError:
@@ -110,11 +111,8 @@ class PageManifest:
     def save(self) -> None:
         """Put the lines in order, one a page, where any was added; raise OSError."""
         if self._has_news:
-            write_atomically(self._file, self._text())
-
-    def _text(self) -> bytes:
-        lines = [f"{digest}  {path}\n" for path, digest in sorted(self._finished.items()) if "\n" not in path]
-        return "".join(lines).encode("utf-8", "surrogateescape")
+            lines = [f"{digest}  {path}\n" for path, digest in sorted(self._finished.items()) if "\n" not in path]
+            write_atomically(self._file, "".join(lines).encode("utf-8", "surrogateescape"))
 
 
 _MEDIA_TYPES = {
@@ -152,8 +150,7 @@ class SiteFiles:
             raise AssetError(f"{folder}: is no folder.", path=str(folder), fix="Name the folder of a built site.")
         self.root = AssetRoot(folder, site_url=config.site_url)
         self.state = cache.load_state(folder)
-        self.pages = tuple(self._pages())
-        """(path, media type) of everything that may hold references, in the order of paths."""
+        self.pages = tuple(self.find_pages())
         self._manifest = PageManifest(folder)
         self._config = config
         self._cache = cache
@@ -162,7 +159,8 @@ class SiteFiles:
         if self.state.settings != self._fingerprint(self.root.files.get(NAME)):
             self.state.settled, self.state.confirmed = {}, 0.0
 
-    def _pages(self) -> Iterator[tuple[str, str]]:
+    def find_pages(self) -> Iterator[tuple[str, str]]:
+        """Yield (path, media type) of the files that may hold references, in the order of paths."""
         linked: set[str] = set()
         for path in sorted(self.root.files):
             media_type = media_type_of(path)
@@ -232,7 +230,11 @@ class SiteFiles:
         with contextlib.suppress(OSError):
             self._manifest.save()
         self.state.settings = self._fingerprint(self._present_stat(NAME))
-        self.state.settled = self._stats(settled)
+        stats = {path: self._present_stat(path) if path in self._written else self.root.files[path] for path in settled}
+        if self._written:
+            # A stat proves what a file holds only once the clock has moved on: writes of one tick look the same.
+            time.sleep(SETTLED_NS / 1e9)
+        self.state.settled = {path: stat for path, stat in stats.items() if stat and is_settled(stat)}
         self.state.digests = {path: known for path, known in self.state.digests.items() if path in self.root.files}
         self._cache.save_state(self.root.root, self.state)
         self.remove_stale()
@@ -241,13 +243,6 @@ class SiteFiles:
         """Delete what killed runs have left behind, in the site and in the cache."""
         remove_stale(self.root.leftovers)
         self._cache.remove_stale_states()
-
-    def _stats(self, paths: Iterable[str]) -> dict[str, FileStat]:
-        """Return stats that prove what a page holds; for pages written a moment ago that takes a moment's wait."""
-        found = {path: self._present_stat(path) if path in self._written else self.root.files[path] for path in paths}
-        if self._written:
-            time.sleep(SETTLED_NS / 1e9)
-        return {path: stat for path, stat in found.items() if stat and is_settled(stat)}
 
     def _present_stat(self, path: str) -> FileStat | None:
         try:

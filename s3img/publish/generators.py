@@ -31,6 +31,25 @@ class Generator(msgspec.Struct, frozen=True):
     scripts: tuple[str, ...] = ()
     meta: str = ""
 
+    def pattern(self) -> re.Pattern[bytes] | None:
+        """Return a pattern for the marks where they count: inside a tag, or in a script; not in a text about them."""
+        found = []
+        for tag in self.tags:
+            name, equals, value = tag.partition("=")
+            quoted = rf"""\s*+=\s*+["']?{re.escape(value.strip('"'))}""" if equals else r"[\s=>/]"
+            begin = "" if name.startswith("<") else r"<[a-zA-Z][^<>]*\s"
+            found.append(begin + re.escape(name) + quoted)
+        found += [rf"<script[^<>]*+>[^<]*{re.escape(script)}" for script in self.scripts]
+        return re.compile("|".join(found).encode(), re.IGNORECASE) if found else None
+
+    def marks(self) -> list[bytes]:
+        """Return what a page with a mark holds in any case: a plain search is fast, and nearly no page has any."""
+        tags = (
+            name.strip("<") if not value else value.strip('"')
+            for name, _, value in (t.partition("=") for t in self.tags)
+        )
+        return [mark.encode() for mark in (*tags, *self.scripts)]
+
 
 MARKDOWN = "Markdown"
 COMPONENTS = "components"
@@ -63,28 +82,7 @@ _ADVICE = {
 _DOCS = "docs/publishing.md, Pages that a script renders again, says how."
 
 
-def _pattern(generator: Generator) -> re.Pattern[bytes] | None:
-    """Return a pattern for the marks where they count: inside a tag, or in a script; not in a text about them."""
-    found = []
-    for tag in generator.tags:
-        name, equals, value = tag.partition("=")
-        quoted = rf"""\s*+=\s*+["']?{re.escape(value.strip('"'))}""" if equals else r"[\s=>/]"
-        begin = "" if name.startswith("<") else r"<[a-zA-Z][^<>]*\s"
-        found.append(begin + re.escape(name) + quoted)
-    found += [rf"<script[^<>]*+>[^<]*{re.escape(script)}" for script in generator.scripts]
-    return re.compile("|".join(found).encode(), re.IGNORECASE) if found else None
-
-
-def _marks(generator: Generator) -> list[bytes]:
-    """Return what a page with a mark holds in any case: a plain search is fast, and nearly no page has any."""
-    tags = (
-        name.strip("<") if not value else value.strip('"')
-        for name, _, value in (t.partition("=") for t in generator.tags)
-    )
-    return [mark.encode() for mark in (*tags, *generator.scripts)]
-
-
-_KNOWN = [(generator, _marks(generator), _pattern(generator)) for generator in GENERATORS]
+_KNOWN = [(generator, generator.marks(), generator.pattern()) for generator in GENERATORS]
 _SCRIPT = re.compile(rb"<script[\s>]", re.IGNORECASE)
 _META = re.compile(rb"<meta\s[^<>]*+>", re.IGNORECASE)
 _NAME = re.compile(rb"\sname\s*+=\s*+[\"']?generator[\"'\s/>]", re.IGNORECASE)
@@ -98,7 +96,7 @@ def generator_of(page: bytes) -> Generator | None:
     """
     if not _SCRIPT.search(page):
         return None
-    stated = _stated_generator(page).lower()
+    stated = stated_generator(page).lower()
     for generator, marks, pattern in _KNOWN:
         by_name = bool(generator.meta) and stated.startswith(generator.meta.lower())
         by_mark = pattern is not None and any(mark in page for mark in marks) and pattern.search(page) is not None
@@ -107,7 +105,7 @@ def generator_of(page: bytes) -> Generator | None:
     return None
 
 
-def _stated_generator(page: bytes) -> str:
+def stated_generator(page: bytes) -> str:
     """Return what ``<meta name=generator>`` says, "" without one."""
     for tag in _META.finditer(page) if b"generator" in page else ():
         if _NAME.search(tag[0]) and (content := _CONTENT.search(tag[0])):

@@ -1,24 +1,56 @@
-"""The images of a site: found once by path, with their digest and facts; each fault is reported once."""
+"""The images that pages refer to, wherever they are: in the site, or only in the bucket.
+
+Each image of the site is found once by path, with its digest and facts, and each fault is reported once. Of the others
+the project's lock tells (images out of git), or a page has their public URL. What the lock tells is believed; bytes are
+fetched only to render what the bucket lacks, each image once, into the cache.
+"""
 
 from __future__ import annotations
 
+import hashlib
 import os
+import posixpath
+import re
+import urllib.error
+import urllib.request
 from collections.abc import Callable
-from typing import TYPE_CHECKING
+from concurrent.futures import ThreadPoolExecutor
+from functools import cached_property
+from http.client import HTTPException
+from typing import TYPE_CHECKING, Final
+from urllib.parse import urlsplit
 
 from s3img.assets import Asset, ImageFacts, TargetKind
+from s3img.atomic import write_atomically
 from s3img.cache import Digests, SiteState
-from s3img.errors import AssetError, ImageError, unexpected
+from s3img.errors import (
+    AccessDenied,
+    AssetError,
+    BucketError,
+    ConfigError,
+    ImageError,
+    ObjectNotFound,
+    S3ImgError,
+    Unreachable,
+    unexpected,
+)
 from s3img.imaging import probe
-from s3img.imaging.probing import lacks_end_marker
+from s3img.imaging.probing import lacks_end_marker, too_large
 from s3img.keys import KeyTemplate
+from s3img.lock import Lock, LockEntry, read_lock
 from s3img.pictures.protocols import ReferenceFault
 from s3img.pictures.variants import VariantRequest, VariantSet, choose
+from s3img.urls import object_url
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping
+    from pathlib import Path
+
     from s3img.assets import AssetRoot, LinkTarget
+    from s3img.buckets import Bucket
     from s3img.config import Config
-    from s3img.publish.locked_originals import LockedOriginals
+    from s3img.imaging import ImageInfo
+    from s3img.pictures.choices import Image
 
 CUT_JPEG = "no-end-marker"
 """The code of a note about a JPEG that is published although something is wrong with it."""
@@ -59,14 +91,13 @@ class SiteLibrary:
         """Return the image at a target, a fault for one that is nowhere; an unusable file is reported once, here."""
         if target.kind is TargetKind.FILE:
             if target.path not in self._assets:
-                self._assets[target.path] = self._read(target.path)
+                self._assets[target.path] = self.read(target.path)
             if self._assets[target.path] is None:
                 self._unusable()
             return self._assets[target.path]
-        return self._absent(target.path) if target.kind is TargetKind.MISSING else None
-
-    def _absent(self, path: str) -> Asset | ReferenceFault:
-        """Find an image that is not on disk but in the bucket, as the project's lock tells."""
+        if target.kind is not TargetKind.MISSING:
+            return None
+        path = target.path
         try:
             asset = self._originals.asset(path) if self._originals else None
         except AssetError as error:
@@ -87,7 +118,8 @@ class SiteLibrary:
             )
         return found
 
-    def _read(self, path: str) -> Asset | None:
+    def read(self, path: str) -> Asset | None:
+        """Return the image of a file of the site, None for one that is unusable, which is reported."""
         stat = self._root.files[path]
         try:
             digest = self._digests.digest(path, stat)
@@ -109,15 +141,255 @@ class SiteLibrary:
                 self._fault(path, CUT_JPEG, text)
             return Asset(path, digest, stat.size, known)
         except AssetError as error:
-            self._fault(path, "unreadable", f"{_without_path(error, path)} It stays as it is; check its permissions.")
+            self._fault(path, "unreadable", f"{without_path(error, path)} It stays as it is; check its permissions.")
         except ImageError as error:
-            text = _without_path(error, os.fspath(self._root.file(path)))
+            text = without_path(error, os.fspath(self._root.file(path)))
             self._fault(path, "bad-image", f"{text} Its references stay as they are.")
         except Exception as error:  # one file never ends a run
             self._fault(path, "unexpected", f"met {unexpected(error)} Its references stay as they are.")
         return None
 
 
-def _without_path(error: Exception, path: str) -> str:
+def without_path(error: Exception, path: str) -> str:
     """Return a message without the path in front, which the report names anyway."""
     return str(error).removeprefix(f"{path}: ")
+
+
+Failure = tuple[str, S3ImgError]
+"""Path of an image of the site, and why it can't be had."""
+
+SHA256 = re.compile("[0-9a-f]{64}")
+
+_MAY_MOVE = frozenset({"image/gif", "image/webp", "image/png", "image/avif"})
+"""Types of which the lock does not tell whether they are animated."""
+
+
+class LockedPaths:
+    """Find the lines of a lock that a path of a built site may stand for."""
+
+    def __init__(self, lock: Lock) -> None:
+        self._lock = lock
+        self._by_name: dict[str, list[LockEntry]] = {}
+        for entry in lock:
+            self._by_name.setdefault(posixpath.basename(entry.path), []).append(entry)
+
+    def find(self, path: str) -> list[LockEntry]:
+        """Return the line of this path, or else those whose path ends with it: a generator copied it from below."""
+        same = self._lock.get(path)
+        if same:
+            return [same]
+        return [entry for entry in self._by_name.get(posixpath.basename(path), ()) if entry.path.endswith(f"/{path}")]
+
+
+class LockedOriginals:
+    """The images of a lock that pages refer to and the site lacks."""
+
+    def __init__(
+        self,
+        lock_path: Path,
+        *,
+        needed: bool,
+        bucket: Bucket | PublicObjects,
+        folder: Path,
+        state: SiteState,
+        config: Config,
+    ) -> None:
+        self._lock_path = lock_path
+        self._needed = needed
+        self._bucket = bucket
+        self._folder = folder
+        self._facts = state.facts
+        self._config = config
+        self._entries: dict[str, LockEntry] = {}
+        self._pasted: dict[str, Asset] = {}
+        self._failures: dict[str, Failure] = {}
+        self._unsure: set[str] = set()
+
+    @cached_property
+    def _locked(self) -> LockedPaths:
+        return LockedPaths(read_lock(self._lock_path, missing_ok=not self._needed))
+
+    def asset(self, path: str) -> Asset | None:
+        """Return the image that a missing path stands for, None without one; raise AssetError for several."""
+        found = self._locked.find(path)
+        if len(found) > 1:
+            names = ", ".join(entry.path for entry in found)
+            message = f"image {path!r} does not exist here, and {self._lock_path.name} has several such: {names}."
+            raise AssetError(message, path=path, fix="Write more of its path.")
+        if not found:
+            return None
+        entry = self._entries[path] = found[0]
+        facts = self._facts.get(entry.sha256)
+        if facts is None:
+            facts = ImageFacts(entry.media_type, entry.width, entry.height)
+            if entry.media_type in _MAY_MOVE:
+                self._unsure.add(entry.sha256)
+        return Asset(path, entry.sha256, entry.size, facts)
+
+    def pasted(self, key: str) -> Asset:
+        """Return the image that a page names by the public URL of an object, and have its bytes in the cache.
+
+        An object that has its digest as metadata, and whose picture was seen before, is not fetched. Raise BucketError
+        where the bucket does not give it, and what `probe` raises.
+        """
+        found = self._pasted.get(key)
+        if found is None:
+            found = self._pasted[key] = self.read_object(key)
+        return found
+
+    def read_object(self, key: str) -> Asset:
+        """Read the image of a key from the bucket."""
+        info = None if isinstance(self._bucket, PublicObjects) else self._bucket.head(key)
+        if info is None:
+            fix = "Correct the address in the page, or put the image there with s3img push."
+            raise ObjectNotFound(f"{self._bucket.name}: there is no {key!r}.", action="head", key=key, fix=fix)
+        if info.size > self._config.limits.input_bytes:
+            raise too_large("input_bytes", f"{key!r} has {info.size:,} bytes", self._config.limits.input_bytes)
+        digest = (info.metadata or {}).get("sha256", "")
+        facts = self._facts.get(digest)
+        if facts is None or not SHA256.fullmatch(digest):
+            data = self._bucket.get(key)
+            digest = hashlib.sha256(data).hexdigest()  # what somebody wrote into metadata is not relied on
+            facts = image_facts(probe(data, limits=self._config.limits))
+            self._facts[digest] = facts
+            write_atomically(self._folder / digest[:2] / digest, data)
+        return Asset(key, digest, info.size, facts, key)
+
+    def learn(self, images: Iterable[Image], present: Callable[[], Mapping[str, int]]) -> bool:
+        """Find out what the lock does not tell, where it decides what images get; return whether any guess was wrong.
+
+        A variant that only a still picture has tells that it is one; where the bucket holds none, the image is needed
+        anyway. A placeholder needs to know whether anything is transparent.
+        """
+        doubtful = [image for image in images if image.asset.digest in self._unsure and image.variants.formats]
+        if not doubtful:
+            return False
+        there = present()
+        unknown = {
+            i.asset.digest: i.asset for i in doubtful if i.directives.placeholder != "none" or not is_still(i, there)
+        }
+        self.fetch(unknown.values())
+        misjudged = [asset for asset in unknown.values() if self.is_misjudged(asset)]
+        return bool(misjudged)
+
+    def is_misjudged(self, asset: Asset) -> bool:
+        """Look at an image that was guessed about; tell whether the guess was wrong."""
+        try:
+            info = probe(self.file(asset), limits=self._config.limits)
+        except S3ImgError:  # what can't be fetched or read is reported where it is rendered
+            return False
+        facts = image_facts(info)
+        self._facts[asset.digest] = facts
+        self._unsure.discard(asset.digest)
+        return facts != asset.facts
+
+    def __contains__(self, asset: Asset) -> bool:
+        return bool(asset.key) or asset.path in self._entries
+
+    def file(self, asset: Asset) -> Path:
+        """Return where an image's bytes are once they are fetched."""
+        return self._folder / asset.digest[:2] / asset.digest
+
+    def fetch(self, assets: Iterable[Asset]) -> dict[str, Failure]:
+        """Bring images into the cache, each once; return failures by digest. Images of the site need nothing."""
+        wanted = {asset.digest: asset for asset in assets if asset in self and not self.is_fetched(asset)}
+        untried = [asset for digest, asset in wanted.items() if digest not in self._failures]
+        if untried:
+            with ThreadPoolExecutor(self._config.workers, thread_name_prefix="s3img-fetch") as pool:
+                for asset, error in zip(untried, pool.map(self._fetch, untried), strict=True):
+                    if error:
+                        self._failures[asset.digest] = (asset.path, error)
+        return {digest: self._failures[digest] for digest in wanted if digest in self._failures}
+
+    def is_fetched(self, asset: Asset) -> bool:
+        """Tell whether an image is in the cache; the size tells, since files are written as a whole."""
+        try:
+            return self.file(asset).stat().st_size == asset.size
+        except OSError:
+            return False
+
+    def _fetch(self, asset: Asset) -> S3ImgError | None:
+        key = asset.key or self._entries[asset.path].key
+        try:
+            data = self._bucket.get(key)
+            if hashlib.sha256(data).hexdigest() != asset.digest:
+                fix = "Find out who replaced it, then run s3img push where the image is."
+                whose = "what its metadata say" if asset.key else f"the image of {self._lock_path.name}"
+                message = f"{self._bucket.name}: {key!r} is not {whose}."
+                return BucketError(message, action="get", bucket=self._bucket.name, key=key, fix=fix)
+            write_atomically(self.file(asset), data)
+        except S3ImgError as error:
+            return error
+        except OSError as error:
+            message = f"The cache can't be written: {error.strerror}."
+            return AssetError(message, path=asset.path, fix="Free space, or name another cache_dir.")
+        return None
+
+
+def image_facts(info: ImageInfo) -> ImageFacts:
+    """Return what publishing needs of an image's header."""
+    return ImageFacts(info.media_type, info.width, info.height, animated=info.animated, alpha=info.alpha)
+
+
+def is_still(image: Image, present: Mapping[str, int]) -> bool:
+    """Tell whether the bucket holds a variant that an animated picture would not have."""
+    moving = {"webp", image.variants.own}
+    return any(variant.key in present for variant in image.variants.variants if variant.format not in moving)
+
+
+_SECONDS: Final = 30.0
+"""Time-out of a connection, and of each wait for bytes."""
+
+
+class PublicObjects:
+    """Objects below a ``public_url``, at most ``limit`` bytes each; any thread may ask."""
+
+    def __init__(self, base_url: str, *, limit: int) -> None:
+        if urlsplit(base_url).scheme not in {"http", "https"}:  # urllib would open file: and ftp: as well
+            raise ConfigError(["public_url: is needed to read images without credentials: write an https:// address"])
+        self.name = base_url
+        self._limit = limit
+
+    def get(self, key: str) -> bytes:
+        """Return an object's bytes; raise `BucketError` with the URL and what to do."""
+        data = self._ask(key, "GET", self._limit + 1)
+        if len(data) > self._limit:
+            url = object_url(self.name, key)
+            raise BucketError(f"{url} has more than {self._limit} bytes.", action="get", key=key)
+        return data
+
+    def check(self, key: str) -> None:
+        """Ask for an object without reading it; raise `BucketError` as `get` does."""
+        try:
+            self._ask(key, "GET", 0)
+        except BucketError as error:
+            if not isinstance(error.__cause__, urllib.error.HTTPError) or error.__cause__.code not in {405, 501}:
+                raise
+            self._ask(key, "HEAD", 0)
+
+    def _ask(self, key: str, method: str, limit: int) -> bytes:
+        """Send a request and return the first ``limit`` bytes of the answer; raise `BucketError`."""
+        url = object_url(self.name, key)
+        request = urllib.request.Request(url, headers={"User-Agent": "s3img"}, method=method)  # noqa: S310 - see above
+        try:
+            with urllib.request.urlopen(request, timeout=_SECONDS) as answer:  # noqa: S310 - see above
+                data: bytes = answer.read(limit)
+        except urllib.error.HTTPError as error:
+            with error:
+                raise _refused(url, key, error.code) from error
+        except (OSError, HTTPException, ValueError) as error:  # ValueError: a redirect to what is no address
+            reason = getattr(error, "reason", error)
+            fix = "Check public_url and the network: s3img doctor tells how far it comes."
+            raise Unreachable(f"{url} can't be reached: {reason}.", action="get", key=key, fix=fix) from error
+        return data
+
+
+def _refused(url: str, key: str, status: int) -> BucketError:
+    """Say what an answer that is no object means."""
+    if status in {404, 410}:
+        fix = "Correct public_url, or put the object there with s3img push."
+        return ObjectNotFound(f"{url} does not exist (HTTP {status}).", action="get", key=key, fix=fix)
+    if status in {401, 403}:
+        fix = "Let everybody read the bucket's objects, or correct public_url."
+        return AccessDenied(f"{url} is not public (HTTP {status}).", action="get", key=key, fix=fix)
+    return BucketError(f"{url} was answered with HTTP {status}.", action="get", key=key, fix="Try again later.")

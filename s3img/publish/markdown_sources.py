@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import os
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from s3img.assets import AssetRoot, TargetKind
@@ -26,7 +27,6 @@ from s3img.transfer.delivery import Delivery
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping
-    from pathlib import Path
 
     from s3img.buckets import Bucket
     from s3img.config import Config
@@ -55,19 +55,23 @@ class SourcePublisher:
         self._render = render
         self._address = PublicAddress(KeyTemplate.parse(config.key_template), config.base_url)
         self._problems: list[Problem] = []
-        self._library = SiteLibrary(self._root, SiteState(), config, self._fault)
+
+        def fault(path: str, code: str, message: str) -> None:
+            self._problems.append(Problem(path, 0, 0, code, message))
+
+        self._library = SiteLibrary(self._root, SiteState(), config, fault)
 
     def run(self, files: Iterable[Path], *, dry_run: bool = False) -> PublishResult:
         """Upload what is missing, then write the files; raise S3ImgError when a file can't be read or written."""
-        sources = [self._read(file) for file in files]
+        sources = [self.read(file) for file in files]
         links = [link for source in sources for link in source.links.values()]
         has_errors = any(problem.severity == "error" for problem in self._problems)
         failed: Mapping[str, S3ImgError] = {}
         code, changed = 0, 0
         if links and not has_errors and not dry_run:
-            result = self._put(links)
+            result = self.upload(links)
             failed, code = result.failed, result.exit_code
-            changed = sum(self._write(source, failed.keys()) for source in sources)
+            changed = sum(self.write(source, failed.keys()) for source in sources)
         self._problems += [Problem("", 0, 0, "upload", text, "error") for text in sorted({*map(str, failed.values())})]
         return PublishResult(
             target=self._target,
@@ -83,7 +87,8 @@ class SourcePublisher:
             dry_run=dry_run,
         )
 
-    def _read(self, file: Path) -> _Source:
+    def read(self, file: Path) -> _Source:
+        """Read a file and find what it shows; raise AssetError."""
         path = os.path.relpath(file.absolute(), self._root.root.absolute()).replace(os.sep, "/")
         if path.startswith("../"):
             raise AssetError(
@@ -118,13 +123,13 @@ class SourcePublisher:
             return "its author excluded it"
         if is_placeholder(reference.url):
             return "a template has yet to fill it in"
-        lead = self._root.resolve(reference.url, document=path, base=reference.base).kind
-        if lead is TargetKind.OUTSIDE:
+        kind = self._root.resolve(reference.url, document=path, base=reference.base).kind
+        if kind is TargetKind.OUTSIDE:
             return f"it leads out of {self._root.root}; name another folder with --root"
         is_finished = self._address.owns(reference.url) or reference.url.startswith(("data:", "#"))
-        return "it is an address elsewhere, not a file" if lead is TargetKind.EXTERNAL and not is_finished else ""
+        return "it is an address elsewhere, not a file" if kind is TargetKind.EXTERNAL and not is_finished else ""
 
-    def _put(self, links: Iterable[Link]) -> UploadResult:
+    def upload(self, links: Iterable[Link]) -> UploadResult:
         """Put what is missing. Nobody knows where the text goes, so its images count as in use for ever."""
         assets = {self._address.original_key(link.asset): link.asset for link in links}
         self._delivery.claim(frozenset(assets), site="")
@@ -133,7 +138,7 @@ class SourcePublisher:
             for key, asset in assets.items()
         )
 
-    def _write(self, source: _Source, failed: Iterable[str]) -> bool:
+    def write(self, source: _Source, failed: Iterable[str]) -> bool:
         """Write a file back; return whether it changed."""
         broken = set(failed)
 
@@ -155,5 +160,26 @@ class SourcePublisher:
             raise AssetError(f"{source.path}: can't be written: {error.strerror}.", path=source.path) from error
         return True
 
-    def _fault(self, path: str, code: str, message: str) -> None:
-        self._problems.append(Problem(path, 0, 0, code, message))
+
+def place_of(url: str, file: str | None) -> str:
+    """Return ``:line:column`` of the first image in a file that became ``url`` in its page, "" if that is unknown.
+
+    MkDocs adapts URLs to where the page lies: steps upwards don't count.
+    """
+    if not url or file is None:
+        return ""
+    try:
+        text = Path(file).read_text(encoding="utf-8-sig")
+    except (OSError, UnicodeDecodeError):
+        return ""
+    for reference in find_references(text, "text/markdown"):
+        if _from_below(reference.url) == _from_below(url):
+            line, column = position(text, reference.start)
+            return f":{line}:{column}"
+    return ""
+
+
+def _from_below(url: str) -> str:
+    while url.startswith(("../", "./")):
+        url = url.partition("/")[2]
+    return url

@@ -12,7 +12,7 @@ from s3img.keys import KeyTemplate
 from s3img.pictures.choices import IMAGE_URL, is_placeholder
 from s3img.pictures.placement import PublicAddress
 from s3img.publish.files import media_type_of, recorded_keys
-from s3img.publish.locked_originals import LockedPaths
+from s3img.publish.library import LockedPaths
 from s3img.publish.result import Problem
 from s3img.rewrite import find_references, position
 
@@ -39,20 +39,18 @@ def broken_references(site: Path, *, site_url: str = "") -> tuple[list[str], int
             if target.kind is TargetKind.EXTERNAL:
                 continue
             checked += 1
-            if fault := _fault(root, target.kind, target.path):
+            fault = ""
+            if target.kind not in {TargetKind.FILE, TargetKind.OWN}:
+                fault = f"{target.path} does not exist"
+            else:
+                try:
+                    probe(root.file(target.path))
+                except S3ImgError as error:
+                    fault = str(error)
+            if fault:
                 line, column = position(data, reference.start)
                 broken.append(f"{path}:{line}:{column}: {reference.url}: {fault}")
     return broken, checked
-
-
-def _fault(root: AssetRoot, lead: TargetKind, path: str) -> str:
-    if lead not in {TargetKind.FILE, TargetKind.OWN}:
-        return f"{path} does not exist"
-    try:
-        probe(root.file(path))
-    except S3ImgError as error:
-        return str(error)
-    return ""
 
 
 def check_pages(site: Path, lock: Lock, config: Config) -> tuple[Problem, ...]:
@@ -86,12 +84,12 @@ class _PageCheck:
             yield Problem(path, 0, 0, "unreadable", f"can't be read: {error.strerror}.", "error")
             return
         for reference in find_references(data, media_type):
-            code, message = self._fault(reference, path)
+            code, message = self.fault(reference, path)
             if code:
                 line, column = position(data, reference.start)
                 yield Problem(path, line, column, code, message, "error")
 
-    def _fault(self, reference: Reference, document: str) -> tuple[str, str]:
+    def fault(self, reference: Reference, document: str) -> tuple[str, str]:
         """Return (code, message), both empty where nothing is wrong."""
         url = reference.url
         if self._address and self._address.owns(url):
@@ -101,14 +99,15 @@ class _PageCheck:
         target = self.root.resolve(url, document=document, base=reference.base)
         is_image = bool(IMAGE_URL.search(url))
         if target.kind is TargetKind.MISSING and not is_placeholder(url) and (is_image or reference.kind != "a href"):
-            return self._missing(target.path)
+            return self.missing_fault(target.path)
         if target.kind is not TargetKind.FILE or not is_image:
             return "", ""
         if target.path not in self._verdicts:
-            self._verdicts[target.path] = self._file_fault(target.path)
+            self._verdicts[target.path] = self.file_fault(target.path)
         return self._verdicts[target.path]
 
-    def _missing(self, path: str) -> tuple[str, str]:
+    def missing_fault(self, path: str) -> tuple[str, str]:
+        """Return (code, message) about an image that is not on disk."""
         found = self._locked.find(path)
         if len(found) > 1:
             return "ambiguous", f"image {path!r} may be any of {', '.join(entry.path for entry in found)}."
@@ -116,7 +115,8 @@ class _PageCheck:
             return "", ""
         return "missing", f"image {path!r} is neither here nor in the lock: {self.root.missing_hint(path)}"
 
-    def _file_fault(self, path: str) -> tuple[str, str]:
+    def file_fault(self, path: str) -> tuple[str, str]:
+        """Return (code, message) about an image that is on disk."""
         try:
             digest = file_digest(self.root.file(path))
         except OSError as error:

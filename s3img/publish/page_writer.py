@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from functools import cached_property
 from typing import TYPE_CHECKING
 
 from s3img import csp
 from s3img.assets import TargetKind
+from s3img.atomic import write_atomically
+from s3img.errors import AssetError
 from s3img.pictures.choices import Choice, Image, Strip
-from s3img.pictures.markup import first_styled
+from s3img.pictures.markup import STYLE_SHEET, first_styled
 from s3img.publish.files import STYLE_PATH
 from s3img.rewrite import OPTIONAL_KINDS, Reference, Replace, TagEdit, head_end, rewrite
 from s3img.urls import quote_path
@@ -15,10 +18,11 @@ from s3img.urls import quote_path
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from s3img.assets import AssetRoot
     from s3img.pictures.editor import Editor
     from s3img.pictures.markup import Markup
     from s3img.pictures.style_check import StyleCheck
+    from s3img.publish.digests import SiteDigests
+    from s3img.publish.files import SiteFiles
     from s3img.publish.site_survey import PagePlan
 
 _LARGEST_TEXT = 4_000_000
@@ -28,10 +32,26 @@ _LARGEST_TEXT = 4_000_000
 class PageWriter:
     """Rewrite the pages of one site."""
 
-    def __init__(self, root: AssetRoot, editor: Editor) -> None:
-        self._root = root
+    def __init__(self, files: SiteFiles, editor: Editor) -> None:
+        self._files = files
+        self._root = files.root
         self._editor = editor
-        self._check: StyleCheck | None = None
+
+    def write(self, path: str, plan: PagePlan, digests: SiteDigests, *, is_whole: bool) -> bool:
+        """Replace a page on disk and tell whether it changed; raise OSError, and AssetError if it is another by now."""
+        data = self._root.file(path).read_bytes()
+        if not plan.fits(data):  # offsets of the plan would lead into the middle of something
+            raise AssetError(f"{path}: was changed while it was published.", path=path, fix="Run the command again.")
+        new = self.rewrite(path, data, plan, is_whole=is_whole)
+        if new is data:
+            return False
+        new = digests.with_own_styles(path, data, new)
+        style = self._root.file(STYLE_PATH)
+        if STYLE_PATH.encode() in new and not style.exists():  # before the page, which would else be shown without it
+            write_atomically(style, STYLE_SHEET.encode())
+        self._files.write_page(path, new, is_finished=is_whole)
+        digests.note(path, data, new)
+        return True
 
     def rewrite(self, path: str, data: bytes, plan: PagePlan, *, is_whole: bool) -> bytes:
         """Return the new page, or ``data`` itself when nothing changes.
@@ -50,8 +70,8 @@ class PageWriter:
         levels: Mapping[int, Markup] = {}
         image = next((choice for choice in plan.choices.values() if isinstance(choice, Image)), None)
         if image and plan.media_type == "text/html":
-            is_styled = self._may_have_style_sheet(data)
-            levels = self._style_check.choose(path, data, plan.choices, write, edit, is_styled=is_styled)
+            is_styled = self.may_have_style_sheet(data)
+            levels = self.style_check.choose(path, data, plan.choices, write, edit, is_styled=is_styled)
 
         def replace(reference: Reference) -> str | TagEdit | None:
             choice = plan.choices.get(reference.start)
@@ -68,25 +88,24 @@ class PageWriter:
         link = f'<link rel="stylesheet" href="{image.target.url(STYLE_PATH)}">'
         return new[:place] + link.encode() + new[place:]
 
-    def _may_have_style_sheet(self, data: bytes) -> bool:
+    def may_have_style_sheet(self, data: bytes) -> bool:
         """Tell whether the page's own policy lets browsers load our style sheet; one of hashes alone does not."""
         origin = self._root.origin or "https://site.invalid"
         url = f"{origin}{self._root.prefix}{STYLE_PATH}"
         return csp.allows(csp.in_page(data), url, own=origin, kind=csp.STYLE_SHEETS)
 
-    @property
-    def _style_check(self) -> StyleCheck:
-        if self._check is None:
-            from s3img.pictures.style_check import StyleCheck  # loads a parser of HTML, which many runs don't need
+    @cached_property
+    def style_check(self) -> StyleCheck:
+        """What finds out how much markup the style sheets and scripts of a page allow."""
+        from s3img.pictures.style_check import StyleCheck  # loads a parser of HTML, which many runs don't need
 
-            self._check = StyleCheck(self._read)
-        return self._check
+        def read(url: str, document: str, base: str | None) -> tuple[str, str] | None:
+            target = self._root.resolve(url, document=document, base=base)
+            if target.kind is not TargetKind.FILE or self._root.files[target.path].size > _LARGEST_TEXT:
+                return None
+            try:
+                return target.path, self._root.file(target.path).read_bytes().decode("utf-8", "replace")
+            except OSError:
+                return None
 
-    def _read(self, url: str, document: str, base: str | None) -> tuple[str, str] | None:
-        target = self._root.resolve(url, document=document, base=base)
-        if target.kind is not TargetKind.FILE or self._root.files[target.path].size > _LARGEST_TEXT:
-            return None
-        try:
-            return target.path, self._root.file(target.path).read_bytes().decode("utf-8", "replace")
-        except OSError:
-            return None
+        return StyleCheck(read)

@@ -39,8 +39,21 @@ class Placeholders:
 
     def make(self, missing: Mapping[str, Image]) -> None:
         """Make placeholders; an image of which none can be made has none."""
+
+        def style(image: Image) -> str:
+            source = self._source(image.asset)
+            if image.directives.placeholder == "color" or image.asset.facts.animated:
+                return f"background-color:{imaging.average_color(source, self._limits)}"
+            rendered = imaging.render(source, image.directives.request.transform.then(_TINY), limits=self._limits)
+            data = base64.b64encode(rendered.data).decode("ascii")
+            return f"background:url(data:{rendered.media_type};base64,{data}) center/cover no-repeat"
+
+        def make(name: str, image: Image) -> None:
+            with contextlib.suppress(Exception):  # a page does without, whatever a decoder or the disk has met
+                write_atomically(self._file(name), style(image).encode("ascii"))
+
         with ThreadPoolExecutor(os.cpu_count(), thread_name_prefix="s3img-placeholder") as pool:
-            list(pool.map(self._make, missing, missing.values()))
+            list(pool.map(make, missing, missing.values()))
 
     def styles(self, images: Iterable[Image]) -> dict[str, str]:
         """Return the CSS of every placeholder there is, by identity."""
@@ -49,15 +62,3 @@ class Placeholders:
 
     def _file(self, name: str) -> Path:
         return self._cache.variant(name, "css")
-
-    def _make(self, name: str, image: Image) -> None:
-        with contextlib.suppress(Exception):  # a page does without, whatever a decoder or the disk has met
-            write_atomically(self._file(name), self._style(image).encode("ascii"))
-
-    def _style(self, image: Image) -> str:
-        source = self._source(image.asset)
-        if image.directives.placeholder == "color" or image.asset.facts.animated:
-            return f"background-color:{imaging.average_color(source, self._limits)}"
-        rendered = imaging.render(source, image.directives.request.transform.then(_TINY), limits=self._limits)
-        data = base64.b64encode(rendered.data).decode("ascii")
-        return f"background:url(data:{rendered.media_type};base64,{data}) center/cover no-repeat"

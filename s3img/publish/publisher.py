@@ -9,27 +9,27 @@ from __future__ import annotations
 import contextlib
 import errno
 import time
+from collections import defaultdict
 from typing import TYPE_CHECKING
 
 import msgspec
 
 from s3img.atomic import write_atomically
 from s3img.cache import stat_of
-from s3img.errors import REPORT, AccessDenied, AssetError, BucketError, ObjectNotFound, S3ImgError, unexpected
+from s3img.errors import REPORT, AccessDenied, BucketError, ObjectNotFound, S3ImgError, unexpected
 from s3img.keys import KeyTemplate
-from s3img.pictures.choices import Strip
+from s3img.pictures.choices import Image, Strip
 from s3img.pictures.editor import Editor, RenderInventory
-from s3img.pictures.markup import STYLE_SHEET
 from s3img.pictures.placement import InsideSite, PublicAddress
-from s3img.publish import retained, settled
+from s3img.publish import settled
 from s3img.publish.digests import SiteDigests
-from s3img.publish.files import STYLE_PATH, record_keys
+from s3img.publish.files import record_keys
+from s3img.publish.library import CUT_JPEG, PublicObjects
 from s3img.publish.page_writer import PageWriter
 from s3img.publish.placeholders import Placeholders
-from s3img.publish.public_originals import PublicObjects
-from s3img.publish.result import POLICY, Problem, PublishResult
+from s3img.publish.result import POLICY, FormatRow, Problem, PublishResult
 from s3img.publish.site_survey import SiteSurvey, Surveyor
-from s3img.publish.summary import summarise
+from s3img.publish.site_text import unused
 from s3img.transfer import Upload
 from s3img.transfer.delivery import Delivery
 from s3img.transfer.render import CACHE_UNWRITABLE, Renderer
@@ -44,8 +44,7 @@ if TYPE_CHECKING:
     from s3img.config import Config
     from s3img.pictures.variants import Variant
     from s3img.publish.files import SiteFiles
-    from s3img.publish.locked_originals import LockedOriginals
-    from s3img.publish.site_survey import PagePlan
+    from s3img.publish.library import LockedOriginals
     from s3img.transfer.plan import Progress
 
 
@@ -79,7 +78,7 @@ class SitePublisher:
         self._inventory = RenderInventory()
         self._site_bytes = 0
         self._editor = Editor(config, self._placement, self._inventory)
-        self._writer = PageWriter(self._root, self._editor)
+        self._writer = PageWriter(files, self._editor)
         self._renderer = Renderer(self._source, cache, config.limits)
         self._placeholders = Placeholders(self._source, cache, config.limits)
         self._delivery = Delivery(lambda: bucket, workers=config.workers, deadline=config.deadline, progress=progress)
@@ -87,16 +86,16 @@ class SitePublisher:
     def run(self, *, dry_run: bool = False, notes: Iterable[Problem] = ()) -> PublishResult:
         """Publish; with ``dry_run`` only say what there is to do. Raise S3ImgError; most problems are in the result."""
         start = time.perf_counter()
-        survey = self._survey(dry_run=dry_run)
+        survey = self.survey_pages(dry_run=dry_run)
         survey.problems += [*notes, *self._files.elsewhere(self._address.base_url if self._address else "")]
         changed, removed = 0, 0
         if not any(problem.severity == "error" for problem in survey.problems):
             if not (dry_run or self._address):
-                self._restore_originals(survey)
-            self._render_and_upload(survey, dry_run=dry_run)
-            if not dry_run and self._is_public(survey):
-                changed = self._rewrite(survey)
-                removed = self._remove(survey)
+                self.restore_originals(survey)
+            self.deliver(survey, dry_run=dry_run)
+            if not dry_run and self.is_public(survey):
+                changed = self.rewrite(survey)
+                removed = self.remove_local(survey)
         if not dry_run:
             if self._delivery.since:  # what is gone is looked for each time, until the site is built anew
                 is_gone = any(problem.code == "gone" for problem in survey.problems)
@@ -113,22 +112,23 @@ class SitePublisher:
             seconds=round(time.perf_counter() - start, 3),
         )
 
-    def _survey(self, *, dry_run: bool) -> SiteSurvey:
+    def survey_pages(self, *, dry_run: bool) -> SiteSurvey:
         """Read the pages; once more where an image that is not on disk turned out to be animated."""
-        survey = self._read_pages()
-        if self._originals and not dry_run and self._originals.learn(survey.images(), lambda: self._delivery.present):
-            survey = self._read_pages()
-        return survey
 
-    def _read_pages(self) -> SiteSurvey:
-        surveyor = Surveyor(
-            self._files,
-            self._config,
-            public_url=self._address.base_url if self._address else "",
-            dimensions_only=self._dimensions_only,
-            originals=self._originals,
-        )
-        return surveyor.run()
+        def read() -> SiteSurvey:
+            surveyor = Surveyor(
+                self._files,
+                self._config,
+                public_url=self._address.base_url if self._address else "",
+                dimensions_only=self._dimensions_only,
+                originals=self._originals,
+            )
+            return surveyor.run()
+
+        survey = read()
+        if self._originals and not dry_run and self._originals.learn(survey.images(), lambda: self._delivery.present):
+            survey = read()
+        return survey
 
     def _source(self, asset: Asset) -> Path:
         """Return where an image's bytes are."""
@@ -136,7 +136,7 @@ class SitePublisher:
             return self._originals.file(asset)
         return self._root.file(asset.path)
 
-    def _restore_originals(self, survey: SiteSurvey) -> None:
+    def restore_originals(self, survey: SiteSurvey) -> None:
         """Write what only the lock names into a site that shows its own images; links and style sheets need them."""
         absent = (
             {}
@@ -147,26 +147,26 @@ class SitePublisher:
                 if not isinstance(choice, Strip) and choice.asset in self._originals
             }
         )
-        unreachable = self._fetch(survey, absent.values())
+        unreachable = self.fetch(survey, absent.values())
         self._inventory.unreachable |= unreachable
         for path, asset in absent.items():
             if asset.digest not in unreachable:
                 write_atomically(self._root.file(path), self._source(asset).read_bytes())
                 self._site_bytes += asset.size
 
-    def _render_and_upload(self, survey: SiteSurvey, *, dry_run: bool) -> None:
+    def deliver(self, survey: SiteSurvey, *, dry_run: bool) -> None:
         """Render and put everything that the pages need."""
         if not dry_run and self._address:
-            self._claim(survey, self._address)
+            self.claim(survey, self._address)
         present = self._delivery.present if survey.needs_objects(self._placement) else {}
         variants = [variant for image in survey.images() for variant in image.variants.variants]
         self._inventory.sizes |= self._renderer.known_sizes(variants, present)
         if not dry_run:
-            self._render(survey, variants)
-            self._hold_places(survey)
-            self._put(survey)
+            self.render(survey, variants)
+            self.make_placeholders(survey)
+            self.upload(survey)
 
-    def _claim(self, survey: SiteSurvey, address: PublicAddress) -> None:
+    def claim(self, survey: SiteSurvey, address: PublicAddress) -> None:
         """Say what the pages may point at before anything in the bucket is relied on.
 
         A site that was built anew and needs nothing may have needed something before.
@@ -185,7 +185,9 @@ class SitePublisher:
         # What the other pages need is put where it is missing.
         survey.problems += settled.hold(every - keys, shown - keys, self._delivery)
 
-    def _render(self, survey: SiteSurvey, variants: Iterable[Variant]) -> None:
+    def render(self, survey: SiteSurvey, variants: Iterable[Variant]) -> None:
+        """Render the variants whose size nobody knows yet; a picture that fails is a problem of the survey."""
+
         def fault(asset: Asset, message: str) -> None:
             text = f"{message.removeprefix(asset.path + ': ')} Its references stay as they are."
             if not message.startswith(CACHE_UNWRITABLE):
@@ -196,20 +198,20 @@ class SitePublisher:
                 self._inventory.exit_code = BucketError.exit_code
 
         missing = [variant for variant in variants if variant.identity not in self._inventory.sizes]
-        self._fetch(survey, [variant.asset for variant in missing])
+        self.fetch(survey, [variant.asset for variant in missing])
         usable = [variant for variant in missing if variant.asset.digest not in self._inventory.bad_sources]
         self._renderer.run(usable, self._inventory, fault, self._progress)
 
-    def _hold_places(self, survey: SiteSurvey) -> None:
+    def make_placeholders(self, survey: SiteSurvey) -> None:
         """Make what shows while images load, where somebody asked for it."""
         missing = self._placeholders.missing(survey.images())
         if missing:
-            unreachable = self._fetch(survey, [image.asset for image in missing.values()])
+            unreachable = self.fetch(survey, [image.asset for image in missing.values()])
             usable = {name: image for name, image in missing.items() if image.asset.digest not in unreachable}
             self._placeholders.make(usable)
         self._inventory.placeholders = self._placeholders.styles(survey.images())
 
-    def _fetch(self, survey: SiteSurvey, assets: Iterable[Asset]) -> Set[str]:
+    def fetch(self, survey: SiteSurvey, assets: Iterable[Asset]) -> Set[str]:
         """Bring the bytes of images that are not on disk; return the digests of those that can't be had."""
         failures = self._originals.fetch(assets) if self._originals else {}
         severity = POLICY[self._config.missing] or "note"
@@ -220,13 +222,15 @@ class SitePublisher:
         self._inventory.bad_sources |= failures.keys()
         return failures.keys()
 
-    def _put(self, survey: SiteSurvey) -> None:
-        variants, originals = self._wanted(survey)
+    def upload(self, survey: SiteSurvey) -> None:
+        """Put what the pages will point at and the bucket lacks."""
+        variants, originals = self.wanted_objects(survey)
         present = self._delivery.present if originals or variants else {}
         lacking = [asset for key, asset in originals.items() if present.get(key) != asset.size]
-        if unreachable := self._fetch(survey, lacking):
+        if unreachable := self.fetch(survey, lacking):
+            # Pictures that can't be had keep their references, and with them other pictures of a page may fall out.
             self._inventory.unreachable |= unreachable
-            variants, originals = self._wanted(survey)
+            variants, originals = self.wanted_objects(survey)
         uploads = [self._renderer.upload(variant, self._inventory, present) for variant in variants.values()]
         uploads += [
             Upload(key, self._source(asset), asset.size, asset.facts.media_type, sha256=asset.digest)
@@ -241,7 +245,7 @@ class SitePublisher:
         for error in {str(error): error for error in result.failed.values()}.values():
             survey.problems.append(Problem("", 0, 0, "upload", str(error), "error"))
 
-    def _wanted(self, survey: SiteSurvey) -> tuple[dict[str, Variant], dict[str, Asset]]:
+    def wanted_objects(self, survey: SiteSurvey) -> tuple[dict[str, Variant], dict[str, Asset]]:
         """Return what has to be in the bucket, by key: variants, and images as they are."""
         variants: dict[str, Variant] = {}
         originals: dict[str, Asset] = {}
@@ -252,7 +256,7 @@ class SitePublisher:
                 originals |= self._editor.original_keys(linked)
         return variants, originals
 
-    def _is_public(self, survey: SiteSurvey) -> bool:
+    def is_public(self, survey: SiteSurvey) -> bool:
         """Ask for one object as a visitor would, so that no page comes to point at what nobody may read."""
         keys = self._delivery.uploaded | self._delivery.found
         base_url = self._config.base_url
@@ -271,14 +275,14 @@ class SitePublisher:
             survey.problems.append(Problem("", 0, 0, "public-unknown", text, "note"))
         return True
 
-    def _rewrite(self, survey: SiteSurvey) -> int:
+    def rewrite(self, survey: SiteSurvey) -> int:
         """Replace the pages and return how many changed."""
         changed = 0
         digests = SiteDigests(self._files)
         for done, (path, plan) in enumerate(survey.plans.items(), 1):
             is_whole = path not in survey.faulty and all(map(self._editor.is_possible, plan.choices.values()))
             try:
-                changed += self._rewrite_page(path, plan, digests, is_whole=is_whole)
+                changed += self._writer.write(path, plan, digests, is_whole=is_whole)
                 if is_whole:
                     survey.settled.add(path)
             except S3ImgError:
@@ -297,23 +301,7 @@ class SitePublisher:
         survey.problems += digests.problems
         return changed
 
-    def _rewrite_page(self, path: str, plan: PagePlan, digests: SiteDigests, *, is_whole: bool) -> bool:
-        file = self._root.file(path)
-        data = file.read_bytes()
-        if not plan.fits(data):
-            raise AssetError(f"{path}: was changed while it was published.", path=path, fix="Run the command again.")
-        new = self._writer.rewrite(path, data, plan, is_whole=is_whole)
-        if new is data:
-            return False
-        new = digests.with_own_styles(path, data, new)
-        style = self._root.file(STYLE_PATH)
-        if STYLE_PATH.encode() in new and not style.exists():
-            write_atomically(style, STYLE_SHEET.encode())
-        self._files.write_page(path, new, is_finished=is_whole)
-        digests.note(path, data, new)
-        return True
-
-    def _remove(self, survey: SiteSurvey) -> int:
+    def remove_local(self, survey: SiteSurvey) -> int:
         """Delete the local files that every page has left for the bucket, where the settings ask for it."""
         if not (self._config.remove_local and self._address):
             return 0
@@ -325,14 +313,74 @@ class SitePublisher:
                 if not isinstance(choice, Strip) and not choice.asset.key:
                     is_stored = self._address.original_key(choice.asset) in stored
                     (moved if is_stored and path in survey.settled else kept).add(choice.asset.path)
-        free, notes = retained.unused(moved - kept, self._root, self._config.base_url)
+        free, notes = unused(moved - kept, self._root, self._config.base_url)
         survey.problems += notes
-        return sum(map(self._remove_file, free))
+        removed = 0
+        for path in free:
+            with contextlib.suppress(OSError):
+                # Only what is still what was uploaded: a file that somebody has replaced since is in no bucket.
+                if stat_of(self._root.file(path)) == self._root.files[path]:
+                    self._root.file(path).unlink()
+                    removed += 1
+        return removed
 
-    def _remove_file(self, path: str) -> bool:
-        """Delete a file that is still what was uploaded."""
-        with contextlib.suppress(OSError):
-            if stat_of(self._root.file(path)) == self._root.files[path]:
-                self._root.file(path).unlink()
-                return True
-        return False
+
+def summarise(
+    survey: SiteSurvey, editor: Editor, inventory: RenderInventory, delivery: Delivery, *, dry_run: bool
+) -> PublishResult:
+    """Return the result of a run, as far as it follows from what was surveyed and put."""
+    used: dict[str, Variant] = {}
+    every: dict[str, Variant] = {}
+    originals: dict[str, int] = {}
+    replaced: dict[str, int] = {}
+    for choice in survey.choices():
+        if not isinstance(choice, Strip):
+            originals[choice.asset.path] = choice.asset.size
+        if isinstance(choice, Image) and editor.is_possible(choice):
+            wanted, _ = editor.needs(choice)
+            used |= {variant.identity: variant for variant in wanted}
+            every |= {variant.identity: variant for variant in choice.variants.variants}
+            if wanted:
+                replaced[choice.asset.path] = inventory.sizes[widest(wanted, choice.asset).identity]
+    failed = {problem.page for problem in survey.problems if problem.code != CUT_JPEG}
+    rows: dict[str, list[int]] = defaultdict(lambda: [0, 0, 0])  # format -> number, bytes, number of those left out
+    for identity, variant in every.items():
+        row = rows[variant.format]
+        if identity in used:
+            row[0] += 1
+            row[1] += inventory.sizes[identity]
+        else:
+            row[2] += 1
+    return PublishResult(
+        target="",
+        pages=survey.pages,
+        images=len(originals),
+        variants=len(every if dry_run else used),
+        bytes_before=sum(originals[path] for path in replaced),
+        bytes_after=sum(replaced.values()),
+        rendered=len(every.keys() - inventory.sizes.keys()),
+        uploaded=len(delivery.uploaded),
+        present=len(delivery.found),
+        dropped=0 if dry_run else len(every) - len(used),
+        requests=dict(delivery.requests),
+        formats=tuple(FormatRow(name, *row) for name, row in sorted(rows.items())),
+        # Where rendering has found that px are missing, too, the note about a JPEG's end says nothing more.
+        problems=tuple(sorted(p for p in survey.problems if p.code != CUT_JPEG or p.page not in failed)),
+        failed=tuple(sorted(inventory.failed_keys)),
+        exit_code=exit_code(survey, inventory),
+        dry_run=dry_run,
+    )
+
+
+def widest(variants: list[Variant], asset: Asset) -> Variant:
+    """Return the widest variant of the format that browsers are offered first."""
+    first = variants[0].format
+    return max((v for v in variants if v.format == first and v.asset == asset), key=lambda v: v.width)
+
+
+def exit_code(survey: SiteSurvey, inventory: RenderInventory) -> int:
+    """Return 0, 1 for findings under the policy in force, or what the first failed upload stands for."""
+    if inventory.exit_code:
+        return inventory.exit_code
+    # What nobody foresaw does not keep the rest from being published, and is no success.
+    return int(any(problem.severity == "error" or problem.code == "unexpected" for problem in survey.problems))

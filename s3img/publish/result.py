@@ -1,10 +1,14 @@
-"""What a publish run found, did and could not do."""
+"""What a publish run tells: how far it is, and in the end what it found, did and could not do."""
 
 from __future__ import annotations
 
-from typing import Literal
+import time
+from typing import TYPE_CHECKING, Literal
 
 import msgspec
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
 
 Severity = Literal["error", "warning", "note"]
 
@@ -105,3 +109,24 @@ def size_text(size: float) -> str:
             return f"{size:.0f} {unit}" if unit == "B" else f"{size:.1f} {unit}"
         size /= 1000
     return f"{size:.1f} GB"
+
+
+class ProgressLines:
+    """Write a line every ``seconds``, for logs, where no bar can be drawn.
+
+    A first build of a large site is not silent, and a quick one is.
+    """
+
+    def __init__(
+        self, write: Callable[[str], object], *, seconds: float = 10.0, clock: Callable[[], float] = time.monotonic
+    ) -> None:
+        self._write = write
+        self._seconds = seconds
+        self._clock = clock
+        self._due = clock() + seconds
+
+    def __call__(self, stage: str, done: int, total: int) -> None:
+        """Note how far a stage has come; the signature is that of `Progress`."""
+        if self._clock() >= self._due:
+            self._due = self._clock() + self._seconds
+            self._write(f"{stage.capitalize()}: {done} of {total}")

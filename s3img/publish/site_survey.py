@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from s3img.pictures.placement import Placement
     from s3img.publish.files import SiteFiles
     from s3img.publish.generators import Generator
-    from s3img.publish.locked_originals import LockedOriginals
+    from s3img.publish.library import LockedOriginals
 
 
 @dataclass(frozen=True, slots=True)
@@ -148,7 +148,7 @@ class Surveyor:
             return
 
         def report(reference: Reference, code: str, message: str) -> None:
-            self._report(path, data, reference, code, message)
+            self.report(path, data, reference, code, message)
 
         # Our style sheet is in the page of an earlier run: its addresses of the bucket are ours, not the author's.
         is_ours = STYLE_PATH.encode() in data
@@ -160,7 +160,7 @@ class Surveyor:
             report,
             is_html=media_type == "text/html",
             dimensions_only=self._dimensions_only,
-            find_object=(lambda _: None) if is_ours else self._find_object,
+            find_object=(lambda _: None) if is_ours else self.find_object,
         )
         found = find_references(data, media_type, optional=OPTIONAL_KINDS)
         generator = generators.generator_of(data) if media_type == "text/html" else None
@@ -168,17 +168,17 @@ class Surveyor:
         if generator:
             self._survey.rendered_again[path] = generator
             self._survey.faulty.add(path)  # so that it is read, and its warning given, in every run
-        elif not self._forbids_images(path, media_type, data):
+        elif not self.forbids_images(path, media_type, data):
             choices = {r.start: choice for r in found if (choice := reader.choose(r)) is not None}
         self._survey.kept |= reader.kept
         if self._base_url:
             self._survey.urls |= {r.url for r in found if r.url.startswith(self._base_url)}
         if choices:
-            self._survey.plans[path] = PagePlan(media_type, hash(data), choices, _without_tags(found, choices))
+            self._survey.plans[path] = PagePlan(media_type, hash(data), choices, without_tags(found, choices))
         elif path not in self._survey.faulty:
             self._survey.settled.add(path)
 
-    def _find_object(self, url: str) -> Asset | ReferenceFault | None:
+    def find_object(self, url: str) -> Asset | ReferenceFault | None:
         """Find the image that an author names by its address in the site's own bucket."""
         front = f"{self._public_url}/"
         if not (self._public_url and self._originals and url.startswith(front)) or "?" in url or "#" in url:
@@ -191,7 +191,7 @@ class Surveyor:
         except (BucketError, ImageError) as error:
             return ReferenceFault("bucket-image", f"{error} The reference stays as it is.")
 
-    def _forbids_images(self, path: str, media_type: str, data: bytes) -> bool:
+    def forbids_images(self, path: str, media_type: str, data: bytes) -> bool:
         """Tell whether a page's own policy keeps browsers from loading what would be published; report that."""
         policies = csp.in_page(data) if self._public_url and media_type == "text/html" else []
         if csp.allows(policies, f"{self._public_url}/", own=self._files.root.origin):
@@ -204,7 +204,8 @@ class Surveyor:
         self._fault(path, "policy", text)
         return True
 
-    def _report(self, path: str, data: bytes, reference: Reference, code: str, message: str) -> None:
+    def report(self, path: str, data: bytes, reference: Reference, code: str, message: str) -> None:
+        """Note a fault of a reference, as the setting `missing` wants it."""
         self._survey.faulty.add(path)
         severity = POLICY[self._config.missing]
         if severity is None:
@@ -230,7 +231,7 @@ class Surveyor:
         self._survey.problems.append(Problem(path, 0, 0, code, message, "note" if code == CUT_JPEG else "warning"))
 
 
-def _without_tags(found: Iterable[Reference], choices: Mapping[int, Choice]) -> tuple[Reference, ...]:
+def without_tags(found: Iterable[Reference], choices: Mapping[int, Choice]) -> tuple[Reference, ...]:
     """Return the references to replace, each without its tag (which holds the page) unless the tag is to be edited."""
     edited = {choice.tag.start for choice in choices.values() if not isinstance(choice, Link)}
     chosen = (reference for reference in found if reference.start in choices)

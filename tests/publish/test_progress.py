@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from s3img.publish.progress import ProgressLines
+from s3img.publish.result import ProgressLines
 
 
 def test_long_run_says_every_ten_seconds_how_far_it_is() -> None:

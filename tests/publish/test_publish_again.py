@@ -14,8 +14,9 @@ from sites import Site, photo
 from s3img import Config, Images
 from s3img.buckets import open_bucket
 from s3img.cache import Cache
-from s3img.gc import Rules, collect
+from s3img.gc.clean_up import collect
 from s3img.gc.marks import OWN, Mark, read_marks, write_marks
+from s3img.gc.rules import Rules
 from s3img.publish.files import recorded_address, recorded_keys
 
 if TYPE_CHECKING:

@@ -15,8 +15,9 @@ from sites import Site, photo
 
 from s3img import Config, Images
 from s3img.buckets import open_bucket
-from s3img.gc import Rules, collect
+from s3img.gc.clean_up import collect
 from s3img.gc.marks import OWN
+from s3img.gc.rules import Rules
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from s3img import csp
-from s3img.publish import digests, generators, retained
+from s3img.publish import digests, generators, site_text
 from s3img.rewrite import charset, css, find_references, json, quoting, srcset
 from s3img.rewrite.markdown import front_matter
 from s3img.rewrite.xml import feeds, spans
@@ -20,7 +20,7 @@ from s3img.rewrite.xml import feeds, spans
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-MODULES = (csp, digests, generators, retained, charset, css, json, quoting, srcset, front_matter, feeds, spans)
+MODULES = (csp, digests, generators, site_text, charset, css, json, quoting, srcset, front_matter, feeds, spans)
 
 
 class Count:
@@ -92,7 +92,7 @@ SCANNERS: dict[str, tuple[Callable[[str], object], str]] = {
     "marks": (lambda text: generators.generator_of(f"{text} generator __nuxt __next_f".encode()), "<a <a\tid= <script> <script <meta\tname=generator <meta <meta\tname=generator> id=__next __next_f generator \" ' = <a\tid=__nux content="),
     "digests": (lambda text: digests.replaced(text.encode(), "a.js", lambda digest: []) and list(digests.digests_in(text.encode(), "a.js")), "sha256- sha256-A A 0 ' &#43; \\/ %2B 0f \\ & sha384- sha512-AAAAAAAA '&#39;sha256-"),
     "styles": (lambda text: digests.style_elements(text.encode()) + digests.style_attributes(text.encode()), "<style> <style </style> </style <style>a</style> style= \tstyle=\" \tstyle='url( \tstyle=\"url(a)\" url( \" '"),
-    "names": (lambda text: list(retained.NamedFiles(["a/cat.jpg", "b"], "https://a.example").in_text(text)), "cat.jpg .jpg % %25 & &amp; \\ \\\\ \\u005c https://a.example/ b cat .jpgcat &#9; \\x41"),
+    "names": (lambda text: list(site_text.NamedFiles(["a/cat.jpg", "b"], "https://a.example").in_text(text)), "cat.jpg .jpg % %25 & &amp; \\ \\\\ \\u005c https://a.example/ b cat .jpgcat &#9; \\x41"),
 }  # fmt: skip
 CASES = [(name, unit.replace("\t", " ")) for name, (_, units) in SCANNERS.items() for unit in units.split(" ") if unit]
 

@@ -12,7 +12,7 @@ from sites import photo
 
 from s3img import Config, Images
 from s3img.assets import AssetRoot
-from s3img.publish.retained import NamedFiles, unused
+from s3img.publish.site_text import NamedFiles, unused
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -146,4 +146,4 @@ def test_looking_for_names_takes_steps_in_proportion(unit: str) -> None:
 
 
 def _readings(text: str) -> list[str]:
-    return list(NamedFiles(["cat.jpg"], PUBLIC)._readings(text))
+    return list(NamedFiles(["cat.jpg"], PUBLIC).readings(text))
