@@ -57,12 +57,12 @@ class FolderSync:
 
     def plan(self) -> SyncPlan:
         """Say what there is to do; write nothing."""
-        return describe(self._prepare(), self._config, self._scope)
+        return describe(self.prepare(), self._config, self._scope)
 
     def apply(self, plan: SyncPlan) -> SyncResult:
         """Sync if the images are still those of the plan; raise AssetError if they are not, or go elsewhere."""
         started = time.monotonic()
-        job = self._prepare()
+        job = self.prepare()
         found = describe(job, self._config, self._scope)
         fix = "Make a new plan with s3img plan."
         if (found.target, found.endpoint_url) != (plan.target, plan.endpoint_url):
@@ -77,19 +77,19 @@ class FolderSync:
                 else ("images or the settings have changed since the plan was made")
             )
             raise AssetError(f"The {what}.", fix=fix)
-        return self._execute(job, started)
+        return self.execute(job, started)
 
     def run(self, *, dry_run: bool = False) -> SyncResult:
         """Send what is missing, then write the lock; what concerns single images is in the result."""
         started = time.monotonic()
-        job = self._prepare()
+        job = self.prepare()
         if not dry_run:
-            return self._execute(job, started)
+            return self.execute(job, started)
         changed = bool(job.variants.new) or job.new_lock(job.lock, job.survey.entries) != job.lock
         pending = self._maker(job).pending(self._state.objects) if job.variants.paths else 0
         return self._report(job, Done(rendered=pending), started, lock_changed=changed, dry_run=True)
 
-    def _prepare(self) -> SyncJob:
+    def prepare(self) -> SyncJob:
         """Read the images, ask the bucket where it has to be asked, and work out what there is to do."""
         state = self._state
         is_stale = self._options.verify or not state.is_fresh(time.time())
@@ -108,18 +108,18 @@ class FolderSync:
         unknown = wanted - state.objects.keys()
         must_list = is_stale or len(unknown) > LISTED_AT_ONCE or not unknown.isdisjoint(lock.keys())
         if must_list:
-            self._note_listed(wanted | lock.keys())
+            self.note_listed(wanted | lock.keys())
         return SyncJob(
             found,
             lock,
-            self._plan_originals(found),
+            self.plan_originals(found),
             verified="list" if must_list else "cache",
             variants=planner.plan(state.objects) if planner else VariantPlan(),
             settings=VariantSettings.of(self._config) if planner else None,
             prune=self._options.prune,
         )
 
-    def _note_listed(self, wanted: Set[str]) -> None:
+    def note_listed(self, wanted: Set[str]) -> None:
         """Note which of the wanted objects are there; others don't count, for a clean-up may remove them any time.
 
         Nor do those that one has marked: they are put again.
@@ -130,7 +130,7 @@ class FolderSync:
         self._state.listed = snapshot.since
         self._state.settled = {}
 
-    def _plan_originals(self, found: FolderSurvey) -> UploadPlan:
+    def plan_originals(self, found: FolderSurvey) -> UploadPlan:
         """Plan what is missing; where a key is claimed twice, all images together show whether that is a mistake."""
         present = self._state.objects
         is_clear = len(found.keys()) == len(found.entries)
@@ -149,9 +149,10 @@ class FolderSync:
         ]
         return plan_uploads(uploads, present)
 
-    def _execute(self, job: SyncJob, started: float) -> SyncResult:
-        done = self._put(job)
-        lock, is_new = self._write_lock(job, done)
+    def execute(self, job: SyncJob, started: float) -> SyncResult:
+        """Upload, then write the lock, then what this machine knows: each only says what is true by then."""
+        done = self.upload(job)
+        lock, is_new = self.update_lock(job, done)
         state, files = self._state, job.survey.files
         state.forget(lambda path: path not in files and self._scope.covers(path), lock.keys())
         result = self._report(job, done, started, lock_changed=is_new)
@@ -160,7 +161,7 @@ class FolderSync:
         self._state_file.save(state)
         return result
 
-    def _put(self, job: SyncJob) -> Done:
+    def upload(self, job: SyncJob) -> Done:
         """Put originals, then variants; a line names only what is there, and of a failed original there is none."""
         sent = self._delivery.run(job.uploads)
         lines = [entry for entry in job.survey.entries if entry.key not in sent.failed]
@@ -176,7 +177,7 @@ class FolderSync:
 
         return VariantMaker(job.variants, self._scope, Cache.at(self._config.cache_dir), self._config)
 
-    def _write_lock(self, job: SyncJob, done: Done) -> tuple[Lock, bool]:
+    def update_lock(self, job: SyncJob, done: Done) -> tuple[Lock, bool]:
         """Bring the lock up to date as it is by then; return it, and whether it was written."""
         old = read_lock(self._lock_path, missing_ok=True)  # again: another sync may have written it meanwhile
         if (new := job.new_lock(old, done.lines)) == old and old.is_tidy:

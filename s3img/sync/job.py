@@ -2,30 +2,34 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from dataclasses import dataclass, field
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Literal
 
-import msgspec
-
-from s3img.lock import Lock, LockEntry, VariantSettings, recipe
-from s3img.pictures.variants import Variant, VariantSet
+from s3img.lock import recipe
 from s3img.sync.outcome import FileFinding, PlannedUpload, SyncPlan, SyncResult
-from s3img.sync.survey import FolderSurvey
 from s3img.transfer import UploadPlan, UploadResult
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Iterable, Iterator, Mapping
 
     from s3img.config import Config
     from s3img.errors import S3ImgError
+    from s3img.lock import Lock, LockEntry, VariantSettings
+    from s3img.pictures.variants import Variant, VariantSet
+    from s3img.sync.survey import FolderSurvey
     from s3img.sync.tree import Scope
 
+# Data classes and no msgspec.Struct: those load the types of their fields, and with variants all of the language of
+# transforms, which most syncs have no use for.
 
-class VariantPlan(msgspec.Struct, frozen=True):
+
+@dataclass(frozen=True, slots=True)
+class VariantPlan:
     """The images to render, by path: ``new`` variant sets, and ``missing`` variants (by key) of lines in the lock."""
 
-    new: Mapping[str, VariantSet] = {}
-    missing: Mapping[str, Mapping[str, Variant]] = {}
+    new: Mapping[str, VariantSet] = field(default_factory=lambda: MappingProxyType({}))
+    missing: Mapping[str, Mapping[str, Variant]] = field(default_factory=lambda: MappingProxyType({}))
 
     @property
     def paths(self) -> tuple[str, ...]:
@@ -40,7 +44,8 @@ class VariantPlan(msgspec.Struct, frozen=True):
             yield from variants.values()
 
 
-class SyncJob(msgspec.Struct, frozen=True):
+@dataclass(frozen=True, slots=True)
+class SyncJob:
     """What there is to do; ``settings`` are None where no variants are wanted."""
 
     survey: FolderSurvey
@@ -56,10 +61,11 @@ class SyncJob(msgspec.Struct, frozen=True):
         return old.updated(lines, without=self.survey.missing if self.prune else (), settings=self.settings)
 
 
-class Done(msgspec.Struct, frozen=True):
+@dataclass(frozen=True, slots=True)
+class Done:
     """What a sync did: uploads, the lines that follow, how many variants it rendered and which it could not."""
 
-    sent: UploadResult = UploadResult()
+    sent: UploadResult = field(default_factory=UploadResult)
     lines: tuple[LockEntry, ...] = ()
     rendered: int = 0
     findings: tuple[FileFinding, ...] = ()
@@ -104,7 +110,7 @@ def report(
     dry_run: bool,
 ) -> SyncResult:
     """Return what a sync did, or with ``dry_run`` would do, as the result that people read."""
-    findings = job.survey.findings + done.findings + _failures(done.sent)
+    findings = job.survey.findings + done.findings + failure_findings(done.sent)
     return SyncResult(
         target=target,
         lock=lock,
@@ -126,7 +132,7 @@ def report(
     )
 
 
-def _failures(result: UploadResult) -> tuple[FileFinding, ...]:
+def failure_findings(result: UploadResult) -> tuple[FileFinding, ...]:
     """Name each cause once, by the first object that met it."""
     causes: dict[str, list[S3ImgError]] = {}
     for key, error in result.failed.items():

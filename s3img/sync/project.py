@@ -9,18 +9,16 @@ from s3img.cache import Cache
 from s3img.config.address import DirectoryAddress
 from s3img.errors import ConfigError
 from s3img.sync.state import StateFile, nothing_to_do
-from s3img.sync.tree import Scope
+from s3img.sync.tree import Scope, ScopeFiles
 
 if TYPE_CHECKING:
     import os
     from collections.abc import Callable, Iterable
 
-    from s3img.assets import FileStat
     from s3img.buckets import Bucket
     from s3img.config import Config
     from s3img.sync.folder_sync import FolderSync
     from s3img.sync.outcome import CheckResult, PullResult, SyncOptions, SyncPlan, SyncResult
-    from s3img.sync.reading import Reader
     from s3img.sync.state import SyncState
     from s3img.transfer.plan import Progress
 
@@ -51,7 +49,7 @@ class Project:
         self._cache.remove_stale_states()  # also where there is nothing else to do
         scope, state = self._scope(where), self.state_file.load()
         files = scope.files()
-        done = None if dry_run else nothing_to_do(state, scope, files, self._lock_path, self._config, options)
+        done = None if dry_run else nothing_to_do(state, scope, files.images, self._lock_path, self._config, options)
         return done or self._folders(scope, options, state, files, progress).run(dry_run=dry_run)
 
     def plan(self, where: Places, options: SyncOptions) -> SyncPlan:
@@ -67,7 +65,7 @@ class Project:
 
     def check(self, where: Places, *, allow_missing: bool) -> CheckResult:
         """Compare the lock with the images on disk."""
-        from s3img.sync.lock_check import check
+        from s3img.sync.survey import check
 
         known = self.state_file.load().files
         return check(self._config, self._scope(where), self._lock_path, known, allow_missing=allow_missing)
@@ -98,11 +96,26 @@ class Project:
         scope: Scope,
         options: SyncOptions,
         state: SyncState,
-        files: dict[str, FileStat],
+        files: ScopeFiles,
         progress: Progress | None = None,
     ) -> FolderSync:
         require_bucket(self._config)
-        reader = self._reader(scope, state, self._listed(files) if options.listed_only else files)
+        from s3img.sync.reading import Reader
+
+        images = files.images
+        if options.listed_only:
+            from s3img.lock import read_lock
+
+            lock = read_lock(self._lock_path, missing_ok=True)
+            images = {path: stat for path, stat in images.items() if path in lock}
+        reader = Reader(
+            scope.base,
+            ScopeFiles(images, files.unread),
+            state.files,
+            self._config.limits,
+            keep=not self._lock_path.exists(),  # without a lock, most of what is read is going to be sent
+        )
+        # Not before: its threads read while the rest is loaded.
         from s3img.sync.folder_sync import FolderSync
         from s3img.transfer.delivery import Delivery, Journal
 
@@ -123,19 +136,6 @@ class Project:
             delivery=delivery,
             options=options,
         )
-
-    def _reader(self, scope: Scope, state: SyncState, files: dict[str, FileStat]) -> Reader:
-        """Begin to read images while the rest is loaded; without a lock yet, most of them are going to be sent."""
-        from s3img.sync.reading import Reader
-
-        keep = not self._lock_path.exists()
-        return Reader(scope.base, files, state.files, self._config.limits, keep=keep)
-
-    def _listed(self, files: dict[str, FileStat]) -> dict[str, FileStat]:
-        from s3img.lock import read_lock
-
-        lock = read_lock(self._lock_path, missing_ok=True)
-        return {path: stat for path, stat in files.items() if path in lock}
 
 
 def require_bucket(config: Config) -> None:

@@ -7,6 +7,7 @@ from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING
 
 from s3img.atomic import TEMPORARY_PREFIX, remove_stale, write_atomically
+from s3img.cache import file_digest
 from s3img.errors import AssetError, BucketError, S3ImgError
 from s3img.lock import LockEntry, read_lock
 from s3img.sync.outcome import FileFinding, PullResult
@@ -17,7 +18,6 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from s3img.buckets import Bucket
-    from s3img.lock import Lock
 
 
 def pull(
@@ -28,11 +28,16 @@ def pull(
     Raise `LockError` without a lock or with a damaged one, `AssetError` for a place that no line lies in; what concerns
     single images is in the result.
     """
+    lock = read_lock(lock_path)
+    for path in filter(None, scope.paths):
+        if not any(Scope(scope.base, (path,)).covers(line) for line in lock.entries):
+            raise AssetError(f"{path}: {lock_path.name} has no line for it.", path=path, fix="Check the name.")
     sorter = _Sorter(scope.base, overwrite=overwrite)
-    for entry in _lines(read_lock(lock_path), scope, lock_path.name):
-        sorter.take(entry)
+    for entry in lock:
+        if scope.covers(entry.path):
+            sorter.take(entry)
     bucket = open_bucket() if sorter.wanted else None
-    failures = _restore(bucket, sorter.wanted, scope.base, workers) if bucket else {}
+    failures = restore(bucket, sorter.wanted, scope.base, workers) if bucket else {}
     for folder in {(scope.base / entry.path).parent for entry in sorter.wanted}:
         remove_stale(folder.glob(f"{TEMPORARY_PREFIX}*.tmp"))
     findings = [
@@ -48,14 +53,6 @@ def pull(
         requests=dict(bucket.requests) if bucket else {},
         exit_code=next((code for code in (4, 5) if code in codes), int(bool(findings))),
     )
-
-
-def _lines(lock: Lock, scope: Scope, name: str) -> list[LockEntry]:
-    """Return the lines of a scope."""
-    for path in filter(None, scope.paths):
-        if not any(Scope(scope.base, (path,)).covers(line) for line in lock.entries):
-            raise AssetError(f"{path}: {name} has no line for it.", path=path, fix="Check the name.")
-    return [entry for entry in lock if scope.covers(entry.path)]
 
 
 class _Sorter:
@@ -77,7 +74,9 @@ class _Sorter:
             self.findings.append(FileFinding(ascii(entry.path), "bad-path", message))
             return
         try:
-            have = _digest(self._base / entry.path)
+            have = file_digest(self._base / entry.path)
+        except FileNotFoundError:
+            have = ""
         except OSError as error:
             self.findings.append(FileFinding(entry.path, "failed", f"can't be read: {error.strerror}."))
             return
@@ -90,16 +89,8 @@ class _Sorter:
             self.wanted.append(entry)
 
 
-def _digest(path: Path) -> str:
-    """Return the sha256 (hex) of a file, "" without one; raise OSError."""
-    try:
-        with path.open("rb") as file:
-            return hashlib.file_digest(file, "sha256").hexdigest()
-    except FileNotFoundError:
-        return ""
-
-
-def _restore(bucket: Bucket, wanted: list[LockEntry], base: Path, workers: int) -> dict[str, S3ImgError]:
+def restore(bucket: Bucket, wanted: list[LockEntry], base: Path, workers: int) -> dict[str, S3ImgError]:
+    """Fetch images, ``workers`` at a time; return failures by path."""
     pool = ThreadPoolExecutor(workers, thread_name_prefix="s3img-pull")
     try:
         futures = [pool.submit(restore_one, bucket, entry, base) for entry in wanted]

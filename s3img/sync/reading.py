@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from s3img.assets import FileStat
     from s3img.cache import SiteState
     from s3img.limits import Limits
+    from s3img.sync.tree import ScopeFiles
 
 _WHOLE = 4 << 20
 """Bytes up to which a file is held in memory: its header is then read from there."""
@@ -31,18 +32,18 @@ KEPT = 64 << 20
 
 
 class Reader:
-    """Find digest and facts of images below a folder; of those whose stat is known nothing is read.
+    """Find digest and facts of the images of a scope; of those whose stat is known nothing is read.
 
     Threads begin to read at once, while the caller goes on. With ``keep`` the first `KEPT` bytes of what they read stay
     in ``contents``, by path: what is going to be sent need not be read and hashed again.
     """
 
-    def __init__(
-        self, base: Path, stats: Mapping[str, FileStat], known: SiteState, limits: Limits, *, keep: bool = False
-    ) -> None:
+    def __init__(self, base: Path, files: ScopeFiles, known: SiteState, limits: Limits, *, keep: bool = False) -> None:
         if known.settings != repr(limits):  # what was an image under other limits may be too large under these
             known.facts, known.settings = {}, repr(limits)
-        self.stats = stats
+        stats = files.images
+        self.stats: Mapping[str, FileStat] = stats
+        self.unread = files.unread
         self.known = known
         self.contents: dict[str, bytes] = {}
         self._base = base
@@ -95,16 +96,13 @@ class Reader:
             os.close(file)
         digest = found.hexdigest()
         if data and len(data) == size:
-            self._describe(data, digest)
+            if digest not in self.known.facts:
+                with contextlib.suppress(Exception):  # `facts` meets it again, where the file's name is known
+                    self._probed(data, digest)
             if is_kept and size <= self._room:
                 self._room -= size
                 self.contents[path] = data
         return digest
-
-    def _describe(self, data: bytes, digest: str) -> None:
-        if digest not in self.known.facts:
-            with contextlib.suppress(Exception):  # `facts` meets it again, where the file's name is known
-                self._probed(data, digest)
 
     def _probed(self, source: Path | bytes, digest: str) -> ImageFacts:
         info = probe(source, limits=self._limits)

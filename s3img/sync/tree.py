@@ -44,6 +44,13 @@ UNREAD_SUFFIXES = frozenset(["heic", "heif", "jxl", "svgz"]) - SUFFIXES
 """Pictures of kinds that s3img does not read; HEIC only with its user's own pillow-heif."""
 
 
+class ScopeFiles(msgspec.Struct, frozen=True):
+    """The pictures in a scope: images with their stat, and ``unread`` ones of a kind that s3img does not read."""
+
+    images: dict[str, FileStat]
+    unread: tuple[str, ...] = ()
+
+
 class Scope(msgspec.Struct, frozen=True):
     """Name files and folders below a base folder; ``paths`` are relative to it, "" is the base itself.
 
@@ -58,7 +65,7 @@ class Scope(msgspec.Struct, frozen=True):
     def of(cls, base: Path, where: Iterable[str | os.PathLike[str]], *, without: Iterable[Path] = ()) -> Self:
         """Place files and folders below ``base`` (all of it when none is named); raise AssetError for others."""
         base = Path(os.path.abspath(base))  # noqa: PTH100 - resolve() would follow links, which names must not
-        paths = tuple(sorted({_below(base, place) for place in where})) or ("",)
+        paths = tuple(sorted({path_below(base, place) for place in where})) or ("",)
         return cls(base, paths, tuple(without))
 
     def covers(self, path: str) -> bool:
@@ -69,30 +76,24 @@ class Scope(msgspec.Struct, frozen=True):
         """Return the place on disk of a path below the base."""
         return self.base / path
 
-    def files(self) -> dict[str, FileStat]:
-        """Find the images in scope; raise AssetError for a place that does not exist or is no image's name."""
+    def files(self) -> ScopeFiles:
+        """Find the pictures in scope; raise AssetError for a place that does not exist or is no image's name."""
         found: dict[str, FileStat] = {}
+        unread = []
         for scope in self.paths:
             place = self.base / scope
-            if place.is_dir():
-                front = f"{scope}/" if scope else ""
-                found |= {front + path: stat for path, stat in AssetRoot(place).files.items() if is_image_path(path)}
-            else:
-                found[scope] = _file(place, scope)
-        return self._without_own(found)
-
-    def unread(self) -> list[str]:
-        """Find pictures in scope that are of a kind that s3img does not read."""
-        found = []
-        for scope in self.paths:
-            if (self.base / scope).is_dir():
-                front = f"{scope}/" if scope else ""
-                found += [front + path for path in AssetRoot(self.base / scope).files if "/." not in f"/{path}"]
-        return sorted(path for path in found if path.rpartition(".")[2].lower() in UNREAD_SUFFIXES)
-
-    def _without_own(self, found: dict[str, FileStat]) -> dict[str, FileStat]:
+            if not place.is_dir():
+                found[scope] = image_stat(place, scope)
+                continue
+            front = f"{scope}/" if scope else ""
+            for path, stat in AssetRoot(place).files.items():
+                if is_image_path(path):
+                    found[front + path] = stat
+                elif path.rpartition(".")[2].lower() in UNREAD_SUFFIXES and "/." not in f"/{path}":
+                    unread.append(front + path)
         own = tuple(f"{relative(folder, self.base)}/" for folder in self.without)
-        return {path: stat for path, stat in found.items() if not path.startswith(own)}
+        images = {path: stat for path, stat in found.items() if not path.startswith(own)}
+        return ScopeFiles(images, tuple(sorted(unread)))
 
 
 def is_image_path(path: str) -> bool:
@@ -109,7 +110,8 @@ def is_inside(base: Path, path: str) -> bool:
     return (base / path).resolve().is_relative_to(base.resolve())
 
 
-def _below(base: Path, place: str | os.PathLike[str]) -> str:
+def path_below(base: Path, place: str | os.PathLike[str]) -> str:
+    """Return a place as a path below ``base``; raise AssetError for one outside."""
     path = relative(place, base)
     if path == ".." or path.startswith("../"):
         fix = "Run s3img in a folder above both, or name a lock there with --lock."
@@ -125,7 +127,8 @@ def relative(place: str | os.PathLike[str], base: Path) -> str:
         return ".."
 
 
-def _file(place: Path, path: str) -> FileStat:
+def image_stat(place: Path, path: str) -> FileStat:
+    """Return the stat of a single image; raise AssetError for what is none by its name, or not there."""
     if os.path.lexists(place) and not is_image_path(path):
         fix = f"Known suffixes are {', '.join(sorted(SUFFIXES))}; hidden files are left out."
         raise AssetError(f"{place}: is no folder and not named like an image.", path=path, fix=fix)

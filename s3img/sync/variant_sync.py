@@ -100,14 +100,20 @@ class VariantMaker:
     def run(self, present: Mapping[str, int], progress: Progress | None) -> list[Upload]:
         """Render, choose what is worth having, and return the uploads; a picture that can't be rendered has none."""
         self._inventory.sizes |= self._renderer.known_sizes(self._plan.variants(), present)
-        self._renderer.run(self._plan.variants(), self._inventory, self._fault, progress or _silent)
+
+        def fault(asset: Asset, message: str) -> None:
+            text = message.removeprefix(f"{self._scope.file(asset.path)}: ")
+            self.findings.append(FileFinding(asset.path, "bad-image", f"has no variants: {text}"))
+
+        report = progress or (lambda _stage, _done, _total: None)
+        self._renderer.run(self._plan.variants(), self._inventory, fault, report)
         good = {
             path: variant_set
             for path, variant_set in self._plan.new.items()
             if variant_set.variants[0].asset.digest not in self._inventory.bad_sources
         }
         self._kept = {path: kept(variant_set, self._inventory.sizes) for path, variant_set in good.items()}
-        self._colours = _colours({path: self._scope.file(path) for path in good}, self._config.limits)
+        self._colours = placeholder_colours({path: self._scope.file(path) for path in good}, self._config.limits)
         again = {key: variant for variants in self._plan.missing.values() for key, variant in variants.items()}
         wanted = again | {variant.key: variant for variants in self._kept.values() for variant in variants}
         made = [variant for variant in wanted.values() if variant.identity in self._inventory.sizes]
@@ -129,10 +135,6 @@ class VariantMaker:
         made = LockedVariants(recipe(self._config), formats)
         return structs.replace(entry, variants=made, placeholder=self._colours.get(entry.path, ""))
 
-    def _fault(self, asset: Asset, message: str) -> None:
-        text = message.removeprefix(f"{self._scope.file(asset.path)}: ")
-        self.findings.append(FileFinding(asset.path, "bad-image", f"has no variants: {text}"))
-
 
 def kept(variant_set: VariantSet, sizes: Mapping[str, int]) -> list[Variant]:
     """Return the renderings that a page would offer: `markup.select` decides, as it does when a site is published."""
@@ -149,18 +151,14 @@ def kept(variant_set: VariantSet, sizes: Mapping[str, int]) -> list[Variant]:
     return [variant for variant in variant_set.variants if variant.identity in used]
 
 
-def _colours(files: Mapping[str, Path], limits: Limits) -> dict[str, str]:
+def placeholder_colours(files: Mapping[str, Path], limits: Limits) -> dict[str, str]:
     """Return the placeholder colour of each image; one that can't be had is no reason to fail."""
+
+    def colour(file: Path) -> str:
+        try:
+            return imaging.average_color(file, limits)
+        except Exception:  # nor is anything that nobody foresaw
+            return ""
+
     with ThreadPoolExecutor(os.cpu_count(), thread_name_prefix="s3img-colour") as pool:
-        return dict(zip(files, pool.map(lambda file: _colour(file, limits), files.values()), strict=True))
-
-
-def _colour(file: Path, limits: Limits) -> str:
-    try:
-        return imaging.average_color(file, limits)
-    except Exception:  # nor is anything that nobody foresaw
-        return ""
-
-
-def _silent(stage: str, done: int, total: int) -> None:
-    """Report nothing."""
+        return dict(zip(files, pool.map(colour, files.values()), strict=True))

@@ -628,7 +628,7 @@ def test_scope_finds_images_that_are_neither_hidden_nor_our_own(
         (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
         (tmp_path / name).write_bytes(b"x")
     scope = Scope.of(tmp_path, [tmp_path / place for place in where], without=[tmp_path / "store"])
-    assert scope.files().keys() == found
+    assert scope.files().images.keys() == found
 
 
 def test_apply_refuses_another_endpoint(strict: Project) -> None:

@@ -11,6 +11,7 @@ from s3img.errors import S3ImgError
 from s3img.limits import Limits
 from s3img.sync import reading
 from s3img.sync.reading import Reader
+from s3img.sync.tree import ScopeFiles
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -19,7 +20,7 @@ SVG = b'<svg xmlns="http://www.w3.org/2000/svg" width="30" height="20"></svg>'
 
 
 def reader(folder: Path, stats: dict[str, FileStat], known: SiteState | None = None, *, keep: bool = False) -> Reader:
-    found = Reader(folder, stats, SiteState() if known is None else known, Limits(), keep=keep)
+    found = Reader(folder, ScopeFiles(stats), SiteState() if known is None else known, Limits(), keep=keep)
     found.finish()
     return found
 
