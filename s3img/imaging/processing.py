@@ -10,7 +10,7 @@ import msgspec
 from PIL import Image
 
 from s3img.errors import UnsupportedImage
-from s3img.imaging import effects
+from s3img.imaging import color_adjustments, effects
 from s3img.imaging.animation import keeps_animation, load_animation
 from s3img.imaging.attention import attention_point, thumbnail_size
 from s3img.imaging.color import has_alpha
@@ -107,7 +107,7 @@ class ProcessingRequest:
         run = PipelineRun(options, self.stored_size, self.limits, deadline, watermark=self.watermark)
         first = run.plan(0, self.stored_size, self.orientation)
         names = self.formats(alpha=info.alpha)
-        frames = min(info.frames, options.max_animation_frames or info.frames)
+        frames = 1 if options.disable_animation else min(info.frames, options.max_animation_frames or info.frames)
         picture: Image.Image | Animation
         with opened(data) as fp:
             if frames > 1 and keeps_animation(info, names[0]):
@@ -165,6 +165,7 @@ class ProcessingRequest:
             profile="request",
             icc=icc,
             exif=exif,
+            dpi=self.options.dpi,
             lossless_source=self.info.is_lossless,
         )
 
@@ -178,7 +179,7 @@ class ProcessingRequest:
         """Say whether the source, once its metadata is out, is a result too: same pixels, a format that may be sent."""
         info, options = self.info, self.options
         sendable = info.format in names or (len(names) > 1 and info.format in _EVERYWHERE)
-        keeps = options.strip_metadata and options.strip_color_profile and not options.max_bytes
+        keeps = options.strip_metadata and options.strip_color_profile and not (options.max_bytes or options.dpi)
         return sendable and keeps and not first.changes and all(not one.paints for one in options.pipelines)
 
 
@@ -281,18 +282,44 @@ def pixels(picture: Image.Image, orientation: int = 1) -> Decoded:
 
 
 def finish(picture: Image.Image, pipeline: Pipeline, planned: BoxPlan) -> Image.Image:
-    """Do everything of a pipeline that follows its scaling: filters, canvas, background."""
+    """Do everything of a pipeline that follows its scaling: filters, tones, canvas, background, colours laid over."""
     if pipeline.blur:
         picture = effects.blur(picture, pipeline.blur)
     if pipeline.sharpen:
         picture = effects.sharpen_by_sigma(picture, pipeline.sharpen)
     if pipeline.pixelate > 1:
         picture = effects.pixelate(picture, pipeline.pixelate)
-    color = Color(*pipeline.background) if pipeline.background else None
+    picture = toned(picture, pipeline)
+    color = Color(*pipeline.background, round(100 * pipeline.background_alpha)) if pipeline.background else None
     if planned.canvas != planned.size:
         # Transparent without a colour; formats that know no transparency get white.
         picture = effects.pad(picture, planned.canvas, planned.offset, color or _CLEAR)
-    return effects.underlay(picture, color).convert("RGB") if color else picture
+    if color:
+        picture = effects.underlay(picture, color)
+        picture = picture.convert("RGB") if color.alpha == 100 else picture
+    if pipeline.colorize.opacity:
+        tint = pipeline.colorize
+        picture = color_adjustments.lay_color(picture, tint.opacity, tint.color, keep_alpha=tint.keep_alpha)
+    if pipeline.gradient.opacity:
+        ramp = pipeline.gradient
+        picture = color_adjustments.lay_ramp(picture, ramp.opacity, ramp.color, ramp.angle, ramp.start, ramp.stop)
+    return picture
+
+
+def toned(picture: Image.Image, pipeline: Pipeline) -> Image.Image:
+    """Change the colours of a picture as brightness, contrast, saturation and its tones say, in this order."""
+    if pipeline.brightness:
+        picture = color_adjustments.brighten(picture, pipeline.brightness)
+    if pipeline.contrast != 1:
+        picture = color_adjustments.scale_contrast(picture, pipeline.contrast)
+    if pipeline.saturation != 1:
+        picture = color_adjustments.saturate(picture, pipeline.saturation)
+    if pipeline.monochrome.opacity:
+        picture = color_adjustments.monochrome(picture, pipeline.monochrome.opacity, pipeline.monochrome.color)
+    if pipeline.duotone.intensity:
+        two = pipeline.duotone
+        picture = color_adjustments.duotone(picture, two.intensity, two.dark, two.light)
+    return picture
 
 
 def marked(picture: Image.Image, mark: Image.Image, watermark: Watermark, dpr: float) -> Image.Image:

@@ -142,6 +142,8 @@ def plan_boxes(
     turned = (angle + pipeline.rotate) % 180 == 90
     source = (stored[1], stored[0]) if turned else stored
     cropped = _crop_side(source[0], pipeline.crop.width), _crop_side(source[1], pipeline.crop.height)
+    if pipeline.crop_aspect_ratio:
+        cropped = _with_ratio(cropped, source, pipeline)
     to_scale = smaller_of(cropped[0], source[0]), smaller_of(cropped[1], source[1])
     scales = _calc_scale(to_scale, pipeline)
     _calc_sizes(scales, to_scale, pipeline)
@@ -176,6 +178,18 @@ def _crop_side(side: int, crop: float) -> int:
     if crop == 0 or crop >= 1:
         return int(crop)
     return max(1, scale(side, crop))
+
+
+def _with_ratio(cropped: Size, source: Size, pipeline: Pipeline) -> Size:
+    """Return the area of a crop at the ratio asked for: smaller on one side, or larger as far as the picture goes."""
+    width, height = smaller_of(cropped[0], source[0]), smaller_of(cropped[1], source[1])
+    ratio = pipeline.crop_aspect_ratio
+    is_wide = width > height * ratio
+    if pipeline.crop_enlarge:
+        width, height = (width, scale(width, 1 / ratio)) if is_wide else (scale(height, ratio), height)
+        factor = min(1.0, source[0] / width, source[1] / height)
+        return max(1, scale(width, factor)), max(1, scale(height, factor))
+    return (max(1, scale(height, ratio)), height) if is_wide else (width, max(1, scale(width, 1 / ratio)))
 
 
 def _calc_scale(size: Size, pipeline: Pipeline) -> _Scales:

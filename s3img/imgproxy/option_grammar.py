@@ -18,7 +18,9 @@ from s3img.imgproxy.processing_options import (
     FORMATS,
     PLACES,
     RESIZING_TYPES,
+    ColorRamp,
     CropArea,
+    Duotone,
     Extend,
     Gravity,
     GravityType,
@@ -26,6 +28,7 @@ from s3img.imgproxy.processing_options import (
     Pipeline,
     ProcessingOptions,
     Rgb,
+    Tint,
     TrimRule,
     Watermark,
 )
@@ -58,6 +61,7 @@ _SECURITY: Final = frozenset(
         "max_result_dimension",
     }
 )
+_DIRECTIONS: Final = {"down": 0.0, "left": 90.0, "up": 180.0, "right": 270.0}
 UNSUPPORTED: Final = {
     "resizing_algorithm": "ra",
     "objects_position": "obj_pos op",
@@ -65,7 +69,7 @@ UNSUPPORTED: Final = {
     "progressive_blur": "pbl",
     "blur_detections": "bd",
     "draw_detections": "dd",
-    "crop_objects": "co",
+    "crop_objects": "",  # its short name is that of contrast as well
     "style": "st",
     "color_profile": "cp icc",
     "autoquality": "aq",
@@ -337,6 +341,42 @@ def watermark(name: str, state: State, args: Args) -> None:
     state["watermark"] = msgspec.structs.replace(mark, **changed)
 
 
+def adjust(name: str, state: State, args: Args) -> None:
+    """Read ``a:BRIGHTNESS:CONTRAST:SATURATION``."""
+    listed((("brightness", brightness), ("contrast", not_negative), ("saturation", not_negative)), name, state, args)
+
+
+def brightness(name: str, text: str) -> int:
+    """Read what is added to every level."""
+    return integer(name, text, least=-255, most=255, what="integer from -255 to 255")
+
+
+def nested(key: str, kind: type[Any], readers: Sequence[Callable[[str, str], object]]) -> Handler:
+    """Return what reads the fields of a value in their order; those that are left out are at their defaults."""
+
+    def read(name: str, state: State, args: Args) -> None:
+        at_most(name, args, len(readers))
+        fields = zip(kind.__struct_fields__, readers, args, strict=False)
+        default = getattr(Pipeline(), key)
+        state[key] = msgspec.structs.replace(default, **{field: one(name, text) for field, one, text in fields if text})
+
+    return read
+
+
+def direction(name: str, text: str) -> float:
+    """Read where a gradient ends: a word, or degrees clockwise from the bottom."""
+    if text in _DIRECTIONS:
+        return _DIRECTIONS[text]
+    return decimal(name, text, least=-360, most=360, what=f"direction: write {', '.join(_DIRECTIONS)} or degrees")
+
+
+def crop_aspect_ratio(name: str, state: State, args: Args) -> None:
+    """Read ``car:RATIO:ENLARGE``."""
+    at_most(name, args, 2)
+    state["crop_aspect_ratio"] = not_negative(name, args[0])
+    state["crop_enlarge"] = len(args) > 1 and is_true(args[1])
+
+
 def format_quality(name: str, state: State, args: Args) -> None:
     """Read pairs of format and quality."""
     if len(args) % 2:
@@ -406,6 +446,16 @@ PIPELINE_OPTIONS: Final[Mapping[str, tuple[str, Handler]]] = {
     "sharpen": ("sh", partial(simple, "sharpen", not_negative)),
     "pixelate": ("pix", partial(simple, "pixelate", positive)),
     "watermark": ("wm", watermark),
+    "background_alpha": ("bga", partial(simple, "background_alpha", share)),
+    "adjust": ("a", adjust),
+    "brightness": ("br", partial(simple, "brightness", brightness)),
+    "contrast": ("co", partial(simple, "contrast", not_negative)),
+    "saturation": ("sa", partial(simple, "saturation", not_negative)),
+    "monochrome": ("mc", nested("monochrome", Tint, (share, color))),
+    "duotone": ("dt", nested("duotone", Duotone, (share, color, color))),
+    "colorize": ("col", nested("colorize", Tint, (share, color, boolean))),
+    "gradient": ("gr", nested("gradient", ColorRamp, (share, color, direction, share, share))),
+    "crop_aspect_ratio": ("crop_ar car", crop_aspect_ratio),
 }
 """Options of one pass over the pixels by their long names, with the short ones."""
 
@@ -433,6 +483,8 @@ OUTPUT_OPTIONS: Final[Mapping[str, tuple[str, Handler]]] = {
     ),
     "max_animation_frame_resolution": ("mafr", partial(simple, "max_animation_frame_resolution", megapixels)),
     "max_result_dimension": ("mrd", partial(simple, "max_result_dimension", _ZERO_OR_MORE)),
+    "dpi": ("", partial(simple, "dpi", partial(integer, least=0, most=65_535, what="number from 0 to 65535"))),
+    "disable_animation": ("da", partial(simple, "disable_animation", boolean)),
 }
 """Options of the whole request by their long names, with the short ones."""
 

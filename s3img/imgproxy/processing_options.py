@@ -96,6 +96,41 @@ class Watermark(msgspec.Struct, frozen=True):
         return join(self.opacity, self.position, self.x, self.y, *([self.scale] if self.scale else []))
 
 
+class Tint(msgspec.Struct, frozen=True):
+    """A colour at an opacity or intensity of 0 to 1, of which 0 does nothing; ``keep_alpha`` is for overlays."""
+
+    opacity: float = 0.0
+    color: Rgb = (0, 0, 0)
+    keep_alpha: bool = False
+
+    def __str__(self) -> str:
+        return join(self.opacity, hex_of(self.color), *([1] if self.keep_alpha else []))
+
+
+class Duotone(msgspec.Struct, frozen=True):
+    """Two colours that take the places of black and white, at an intensity of 0 to 1."""
+
+    intensity: float = 0.0
+    dark: Rgb = (0, 0, 0)
+    light: Rgb = (255, 255, 255)
+
+    def __str__(self) -> str:
+        return join(self.intensity, hex_of(self.dark), hex_of(self.light))
+
+
+class ColorRamp(msgspec.Struct, frozen=True):
+    """A colour that begins transparent at ``start`` and is complete at ``stop``: downwards, turned by ``angle``."""
+
+    opacity: float = 0.0
+    color: Rgb = (0, 0, 0)
+    angle: float = 0.0
+    start: float = 0.0
+    stop: float = 1.0
+
+    def __str__(self) -> str:
+        return join(self.opacity, hex_of(self.color), self.angle, self.start, self.stop)
+
+
 class Pipeline(msgspec.Struct, frozen=True, kw_only=True):
     """Describe one pass over the pixels; the fields are imgproxy's options of the same names."""
 
@@ -123,6 +158,16 @@ class Pipeline(msgspec.Struct, frozen=True, kw_only=True):
     sharpen: float = 0.0
     pixelate: int = 0
     watermark: Watermark = Watermark()
+    background_alpha: float = 1.0
+    brightness: int = 0
+    contrast: float = 1.0
+    saturation: float = 1.0
+    monochrome: Tint = Tint(color=(0xB3, 0xB3, 0xB3))
+    duotone: Duotone = Duotone()
+    colorize: Tint = Tint()
+    gradient: ColorRamp = ColorRamp()
+    crop_aspect_ratio: float = 0.0
+    crop_enlarge: bool = False
 
     def __str__(self) -> str:
         return "/".join(f"{name}:{value}" for name, value in self.options())
@@ -131,7 +176,11 @@ class Pipeline(msgspec.Struct, frozen=True, kw_only=True):
     def paints(self) -> bool:
         """Tell whether px change beyond what the geometry does to them."""
         filters = self.blur or self.sharpen or self.pixelate > 1
-        return bool(filters or self.background or self.watermark.opacity or self.trim.threshold is not None)
+        tones = (self.brightness, self.contrast, self.saturation) != (0, 1, 1)
+        layers = self.monochrome.opacity or self.duotone.intensity or self.colorize.opacity or self.gradient.opacity
+        return bool(
+            filters or tones or layers or self.background or self.watermark.opacity or self.trim.threshold is not None
+        )
 
     def options(self) -> Iterator[tuple[str, str]]:
         """Yield name and arguments of each option that is not at its default."""
@@ -145,6 +194,8 @@ class Pipeline(msgspec.Struct, frozen=True, kw_only=True):
             yield "fl", join(self.flip_horizontal, self.flip_vertical)
         if self.background:
             yield "bg", hex_of(self.background)
+        if self.crop_aspect_ratio:
+            yield "car", join(self.crop_aspect_ratio, self.crop_enlarge)
 
 
 class ProcessingOptions(msgspec.Struct, frozen=True, kw_only=True):
@@ -175,6 +226,8 @@ class ProcessingOptions(msgspec.Struct, frozen=True, kw_only=True):
     max_animation_frames: int = 0
     max_animation_frame_resolution: int = 0
     max_result_dimension: int = 0
+    dpi: int = 0
+    disable_animation: bool = False
 
     @property
     def rendering(self) -> ProcessingOptions:
@@ -262,6 +315,14 @@ _PIPELINE_NAMES: Final = {
     "sh": "sharpen",
     "pix": "pixelate",
     "wm": "watermark",
+    "bga": "background_alpha",
+    "br": "brightness",
+    "co": "contrast",
+    "sa": "saturation",
+    "mc": "monochrome",
+    "dt": "duotone",
+    "col": "colorize",
+    "gr": "gradient",
 }
 _OUTPUT_NAMES: Final = {
     "sm": "strip_metadata",
@@ -279,6 +340,8 @@ _OUTPUT_NAMES: Final = {
     "msfs": "max_src_file_size",
     "maf": "max_animation_frames",
     "mrd": "max_result_dimension",
+    "dpi": "dpi",
+    "da": "disable_animation",
 }
 _PLAIN: Final = Pipeline()
 _NOTHING: Final = ProcessingOptions()

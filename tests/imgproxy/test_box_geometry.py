@@ -59,6 +59,10 @@ def test_size_is_what_imgproxy_expects(vector: dict[str, Any]) -> None:
         ("mw:300", (300, 150)),
         ("z:2/w:50", (100, 50)),
         ("rs:force:30", (30, 100)),
+        ("car:1", (100, 100)),
+        ("c:100:20/car:2.5", (50, 20)),
+        ("c:100:20/car:2.5:1", (100, 40)),
+        ("c:200:50/car:1:1", (100, 100)),
     ],
 )
 def test_size_of_a_picture_of_200_x_100(options: str, size: tuple[int, int]) -> None:

@@ -109,6 +109,16 @@ def test_short_names_mean_the_same(name: str) -> None:
         "skip_processing": "gif:png",
         "filename": "YS9i:1",
         "expires": "99",
+        "adjust": "10:1.5:2",
+        "brightness": "-20",
+        "contrast": "1.5",
+        "saturation": "0",
+        "background_alpha": "0.5",
+        "monochrome": "0.5:ff0000",
+        "duotone": "0.5:001122:ffeecc",
+        "colorize": "0.5:00ff00:1",
+        "gradient": "0.5:00f:left:0.2:0.8",
+        "crop_aspect_ratio": "1.5:1",
     }
     allowed = {"allow_security_options": True}
     long = options_of(f"{name}:{arguments.get(name, '1')}", **allowed)
@@ -158,7 +168,7 @@ def test_limits_are_set_by_addresses_where_that_is_allowed_only(option: str) -> 
         options_of(option)
 
 
-@pytest.mark.parametrize("option", ["crop_objects:face", "co:1:2:3", "autoquality:dssim", "vts:3", "blur_areas:1"])
+@pytest.mark.parametrize("option", ["crop_objects:face", "co:face", "autoquality:dssim", "vts:3", "blur_areas:1"])
 def test_option_that_needs_a_model_or_video_is_named(option: str) -> None:
     with pytest.raises(TransformError, match=option.partition(":")[0]):
         options_of(option)

@@ -348,3 +348,78 @@ def test_watermark_is_faded_and_part_of_the_result_s_identity(serve: Callable[..
         tags.add(answer.headers["ETag"])
     assert len(tags) == 2
     assert serve(imgproxy={}).status("/imgproxy/_/wm:0.5/plain/local:///black.png") == (400, "EREQUEST")
+
+
+GREY, RED = (128, 128, 128), (200, 40, 40)
+
+
+@pytest.mark.parametrize(
+    ("options", "pixel", "result"),
+    [
+        ("br:20", GREY, (148, 148, 148)),
+        ("br:-255", RED, (0, 0, 0)),
+        ("co:2", (140, 100, 128), (152, 72, 128)),
+        ("sa:0", RED, (88, 88, 88)),
+        ("a:20:1:0", RED, (108, 108, 108)),
+        ("mc:1:ff0000", (0, 0, 0), (0, 0, 0)),
+        ("mc:1:ff0000", GREY, (255, 1, 1)),
+        ("dt:1:102030:f0e0d0", (0, 0, 0), (16, 32, 48)),
+        ("dt:1:102030:f0e0d0", (255, 255, 255), (240, 224, 208)),
+        ("dt:0.5:000000:000000", (200, 200, 200), (100, 100, 100)),
+        ("col:1:00ff00", RED, (0, 255, 0)),
+        ("col:0.5", (200, 200, 200), (100, 100, 100)),
+    ],
+)
+def test_colours_are_changed(
+    ask: Callable[..., TestResponse], folder: Path, options: str, pixel: tuple[int, ...], result: tuple[int, ...]
+) -> None:
+    Image.new("RGB", (20, 20), pixel).save(folder / "plain.png")
+    answer = ask(f"/{options}/f:png/plain/local:///plain.png")
+    found = Image.open(io.BytesIO(answer.data)).convert("RGB").getpixel((10, 10))
+    assert isinstance(found, tuple)
+    assert all(abs(one - other) <= 2 for one, other in zip(found, result, strict=True)), found
+
+
+@pytest.mark.parametrize(
+    ("direction", "clear", "full"),
+    [
+        ("down", (50, 0), (50, 79)),
+        ("0", (50, 0), (50, 79)),
+        ("up", (50, 79), (50, 0)),
+        ("left", (99, 40), (0, 40)),
+        ("90", (99, 40), (0, 40)),
+        ("right", (0, 40), (99, 40)),
+        ("45", (99, 0), (0, 79)),
+        ("down:0.4:0.6", (50, 28), (50, 52)),
+    ],
+)
+def test_gradient_goes_from_clear_to_its_colour(
+    ask: Callable[..., TestResponse], folder: Path, direction: str, clear: tuple[int, int], full: tuple[int, int]
+) -> None:
+    Image.new("RGB", (100, 80), "white").save(folder / "white.png")
+    picture = Image.open(io.BytesIO(ask(f"/gr:1:000:{direction}/f:png/plain/local:///white.png").data)).convert("L")
+    levels = picture.getpixel(clear), picture.getpixel(full)
+    assert levels[0] >= 250, levels  # type: ignore[operator] # one band
+    assert levels[1] <= 5, levels  # type: ignore[operator] # one band
+
+
+def test_transparency_stays_or_is_covered_as_asked(ask: Callable[..., TestResponse]) -> None:
+    def alpha(options: str) -> object:
+        picture = Image.open(io.BytesIO(ask(f"/{options}/f:png/plain/local:///dot.png").data)).convert("RGBA")
+        return picture.getpixel((5, 5))[3]  # type: ignore[index] # four bands
+
+    assert alpha("br:5") == 128
+    assert alpha("col:1:fff") == 255
+    assert alpha("col:1:fff:1") == 128
+    assert alpha("bg:fff") == 255
+    assert alpha("bg:fff/bga:0.5") in range(188, 196)
+
+
+def test_density_is_written_and_animations_stop_where_asked(ask: Callable[..., TestResponse], folder: Path) -> None:
+    answer = ask("/dpi:300/f:png/plain/local:///cat.jpg")
+    assert round(Image.open(io.BytesIO(answer.data)).info["dpi"][0]) == 300
+    frames = [Image.new("RGB", (20, 10), color) for color in ("red", "green", "blue")]
+    frames[0].save(folder / "moving.gif", save_all=True, append_images=frames[1:], duration=50)
+    for options, count in (("w:10", 3), ("w:10/da:1", 1), ("w:10/maf:2", 2)):
+        found = Image.open(io.BytesIO(ask(f"/{options}/plain/local:///moving.gif").data))
+        assert getattr(found, "n_frames", 1) == count
