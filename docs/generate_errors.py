@@ -21,6 +21,7 @@ ADVICE = {
     errors.S3ImgError: "Read the message.",
     errors.ConfigError: "Each line names a setting and what to write: see [the settings](configuration.md).",
     errors.LockError: "Restore `s3img.lock` from version control, then run `s3img sync`.",
+    errors.TextError: "Name a font that has the letters, or install libfribidi: see [transforms](transforms.md).",
     errors.TransformError: "Correct the token that is named: see [transforms](transforms.md).",
     errors.AssetError: "Check the file's name, that it exists and that it may be read.",
     errors.ImageError: "Open the image in another program and save it again.",

@@ -6,7 +6,15 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from s3img.transform import Transform
-from s3img.transform.parameters import LAYER_PARAMETERS, PARAMETERS, PRESET, REFUSED, REFUSED_VALUES
+from s3img.transform.parameters import (
+    LAYER_PARAMETERS,
+    PARAMETERS,
+    PRESET,
+    REFUSED,
+    REFUSED_VALUES,
+    TEXT_PARAMETERS,
+    Parameter,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -35,12 +43,12 @@ def parameters() -> Iterator[str]:
     yield f"| `{PRESET}` | `preset` | name | none | What the configuration's preset says. | {STATUS['same']} | | |"
 
 
-def layer_parameters() -> Iterator[str]:
-    """Yield the table of what only layers have, one row each."""
+def layer_parameters(rows: Iterable[Parameter], prefix: str) -> Iterator[str]:
+    """Yield the table of what only layers have, one row each; names of pictures begin with ``prefix``."""
     yield "| key | values | default | meaning | ImageKit | example |"
     yield "|---|---|---|---|---|---|"
-    for row in LAYER_PARAMETERS:
-        shown = f"`{row.example}`{picture(row.key)}"
+    for row in rows:
+        shown = f"`{row.example}`{picture(prefix + row.key)}"
         yield f"| `{row.key}` | {row.kind.values} | {row.default} | {row.meaning} | {STATUS[row.status]} | {shown} |"
 
 
@@ -54,7 +62,7 @@ def refused() -> Iterator[str]:
     """Yield the table of what ImageKit knows and s3img refuses."""
     yield "| refused | what it is |"
     yield "|---|---|"
-    yield "| `l-text`, `l-video`, `l-subtitles` | layers of text, videos and subtitles |"
+    yield "| `l-video`, `l-subtitles` | layers of videos and subtitles |"
     for what in dict.fromkeys(REFUSED.values()):
         yield f"| {', '.join(f'`{key}`' for key, name in REFUSED.items() if name == what)} | {what} |"
     for key, values in REFUSED_VALUES.items():
@@ -64,7 +72,9 @@ def refused() -> Iterator[str]:
 def page(text: str) -> str:
     """Return the page with its tables as the code has them."""
     text = with_table(text, "parameters", parameters())
-    return with_table(with_table(text, "layers", layer_parameters()), "refused", refused())
+    text = with_table(text, "layers", layer_parameters(LAYER_PARAMETERS, ""))
+    text = with_table(text, "texts", layer_parameters(TEXT_PARAMETERS, "text-"))
+    return with_table(text, "refused", refused())
 
 
 def with_table(text: str, name: str, rows: Iterable[str]) -> str:

@@ -10,7 +10,7 @@ from PIL import Image, ImageDraw
 from s3img.atomic import write_atomically
 from s3img.imaging import render
 from s3img.transform import Transform
-from s3img.transform.parameters import LAYER_PARAMETERS, PARAMETERS
+from s3img.transform.parameters import LAYER_PARAMETERS, PARAMETERS, TEXT_PARAMETERS
 
 HERE = Path(__file__).parent
 PHOTO = HERE.parent / "examples/mkdocs_site/docs/images/summit-sunset.jpg"  # named in its CREDITS.md
@@ -22,9 +22,10 @@ def main() -> None:
     """Render each parameter's own example from a source of 1200 x 800 px, and show it as a thumbnail."""
     source = render(PHOTO, SOURCE).data
     inputs = {"logo.png": logo()}
-    for parameter in (*PARAMETERS, *LAYER_PARAMETERS):
-        result = render(source, Transform.parse(parameter.example), inputs=inputs).data
-        write_atomically(HERE / "images" / "transforms" / f"{parameter.key}.webp", render(result, THUMBNAIL).data)
+    for prefix, rows in (("", PARAMETERS), ("", LAYER_PARAMETERS), ("text-", TEXT_PARAMETERS)):
+        for row in rows:
+            result = render(source, Transform.parse(row.example), inputs=inputs).data
+            write_atomically(HERE / "images" / "transforms" / f"{prefix}{row.key}.webp", render(result, THUMBNAIL).data)
 
 
 def logo() -> bytes:

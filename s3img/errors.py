@@ -6,6 +6,7 @@
     ├── ConfigError           500  exit 3   every problem of the settings at once
     ├── LockError             500  exit 3   an s3img.lock that is damaged, in conflict or can't be read; file and line
     ├── TransformError        400  exit 2   the bad token, its position, the nearest valid one
+    │   └── TextError         400  exit 2   a text that can't be set with the fonts and libraries that are there
     ├── AssetError            404  exit 1   a local file that is missing or can't be read
     ├── ImageError            422  exit 1   not decodable: corrupt, truncated, empty
     │   ├── UnsupportedImage  415  exit 1   not an image, or of a kind that is not handled
@@ -95,6 +96,19 @@ class TransformError(S3ImgError):
         self.token = token
         self.position = position
         self.suggestion = suggestion
+
+
+class TextError(TransformError):
+    """Report a layer of text that can't be set: a font or a letter that is missing, or libfribidi."""
+
+    reason = "text-unsettable"
+
+    def __init__(self, message: str, *, token: str = "", suggestion: str = "") -> None:
+        super().__init__(message, token=token)
+        self.suggestion = suggestion
+        self.fix = (
+            f"Write {suggestion}." if suggestion.startswith("ff-") else f"Please {suggestion}." if suggestion else ""
+        )
 
 
 class AssetError(S3ImgError):

@@ -51,6 +51,7 @@ PROBES = (
     Probe("cleanup", objects.clean_up, ("put",)),
     Probe("origins", origin_probe.read_origins, of_store=False),
     Probe("encoders", machine.encoders, of_store=False),
+    Probe("text", machine.text_layout, of_store=False),
     Probe("cache", machine.cache, of_store=False),
     Probe("lock", machine.lock, of_store=False),
 )

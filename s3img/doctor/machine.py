@@ -6,7 +6,7 @@ import os
 from typing import TYPE_CHECKING
 
 from s3img.cache import Cache
-from s3img.doctor.findings import fail, ok
+from s3img.doctor.findings import fail, ok, skip
 from s3img.errors import LockError
 from s3img.lock import read_lock
 
@@ -31,6 +31,17 @@ def encoders(context: ProbeContext) -> Finding:
     return ok(
         "encoders", f"{', '.join(context.config.formats) or 'no further format'} can be written; {speed} is used."
     )
+
+
+def text_layout(context: ProbeContext) -> Finding:  # noqa: ARG001 - what this machine has, whatever the settings
+    """See whether layers of text can be in any script."""
+    from s3img.imaging.text import has_shaping  # loads Pillow
+
+    if has_shaping():
+        return ok("text", "layers of text can be in any script.")
+    # No fault: most sites and services draw no such text.
+    why = "libfribidi is not installed, so layers of text in Arabic, Hebrew or Indic scripts are refused; if you need"
+    return skip("text", f"{why} them, install libfribidi0 (Debian, Ubuntu) or fribidi (Alpine, Fedora, Homebrew).")
 
 
 def cache(context: ProbeContext) -> Finding:

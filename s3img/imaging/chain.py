@@ -15,9 +15,11 @@ from s3img.imaging.attention import attention_point, thumbnail_size
 from s3img.imaging.decode import decode
 from s3img.imaging.probing import located, opened, probe
 from s3img.imaging.resize import resize
+from s3img.imaging.text import TextStyle, draw_text
 from s3img.transform import Transform
+from s3img.transform.expressions import nearest
 from s3img.transform.geometry import StepGeometry, check_size, pixels, plan
-from s3img.transform.overlays import Canvas
+from s3img.transform.overlays import Canvas, Text
 from s3img.transform.steps import Step
 
 if TYPE_CHECKING:
@@ -27,6 +29,7 @@ if TYPE_CHECKING:
     from s3img.imaging.decode import Decoded, RenderDeadline
     from s3img.imaging.probing import ImageSource
     from s3img.limits import Limits
+    from s3img.transform.expressions import Side
     from s3img.transform.geometry import Hints, Plan, Point
     from s3img.transform.steps import Layer
 
@@ -136,12 +139,30 @@ class Chain:
             check_size(size, self.limits)
             start = Image.new("RGBA", size, layer.content.color.rgba)
             picture = self.of_layer(layer, size, parent).run_from(start)
+        elif isinstance(layer.content, Text):
+            start = self.draw_text(layer.content, parent)
+            size = start.size
+            picture = self.of_layer(layer, size, parent).run_from(start)
         else:
             size, picture = self.draw_picture(layer, layer.content, parent)
         value = StepGeometry(size, picture.size, Step(), self.hints, parent=parent).value
         if layer.mode == "displace":
             return picture, (round(value(layer.position.x or 0)), round(value(layer.position.y or 0)))
         return picture, layer.position.place(picture.size, parent, value)
+
+    def draw_text(self, text: Text, parent: Size) -> Image.Image:
+        """Return a text on a transparent ground; its lengths may be expressions of the parent's size."""
+        geometry = StepGeometry(parent, parent, Step(), self.hints, parent=parent)
+
+        def length(value: Side | None) -> int | None:
+            return None if value is None else pixels(geometry.side(value, parent[0]) or 1)
+
+        sides = [nearest(geometry.positive(side, least=0)) for side in text.padding] or [0]
+        # One, two or three numbers stand for four, in the order of CSS.
+        above, right, below, left = [*sides, *{1: sides * 3, 2: sides, 3: sides[1:2], 4: []}[len(sides)]]
+        size = length(text.size) or 1
+        style = TextStyle(size, length(text.width), (above, right, below, left), length(text.line_height))
+        return draw_text(text, style, self.inputs, limits=self.limits, deadline=self.deadline)
 
     def draw_picture(self, layer: Layer, key: str, parent: Size) -> tuple[Size, Image.Image]:
         """Return the size of a layer's source, and what its steps make of it; of an animation, its first frame."""

@@ -18,6 +18,7 @@ from s3img.imaging.smallest import encode_smallest, write
 from s3img.imaging.strip import stripped
 from s3img.limits import Limits
 from s3img.transform.geometry import Hints, plans
+from s3img.transform.overlays import is_font_file
 from s3img.transform.worthwhile import worthwhile
 
 if TYPE_CHECKING:
@@ -225,7 +226,7 @@ class RenderRequest:
             return
         total = self.info.width * self.info.height
         for key in self.transform.inputs:
-            if key in self.inputs:
+            if key in self.inputs and not is_font_file(key):
                 with layer_errors(key):
                     info = probe(self.inputs[key], limits=self.limits)
                 total += info.width * info.height

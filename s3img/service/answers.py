@@ -65,7 +65,7 @@ def _locate_inputs(request: ServiceRequest, engine: EngineProtocol, transform: T
         try:
             found.append((key, request.first_of_origins(ask, everywhere=True)))
         except (ObjectNotFound, AccessDenied) as error:
-            raise NotServed(f"No origin has the picture of the layer {key!r}.") from error
+            raise NotServed(f"No origin has {key!r}, which a layer names.") from error
     return tuple(found)
 
 

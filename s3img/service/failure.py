@@ -31,6 +31,7 @@ class FailureKind:
 
 KINDS: Final[Mapping[type[Exception], FailureKind]] = {
     errors.TransformError: FailureKind(400, "EINVAL"),
+    errors.TextError: FailureKind(400, "ETEXT"),
     errors.RequestError: FailureKind(400, "EREQUEST"),
     errors.SignatureExpired: FailureKind(410, "EEXPIRED"),
     errors.SignatureError: FailureKind(403, "ESIGNATURE"),

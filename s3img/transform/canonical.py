@@ -9,8 +9,8 @@ from msgspec.structs import replace
 
 from s3img.transform.geometry import NEVER_ENLARGE
 from s3img.transform.kinds import write_number
-from s3img.transform.overlays import CANVAS, Canvas, Position, write_input
-from s3img.transform.parameters import LAYER_PARAMETERS, PARAMETERS, POSITION_NAMES, Parameter
+from s3img.transform.overlays import CANVAS, Canvas, Position, Text, write_input, write_text
+from s3img.transform.parameters import LAYER_PARAMETERS, PARAMETERS, POSITION_NAMES, TEXT_PARAMETERS, Parameter
 from s3img.transform.steps import DEFAULT_TRIM, Branch, Conditional, Output, Radius, Step
 
 if TYPE_CHECKING:
@@ -84,10 +84,25 @@ def step_text(step: Step, *, hides_trim: bool = False) -> str:
     return ",".join([*_tokens(shown, _NOTHING, _STEP_PARAMETERS), *map(layer_text, step.layers)])
 
 
+def text_words(text: Text) -> list[str]:
+    """Return the words of a text's own parameters."""
+    plain = Text(text=text.text)
+    words = [write_text(text.text)]
+    fields = {"w": "width", "fs": "size", "ff": "font", "co": "color", "bg": "background", "ia": "align"}
+    for row in TEXT_PARAMETERS:
+        name = (fields | {"pa": "padding", "lh": "line_height"}).get(row.key)
+        if name and (value := getattr(text, name)) != getattr(plain, name):
+            words.append(row.token(value))
+    styles = {"b": text.bold, "i": text.italic, "strikethrough": text.strikethrough}
+    return [*words, f"tg-{'_'.join(name for name, on in styles.items() if on)}"] if any(styles.values()) else words
+
+
 def layer_text(layer: Layer) -> str:
-    """Return the canonical text of a layer, from ``l-image`` to ``l-end``."""
+    """Return the canonical text of a layer, from ``l-image`` or ``l-text`` to ``l-end``."""
     content = layer.content
-    if isinstance(content, Canvas):
+    if isinstance(content, Text):
+        words = text_words(content)
+    elif isinstance(content, Canvas):
         words = [f"i-{CANVAS}", f"bg-{content.color}"]
         sides = (("w", content.width), ("h", content.height))
         words += [f"{key}-{write_number(side)}" for key, side in sides if side is not None]
@@ -105,11 +120,15 @@ def layer_text(layer: Layer) -> str:
     if isinstance(content, str):
         hides_trim = trims == [DEFAULT_TRIM] and layer.steps[0].trim == DEFAULT_TRIM
         words += [] if trims else ["t-false"]
+    kind = "l-text" if isinstance(content, Text) else "l-image"
     steps = [step_text(step, hides_trim=hides_trim and not number) for number, step in enumerate(layer.steps)]
     # A condition stands alone in its step, so it can't share the one of the layer's own words.
     begins = bool(layer.steps) and layer.steps[0].condition is None
+    if begins and isinstance(content, Canvas):  # whose own sides and colour stand there
+        first_step = layer.steps[0]
+        begins = not any((first_step.width, first_step.height, first_step.background))
     first, rest = (steps[:1], steps[1:]) if begins else ([], steps)
-    return ",".join(["l-image", ":".join([",".join(filter(None, [*words, *first])), *rest]), "l-end"])
+    return ",".join([kind, ":".join([",".join(filter(None, [*words, *first])), *rest]), "l-end"])
 
 
 def _tokens(value: Step | Output, plain: Step | Output, rows: tuple[Parameter, ...]) -> Iterator[str]:

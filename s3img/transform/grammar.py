@@ -14,15 +14,17 @@ from s3img.errors import TransformError
 from s3img.transform.colors import Color
 from s3img.transform.conditions import read_tests
 from s3img.transform.kinds import closest
-from s3img.transform.overlays import CANVAS, MAX_DEPTH, Canvas, Position, has_expressions, has_parent_variables
+from s3img.transform.overlays import CANVAS, MAX_DEPTH, Canvas, Position, Text, has_expressions, has_parent_variables
 from s3img.transform.parameters import (
     BY_KEY,
     BY_LAYER_KEY,
     BY_NAME,
+    BY_TEXT_KEY,
     POSITION_NAMES,
     PRESET,
     REFUSED,
     REFUSED_VALUES,
+    TEXT_PARAMETERS,
 )
 from s3img.transform.steps import DEFAULT_TRIM, Branch, Conditional, Layer, Output, Step
 
@@ -45,7 +47,9 @@ _ENCODED = re.compile(r"(%2C|%3A)", re.IGNORECASE)
 _RATIO_BEGIN = re.compile(r"ar-[0-9.]+")
 _RATIO_END = re.compile(r"[0-9.]+")
 _OUTPUT_NAMES: Final = frozenset(Output.__struct_fields__)
-_LAYER_ONLY: Final = frozenset({"input", "encoded", "layer_alpha", "layer_mode", *POSITION_NAMES})
+_LAYER_ONLY: Final = frozenset(
+    {"layer_alpha", "layer_mode", *POSITION_NAMES, *(row.name for row in TEXT_PARAMETERS)} - {"background", "opacity"}
+)
 _BRANCH_ENDS: Final = ("if-else", "if-end")
 
 
@@ -86,7 +90,7 @@ class ChainReader:
         self._next = 0
         self.count = 0
         self._conditions = 0
-        self._layers = 0
+        self._layers: list[str] = []
 
     def read_all(self) -> list[Fields]:
         """Read the whole text."""
@@ -160,7 +164,9 @@ class ChainReader:
 
     def known(self) -> Mapping[str, Parameter]:
         """Return the parameters that are understood at this place."""
-        return BY_LAYER_KEY if self._layers else BY_KEY
+        if not self._layers:
+            return BY_KEY
+        return BY_TEXT_KEY if self._layers[-1] == "text" else BY_LAYER_KEY
 
     def read_condition(self, token: Token) -> Conditional:
         """Read ``if-TESTS,STEPS,if-else,STEPS,if-end``."""
@@ -187,20 +193,19 @@ class ChainReader:
         return Conditional(tests, Branch(*built(then)), Branch(*built(otherwise)))
 
     def read_layer(self, token: Token) -> Layer:
-        """Read ``l-image,…,l-end``."""
+        """Read ``l-image,…,l-end`` or ``l-text,…,l-end``."""
         kind = token.text[2:]
-        if kind != "image":
-            what = {"video": "videos", "subtitles": "subtitles", "text": "text layers"}.get(kind)
-            raise fault(
-                token, f"asks for {what}, which s3img does not do" if what else "begins no layer: write l-image"
-            )
-        self._layers += 1
-        if self._layers > MAX_DEPTH:
+        if kind not in {"image", "text"}:
+            what = {"video": "videos", "subtitles": "subtitles"}.get(kind)
+            does = f"asks for {what}, which s3img does not do" if what else "begins no layer: write l-image or l-text"
+            raise fault(token, does)
+        self._layers.append(kind)
+        if len(self._layers) > MAX_DEPTH:
             raise fault(token, f"lies more than {MAX_DEPTH} layers deep")
         chain, _ = self.read_chain(("l-end",))
         self._next += 1
-        self._layers -= 1
-        return image_layer(token, chain)
+        self._layers.pop()
+        return image_layer(token, chain) if kind == "image" else text_layer(token, chain)
 
     def read_value(self, key: str, token: Token) -> object:
         """Read the value of a parameter; raise TransformError that suggests the nearest one."""
@@ -210,8 +215,8 @@ class ChainReader:
         if parameter is None:
             if key in REFUSED:
                 raise fault(token, f"asks for {REFUSED[key]}, which s3img does not do")
-            if key in BY_LAYER_KEY:
-                raise fault(token, "belongs into a layer: l-image,i-KEY,…,l-end")
+            if key in BY_TEXT_KEY:
+                raise fault(token, "belongs into a layer: l-image,i-KEY,…,l-end or l-text,i-TEXT,…,l-end")
             near = closest(key, [*known, *BY_NAME])
             row = known.get(near) or BY_NAME.get(near)
             suggestion = "" if row is None else f"{row.key}-{text}" if text else row.key
@@ -258,7 +263,7 @@ def split_layer(token: Token, chain: list[Fields]) -> tuple[Fields, list[Fields]
     for fields in chain:
         for name in fields.keys() & _LAYER_ONLY:
             if name in own:
-                raise fault(token, f"has {name.removeprefix('layer_')} twice")
+                raise fault(token, f"has {name.partition('_')[2] or name} twice")
             own[name] = fields[name]
         if refused := fields.keys() & _OUTPUT_NAMES - {"quality"}:
             raise fault(token, f"has {', '.join(sorted(refused))}, which belongs to the result: write it outside")
@@ -270,7 +275,6 @@ def split_layer(token: Token, chain: list[Fields]) -> tuple[Fields, list[Fields]
 def image_layer(token: Token, chain: list[Fields]) -> Layer:
     """Make a layer of what stands between ``l-image`` and ``l-end``."""
     own, steps = split_layer(token, chain)
-    position = {name.removeprefix("layer_"): own[name] for name in POSITION_NAMES if name in own}
     encoded = own.get("encoded") or own.get("input")  # ImageKit lets ie- win over i-
     if not encoded:
         raise fault(token, "names no picture: write i-KEY or ie-BASE64 in the layer", "l-image,i-logo.png,l-end")
@@ -285,9 +289,36 @@ def image_layer(token: Token, chain: list[Fields]) -> Layer:
     return Layer(
         content=content,
         steps=tuple(Step(**step) for step in steps),
-        position=Position(**position),
+        position=position_of(own),
         mode=own.get("layer_mode"),
     )
+
+
+def text_layer(token: Token, chain: list[Fields]) -> Layer:
+    """Make a layer of what stands between ``l-text`` and ``l-end``."""
+    own, steps = split_layer(token, chain)
+    text = own.get("encoded") or own.get("input")
+    if not text:
+        raise fault(token, "has no text: write i-TEXT or ie-BASE64 in the layer", "l-text,i-Hello,l-end")
+    backgrounds = [step.pop("background") for step in steps if "background" in step]
+    if len(backgrounds) > 1:
+        raise fault(token, "has background twice")
+    names = {"width": "width", "size": "size", "font": "font", "color": "color", "align": "align"}
+    names |= {"padding": "padding", "line": "line_height"}
+    fields: Fields = {field: own[f"text_{name}"] for name, field in names.items() if f"text_{name}" in own}
+    fields |= dict.fromkeys(own.get("text_style", ()), True)
+    fields["background"] = backgrounds[0] if backgrounds else None
+    return Layer(
+        content=Text(text=text, **fields),
+        steps=tuple(Step(**step) for step in steps),
+        position=position_of(own),
+        mode=own.get("layer_mode"),
+    )
+
+
+def position_of(own: Fields) -> Position:
+    """Return where a layer lies."""
+    return Position(**{name.removeprefix("layer_"): own[name] for name in POSITION_NAMES if name in own})
 
 
 def canvas(token: Token, own: Fields, first: Fields) -> Canvas:

@@ -12,7 +12,7 @@ from urllib.parse import quote
 import msgspec
 
 from s3img.transform.colors import NAMES, Color
-from s3img.transform.expressions import LARGEST, Expression, format_number, nearest, parse_number, read_value
+from s3img.transform.expressions import LARGEST, Expression, Side, format_number, nearest, parse_number, read_value
 from s3img.transform.geometry import LEAST_DPR, MOST_DPR
 from s3img.transform.look import (
     Colorize,
@@ -23,7 +23,15 @@ from s3img.transform.look import (
     read_background,
     read_opacity,
 )
-from s3img.transform.overlays import decoded_input, write_input
+from s3img.transform.overlays import (
+    FONTS,
+    MAX_CHARACTERS,
+    decoded_input,
+    is_font_file,
+    read_typography,
+    write_input,
+    write_text,
+)
 from s3img.transform.steps import (
     DEFAULT_SHARPEN,
     DEFAULT_TRIM,
@@ -231,6 +239,61 @@ COLOR_REPLACE: Final = ParameterKind(
 )
 
 DISTORT: Final = ParameterKind("`p-X1_Y1_X2_Y2_X3_Y3_X4_Y4`, `a-DEGREES` (1 to 359, `N` is minus)", Distortion.parse)
+
+
+def read_text(text: str) -> str | None:
+    """Read a layer's text: line ends and tabs are its only control characters."""
+    plain = text.replace("\r\n", "\n").replace("\t", " ")
+    return plain if 0 < len(plain) <= MAX_CHARACTERS and not _UNFIT.search(plain.replace("\n", "")) else None
+
+
+def read_encoded_text(text: str) -> str | None:
+    """Read a layer's text in base64."""
+    decoded = decoded_input(text)
+    return None if decoded is None else read_text(decoded)
+
+
+def read_font(text: str) -> str | None:
+    """Read a name of `FONTS`, or the key of a font's file."""
+    if text in FONTS:
+        return text
+    path = read_path(text)
+    return path if path and is_font_file(path) else None
+
+
+def read_padding(text: str) -> tuple[Side, ...] | None:
+    """Read one to four numbers in the order of CSS, or an expression for all sides."""
+    if all(map(WHOLE.fullmatch, text.split("_", 4))):
+        numbers = [int(word) for word in text.split("_")]
+        return tuple(numbers) if len(numbers) <= 4 else None
+    value = read_value(text)
+    return (value,) if isinstance(value, Expression) else None
+
+
+TEXT: Final = ParameterKind(f"text, at most {MAX_CHARACTERS} characters", read_text, write_text)
+
+ENCODED_TEXT: Final = ParameterKind(f"text in base64, at most {MAX_CHARACTERS} characters", read_encoded_text)
+
+FONT: Final = ParameterKind(
+    f"{', '.join(f'`{name}`' for name in FONTS)}, key of a font's file (`fonts@@My.ttf`)",
+    read_font,
+    lambda value: quote(value.replace("/", "@@"), safe="@"),
+    lambda text: closest(text, FONTS),
+)
+
+PADDING: Final = ParameterKind(
+    "px, two to four of them as in CSS (`10_20`), expression",
+    read_padding,
+    lambda value: "_".join(map(write_number, value)),
+)
+
+ALPHA: Final = ParameterKind(
+    "1 to 9", lambda text: 10 * int(text) if text in set("123456789") else None, lambda value: str(value // 10)
+)
+
+LENGTH: Final = ParameterKind("px, expression", read_side, write_number, _SIDE_LIMIT.near)
+
+TYPOGRAPHY: Final = ParameterKind("`b`, `i`, `strikethrough`, several joined by `_`", read_typography)
 
 ENCODED_PATH: Final = ParameterKind("key in base64", read_encoded_path, write_input)
 

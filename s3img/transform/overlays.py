@@ -21,13 +21,34 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
 Place = Literal["center", "top", "left", "bottom", "right", "top_left", "top_right", "bottom_left", "bottom_right"]
+Align = Literal["left", "center", "right"]
 LayerMode = Literal["multiply", "displace", "cutout", "cutter"]
 
 MAX_DEPTH: Final = 3
 """How deep layers may lie inside each other, as ImageKit documents."""
 MAX_INPUT: Final = 2_500
 """Characters of an ``i-`` or ``ie-``."""
+MAX_CHARACTERS: Final = 2_000
+"""Characters of a layer's text."""
 CANVAS: Final = "ik_canvas"
+FONTS: Final = (
+    *(
+        "AbrilFatFace",
+        "Amaranth",
+        "Arvo",
+        "Audiowide",
+        "Chivo",
+        "CrimsonText",
+        "exo",
+        "FredokaOne",
+        "GravitasOne",
+        "Kanit",
+    ),
+    *("Lato", "Lobster", "Lora", "Monoton", "Montserrat", "PTMono", "PT_Serif", "OpenSans", "Roboto", "OldStandard"),
+    *("Ubuntu", "Vollkorn"),
+)
+"""Names of fonts that ImageKit has; those that s3img brings are in ``s3img.imaging.text``."""
+_FONT_SUFFIXES: Final = (".ttf", ".otf", ".ttc", ".woff", ".woff2")
 
 _PLAIN: Final = re.compile(r"[A-Za-z0-9_.-]+(?:/[A-Za-z0-9_.-]+)*")
 _HALF: Final = Fraction(1, 2)
@@ -53,8 +74,34 @@ class Canvas(msgspec.Struct, frozen=True):
     height: Side | None = None
 
 
-Content: TypeAlias = str | Canvas
-"""What a layer shows: the picture under a key, or a block of colour."""
+class Text(msgspec.Struct, frozen=True, kw_only=True):
+    """A text: ``font`` is a name of `FONTS` or a key, "" for the default; ``size`` and ``line_height`` in px.
+
+    Lines end at ``width`` px; without it, only where the text has line ends. ``padding`` is px above, right of, below
+    and left of it; an expression counts for all sides. ``background`` lies under text and padding.
+    """
+
+    text: str
+    font: str = ""
+    size: Side = 45
+    color: Color = Color(0, 0, 0)
+    width: Side | None = None
+    background: Color | None = None
+    align: Align = "center"
+    padding: tuple[Side, ...] = ()
+    bold: bool = False
+    italic: bool = False
+    strikethrough: bool = False
+    line_height: Side | None = None
+
+    @property
+    def font_key(self) -> str:
+        """Return the key of the font's file, "" where the font is a name."""
+        return self.font if is_font_file(self.font) else ""
+
+
+Content: TypeAlias = str | Canvas | Text
+"""What a layer shows: the picture under a key, a block of colour, or a text."""
 
 
 class Position(msgspec.Struct, frozen=True, kw_only=True):
@@ -105,6 +152,25 @@ def decoded_input(text: str) -> str | None:
         return base64.b64decode(plain + "=" * (-len(plain) % 4), validate=True).decode()
     except (binascii.Error, ValueError):
         return None
+
+
+def is_font_file(name: str) -> bool:
+    """Tell a font's file from its name."""
+    return name.lower().endswith(_FONT_SUFFIXES)
+
+
+def read_typography(text: str) -> frozenset[str] | None:
+    """Read ``b``, ``i`` and ``strikethrough``, joined by ``_``."""
+    known = {"b": "bold", "i": "italic", "strikethrough": "strikethrough"}
+    words = text.split("_", 3)
+    return frozenset(known[word] for word in words) if {*words} <= known.keys() else None
+
+
+def write_text(text: str) -> str:
+    """Return ``i-…`` for letters, digits, ``.``, ``_`` and ``-``, else ``ie-`` and base64 without padding."""
+    if _PLAIN.fullmatch(text) and "/" not in text:
+        return f"i-{text}"
+    return f"ie-{base64.urlsafe_b64encode(text.encode()).decode().rstrip('=')}"
 
 
 def write_input(text: str) -> str:

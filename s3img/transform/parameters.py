@@ -11,7 +11,7 @@ import msgspec
 
 from s3img.transform import kinds
 from s3img.transform.kinds import ParameterKind, choice, whole
-from s3img.transform.overlays import LayerMode, Place
+from s3img.transform.overlays import Align, LayerMode, Place
 from s3img.transform.steps import Crop, Flip, Focus, OutputFormat, Subsampling
 
 Support = Literal["same", "extended", "decided", "own"]
@@ -139,11 +139,38 @@ LAYER_PARAMETERS: Final = (
     Parameter("al", "layer_alpha", whole(1, 9), "opaque", "Opacity of a block's colour, in tenths.",
               "l-image,i-ik_canvas,bg-red,al-5,w-200,h-100,l-end"),
 )  # fmt: skip
-"""Parameters that only layers have; inside, those of `PARAMETERS` that change pixels hold as well."""
+"""Parameters that only layers of pictures have; inside, those of `PARAMETERS` that change pixels hold as well."""
+
+TEXT_PARAMETERS: Final = (
+    Parameter("i", "input", kinds.TEXT, "", "The text.", "l-text,i-Hello,l-end"),
+    Parameter("ie", "encoded", kinds.ENCODED_TEXT, "", "The same in base64; wins over `i`.",
+              "l-text,ie-R3LDvMOfZSBhdXMgS8O2bG4,l-end"),
+    Parameter("w", "text_width", kinds.LENGTH, "none", "Width at which lines end.",
+              "l-text,i-Hello%20wide%20world,fs-120,w-500,l-end"),
+    Parameter("fs", "text_size", kinds.LENGTH, "45", "Size of the font.", "l-text,i-Hello,fs-200,l-end"),
+    Parameter("ff", "text_font", kinds.FONT, "`OpenSans`", "Font.",
+              "l-text,i-Hello,fs-120,ff-OpenSans,l-end", "decided"),
+    Parameter("co", "text_color", kinds.COLOR, "black", "Colour of the letters.",
+              "l-text,i-Hello,fs-200,co-FFD70080,l-end"),
+    Parameter("bg", "background", kinds.COLOR, "none", "Colour behind text and padding.",
+              "l-text,i-Hello,fs-120,bg-gold,pa-20,l-end"),
+    Parameter("ia", "text_align", choice(get_args(Align)), "`center`", "Where shorter lines lie.",
+              "l-text,i-Hello%20wide%20world,fs-120,w-500,ia-right,l-end"),
+    Parameter("pa", "text_padding", kinds.PADDING, "0", "Room around the text.",
+              "l-text,i-Hello,fs-120,bg-gold,pa-10_80,l-end"),
+    Parameter("tg", "text_style", kinds.TYPOGRAPHY, "none", "Bold, italic, struck through.",
+              "l-text,i-Hello,fs-120,tg-b_strikethrough,l-end"),
+    Parameter("lh", "text_line", kinds.LENGTH, "the font's", "Height of a line.",
+              "l-text,i-Hello%20wide%20world,fs-120,w-500,lh-100,l-end", "decided"),
+    Parameter("al", "opacity", kinds.ALPHA, "opaque", "Opacity of the whole layer, in tenths.",
+              "l-text,i-Hello,fs-200,al-4,l-end"),
+)  # fmt: skip
+"""Parameters of texts; those that change pixels, or say where a layer lies, hold as well."""
 
 PRESET: Final = "n"
 BY_KEY: Final = {parameter.key: parameter for parameter in PARAMETERS}
 BY_LAYER_KEY: Final = BY_KEY | {parameter.key: parameter for parameter in LAYER_PARAMETERS}
+BY_TEXT_KEY: Final = BY_LAYER_KEY | {parameter.key: parameter for parameter in TEXT_PARAMETERS}
 BY_NAME: Final = {parameter.name: parameter for parameter in reversed(PARAMETERS)}
 
 REFUSED: Final = {

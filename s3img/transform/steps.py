@@ -36,7 +36,7 @@ from s3img.transform.colors import Color
 from s3img.transform.conditions import SizeTest
 from s3img.transform.expressions import LARGEST, Expression, Offset, Side, format_number, parse_number, read_value
 from s3img.transform.look import Backdrop, Colorize, ColorReplacement, Distortion, Gradient, Shadow
-from s3img.transform.overlays import Content, LayerMode, Position
+from s3img.transform.overlays import Content, LayerMode, Position, Text
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -191,11 +191,13 @@ class Step(msgspec.Struct, frozen=True, kw_only=True, repr_omit_defaults=True):
     condition: Conditional | None = None
 
     def inputs(self) -> Iterator[str]:
-        """Yield the keys of all pictures that the step's layers, and its branches, are made of."""
+        """Yield the keys of all pictures and fonts that the step's layers, and its branches, are made of."""
         for step in self.every():
             for layer in step.layers:
-                if isinstance(layer.content, str):
-                    yield layer.content
+                content = layer.content
+                key = content if isinstance(content, str) else content.font_key if isinstance(content, Text) else ""
+                if key:
+                    yield key
 
     def every(self) -> Iterator[Step]:
         """Yield the step itself and every one inside its layers and branches."""

@@ -128,7 +128,7 @@ class Transform(msgspec.Struct, frozen=True, cache_hash=True):
 
     @property
     def inputs(self) -> tuple[str, ...]:
-        """Return the keys of all pictures that layers show, each once, in the order of the text."""
+        """Return the keys of all pictures and fonts that layers are made of, each once, in the order of the text."""
         return tuple(dict.fromkeys(key for step in self.steps for key in step.inputs()))
 
     def settled(

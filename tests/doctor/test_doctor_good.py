@@ -79,9 +79,8 @@ def test_folder_with_pictures_stays_as_it_is(tmp_path: Path) -> None:
 def test_no_bucket_is_called_good(tmp_path: Path) -> None:
     report = SetUp({}, {}).examine(tmp_path)
     assert (verdict(report), report.exit_code, report.target) == (("ok", ""), 0, "")
-    assert {finding.probe for finding in report.findings if finding.status == "ok"} == {
-        *("config", "encoders", "cache", "lock")
-    }
+    good = {finding.probe for finding in report.findings if finding.status == "ok"}
+    assert good - {"text"} == {"config", "encoders", "cache", "lock"}  # libfribidi may be missing
 
 
 def test_anonymous_reading_of_a_public_bucket_is_good(moto_bucket: TestBucket, tmp_path: Path) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from io import BytesIO
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
@@ -10,7 +11,6 @@ from PIL import Image
 
 if TYPE_CHECKING:
     from collections.abc import Callable
-    from pathlib import Path
 
     from transform_service import Served
     from werkzeug.test import TestResponse
@@ -111,3 +111,20 @@ def test_a_signature_covers_layers(serve: Callable[..., Served]) -> None:
     signed = ImageKitSigner.of("private_key").sign(TARGET)
     assert corner(served.ask(signed)) == (255, 0, 0)
     assert served.ask(signed.replace("logo.png", "dot.png")).status_code == 403
+
+
+def test_text_is_set_in_a_font_of_the_bucket(serve: Callable[..., Served], folder: Path) -> None:
+    fonts = Path(__file__).parent.parent / "data" / "fonts"
+    (folder / "fonts").mkdir()
+    (folder / "fonts" / "Thai.woff2").write_bytes((fonts / "noto-sans-thai-thai-400-normal.woff2").read_bytes())
+    target = "/tr:l-text,i-Hello,ff-fonts@@{},co-red,fs-80,l-end,f-png/cat.jpg"
+    assert serve().ask(target.format("Thai.woff2")).status_code == 200
+    assert serve().status(target.format("gone.woff2")) == (404, "ENOENT")
+
+
+@pytest.mark.parametrize("style", ["ie-5pel5pys", "i-a,ff-Lato", "i-a,fs-9999", "i-a,ff-notes.ttf"])
+def test_text_that_can_not_be_set_is_an_error_of_its_own(
+    serve: Callable[..., Served], folder: Path, style: str
+) -> None:
+    (folder / "notes.ttf").write_text("no font")
+    assert serve().status(f"/tr:l-text,{style},l-end/cat.jpg") == (400, "ETEXT")

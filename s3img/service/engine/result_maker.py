@@ -19,6 +19,7 @@ from s3img.service.engine.metrics import Stopwatch
 from s3img.service.engine.render_recipe import RenderRecipe, entity_tag
 from s3img.service.engine.result_stores import RecentValues, ResultLocation, ResultStores
 from s3img.service.engine.sources import fetch
+from s3img.transform.overlays import is_font_file
 
 if TYPE_CHECKING:
     from concurrent.futures import Future
@@ -193,9 +194,11 @@ class _Making:
         try:
             info = imaging.probe(data, limits=self._maker.limits)
             size = decoding_bytes(info, size, recipe.transform, limits=self._maker.limits, hints=recipe.hints)
-            for layer in inputs.values():
-                info = imaging.probe(layer, limits=self._maker.limits)
-                size += len(layer) + _BYTES_A_PIXEL * info.width * info.height
+            for key, layer in inputs.items():
+                size += len(layer)
+                if not is_font_file(key):
+                    info = imaging.probe(layer, limits=self._maker.limits)
+                    size += _BYTES_A_PIXEL * info.width * info.height
         except S3ImgError:  # raised again, with the words for it, where the source is decoded
             return bool
         return self._maker.memory.take(size, self._budget)
