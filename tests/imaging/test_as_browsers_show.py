@@ -5,7 +5,10 @@ from __future__ import annotations
 import base64
 import io
 import random
+import shutil
 import struct
+import subprocess
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -165,3 +168,40 @@ def test_what_is_stated_changes_the_pixels(page: Page) -> None:
     plain = rendered(rgb(b""))
     for name in ("gamma 100000", "gamma and chromaticities of P3", "cICP 12-13"):
         assert difference(plain, rendered(SOURCES[name]))[1] > 2
+
+
+INVALID = {"invalid-palette.png", "invalid-trunc.png", "invalid-zlib.png", "invalid-noend.png", "invalid-crc32.png"}
+"""Damaged on purpose, as `video-001.progressive.truncated.jpeg`: browsers show what there is, s3img refuses them."""
+
+
+@pytest.fixture(scope="module")
+def suite() -> list[Path]:
+    """Return the test images that Go brings: PngSuite, and JPEG and GIF of every kind."""
+    go = shutil.which("go")
+    root = subprocess.check_output([go, "env", "GOROOT"], text=True, timeout=60).strip() if go else ""
+    found = [path for path in Path(root, "src/image").rglob("*.*") if path.suffix in {".png", ".gif", ".jpeg"}]
+    found = sorted(path for path in found if path.name not in INVALID and "truncated" not in path.name)
+    if not root or len(found) < 70:
+        pytest.skip("Go's test images are not here")
+    return found
+
+
+def unlike(page: Page, paths: list[Path]) -> dict[str, object]:
+    """Return the images that Chromium shows in another way, with the largest and the mean difference."""
+    found: dict[str, object] = {}
+    for path in paths:
+        data = path.read_bytes()
+        expected, ours = shown(page, data), rendered(data)
+        most, mean = difference(expected, ours) if expected.size == ours.size else (256, 256.0)
+        if most > 10 or mean > 1.5:
+            found[path.name] = (most, mean)
+    return found
+
+
+def test_png_suite_is_shown_as_by_chromium(page: Page, suite: list[Path]) -> None:
+    assert unlike(page, [path for path in suite if path.parent.name == "pngsuite"][::3]) == {}
+
+
+@pytest.mark.nightly
+def test_images_of_every_kind_are_shown_as_by_chromium(page: Page, suite: list[Path]) -> None:
+    assert unlike(page, suite) == {}
