@@ -22,7 +22,7 @@ _MD5 = re.compile(r"[0-9a-fA-F]{32}")
 
 _CHUNK: Final = 1 << 20
 
-_NO_CONDITIONS: Final = frozenset({"NotImplemented", "501"})
+NO_CONDITIONS: Final = frozenset({"NotImplemented", "501"})
 """What stores answer to a condition that they do not know."""
 
 
@@ -93,7 +93,7 @@ def put_copy(bucket: Bucket, info: ObjectInfo, to: str, source: Path | bytes, *,
     try:
         bucket.put(to, source, only_new=only_new, **fields)
     except BucketError as error:
-        if not only_new or error.code not in _NO_CONDITIONS:
+        if not only_new or error.code not in NO_CONDITIONS:
             raise
         # The caller has looked whether the key is free; this store can't look again while it writes.
         bucket.put(to, source, **fields)

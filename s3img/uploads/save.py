@@ -18,6 +18,7 @@ import msgspec
 from s3img import imaging
 from s3img.assets import Asset, ImageFacts
 from s3img.buckets import MARKER
+from s3img.buckets.copying import NO_CONDITIONS
 from s3img.errors import (
     BucketError,
     ConfigError,
@@ -52,8 +53,18 @@ UPLOAD_MARKER = {next(iter(MARKER)): "upload"}
 _KEY_LOCKS = tuple(threading.Lock() for _ in range(64))
 """Uploads of this process that want one key go one after another: stores don't all have a put that never replaces."""
 
+_CLASHES = frozenset({"EEXIST", "EISDIR", "ENOTDIR"})
+"""What a folder answers to a file where a folder is, and to a folder where a file is."""
+
+_ATTEMPTS = 16
+"""Tries to get a key while other processes take the ones that were free."""
+
 _NAMES = 1000
 """Keys that ``rename`` tries."""
+
+
+class _KeyTakenMeanwhile(Exception):
+    """Another process has put an object under a key since it was found to be free."""
 
 
 class UploadedVariant(msgspec.Struct, frozen=True, kw_only=True):
@@ -156,7 +167,10 @@ class Uploader:
             file = KeyFields(path, digest, SUFFIXES.get(suffix, suffix), clean.width, clean.height)
             wanted = self._template.key(UploadFields(file, self._sources.now(), self._sources.entropy()))
             with _KEY_LOCKS[hash(wanted) % len(_KEY_LOCKS)]:
-                return self._store(wanted, clean, digest, name)
+                for _ in range(_ATTEMPTS):
+                    with suppress(_KeyTakenMeanwhile):
+                        return self._store(wanted, clean, digest, name)
+                raise self._conflict(wanted)
 
     def check(self, source: bytes | IO[bytes], *, filename: str = "") -> ImageInfo:
         """Refuse what `save` would refuse by its first bytes; raise as `save` does. ``source`` is read."""
@@ -177,7 +191,12 @@ class Uploader:
             for other, picture in new:
                 sha256 = digest if other == key else hashlib.sha256(picture.data).hexdigest()
                 metadata = {**UPLOAD_MARKER, "sha256": sha256}
-                self._bucket.put(other, picture.data, media_type=picture.media_type, metadata=metadata, sha256=sha256)
+                put = partial(self._bucket.put, other, picture.data, media_type=picture.media_type, metadata=metadata)
+                put = partial(put, sha256=sha256)
+                if other == key:
+                    self._put_new(put, key, clean, digest)
+                else:  # its name follows from its content: whoever puts it, it is the same
+                    put()
                 done.append(other)
         except BaseException:
             with suppress(BucketError):  # the first failure is the one to tell
@@ -205,6 +224,31 @@ class Uploader:
                 for variant, rendered in variants
             ),
         )
+
+    def _put_new(self, put: Callable[..., None], key: str, clean: Rendered, digest: str) -> None:
+        """Put a picture under a key that was free a moment ago; raise `_KeyTakenMeanwhile` where it is not any more."""
+        try:
+            put(only_new=True)
+        except BucketError as error:
+            if error.code in NO_CONDITIONS:  # this store can't look again while it writes; see docs/uploads.md
+                put()
+            elif error.reason == "condition-failed" or error.code in _CLASHES:
+                # A request that was sent twice, because its answer was lost, meets what it stored itself.
+                there = self._bucket.head(key)
+                if there is None or not self._is_same(there, clean, digest):
+                    raise _KeyTakenMeanwhile from error
+            else:
+                raise
+
+    def _is_same(self, there: ObjectInfo, clean: Rendered, digest: str) -> bool:
+        if there.size != len(clean.data):
+            return False
+        known = (there.metadata or {}).get("sha256") or hashlib.sha256(self._bucket.get(there.key)).hexdigest()
+        return known == digest
+
+    def _conflict(self, key: str) -> UploadConflict:
+        message = f"{self._bucket.name}: {key!r} is taken by another picture."
+        return UploadConflict(message, key=key, fix="Use {{ulid}} in the template, or conflict='rename'.")
 
     def _read(self, source: bytes | IO[bytes]) -> bytes:
         """Read as much as may be, and one byte; sockets and pipes give less at a time than they are asked for."""
@@ -258,12 +302,9 @@ class Uploader:
             there = self._bucket.head(candidate)
             if there is None:
                 return candidate, None
-            if self._policy.conflict == "skip-identical" and there.size == len(clean.data):
-                known = (there.metadata or {}).get("sha256") or hashlib.sha256(self._bucket.get(candidate)).hexdigest()
-                if known == digest:
-                    return candidate, there
-        message = f"{self._bucket.name}: {key!r} is taken by another picture."
-        raise UploadConflict(message, key=key, fix="Use {{ulid}} in the template, or conflict='rename'.")
+            if self._policy.conflict == "skip-identical" and self._is_same(there, clean, digest):
+                return candidate, there
+        raise self._conflict(key)
 
     def _variants(self, key: str, clean: Rendered, digest: str) -> Iterable[tuple[Variant, Rendered]]:
         """Render the variants that a published page would show; nothing as large as the upload is kept."""

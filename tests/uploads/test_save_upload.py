@@ -6,6 +6,7 @@ import struct
 import threading
 import zlib
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from io import BytesIO, StringIO
 from typing import TYPE_CHECKING, Any
 
@@ -32,6 +33,7 @@ from s3img.imaging import probe
 from s3img.keys import visible_name
 from s3img.limits import Limits
 from s3img.uploads import Uploaded, Uploader, UploadPolicy
+from s3img.uploads.save import _KeyTakenMeanwhile
 from s3img.uploads.template import AUTHORS_TEMPLATE
 
 if TYPE_CHECKING:
@@ -345,15 +347,6 @@ def test_no_name_makes_a_key_in_the_folder_of_s3img(bucket: Bucket) -> None:
     assert list(bucket.list()) == []
 
 
-def test_a_file_and_a_folder_of_one_name_are_an_error_of_the_store(bucket: Bucket) -> None:
-    uploader(bucket, "u").save(photo(20, 20))
-    with pytest.raises(BucketError):
-        uploader(bucket, "u/{{ulid}}").save(photo(20, 20))
-    uploader(bucket, "v/{{ulid}}").save(photo(20, 20))
-    with pytest.raises(BucketError):
-        uploader(bucket, "v").save(photo(20, 20))
-
-
 def test_the_same_picture_has_one_address_under_the_template_of_authors(bucket: Bucket) -> None:
     first, second = (uploader(bucket, AUTHORS_TEMPLATE).save(photo(20, 20), filename=name) for name in ("a.jpg", "b"))
     assert first.url == second.url
@@ -395,8 +388,10 @@ def test_a_visitor_is_told_nothing_of_the_bucket(bucket: Bucket) -> None:
     with pytest.raises(UploadConflict) as caught:
         uploader(bucket, "u").save(photo(30, 20))
     assert bucket.name not in caught.value.visitor
+    failing: Any = FailingBucket(bucket, 1)
     with pytest.raises(BucketError) as failed:
-        uploader(bucket, "u/{{ulid}}").save(photo(20, 20))
+        uploader(failing, "v/{{ulid}}").save(photo(20, 20))
+    assert bucket.name not in failed.value.visitor
     assert failed.value.visitor == "The file could not be saved. Please try again later."
 
 
@@ -422,6 +417,83 @@ def test_uploads_at_the_same_moment_never_replace_each_other(bucket: Bucket, con
         done = {key: digest for key, digest in pool.map(save, range(8)) if key}
     assert len(done) == stored
     assert {key: hashlib.sha256(bucket.get(key)).hexdigest() for key in keys(bucket)} == done
+
+
+class Overtaken:
+    """A bucket in which another process is faster: it puts an object after the key was found to be free."""
+
+    def __init__(self, bucket: Bucket, data: bytes, *, times: int = 1) -> None:
+        self._bucket, self._data, self._times = bucket, data, times
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._bucket, name)
+
+    def put(self, key: str, source: bytes, **more: Any) -> None:
+        if self._times and more.get("only_new"):
+            self._times -= 1
+            self._bucket.put(key, self._data, media_type="image/jpeg")
+        self._bucket.put(key, source, **more)
+
+
+@pytest.mark.parametrize("conflict", ["error", "skip-identical", "rename"])
+def test_upload_of_another_process_in_the_same_instant_stays(bucket: Bucket, conflict: Any) -> None:
+    faster: Any = Overtaken(bucket, b"another picture", times=3)
+    save = uploader(faster, conflict=conflict).save
+    if conflict == "rename":
+        assert save(photo(60, 40), filename="a.jpg").key == "u/a-4.jpg"
+        assert [bucket.get(f"u/a{n}.jpg") for n in ("", "-2", "-3")] == [b"another picture"] * 3
+        return
+    with pytest.raises(UploadConflict):
+        save(photo(60, 40), filename="a.jpg")
+    assert bucket.get("u/a.jpg") == b"another picture"
+
+
+def test_put_that_meets_itself_is_stored(bucket: Bucket) -> None:
+    """As where the answer to it was lost, and it was sent again."""
+    clean = uploader(bucket, "x/{{stem}}.{{ext}}").save(photo(60, 40), filename="a.jpg")
+    twice: Any = Overtaken(bucket, bucket.get(clean.key))
+    saved = uploader(twice, conflict="error").save(photo(60, 40), filename="a.jpg")
+    assert (saved.key, bucket.get("u/a.jpg")) == ("u/a.jpg", bucket.get(clean.key))
+
+
+def test_store_without_conditions_takes_uploads(bucket: Bucket) -> None:
+    class Unconditional(Overtaken):
+        def put(self, key: str, source: bytes, **more: Any) -> None:
+            if more.pop("only_new", False):
+                raise BucketError("A header is not implemented.", code="NotImplemented")
+            self._bucket.put(key, source, **more)
+
+    plain: Any = Unconditional(bucket, b"")
+    assert bucket.get(uploader(plain).save(photo(60, 40), filename="a.jpg").key)
+
+
+@pytest.mark.parametrize(("taken", "template"), [("u", "u/{{stem}}.{{ext}}"), ("u/a.jpg/b", "u/{{stem}}.{{ext}}")])
+def test_clash_of_file_and_folder_is_a_conflict(bucket: Bucket, taken: str, template: str) -> None:
+    bucket.put(taken, b"x", media_type="text/plain")
+    with pytest.raises(UploadConflict) as caught:
+        uploader(bucket, template).save(photo(60, 40), filename="a.jpg")
+    assert caught.value.status == 409
+    assert bucket.get(taken) == b"x"
+
+
+def test_processes_never_replace_each_other_in_a_store(seaweedfs_bucket: TestBucket) -> None:
+    """Without the locks of one process, as from several."""
+    start = threading.Barrier(4)
+
+    def save(seed: int) -> str:
+        config = Config(bucket=seaweedfs_bucket.address, public_url="https://img.example.com")
+        saver = Uploader(
+            seaweedfs_bucket.bucket, config, template="u/{{stem}}.{{ext}}", policy=UploadPolicy(conflict="rename")
+        )
+        data = photo(60, 40, seed=seed)
+        start.wait()
+        clean = saver._cleaned(data, "a.jpg")
+        while True:
+            with suppress(_KeyTakenMeanwhile):
+                return saver._store("u/a.jpg", clean, hashlib.sha256(clean.data).hexdigest(), "a.jpg").key
+
+    with ThreadPoolExecutor(4) as pool:
+        assert len(set(pool.map(save, range(4)))) == 4
 
 
 def test_a_failure_leaves_the_variants_of_the_first_upload(bucket: Bucket) -> None:
