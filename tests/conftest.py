@@ -15,7 +15,9 @@ from hypothesis import settings
 if TYPE_CHECKING:
     from collections.abc import Generator
 
-settings.register_profile("s3img", deadline=None)  # a busy machine is no fault of the code
+# No deadline: a busy machine is no fault of the code.
+settings.register_profile("s3img", deadline=None, max_examples=30)
+settings.register_profile("nightly", deadline=None, max_examples=500)  # --hypothesis-profile nightly
 settings.load_profile("s3img")
 
 if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:

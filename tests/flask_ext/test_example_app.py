@@ -103,6 +103,7 @@ def test_example_runs_without_any_account(
         check_gallery(open_page, chromium, url, tmp_path, f"{url}_s3img/store/")
 
 
+@pytest.mark.nightly  # without a bucket: test_example_runs_without_any_account
 def test_example_runs_with_three_settings(
     example: Path, open_page: PageOpener, chromium: Browser, tmp_path: Path, seaweedfs_bucket: TestBucket
 ) -> None:

@@ -23,7 +23,9 @@ SIGNATURES = [
     *(b"\0\0\0\x1cftypavif\0\0\0\0mif1avif", b"\0\0\0\x1cftypavis", b"\0\0\1\0", b"<svg ", b"<?xml "),
 ]
 NAMES = ["jpeg", "png", "gif", "webp", "avif", "tiff", "bmp"]
-BOUNDED = settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+BOUNDED = settings(
+    max_examples=2 * settings().max_examples, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
+)
 
 
 @pytest.fixture(scope="module")

@@ -67,7 +67,7 @@ def test_client_that_goes_away_closes_the_apps_iterable_once(wrap: Wrap, server:
     assert count == [1]
 
 
-@settings(suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=200)
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=2 * settings().max_examples)
 @given(
     chunks=st.lists(st.binary(max_size=60), max_size=8), declared=st.booleans(), kind=st.sampled_from(["html", "css"])
 )
@@ -93,7 +93,7 @@ TOKENS = [
 TOKENS += [b"<script>", b"</script>", b"<picture>", b"</picture>", b"<a href=/static/cat.jpg>", b"<style>", b"</style>"]
 
 
-@settings(suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=200)
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=2 * settings().max_examples)
 @given(tokens=st.lists(st.sampled_from(TOKENS), max_size=14), cut=st.integers(1, 50))
 def test_stream_is_the_whole_page_but_for_the_style_sheet(wrap: Wrap, tokens: list[bytes], cut: int) -> None:
     page = b"".join(tokens)

@@ -148,7 +148,13 @@ BUILDERS = {
 }
 
 
-@pytest.fixture(scope="module", params=BUILDERS)
+THEMES = [
+    pytest.param(theme, marks=() if theme in {"mkdocs", "furo"} else pytest.mark.nightly)  # one of each generator
+    for theme in BUILDERS
+]
+
+
+@pytest.fixture(scope="module", params=THEMES)
 def sites(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path]:
     """Return a site of one theme as it was built, and the same published."""
     theme: str = request.param

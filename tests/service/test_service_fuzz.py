@@ -107,7 +107,9 @@ def app(tmp_path_factory: pytest.TempPathFactory, picture_bytes: bytes) -> Itera
     service.close()
 
 
-@settings(max_examples=300, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(
+    max_examples=4 * settings().max_examples, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
+)
 @given(targets, st.sampled_from(["GET", "HEAD", "OPTIONS", "POST", "get"]), headers)
 def test_any_wsgi_request_is_answered(
     app: TransformService, caplog: pytest.LogCaptureFixture, target: str, method: str, headers: dict[str, str]
@@ -118,7 +120,9 @@ def test_any_wsgi_request_is_answered(
     assert not [record for record in caplog.records if record.exc_info]
 
 
-@settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(
+    max_examples=2 * settings().max_examples, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
+)
 @given(st.data())
 def test_any_request_line_is_answered(port: int, caplog: pytest.LogCaptureFixture, data: st.DataObject) -> None:
     line = data.draw(targets.map(lambda text: f"GET /{text} HTTP/1.1".encode("latin-1")) | st.binary(max_size=60))

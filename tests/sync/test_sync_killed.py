@@ -1,4 +1,4 @@
-"""`s3img sync` is killed fifty times, wherever it happens to be: what is named is there and whole, and the next one ends."""
+"""`s3img sync` is killed several times, at night more often, wherever it happens to be: what is named is there and whole, and the next one ends."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ import sys
 import time
 from typing import TYPE_CHECKING
 
+import pytest
 from PIL import Image
 
 from s3img.lock import LOCK_NAME, read_lock
@@ -82,11 +83,14 @@ class Site:
         return {entry.key: entry.sha256 for entry in read_lock(self.folder / LOCK_NAME, missing_ok=True)}
 
 
-def test_a_killed_sync_loses_nothing_and_the_next_one_ends(seaweedfs_bucket: TestBucket, tmp_path: Path) -> None:
+@pytest.mark.parametrize("kills", [5, pytest.param(50, marks=pytest.mark.nightly)])
+def test_a_killed_sync_loses_nothing_and_the_next_one_ends(
+    seaweedfs_bucket: TestBucket, tmp_path: Path, kills: int
+) -> None:
     chance = random.Random(7)
     site = Site(tmp_path / "site", seaweedfs_bucket)
     killed, before = 0, dict[str, str]()
-    while killed < 25:
+    while killed < kills:  # those that were too fast to be killed do not count
         killed += site.run(steps=chance.randrange(1, STEPS), delay=chance.random() * 0.005)
         stored = site.stored()
         assert before.items() <= stored.items()

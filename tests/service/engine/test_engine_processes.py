@@ -142,6 +142,7 @@ def _wait_for(url: str) -> None:
     pytest.fail("gunicorn does not start")
 
 
+@pytest.mark.nightly  # the same with fewer: test_racing_processes_fetch_and_render_once
 def test_twenty_cold_requests_over_four_workers_are_one_get_and_one_render(
     tmp_path: Path, seaweedfs_bucket: TestBucket
 ) -> None:
