@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from s3img.imaging.clean import cleaned
     from s3img.imaging.description import average_color, describe
     from s3img.imaging.encode import DEFAULT_QUALITY, encoders
+    from s3img.imaging.picture_summary import picture_facts
     from s3img.imaging.pipeline import Drawn, draw, render
     from s3img.imaging.processing import draw_processed
     from s3img.imaging.pyramid import RenderedFile, render_job, render_variants
@@ -38,6 +39,7 @@ __all__ = [
     "draw",
     "draw_processed",
     "encoders",
+    "picture_facts",
     "probe",
     "render",
     "render_job",
@@ -53,6 +55,7 @@ _LAZY: Final = {
     "Drawn": "pipeline",
     "draw": "pipeline",
     "draw_processed": "processing",
+    "picture_facts": "picture_summary",
     "encoders": "encode",
     "render": "pipeline",
     "render_job": "pyramid",

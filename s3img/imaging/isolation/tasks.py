@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from s3img.imaging.image_info import RenderTarget
     from s3img.imaging.pipeline import Drawn
     from s3img.imgproxy import ProcessingOptions
+    from s3img.imgproxy.info_options import InfoOptions
     from s3img.limits import Limits
     from s3img.transform import Transform
     from s3img.transform.geometry import Hints
@@ -85,6 +86,11 @@ def render_drawn(data: bytes, *, draw: DrawSource, limits: Limits) -> TaskResult
 def describe_picture(data: bytes, *, schema: str, limits: Limits) -> bytes:
     """Describe a picture in JSON."""
     return msgspec.json.encode({"schema": schema, **imaging.describe(data, limits=limits)})
+
+
+def picture_facts_json(data: bytes, *, options: InfoOptions, limits: Limits) -> bytes:
+    """Tell what imgproxy's info tells of a picture, in JSON."""
+    return msgspec.json.encode(imaging.picture_facts(data, options, limits=limits))
 
 
 def derive(data: bytes, make: Callable[[bytes], bytes]) -> TaskResult:

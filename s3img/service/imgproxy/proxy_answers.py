@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import hashlib
 from functools import partial
 from typing import TYPE_CHECKING, Final
 
 from s3img import imaging
 from s3img.errors import ImageTooLarge
-from s3img.imaging.isolation.tasks import draw_options
+from s3img.imaging.isolation.tasks import draw_options, picture_facts_json
 from s3img.service.answers import answer_original, complete, inspect_request
 from s3img.service.caching import modern_formats
 from s3img.service.engine.jobs import SourceRef
@@ -18,18 +19,22 @@ if TYPE_CHECKING:
 
     from s3img.imaging.isolation.tasks import DrawSource
     from s3img.imgproxy import ProcessingOptions
+    from s3img.imgproxy.info_options import InfoOptions
     from s3img.limits import Limits
     from s3img.service.engine.jobs import Budget, EngineProtocol, Result
     from s3img.service.imgproxy.proxy_mount import ProxiedRequest
     from s3img.service.service_request import Response, ServiceRequest
 
 _NAME: Final = "imgproxy/1"
+_INFO: Final = "imgproxy-info/1"
 _NONE: Final[frozenset[str]] = frozenset()
 
 
 def answer_proxied(request: ServiceRequest, engine: EngineProtocol, proxied: ProxiedRequest) -> Response:
     """Answer with what the options make of the source; raise what the engine raises, and SignatureError."""
     options = proxied.options
+    if proxied.info:
+        return _answer_info(request, engine, proxied.text, proxied.info)
     if options.raw:
         return answer_original(request, engine)
     settings = request.config.imgproxy
@@ -60,6 +65,19 @@ def answer_proxied(request: ServiceRequest, engine: EngineProtocol, proxied: Pro
     if offered:
         response.headers["Vary"] = "Accept"
     return complete(request, source, result, response, stored=_disposition(options, result))
+
+
+def _answer_info(request: ServiceRequest, engine: EngineProtocol, text: str, options: InfoOptions) -> Response:
+    make = partial(picture_facts_json, options=options, limits=request.config.limits)
+    name = f"{_INFO}/{hashlib.sha256(text.encode()).hexdigest()[:16]}"
+    inspect = partial(inspect_request, request)
+
+    def ask(origin: str) -> tuple[SourceRef, Result]:
+        source = SourceRef(origin, request.parsed.key, request.parsed.version)
+        return source, engine.derived(source, name, make, request.budget, inspect=inspect, decodes=True)
+
+    source, result = request.first_of_origins(ask)
+    return complete(request, source, result, request.respond(source, result.facts, result.etag))
 
 
 def _read_whole(engine: EngineProtocol, source: SourceRef, budget: Budget, limits: Limits) -> bytes:

@@ -11,6 +11,8 @@ import msgspec
 from s3img.config import address
 from s3img.config.address import S3Address
 from s3img.errors import ConfigError, NotServed, RequestError, SignatureError, SignatureExpired
+from s3img.imgproxy import ProcessingOptions, ProxyRequest
+from s3img.imgproxy.info_options import InfoOptions, read_info_options
 from s3img.imgproxy.option_grammar import repaired
 from s3img.service.access import Grant
 from s3img.service.engine.jobs import SourceRef
@@ -23,7 +25,6 @@ if TYPE_CHECKING:
 
     from s3img.config import Config
     from s3img.config.imgproxy import ImgproxySettings
-    from s3img.imgproxy import ProcessingOptions, ProxyRequest
 
 _SCHEME: Final = re.compile(r"([A-Za-z][A-Za-z0-9+.-]*)://")
 
@@ -38,6 +39,7 @@ class ProxiedRequest:
     grant: Grant
     text: str
     watermark: SourceRef | None = None
+    info: InfoOptions | None = None
 
     def check(self, now: float) -> None:
         """Raise SignatureExpired after the second that ``exp`` names; ``now`` in Unix seconds."""
@@ -78,6 +80,8 @@ class ProxyMount:
         return found
 
     def _read(self, path: str) -> ProxiedRequest:
+        if path.startswith("/info/"):
+            return self._read_info(path.removeprefix("/info"))
         signature, slash, rest = path.removeprefix("/").partition("/")
         if not signature or not slash or not rest:
             raise RequestError("The address is not /SIGNATURE/OPTIONS/SOURCE.")
@@ -98,6 +102,23 @@ class ProxyMount:
         )
         watermark = self._watermark() if options.has_watermark else None
         return ProxiedRequest(self._route, parsed, options, grant, str(options.rendering), watermark)
+
+    def _read_info(self, path: str) -> ProxiedRequest:
+        """Read an address that asks for facts; what follows the signature is signed, without ``/info``."""
+        signature, _, rest = path.removeprefix("/").partition("/")
+        if not signature or not rest:
+            raise RequestError("The address is not /info/SIGNATURE/OPTIONS/SOURCE.")
+        rest = repaired(rest)
+        self._signer.check(signature, rest)
+        options, segments = self._grammar.split(rest.removeprefix("/").split("/"))
+        wanted = read_info_options(options)
+        source, _, form = self._grammar.source(segments)
+        shown = ProcessingOptions(expires=wanted.expires)
+        request = ProxyRequest(shown, source, form)
+        grant = self._grant(request)
+        origin, key, version = self._origins.locate(self._source(request), self._settings.query_separator)
+        parsed = ParsedRequest(kind="info", key=key, origin=origin, version=version)
+        return ProxiedRequest(self._route, parsed, shown, grant, repr(wanted), info=wanted)
 
     def _grant(self, request: ProxyRequest) -> Grant:
         expires = request.options.expires
