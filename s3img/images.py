@@ -15,7 +15,7 @@ from s3img.config.address import S3Address
 from s3img.errors import ConfigError
 from s3img.publish.files import SiteFiles
 from s3img.publish.result import Problem, PublishResult
-from s3img.urls import imgproxy_url
+from s3img.urls import imagekit_url, imgproxy_url
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping
@@ -209,17 +209,35 @@ class Images:
         *,
         lock: StrPath = LOCK_NAME,
         expires: int | None = None,
-        dialect: Literal["s3img", "imgproxy"] = "s3img",
+        dialect: Literal["s3img", "imgproxy", "imagekit"] = "s3img",
     ) -> str:
         """Return the public address of an image of the lock, or of a rendering of it, as `Catalog.url` says.
 
         In the ``dialect`` of imgproxy, ``transform`` are its options (``rs:fill:300:200/q:80``), and the address is one
-        of the service's mount, signed with the first of ``imgproxy.keys`` or IMGPROXY_KEY.
+        of the service's mount, signed with the first of ``imgproxy.keys`` or IMGPROXY_KEY. In the ``dialect`` of
+        ImageKit it is one below ``service_url``, as ImageKit's own libraries write it, signed where
+        ``imagekit_private_key`` is set. Raise ConfigError without what a dialect needs.
         """
         catalog = self.catalog(lock)
         if dialect == "imgproxy":
             return self._imgproxy_url(catalog.entry(name).key, str(transform), expires)
+        if dialect == "imagekit":
+            return self._imagekit_url(catalog.entry(name).key, transform, expires)
         return catalog.url(name, transform, expires=expires)
+
+    def _imagekit_url(self, key: str, transform: str | Transform, expires: int | None) -> str:
+        """Raise ConfigError without a service, TransformError for a transform that it would refuse."""
+        from s3img.transform import Transform
+
+        config = self.config
+        if not config.service_url:
+            raise ConfigError(
+                ["service_url: needed for ImageKit's addresses: write that of the service, or of ImageKit"]
+            )
+        keys = config.imagekit_private_key
+        first = " ".join((keys.get(config.service_audience, "") if isinstance(keys, dict) else keys).split()[:1])
+        steps = Transform.parse(transform, presets=config.presets) if isinstance(transform, str) else transform
+        return imagekit_url(config.service_url, key, steps, private_key=first, expires=expires)
 
     def _imgproxy_url(self, key: str, options: str, expires: int | None) -> str:
         """Raise ConfigError without a mount or a service, TransformError for options that it would refuse."""

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Final, Self
 from urllib.parse import quote, unquote_to_bytes
 
 from s3img.errors import ConfigError, SignatureError, SignatureExpired
-from s3img.urls import imgproxy_signature
+from s3img.urls import imagekit_signature, imgproxy_signature
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -189,7 +189,7 @@ class ImageKitSigner:
         return Verified(canonical(target), "imagekit", 0 if until == _IMAGEKIT_NEVER else int(until))
 
     def _mac(self, key: bytes, target: str, until: str) -> str:
-        return hmac.digest(key, (target.removeprefix("/") + until).encode(), "sha1").hex()
+        return imagekit_signature(target, key=key, expires=int(until))
 
 
 @dataclass(frozen=True, slots=True)

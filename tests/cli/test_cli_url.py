@@ -14,6 +14,7 @@ from sites import photo
 
 from s3img import Config, Images
 from s3img.cli import main
+from s3img.errors import ConfigError
 from s3img.signing import Signer
 
 if TYPE_CHECKING:
@@ -132,3 +133,13 @@ def test_url_loads_neither_pillow_nor_boto3(app: Path) -> None:
 def test_url_is_what_the_library_says(url: Any, app: Path) -> None:
     config = Config(bucket=(app.parent / "store").as_uri(), public_url="https://img.example.com")
     assert url("img/my cat.jpg")[1] == Images(config).url("img/my cat.jpg", lock=app / "s3img.lock")
+
+
+def test_address_in_imagekits_form_is_one_of_the_service(app: Path) -> None:
+    settings = {"public_url": "https://img.example.com", "service_url": "https://s.example.com"}
+    images = Images(Config(**settings, imagekit_private_key="new old"))
+    url = images.url("img/my cat.jpg", "w-40,h-30", dialect="imagekit", expires=1_800_000_000)
+    assert url.startswith("https://s.example.com/")
+    assert "?tr=w-40,h-30&ik-t=1800000000&ik-s=" in url
+    with pytest.raises(ConfigError, match="service_url"):
+        Images(Config(public_url="https://img.example.com")).url("img/my cat.jpg", dialect="imagekit")
