@@ -30,7 +30,8 @@ _SENDABLE: Final = "%/?:@!$&'()*+,;=[]-._~"
 _STEPS: Final = "tr:"
 _VANITY: Final = "ik-seo"
 _SOURCE: Final = "s3:"
-_ONCE: Final = frozenset({"tr", "versionId", "ik-attachment", "ik-attachment-filename"})
+_THUMBNAIL: Final = "ik-thumbnail.jpg"
+_ONCE: Final = frozenset({"tr", "versionId", "ik-obj-version", "ik-attachment", "ik-attachment-filename"})
 
 
 def remember_short(function: Callable[..., T]) -> Callable[..., T]:
@@ -127,7 +128,8 @@ def parse_request(target: str) -> ParsedRequest:
     """Read ``/tr:STEPS/KEY``, ``/folder/tr:STEPS/rest``, ``/KEY?tr=STEPS``, ``/info/KEY`` and ``/KEY``.
 
     ``target`` is in the form of `s3img.signing.canonical`: what is read is what was signed. A key may begin with
-    ``ik-seo/`` (its last segment is then a vanity name) or ``s3://ORIGIN/``. Raise RequestError, NotServed and
+    ``ik-seo/`` (its last segment is then a vanity name) or ``s3://ORIGIN/``, and end in ``/ik-thumbnail.jpg`` (a still
+    as JPEG). Raise RequestError, NotServed and
     RequestTooLarge.
     """
     path, _, parameters = target.partition("?")
@@ -143,13 +145,15 @@ def parse_request(target: str) -> ParsedRequest:
             segments = segments[:index] + segments[index + 1 :]
             break
     names = [_decode(segment) for segment in segments or [""]]
+    if len(names) > 1 and names[-1] == _THUMBNAIL:
+        names, steps = names[:-1], f"{steps}:f-jpg" if steps else "f-jpg"
     kind: Literal["original", "image", "info"] = "original" if steps is None else "image"
     if names[0] == "info" and steps is None and len(names) > 1:
         kind, names = "info", names[1:]
     origin, names = _split_origin(names)
     if names[:1] == [_VANITY]:
         names = _without_vanity_name(names[1:])
-    version = _decode(query.get("versionId", ""))
+    version = _decode(query.get("versionId") or query.get("ik-obj-version", ""))
     if len(version.encode()) > MAX_KEY:
         raise RequestTooLarge(f"The version is longer than {MAX_KEY} bytes.", limit="version")
     key = checked_key("/".join(names))

@@ -39,6 +39,9 @@ from s3img.urls import quote_path
         ("/tr:w-3/ik-seo/cat/nice", "w-3", "cat"),
         ("/informal/cat.jpg", None, "informal/cat.jpg"),
         ("/tr:w-3/info/cat.jpg", "w-3", "info/cat.jpg"),
+        ("/a/moving.gif/ik-thumbnail.jpg", "f-jpg", "a/moving.gif"),
+        ("/tr:w-3/moving.gif/ik-thumbnail.jpg", "w-3:f-jpg", "moving.gif"),
+        ("/ik-thumbnail.jpg", None, "ik-thumbnail.jpg"),
     ],
 )
 def test_address_names_steps_and_key(target: str, steps: str | None, key: str) -> None:
@@ -53,6 +56,7 @@ def test_address_names_steps_and_key(target: str, steps: str | None, key: str) -
         ("/s3:/shop/img/cat.jpg", "shop", "img/cat.jpg", ""),
         ("/tr:w-3/s3://shop/cat.jpg?versionId=a%2Fb+c", "shop", "cat.jpg", "a/b+c"),
         ("/cat.jpg?versionId=null", "", "cat.jpg", "null"),
+        ("/cat.jpg?ik-obj-version=9sTu&updatedAt=1737", "", "cat.jpg", "9sTu"),
     ],
 )
 def test_address_names_origin_and_version(target: str, origin: str, key: str, version: str) -> None:
