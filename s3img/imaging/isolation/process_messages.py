@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Final, TypeAlias
 
 import msgspec
 
-from s3img.errors import ImageError, ImageTooLarge, S3ImgError, TransformError, UnsupportedImage
+from s3img.errors import ImageError, ImageTooLarge, S3ImgError, TextError, TransformError, UnsupportedImage
 from s3img.imaging.image_info import Rendered
 
 if TYPE_CHECKING:
@@ -28,7 +28,8 @@ LONGEST_HEAD: Final = 1 << 20
 LONGEST_REPLY: Final = 1 << 31
 """Bytes of results; more is no answer to any call."""
 
-_KINDS: Final = {kind.__name__: kind for kind in (ImageError, UnsupportedImage, ImageTooLarge, TransformError)}
+_CLASSES: Final = (ImageError, UnsupportedImage, ImageTooLarge, TextError, TransformError)
+_KINDS: Final = {kind.__name__: kind for kind in _CLASSES}
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,7 +73,8 @@ class ErrorRecord(msgspec.Struct, frozen=True, array_like=True):
     def of(cls, error: S3ImgError) -> ErrorRecord:
         """Describe an error; one of an unknown class is an `ImageError`."""
         name = next((one.__name__ for one in type(error).__mro__ if one.__name__ in _KINDS), "ImageError")
-        names = {"ImageTooLarge": ("limit",), "TransformError": ("token", "position", "suggestion")}.get(name, ())
+        text, transform = ("token", "suggestion"), ("token", "position", "suggestion")
+        names = {"ImageTooLarge": ("limit",), "TextError": text, "TransformError": transform}.get(name, ())
         return cls(name, error.message, error.fix, {name: getattr(error, name) for name in names})
 
     def error(self) -> S3ImgError:
