@@ -3,8 +3,13 @@
 from __future__ import annotations
 
 import io
+import os
 import re
-from typing import TYPE_CHECKING, Any
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
 
 import pytest
 from flask import Flask, session
@@ -13,9 +18,6 @@ from flask_wtf import CSRFProtect
 from PIL import Image
 
 from s3img.errors import ConfigError
-
-if TYPE_CHECKING:
-    from pathlib import Path
 
 
 def allowed(action: str, key: str, environ: dict[str, Any]) -> bool:
@@ -66,3 +68,32 @@ def test_gallery_without_authorize_is_refused(tmp_path: Path) -> None:
     with pytest.raises(ConfigError, match="authorize"):
         register(made, gallery="/images")
     assert "s3img" not in made.extensions
+
+
+def test_gallery_of_the_example_is_behind_its_login(tmp_path: Path) -> None:
+    example = tmp_path / "example"
+    ignore = shutil.ignore_patterns("s3img.lock", "instance", "__pycache__")
+    shutil.copytree(Path(__file__).parents[2] / "examples/flask_app", example, ignore=ignore)
+    script = (
+        "from gallery import create_app\n"
+        "client = create_app().test_client()\n"
+        "print(client.get('/images/').status_code)\n"
+        "print(client.post('/login', data={'password': 'wrong'}).status_code, client.get('/images/').status_code)\n"
+        "print(client.post('/login', data={'password': 'open sesame'}).status_code, client.get('/images/').status_code)\n"
+    )
+    environ = {
+        **os.environ,
+        "EDITORS_PASSWORD": "open sesame",
+        "GALLERY_INSTANCE": str(example / "instance"),
+        "S3IMG_CACHE_DIR": str(example / "cache"),
+    }
+    found = subprocess.run(
+        [sys.executable, "-c", script],
+        cwd=example,
+        env=environ,
+        capture_output=True,
+        text=True,
+        check=True,
+        timeout=120,
+    )
+    assert found.stdout.split() == ["403", "200", "403", "302", "200"]

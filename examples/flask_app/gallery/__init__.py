@@ -24,6 +24,8 @@ def create_app(settings: dict[str, Any] | None = None) -> Flask:
     app = Flask(__name__, instance_path=os.environ.get("GALLERY_INSTANCE"))
     app.config.update(
         SECRET_KEY=os.environ.get("SECRET_KEY", "only-for-the-example"),
+        EDITORS_PASSWORD=os.environ.get("EDITORS_PASSWORD", ""),
+        SESSION_COOKIE_SAMESITE="Lax",
         MAX_CONTENT_LENGTH=20_000_000,
         PHOTOS=PHOTOS,
         S3IMG_VARIANTS=True,

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import hmac
 from typing import TYPE_CHECKING
 
-from flask import Blueprint, current_app, flash, redirect, render_template, request, url_for
+from flask import Blueprint, abort, current_app, flash, redirect, render_template, request, session, url_for
 
 from gallery import pictures
 from gallery.extensions import s3img
@@ -36,3 +37,15 @@ def upload() -> Response | tuple[str, int]:
         return index(), error.status
     pictures.add(uploaded, request.form.get("alt", "")[:200])
     return redirect(url_for(".index"))
+
+
+@blueprint.route("/login", methods=["GET", "POST"])
+def login() -> Response | str:
+    """Ask for the editors' password; without one in the settings there are no editors."""
+    password = current_app.config["EDITORS_PASSWORD"]
+    if not password:
+        abort(404)
+    if request.method == "POST" and hmac.compare_digest(request.form.get("password", "").encode(), password.encode()):
+        session["is_editor"] = True
+        return redirect("/images/")
+    return render_template("login.html")
