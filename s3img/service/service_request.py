@@ -43,7 +43,7 @@ _STATUS_LINES: Final = {status.value: f"{status.value} {status.phrase}" for stat
 _BODILESS: Final = frozenset({204, 304})
 _UNSAFE: Final = re.compile(r"[\x00-\x1f\x7f-\x9f/\\]")
 _MEDIA_TYPE: Final = re.compile(r"[\w.+-]+/[\w.+-]+(; ?[\w-]+=[\w.-]+)*", re.ASCII)
-_ACTIVE: Final = re.compile(r"html|xml|xsl|svg|message/|multipart/", re.IGNORECASE)
+_ACTIVE: Final = re.compile(r"html|xml|xsl|svg|script|pdf|message/|multipart/", re.IGNORECASE)
 _LANGUAGES: Final = re.compile(r"[A-Za-z0-9-]{1,35}(, ?[A-Za-z0-9-]{1,35}){0,9}")
 _SANDBOX: Final = "default-src 'none'; style-src 'unsafe-inline'; img-src data:; sandbox"
 _SUFFIX_OF: Final = {media_type: SUFFIXES.get(name, name) for name, media_type in MEDIA_TYPES.items()}

@@ -6,9 +6,11 @@ from dataclasses import dataclass, field
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Literal
 
+from s3img.errors import BucketError
 from s3img.lock import recipe
 from s3img.sync.outcome import FileFinding, PlannedUpload, SyncPlan, SyncResult
 from s3img.transfer import UploadPlan, UploadResult
+from s3img.transfer.render import CACHE_UNWRITABLE
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
@@ -111,6 +113,8 @@ def report(
 ) -> SyncResult:
     """Return what a sync did, or with ``dry_run`` would do, as the result that people read."""
     findings = job.survey.findings + done.findings + failure_findings(done.sent)
+    # A full disk is no image's fault: the next run may go well without a change, as after a failure of the store.
+    no_room = any(CACHE_UNWRITABLE in finding.message for finding in done.findings)
     return SyncResult(
         target=target,
         lock=lock,
@@ -126,7 +130,7 @@ def report(
         problems=findings,
         notes=job.survey.notes,
         failed=tuple(done.sent.failed),
-        exit_code=done.sent.exit_code or int(bool(findings)),
+        exit_code=done.sent.exit_code or (BucketError.exit_code if no_room else 0) or int(bool(findings)),
         seconds=seconds,
         dry_run=dry_run,
     )

@@ -154,10 +154,20 @@ def test_unknown_parameters_change_nothing(serve: Callable[..., Served]) -> None
 
 
 @pytest.mark.parametrize(
-    "path", ["/logo.svg", "/page.html", "/feed.xml", "/x.xhtml", "/tr:w-9/logo.svg", "/tr:orig-true/page.html"]
+    "path",
+    [
+        "/logo.svg",
+        "/page.html",
+        "/feed.xml",
+        "/x.xhtml",
+        "/a.js",
+        "/a.pdf",
+        "/tr:w-9/logo.svg",
+        "/tr:orig-true/page.html",
+    ],
 )
 def test_active_content_is_never_run(serve: Callable[..., Served], folder: Path, path: str) -> None:
-    for name in ("feed.xml", "x.xhtml"):
+    for name in ("feed.xml", "x.xhtml", "a.js", "a.pdf"):
         (folder / name).write_text("<x/>")
     headers = serve().ask(path).headers
     assert "sandbox" in headers["Content-Security-Policy"].split("; ")

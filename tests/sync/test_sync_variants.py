@@ -286,3 +286,15 @@ def test_marked_object_is_put_again_and_looked_at(project: Project) -> None:
     assert (result.exit_code, result.requests["put"], result.requests["head"]) == (0, 6, 6)
     collect(project.bucket, kept={"something"}, rules=Rules(force=True), apply=True)
     assert project.lock.keys() <= project.stored()
+
+
+def test_cache_that_cannot_be_written_is_no_image_s_fault(tmp_path: Path) -> None:
+    """As on a full disk: exit code 5, and the original is stored."""
+    (tmp_path / "static").mkdir()
+    (tmp_path / "static" / "a.jpg").write_bytes(photo(400, 300))
+    (tmp_path / "cache").mkdir()
+    (tmp_path / "cache" / "variants").touch()  # a file where a folder belongs
+    settings: dict[str, Any] = {"bucket": (tmp_path / "bucket").as_uri(), "cache_dir": str(tmp_path / "cache")}
+    config = Config(public_url="https://img.example.com", variants=True, widths=(160,), formats=("webp",), **settings)
+    result = Images(config).sync(tmp_path / "static", lock=tmp_path / "s3img.lock")
+    assert (result.exit_code, result.uploaded, len(result.problems)) == (5, 1, 1)
