@@ -61,21 +61,21 @@ class LockEntry(msgspec.Struct, frozen=True):
             raise ValueError(f"{line[:60]!r} is damaged")
         path, digest, size, width, height, media_type, key, placeholder, variants = match.groups()
         return cls(
-            _unescape(path),
+            unescape_field(path),
             digest,
             int(size),
             int(width),
             int(height),
             media_type,
-            _unescape(key),
+            unescape_field(key),
             "" if placeholder == "-" else placeholder,
             LockedVariants.parse(variants) if variants else None,
         )
 
     def __str__(self) -> str:
         return (
-            f"{_escape(self.path)} {self.sha256} {self.size} {self.width}x{self.height} {self.media_type}"
-            f" {_escape(self.key)} {self.placeholder or '-'}{f' {self.variants}' if self.variants else ''}"
+            f"{escape_field(self.path)} {self.sha256} {self.size} {self.width}x{self.height} {self.media_type}"
+            f" {escape_field(self.key)} {self.placeholder or '-'}{f' {self.variants}' if self.variants else ''}"
         )
 
     def variant_keys(self, template: KeyTemplate) -> Mapping[tuple[str, int], str]:
@@ -103,12 +103,13 @@ def _variant_key(entry: LockEntry, variants: LockedVariants, template: KeyTempla
     return template.key(KeyFields(entry.path, digest, ext, width, entry.height_at(width)))
 
 
-def _escape(text: str) -> str:
+def escape_field(text: str) -> str:
     """Percent-encode what a field can't show; names that are no UTF-8 keep their bytes."""
     return _ESCAPED.sub(lambda match: "".join(f"%{byte:02X}" for byte in _bytes(match[0])), text)
 
 
-def _unescape(text: str) -> str:
+def unescape_field(text: str) -> str:
+    """Take the escaping of a field off; the opposite of `escape_field`."""
     return unquote_to_bytes(text).decode("utf-8", "surrogateescape") if "%" in text else text
 
 

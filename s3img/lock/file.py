@@ -120,7 +120,7 @@ class Lock:
 def read_lock(path: Path, *, missing_ok: bool = False) -> Lock:
     """Read a lock file; raise `LockError` when it is damaged, in conflict, unreadable or (unless allowed) not there."""
     try:
-        return _parsed(path.read_bytes(), str(path))
+        return parse_lock(path.read_bytes(), str(path))
     except FileNotFoundError as error:
         if missing_ok:
             return Lock()
@@ -133,7 +133,7 @@ def read_lock(path: Path, *, missing_ok: bool = False) -> Lock:
 
 
 @lru_cache(maxsize=2)
-def _parsed(data: bytes, name: str) -> Lock:
+def parse_lock(data: bytes, name: str) -> Lock:
     """Parse once what one run reads several times."""
     return Lock.parse(data.decode("utf-8"), name=name)
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import random
 import re
+import shutil
 import signal
 import subprocess
 import sys
@@ -154,6 +155,18 @@ def test_changed_file_is_one_put(project: Project) -> None:
     project.add("static/img/a cät.jpg", picture(2))
     assert project.sync().requests == {"put": 1}
     assert {entry.path for entry in project.lock if entry != old.get(entry.path)} == {"static/img/a cät.jpg"}
+
+
+def test_sync_after_a_fresh_checkout_puts_nothing(strict: Project) -> None:
+    strict.sync()
+    before = strict.lock_path.read_bytes()
+    shutil.rmtree(strict.config.cache_dir)
+    for file in (strict.root / "static").rglob("*.*"):
+        os.utime(file)
+    result = strict.sync()
+    assert (result.uploaded, result.lock_changed, result.exit_code) == (0, False, 0)
+    assert result.requests.keys() == {"list"}
+    assert strict.lock_path.read_bytes() == before
 
 
 @pytest.mark.parametrize("how", ["verify", "CI", "old"])
