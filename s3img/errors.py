@@ -21,6 +21,7 @@
     ├── SignatureError        403  exit 1   a signed address that is not signed, or not by a known key
     │   └── SignatureExpired  410  exit 1   a signed address whose time is over
     ├── Busy                  503  exit 1   all places are taken; ``retry_after`` seconds
+    │   └── ForkServerFailed  503  exit 1   processes that render can't be started
     ├── ClientGone            499  exit 1   nobody waits for the answer any more
     ├── DeadlineExceeded      504  exit 1   the time for one piece of work is over
     └── BucketError           502  exit 5   the store answered with an error; ``code`` is its own word for it
@@ -234,6 +235,12 @@ class Busy(S3ImgError):
     def __init__(self, message: str, *, retry_after: int = 1, fix: str = "") -> None:
         super().__init__(message, fix=fix)
         self.retry_after = retry_after
+
+
+class ForkServerFailed(Busy):
+    """Report that processes for rendering can't be started."""
+
+    reason = "no-render-process"
 
 
 class ClientGone(S3ImgError):

@@ -18,7 +18,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Final
 
-from s3img.errors import Busy
+from s3img.errors import ForkServerFailed
 
 COMMAND: Final = struct.Struct(">cQ")
 """A letter (`FORK`, `WAIT`, `KILL`) and a process id; `FORK` comes with a socket for the new process."""
@@ -31,12 +31,6 @@ _KEPT: Final = ("LANG", "LC_", "LD_", "DYLD_", "PATH", "TMPDIR", "TZ", "MALLOC_"
 """Beginnings of the variables that the server gets: what decodes untrusted bytes has no credentials to lose."""
 _PATIENCE: Final = 60.0
 """Seconds for an answer: the first one waits until the codecs are loaded, on a machine that may be busy."""
-
-
-class ForkServerFailed(Busy):
-    """Report that processes for rendering can't be started."""
-
-    reason = "no-render-process"
 
 
 class ForkServer:

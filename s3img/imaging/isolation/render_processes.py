@@ -17,8 +17,8 @@ from typing import TYPE_CHECKING, Final, TypeAlias
 
 import msgspec
 
-from s3img.errors import Busy, ConfigError, ImageError, TransformError
-from s3img.imaging.isolation.fork_server import ForkServer, ForkServerFailed, can_fork, fork_server
+from s3img.errors import Busy, ConfigError, ForkServerFailed, ImageError, TransformError
+from s3img.imaging.isolation.fork_server import ForkServer, can_fork, fork_server
 from s3img.imaging.isolation.process_messages import (
     LONGEST_HEAD,
     LONGEST_REPLY,

@@ -12,10 +12,9 @@ import time
 from contextlib import suppress
 from typing import TYPE_CHECKING, Final
 
-from s3img.errors import ImageTooLarge
+from s3img.errors import ForkServerFailed, ImageTooLarge
 from s3img.imaging import MEDIA_TYPES
 from s3img.imaging.isolation import RENDER_PROCESSES, is_isolated
-from s3img.imaging.isolation.fork_server import ForkServerFailed
 from s3img.service.engine.concurrency import ByteBudget, ConcurrencyLimit
 from s3img.service.engine.disk_cache import CachedResult, ResultHeader
 from s3img.service.engine.jobs import late
