@@ -11,7 +11,7 @@ from stub_store import Answer, stub_store
 
 from s3img.buckets import AccessKey, S3Options, open_bucket
 from s3img.buckets.s3.explain import scrub
-from s3img.errors import AccessDenied, BucketError, CredentialsError, ObjectNotFound, Unreachable
+from s3img.errors import AccessDenied, BucketError, CredentialsError, ObjectNotFound, StoreBusy, Unreachable
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -112,9 +112,9 @@ def test_every_action_explains_a_denial(action: str) -> None:
         (Answer.error(403, "PathStyleDomainForbidden"), BucketError, 'addressing_style = "virtual"'),
         (Answer.error(501, "NotImplemented", "A header"), BucketError, "it said: A header"),
         (Answer.error(405, "MethodNotAllowed"), BucketError, "does not offer"),
-        (Answer.error(503, "SlowDown"), BucketError, "Lower `workers`"),
-        (Answer.error(429, "TooManyRequests"), BucketError, "Lower `workers`"),
-        (Answer(503, b"<html>busy</html>", {}), BucketError, "Lower `workers`"),
+        (Answer.error(503, "SlowDown"), StoreBusy, "Lower `workers`"),
+        (Answer.error(429, "TooManyRequests"), StoreBusy, "Lower `workers`"),
+        (Answer(503, b"<html>busy</html>", {}), StoreBusy, "Lower `workers`"),
         (Answer.error(500, "InternalError", "We failed"), BucketError, "We failed"),
         (Answer(502, b"", {}), BucketError, "the store failed"),
         (Answer.error(400, "RequestTimeout"), Unreachable, "too long"),
