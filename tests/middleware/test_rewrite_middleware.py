@@ -628,7 +628,7 @@ def test_pictures_are_those_of_a_published_site(tmp_path: Path, cache_dir: str) 
     site.add("static/wide.png", photo(200, 150, seed=3, format="PNG"))
     site.add("static/logo.svg", SVG)
     body = """<a href="/static/cat.jpg"><img src="/static/cat.jpg" alt="A"></a><img src="/static/wide.png" alt="">
-        <img src="/static/cat.jpg" width=160 alt=""><img src="/static/cat.jpg?v=1#x" height=120 class=c alt="">
+        <img src="/static/cat.jpg" width=160 alt=""><img src="/static/cat.jpg?v=1#x" height=90 class=c alt="">
         <img src="/static/logo.svg" alt=""><img srcset="/static/cat.jpg 2x" src="/static/wide.png" alt="">
         <img src="/static/cat.jpg" data-s3img-layout=fixed width=160 alt=""><img src="/static/cat.jpg" style="height:9px">
         <picture><source srcset="/static/cat.jpg" media="(width > 9px)"><img src="/static/wide.png" alt=""></picture>

@@ -22,9 +22,6 @@ WIDTHS = (380, 800, 1440)
 FRAMES = {"mkdocs": 16}
 """Px that images narrower than their column lose where a theme counts padding and border (10 px) as part of a width."""
 
-SELECTED_AS_CHILDREN = {("material", "float"), ("material", "list"), ("readthedocs", "list")}
-"""Images that lose or gain a margin of ``img:only-child`` or ``li > :last-child`` inside a ``<picture>``; they stand last."""
-
 TEXT = "A line of words that is long enough to be broken somewhere. " * 4
 IMAGES = {
     "wide.jpg": photo(1600, 900),
@@ -188,8 +185,7 @@ def _differences(theme: str, before: dict[str, Box], after: dict[str, Box]) -> l
     """Describe the images that changed in themselves; when none did, those that others have moved."""
     assert list(before) == list(after)
     frame = FRAMES.get(theme, 0)
-    names = [alt for alt in before if (theme, alt) not in SELECTED_AS_CHILDREN]
-    offsets = {alt: [abs(now - was) for was, now in zip(before[alt], after[alt], strict=True)] for alt in names}
+    offsets = {alt: [abs(now - was) for was, now in zip(before[alt], after[alt], strict=True)] for alt in before}
     resized = [alt for alt, (x, _, *size) in offsets.items() if max(x, *size) > 1 + frame]
     moved = [alt for alt, (_, y, *_) in offsets.items() if y > 1 and not frame]
     return [f"{alt}: {_rounded(before[alt])} -> {_rounded(after[alt])}" for alt in resized or moved]
