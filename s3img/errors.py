@@ -63,7 +63,7 @@ class S3ImgError(Exception):
 
 
 class ConfigError(S3ImgError):
-    """Report every problem of the settings at once, in the words of the place they were written in."""
+    """Report every problem of the settings at once, with the names that the settings have where they are written."""
 
     reason = "settings-invalid"
     exit_code = 3

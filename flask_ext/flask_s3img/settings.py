@@ -82,7 +82,7 @@ class AppSettings:
 def read(
     app: Flask, overrides: Mapping[str, Any], *, options: Mapping[str, Any] | None = None, path: Path | None = None
 ) -> AppSettings:
-    """Read an app's settings; raise ConfigError listing all problems in the words of ``app.config``.
+    """Read an app's settings; raise ConfigError listing all problems with names as in ``app.config``.
 
     ``options`` and ``path`` are those of a command line.
     """
@@ -118,7 +118,9 @@ def _app_options(values: dict[str, Any], problems: list[str]) -> AppOptions:
                 problems.append(f"{spell(f.name)}: {error}")
     service = good.get("service", "")
     if service and not _SERVICE_PATH.fullmatch(service):
-        problems.append(f'{spell("service")}: {service!r} is no path of letters, digits, ., _, ~ and -: write "/img"')
+        problems.append(
+            f'{spell("service")}: {service!r} is not a path of letters, digits, ., _, ~ and -: write "/img"'
+        )
     return AppOptions(**good)
 
 

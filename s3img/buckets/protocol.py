@@ -126,7 +126,7 @@ class OpenObject:
         return data
 
     def close(self) -> None:
-        """Let go of the file or the connection; a second time is no error."""
+        """Let go of the file or the connection; a second time is not an error."""
         self._body.close()
 
 
@@ -197,7 +197,7 @@ class Bucket(Protocol):
         """Describe the object, or return None without one."""
 
     def delete(self, keys: Iterable[str]) -> None:
-        """Remove these objects; a key without one is no error."""
+        """Remove these objects; a key without one is not an error."""
 
 
 @functools.lru_cache(maxsize=8)

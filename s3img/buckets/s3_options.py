@@ -140,6 +140,6 @@ def _endpoint_problem(url: str) -> str:
             and not (parts.query or parts.fragment)
             and (parts.port is None or parts.port > 0)
         )
-    except ValueError:  # of a port that is no number, or of half an IPv6 address
+    except ValueError:  # of a port that is not a number, or of half an IPv6 address
         is_usable = False
     return "" if is_usable else f"endpoint_url: {url!r} is not an address. Write https://host or https://host:port."

@@ -152,5 +152,5 @@ def duration(ctx: click.Context, param: click.Parameter, value: str | None) -> t
         return None
     match = re.fullmatch(r"(\d{1,5})([mhd]?)", value)
     if match is None:
-        raise click.BadParameter(f"{value!r} is no duration: write 7d, 12h or 30m.")
+        raise click.BadParameter(f"{value!r} is not a duration: write 7d, 12h or 30m.")
     return timedelta(**{_UNITS[match[2]]: int(match[1])})

@@ -58,7 +58,7 @@ def _size(ctx: click.Context, param: click.Parameter, value: str) -> tuple[int, 
     """Read ``1000x500``."""
     match = re.fullmatch(r"([1-9]\d{0,5})[xX]([1-9]\d{0,5})", value)
     if match is None:
-        raise click.BadParameter(f"{value!r} is no size: write px as 1000x500.")
+        raise click.BadParameter(f"{value!r} is not a size: write px as 1000x500.")
     return int(match[1]), int(match[2])
 
 
@@ -83,7 +83,7 @@ def size_command(size: tuple[int, int], transform: str, *, as_json: bool) -> Non
 @click.argument("files", nargs=-1, required=True, type=click.Path(path_type=Path))
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
 def probe_command(files: tuple[Path, ...], *, as_json: bool) -> int:
-    """Print what each FILE is, by its bytes; exit 1 when one is no usable image."""
+    """Print what each FILE is, by its bytes; exit 1 when one is not a usable image."""
     limits = load_config({}, None).limits
     found: list[dict[str, Any]] = []
     for file in files:

@@ -49,7 +49,7 @@ def moment(ctx: click.Context, param: click.Parameter, value: str | None) -> dat
     try:
         found = datetime.fromisoformat(value)
     except ValueError:
-        message = f"{value!r} is no date: write 2026-11-28, 2026-11-28T18:00 or 7d for seven days ago."
+        message = f"{value!r} is not a date: write 2026-11-28, 2026-11-28T18:00 or 7d for seven days ago."
         raise click.BadParameter(message) from None
     return found if found.tzinfo else found.replace(tzinfo=UTC)
 

@@ -58,7 +58,7 @@ def _bars() -> Progress:
 
 
 def json_text(result: msgspec.Struct) -> str:
-    """Return the result as one JSON object; a byte of a name that is no UTF-8 is escaped as a lone surrogate."""
+    """Return the result as one JSON object; a byte of a name that is not UTF-8 is escaped as a lone surrogate."""
     try:
         return msgspec.json.format(msgspec.json.encode(result), indent=2).decode()
     except UnicodeEncodeError:

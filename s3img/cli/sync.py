@@ -177,7 +177,7 @@ def _read(path: Path) -> SyncPlan:
         raise AssetError(f"{path}: can't be read: {error.strerror}.", path=str(path)) from error
     except msgspec.MsgspecError as error:
         fix = "Make a new one with s3img plan."
-        raise AssetError(f"{path}: is no plan: {error}.", path=str(path), fix=fix) from error
+        raise AssetError(f"{path}: is not a plan: {error}.", path=str(path), fix=fix) from error
 
 
 @click.command("check")

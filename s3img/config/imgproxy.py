@@ -115,7 +115,7 @@ class ImgproxySettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown
         yield from self._key_problems()
         for name in ("mount", "path_prefix"):
             if not _MOUNT.fullmatch(getattr(self, name).rstrip("/")):
-                yield name, f"{getattr(self, name)!r} is no path: write /imgproxy, or nothing for the root"
+                yield name, f"{getattr(self, name)!r} is not a path: write /imgproxy, or nothing for the root"
         for name in ("max_result_dimension", "max_animation_frames"):
             if getattr(self, name) < 0:
                 yield name, f"{getattr(self, name)}: name a number, or 0 for none"
@@ -135,7 +135,7 @@ class ImgproxySettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown
             yield "signature_size", f"{self.signature_size}: name 1 to 32 bytes"
         key = self.encryption_key
         if key and not (_HEX.fullmatch(key) and len(key) in {32, 48, 64}):
-            yield "encryption_key", "is no key: write 32, 48 or 64 hexadecimal digits"
+            yield "encryption_key", "is not a key: write 32, 48 or 64 hexadecimal digits"
 
     def _grammar_problems(self) -> Iterator[tuple[str, str]]:
         if self.allowed_options:
@@ -143,7 +143,7 @@ class ImgproxySettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown
 
             for name in self.allowed_options:
                 if name not in LONG_NAMES:
-                    yield "allowed_options", f"{name!r} is no option"
+                    yield "allowed_options", f"{name!r} is not an option"
         if self.only_presets and not self.presets:
             yield "only_presets", "nothing can be asked for without presets: name some"
         if self.presets:

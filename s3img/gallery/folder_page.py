@@ -83,7 +83,7 @@ def folder_page(bucket: Bucket, prefix: str, after: str = "", *, allowed: Callab
         after = page[-1][0] if len(following) > PAGE else ""
     return FolderPage(
         folders=tuple(name for name in folders if not is_own(name) and allowed(name)),
-        # The object of the folder's own name, which some programs make, is no picture.
+        # The object of the folder's own name, which some programs make, is not a picture.
         objects=tuple(info for info in objects if info.key != prefix and not is_own(info.key) and allowed(info.key)),
         after=after,
     )

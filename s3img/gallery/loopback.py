@@ -69,7 +69,7 @@ def serve_on_loopback(app: WSGIApplication, *, host: str, port: int, started: Ca
     try:
         addresses = {found[4][0] for found in socket.getaddrinfo(host, None)}
     except OSError as error:
-        raise ConfigError([f"--host: {host!r} is no address of this machine"]) from error
+        raise ConfigError([f"--host: {host!r} is not an address of this machine"]) from error
     if not all(ipaddress.ip_address(address).is_loopback for address in addresses):
         raise ConfigError([f"--host: {host!r} can be reached from other machines; use 127.0.0.1"])
     try:

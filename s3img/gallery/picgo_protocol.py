@@ -135,7 +135,7 @@ def close(sources: Iterable[IO[bytes] | Path]) -> None:
 
 
 def paths_of(request: Request) -> Iterable[tuple[str, Path]]:
-    """Yield (name, file) of the list of a JSON request; raise ValueError for what is no list of local files."""
+    """Yield (name, file) of the list of a JSON request; raise ValueError for what is not a list of local files."""
     request.max_content_length = MOST_JSON
     body = request.get_data()
     if not body.strip():
@@ -143,7 +143,7 @@ def paths_of(request: Request) -> Iterable[tuple[str, Path]]:
     try:
         found = msgspec.json.decode(body)
     except msgspec.DecodeError as error:
-        raise ValueError(f"the body is no JSON: {error}") from None
+        raise ValueError(f"the body is not JSON: {error}") from None
     names = found.get("list", []) if isinstance(found, dict) else None
     if not isinstance(names, list) or not all(isinstance(name, str) for name in names):
         raise ValueError('the body should be {"list": ["/path/of/a/picture.png"]}')

@@ -366,7 +366,7 @@ def picture(visit: Visit) -> Response:
 
 
 def facts_of(data: bytes) -> dict[str, Any]:
-    """Return what a picture's bytes tell; nothing for what is no picture, whatever it is called."""
+    """Return what a picture's bytes tell; nothing for what is not a picture, whatever it is called."""
     try:
         return describe(data) if data else {}
     except S3ImgError:

@@ -58,7 +58,7 @@ class Animation:
 
 
 def keeps_animation(info: ImageInfo, target: str) -> bool:
-    """Say whether an animated source stays animated in the format ``target``; only APNG becomes APNG."""
+    """Tell whether an animated source stays animated in the format ``target``; only APNG becomes APNG."""
     return info.animated and (target in _KEEPING or target == info.format)
 
 

@@ -1,4 +1,4 @@
-"""Take an AVIF apart and put it together again without what is no picture (ISO/IEC 23008-12; AVIF 1.1).
+"""Take an AVIF apart and put it together again without what is not a picture (ISO/IEC 23008-12; AVIF 1.1).
 
 An AVIF names its items (coded pictures, EXIF, XMP) in ``meta`` and says there where in the file their bytes lie. The
 file is written anew: coded pictures byte for byte, their properties, and nothing else, with places that fit.
@@ -106,7 +106,7 @@ def _coded_picture(data: bytes) -> bytes:
     while position < len(data):
         header, start = data[position], position + (2 if data[position] & 4 else 1)
         kind = header >> 3 & 15
-        if header & 0x81 or kind not in _UNITS | _DROPPED:  # forbidden or reserved bits: what follows is no unit
+        if header & 0x81 or kind not in _UNITS | _DROPPED:  # forbidden or reserved bits: what follows is not a unit
             break
         size, end = 0, len(data)
         if header & 2:

@@ -187,7 +187,7 @@ class Chain:
         )
 
     def keeps_profile(self, decoded: Decoded) -> bool:
-        """Say whether the result is in the source's own profile: RGB only, other spaces always become sRGB."""
+        """Tell whether the result is in the source's own profile: RGB only, other spaces always become sRGB."""
         return self.keep_profile and bool(decoded.profile) and decoded.image.mode in {"RGB", "RGBA"}
 
 
@@ -227,7 +227,7 @@ def finish(picture: Image.Image, step: Step, planned: Plan) -> Image.Image:
 
 
 def changes(step: Step, planned: Plan, *, alpha: bool) -> bool:
-    """Say whether a step does anything to a picture; only one with ``alpha`` shows a background."""
+    """Tell whether a step does anything to a picture; only one with ``alpha`` shows a background."""
     geometry = planned.resizes or planned.crops or planned.pads or planned.border or any(planned.radii)
     tones = step.grayscale or step.contrast or step.blur or step.sharpen or step.unsharp
     colors = step.colorize or step.color_replace or step.gradient

@@ -16,7 +16,7 @@ _SRGB_NAMES: Final = ("sRGB", "IEC 61966-2-1", "IEC 61966-2.1", "IEC61966-2.1")
 
 
 def is_converted(mode: str, profile: bytes | None) -> bool:
-    """Say whether ``to_srgb`` computes colours for an image of this mode and profile."""
+    """Tell whether ``to_srgb`` computes colours for an image of this mode and profile."""
     return bool(profile) and transform_to_srgb(profile or b"", mode) is not None
 
 
@@ -65,7 +65,7 @@ def srgb_profile() -> ImageCms.ImageCmsProfile:
 
 
 def has_alpha(image: Image.Image) -> bool:
-    """Say whether any pixel is less than opaque."""
+    """Tell whether any pixel is less than opaque."""
     if image.mode not in {"RGBA", "LA"}:
         return False
     low = image.getchannel("A").getextrema()[0]

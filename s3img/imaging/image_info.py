@@ -56,17 +56,17 @@ class ImageInfo(msgspec.Struct, frozen=True):
 
     @property
     def animated(self) -> bool:
-        """Say whether there is more than one frame."""
+        """Tell whether there is more than one frame."""
         return self.frames > 1
 
     @property
     def is_lossless(self) -> bool:
-        """Say whether the format keeps every px, so that the picture may be a drawing."""
+        """Tell whether the format keeps every px, so that the picture may be a drawing."""
         return self.format in {"png", "gif", "bmp"}
 
     @property
     def renderable(self) -> bool:
-        """Say whether ``render`` takes this format as a source."""
+        """Tell whether ``render`` takes this format as a source."""
         return self.format not in PUBLISHED_AS_IS
 
     @property

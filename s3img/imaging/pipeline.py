@@ -234,7 +234,7 @@ class RenderRequest:
             raise too_large("input_pixels", f"The picture and its layers have {total:,} px", self.limits.input_pixels)
 
     def is_source(self, names: Collection[str], size: tuple[int, int], planned: Sequence[Plan]) -> bool:
-        """Say whether the source, once its metadata is out, is a result too: same pixels, a format that may be sent."""
+        """Tell whether the source without its metadata is a result, too: same pixels, a format that may be sent."""
         info = self.info
         sendable = info.format in names or (len(names) > 1 and info.format in _EVERYWHERE)
         if not sendable or size != info.stored_size or info.orientation != 1 or self.transform.output.metadata:

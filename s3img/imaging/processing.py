@@ -176,7 +176,7 @@ class ProcessingRequest:
         return copyright_exif(decoded.exif) if self.options.keep_copyright else b""
 
     def is_source(self, names: tuple[str, ...], first: BoxPlan) -> bool:
-        """Say whether the source, once its metadata is out, is a result too: same pixels, a format that may be sent."""
+        """Tell whether the source without its metadata is a result, too: same pixels, a format that may be sent."""
         info, options = self.info, self.options
         sendable = info.format in names or (len(names) > 1 and info.format in _EVERYWHERE)
         keeps = options.strip_metadata and options.strip_color_profile and not (options.max_bytes or options.dpi)
@@ -270,7 +270,7 @@ class PipelineRun:
         return self.focuses[name]
 
     def keeps_profile(self, decoded: Decoded) -> bool:
-        """Say whether the result is in the source's own profile: RGB only, other spaces always become sRGB."""
+        """Tell whether the result is in the source's own profile: RGB only, other spaces always become sRGB."""
         wanted = not self.options.strip_color_profile
         return wanted and bool(decoded.profile) and decoded.image.mode in {"RGB", "RGBA"}
 

@@ -152,7 +152,7 @@ def to_screen(light: float) -> float:
 
 
 CURVES: Final = {13: srgb_to_linear, 16: pq_to_linear, 18: hlg_to_linear}
-"""Transfer characteristics that are no power."""
+"""Transfer characteristics that are not a power."""
 
 
 @lru_cache(maxsize=32)

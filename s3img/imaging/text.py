@@ -86,7 +86,7 @@ def fonts_of(text: Text, size: int, inputs: Mapping[str, ImageSource]) -> tuple[
     try:
         own = load_font(data, size)
     except Exception as error:  # FreeType says no more than that it could not be opened
-        message = f"{text.font!r} is no font that can be read: write a TTF, OTF, WOFF or WOFF2."
+        message = f"{text.font!r} is not a font that can be read: write a TTF, OTF, WOFF or WOFF2."
         raise TextError(message, token=f"ff-{text.font}") from error
     return own, *default
 

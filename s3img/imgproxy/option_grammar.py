@@ -580,13 +580,13 @@ class OptionGrammar:
         for name in names:
             if name not in self.presets:
                 raise TransformError(
-                    f"preset: {name[:80]!r} is no preset of this service.", token=f"preset:{name[:80]}"
+                    f"preset: {name[:80]!r} is not a preset of this service.", token=f"preset:{name[:80]}"
                 )
             if name in used:
                 continue
             options, rest = self.split(self.presets[name].strip().split("/"))
             if rest:
-                raise TransformError(f"preset {name}: {'/'.join(rest)!r} is no option.", token=rest[0])
+                raise TransformError(f"preset {name}: {'/'.join(rest)!r} is not an option.", token=rest[0])
             for option, args in options:
                 self.apply(reading, option, args, (*used, name))
 

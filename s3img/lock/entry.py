@@ -26,7 +26,7 @@ _LINE = re.compile(
 _ESCAPED = re.compile(
     '[\x00-\x20"#%\\\\\x7f-\xa0\xad\u061c\u1680\u180e\u2000-\u200f\u2028-\u202f\u205f-\u206f\u3000\ufeff\ud800-\udfff]'
 )
-"""What a line's fields can't show: blanks, line ends, controls, marks without a width, bytes that are no UTF-8.
+"""What a line's fields can't show: blanks, line ends, controls, marks without a width, bytes that are not UTF-8.
 
 The set is written out, because Python's own idea of what is printable changes with each Unicode version.
 """
@@ -104,7 +104,7 @@ def _variant_key(entry: LockEntry, variants: LockedVariants, template: KeyTempla
 
 
 def escape_field(text: str) -> str:
-    """Percent-encode what a field can't show; names that are no UTF-8 keep their bytes."""
+    """Percent-encode what a field can't show; names that are not UTF-8 keep their bytes."""
     return _ESCAPED.sub(lambda match: "".join(f"%{byte:02X}" for byte in _bytes(match[0])), text)
 
 

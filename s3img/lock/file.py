@@ -129,7 +129,7 @@ def read_lock(path: Path, *, missing_ok: bool = False) -> Lock:
         fix = "Check the path and its permissions."
         raise LockError(f"{path}: can't be read: {error.strerror}.", path=str(path), fix=fix) from error
     except UnicodeDecodeError as error:
-        raise LockError(f"{path}: is no UTF-8.", path=str(path)) from error
+        raise LockError(f"{path}: is not UTF-8.", path=str(path)) from error
 
 
 @lru_cache(maxsize=2)
@@ -177,4 +177,4 @@ def _twice(path: str, name: str, number: int) -> LockError:
 
 
 def _no_lock(name: str) -> LockError:
-    return LockError(f"{name}:1: is no lock: its first line should be {HEADER!r}.", path=name, line=1)
+    return LockError(f"{name}:1: is not a lock: its first line should be {HEADER!r}.", path=name, line=1)

@@ -196,7 +196,7 @@ def conflicts(bucket: Bucket, moves: Iterable[Move]) -> Iterator[KeyProblem]:
         elif wanted[one.new] > 1:
             yield KeyProblem(one.old, "key-taken", f"{wanted[one.new]} objects would become {one.new!r}.")
         elif described(bucket, one.new):
-            try:  # a copy that an earlier run has made is no obstacle
+            try:  # a copy that an earlier run has made is not an obstacle
                 is_same(bucket, one.old, one.new)
             except S3ImgError as error:
                 yield KeyProblem(one.old, error.reason, f"can't become {one.new!r}: {error}")

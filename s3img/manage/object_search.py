@@ -88,7 +88,7 @@ def type_named(name: str) -> str:
     plain = OTHER_SPELLINGS.get(plain, plain)
     if not plain.isalnum():
         raise ConfigError(
-            [f"type: {name!r} is no type: write jpg, png, webp, avif, gif, svg, or image for all of them"]
+            [f"type: {name!r} is not a type: write jpg, png, webp, avif, gif, svg, or image for all of them"]
         )
     return plain
 

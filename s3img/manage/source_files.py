@@ -151,7 +151,7 @@ def source_files(places: Iterable[Path]) -> Iterator[SourceFile]:
 
 
 def kind_of(name: str) -> str | None:
-    """Return the kind of a file by its name, None for one that is no text."""
+    """Return the kind of a file by its name, None for one that is not text."""
     suffix = posixpath.splitext(name)[1].lower()
     if suffix in MARKDOWN:
         return "markdown"
@@ -207,7 +207,7 @@ def rename_references(
     for offset, found in urls.in_text(new):
         if found.key in keys and found.key not in new_keys:
             url = found.at(found.key)
-            why = "it is signed: sign it anew" if found.is_signed else "it is no reference of this kind of file"
+            why = "it is signed: sign it anew" if found.is_signed else "it is not a reference of this kind of file"
             left.append((*position(new, offset), url, reasons.get(url, why)))
     if apply and new != text:
         try:

@@ -135,7 +135,7 @@ class PageReader:
         found = self._library.find(target)
         if isinstance(found, Asset):
             return Link(found, target)
-        # A link to a missing image may be a page that the server makes: that is no fault of the site.
+        # A link to a missing image may be a page that the server makes: that is not a fault of the site.
         if found and not (may_be_page and found.code == "missing"):
             self._report(reference, found.code, found.message)
         return None

@@ -147,7 +147,7 @@ class SiteFiles:
 
     def __init__(self, folder: Path, config: Config, cache: Cache, *, dimensions_only: bool = False) -> None:
         if not folder.is_dir():
-            raise AssetError(f"{folder}: is no folder.", path=str(folder), fix="Name the folder of a built site.")
+            raise AssetError(f"{folder}: is not a folder.", path=str(folder), fix="Name the folder of a built site.")
         self.root = AssetRoot(folder, site_url=config.site_url)
         self.state = cache.load_state(folder)
         self.pages = tuple(self.find_pages())

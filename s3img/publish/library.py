@@ -377,7 +377,7 @@ class PublicObjects:
         except urllib.error.HTTPError as error:
             with error:
                 raise _refused(url, key, error.code) from error
-        except (OSError, HTTPException, ValueError) as error:  # ValueError: a redirect to what is no address
+        except (OSError, HTTPException, ValueError) as error:  # ValueError: a redirect to what is not an address
             reason = getattr(error, "reason", error)
             fix = "Check public_url and the network: s3img doctor tells how far it comes."
             raise Unreachable(f"{url} can't be reached: {reason}.", action="get", key=key, fix=fix) from error
@@ -385,7 +385,7 @@ class PublicObjects:
 
 
 def _refused(url: str, key: str, status: int) -> BucketError:
-    """Say what an answer that is no object means."""
+    """Say what an answer that is not an object means."""
     if status in {404, 410}:
         fix = "Correct public_url, or put the object there with s3img push."
         return ObjectNotFound(f"{url} does not exist (HTTP {status}).", action="get", key=key, fix=fix)

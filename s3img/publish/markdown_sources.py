@@ -99,7 +99,7 @@ class SourcePublisher:
         except OSError as error:
             raise AssetError(f"{file}: can't be read: {error.strerror}.", path=str(file)) from error
         except UnicodeDecodeError as error:
-            raise AssetError(f"{file}: is no UTF-8.", path=str(file), fix="Save it as UTF-8.") from error
+            raise AssetError(f"{file}: is not UTF-8.", path=str(file), fix="Save it as UTF-8.") from error
 
         def report(reference: Reference, code: str, message: str) -> None:
             severity = POLICY[self._config.missing]
@@ -118,7 +118,7 @@ class SourcePublisher:
         return _Source(path, text, links)
 
     def _why_left(self, reference: Reference, path: str) -> str:
-        """Return why a reference that is no fault stays as it is, "" for one that is reported or finished."""
+        """Return why a reference that is not a fault stays as it is, "" for one that is reported or finished."""
         if reference.tag is not None and reference.tag.off:
             return "its author excluded it"
         if is_placeholder(reference.url):

@@ -382,5 +382,5 @@ def exit_code(survey: SiteSurvey, inventory: RenderInventory) -> int:
     """Return 0, 1 for findings under the policy in force, or what the first failed upload stands for."""
     if inventory.exit_code:
         return inventory.exit_code
-    # What nobody foresaw does not keep the rest from being published, and is no success.
+    # What nobody foresaw does not keep the rest from being published, and is not a success.
     return int(any(problem.severity == "error" or problem.code == "unexpected" for problem in survey.problems))

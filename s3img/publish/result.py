@@ -17,7 +17,7 @@ POLICY: dict[str, Severity | None] = {"error": "error", "warn": "warning", "keep
 
 
 class Problem(msgspec.Struct, frozen=True, order=True):
-    """Name one thing that went wrong: where (page, line and column from 1, 0 without one), what, and the mending.
+    """One problem: where (page; line and column from 1, 0 without one), what is wrong, and how to fix it.
 
     ``url`` is the reference that it is about, as the page has it, "" where it is about no single one.
     """

@@ -162,7 +162,7 @@ def without_backslashes(text: str) -> str:
 
 
 def without_percent(text: str) -> str:
-    """Return text without percent-encoding; bytes that are no UTF-8 become what names on disk have for them."""
+    """Return text without percent-encoding; bytes that are not UTF-8 become what names on disk have for them."""
     return unquote(text, errors="surrogateescape") if "%" in text else text
 
 

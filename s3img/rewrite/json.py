@@ -36,7 +36,7 @@ _EMPTY: dict[str, type[dict[str, Node]] | type[list[Node]]] = {"{": dict, "[": l
 
 
 def parse(source: Source) -> Node:
-    """Return the strings of a JSON text in their objects and arrays, or None when it is no JSON (RFC 8259).
+    """Return the strings of a JSON text in their objects and arrays, or None when it is not JSON (RFC 8259).
 
     The standard library decides what is JSON, in C; the walk below may then trust the structure. Of a repeated key
     the last value counts, as in ``JSON.parse``.
@@ -99,7 +99,7 @@ _ADDRESSES = ("url", "contentUrl")
 
 
 def find_json_ld(source: Source) -> list[Reference]:
-    """Return the image URLs of a JSON-LD text in source order; text that is no JSON has none.
+    """Return the image URLs of a JSON-LD text in source order; text that is not JSON has none.
 
     Kinds: ``"ld+json"``, blank, the property (``"ld+json image"``, ``"ld+json contentUrl"``). ``@id`` is an
     identity that other nodes may name, hence never a reference.
@@ -155,7 +155,7 @@ def local_name(name: str) -> str:
 
 
 def find_web_manifest(source: Source) -> list[Reference]:
-    """Return ``icons``, ``screenshots`` and the icons of ``shortcuts`` in source order; text that is no JSON has none.
+    """Return ``icons``, ``screenshots`` and the icons of ``shortcuts`` in source order; text that is not JSON has none.
 
     Kinds: ``"manifest icons"``, ``"manifest screenshots"``, ``"manifest shortcuts"``.
     """

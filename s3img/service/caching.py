@@ -129,7 +129,7 @@ def wanted_range(headers: Headers, facts: SourceFacts) -> tuple[int, int] | None
 def modern_formats(accept: str) -> frozenset[str]:
     """Return the modern media types that an ``Accept`` header names and likes best of them.
 
-    A wildcard is no sign that a client can show them: browsers that can't send one too. ``q=0`` means no.
+    A wildcard is not a sign that a client can show them: browsers that can't send one too. ``q=0`` means no.
     """
     offered = {value.lower(): quality for value, quality in parse_accept_header(accept, MIMEAccept)}
     liked = {name: offered[name] for name in _MODERN if offered.get(name, 0) > 0}

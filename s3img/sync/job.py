@@ -113,7 +113,7 @@ def report(
 ) -> SyncResult:
     """Return what a sync did, or with ``dry_run`` would do, as the result that people read."""
     findings = job.survey.findings + done.findings + failure_findings(done.sent)
-    # A full disk is no image's fault: the next run may go well without a change, as after a failure of the store.
+    # A full disk is not an image's fault: the next run may go well without a change, as after a failure of the store.
     no_room = any(CACHE_UNWRITABLE in finding.message for finding in done.findings)
     return SyncResult(
         target=target,

@@ -69,7 +69,7 @@ class _Sorter:
         """Look at one line; a path that leads elsewhere is never opened."""
         if not is_inside(self._base, entry.path):
             message = (
-                "is no place for an image: it is hidden, leaves the folder or has another suffix. Remove its line."
+                "is not a place for an image: it is hidden, leaves the folder or has another suffix. Remove its line."
             )
             self.findings.append(FileFinding(ascii(entry.path), "bad-path", message))
             return

@@ -58,7 +58,7 @@ class Reader:
             thread.start()
 
     def finish(self) -> None:
-        """Wait until everything is read; what can't be read or is no image shows when it is asked for."""
+        """Wait until everything is read; what can't be read or is not an image shows when it is asked for."""
         while self._threads:
             self._threads.pop().join()
 
@@ -70,14 +70,14 @@ class Reader:
             raise AssetError(f"{path}: can't be read: {error.strerror}.", path=path) from error
 
     def facts(self, path: str, digest: str) -> ImageFacts:
-        """Return what a file with this digest is; raise S3ImgError for what is no image that can be used."""
+        """Return what a file with this digest is; raise S3ImgError for what is not an image that can be used."""
         return self.known.facts.get(digest) or self._probed(self._base / path, digest)
 
     def _work(self) -> None:
         while self._waiting:
             with contextlib.suppress(OSError, UnicodeError, IndexError):  # another thread took the last one
                 path, stat = self._waiting.pop()
-                path.encode()  # a state can't name what is no UTF-8
+                path.encode()  # a state can't name what is not UTF-8
                 proves = is_settled(stat)  # before it is read, or a change in the same moment would not show
                 self._digests[path] = digest = self._digest(path, stat.size, is_kept=proves)
                 if proves:

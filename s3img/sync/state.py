@@ -161,7 +161,7 @@ def _fingerprint(files: Mapping[str, FileStat], lock_path: Path, config: Config,
     try:
         lock = lock_path.read_bytes()
         stats = msgspec.json.encode(sorted(files.items()))
-    except (OSError, UnicodeEncodeError):  # no lock, or a name that is no UTF-8
+    except (OSError, UnicodeEncodeError):  # no lock, or a name that is not UTF-8
         return None
     settings = [config.key_template, config.limits, options.prune, options.listed_only]
     if config.variants:

@@ -85,7 +85,7 @@ def lock_lines(
             path.encode()
             entries.append(lock_line(path, reader, lock, template))
         except UnicodeEncodeError:
-            findings.append(FileFinding(ascii(path), "bad-name", "is left out: its name is no UTF-8. Rename it."))
+            findings.append(FileFinding(ascii(path), "bad-name", "is left out: its name is not UTF-8. Rename it."))
         except S3ImgError as error:
             text = str(error).removeprefix(f"{base}/").removeprefix(f"{path}: ")
             findings.append(FileFinding(path, "bad-image", f"is left out: {text}"))

@@ -77,7 +77,7 @@ class Scope(msgspec.Struct, frozen=True):
         return self.base / path
 
     def files(self) -> ScopeFiles:
-        """Find the pictures in scope; raise AssetError for a place that does not exist or is no image's name."""
+        """Find the pictures in scope; raise AssetError for a place that does not exist or is not an image's name."""
         found: dict[str, FileStat] = {}
         unread = []
         for scope in self.paths:
@@ -131,7 +131,7 @@ def image_stat(place: Path, path: str) -> FileStat:
     """Return the stat of a single image; raise AssetError for what is none by its name, or not there."""
     if os.path.lexists(place) and not is_image_path(path):
         fix = f"Known suffixes are {', '.join(sorted(SUFFIXES))}; hidden files are left out."
-        raise AssetError(f"{place}: is no folder and not named like an image.", path=path, fix=fix)
+        raise AssetError(f"{place}: is not a folder and not named like an image.", path=path, fix=fix)
     try:
         return stat_of(place)
     except OSError as error:

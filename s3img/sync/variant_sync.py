@@ -152,7 +152,7 @@ def kept(variant_set: VariantSet, sizes: Mapping[str, int]) -> list[Variant]:
 
 
 def placeholder_colours(files: Mapping[str, Path], limits: Limits) -> dict[str, str]:
-    """Return the placeholder colour of each image; one that can't be had is no reason to fail."""
+    """Return the placeholder colour of each image; one that can't be had is not a reason to fail."""
 
     def colour(file: Path) -> str:
         try:

@@ -30,7 +30,7 @@ if TYPE_CHECKING:
     from s3img.transfer.plan import Progress
 
 RenderFault = Callable[[Asset, str], None]
-"""Take note of an image that could not be rendered, and why."""
+"""Report an image that could not be rendered, and why."""
 
 Plain = tuple[str, int, int, str, int, str, str]
 """A variant as values for any process: transform, width, height, format, quality, subsampling, path."""

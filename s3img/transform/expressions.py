@@ -60,7 +60,7 @@ class Expression(msgspec.Struct, frozen=True):
     @classmethod
     def parse(cls, text: str) -> Expression | None:
         """Read ``iw_sub_10_div_2``; return None for anything that is not an expression."""
-        words = text.split("_", 2 * MAX_OPERATORS + 1)  # a longer one is no expression, whatever follows
+        words = text.split("_", 2 * MAX_OPERATORS + 1)  # a longer one is not an expression, whatever follows
         if len(words) % 2 == 0 or len(words) > 2 * MAX_OPERATORS + 1:
             return None
         operands = tuple(word if word in VARIABLES else parse_number(word) for word in words[::2])

@@ -410,7 +410,7 @@ def plan(
     ``focus`` is what a crop keeps under ``fo-auto``; the sizes of a plan do not depend on it. ``parent`` is the size of
     what a layer is laid on. Raise TransformError when
     an expression has no useful value for this picture or an extract leaves it, ImageTooLarge when the result is above
-    ``limits``, ImageError when ``size`` is no size.
+    ``limits``, ImageError when ``size`` is not a size.
     """
     if not 1 <= min(size) <= max(size) <= _LARGEST:
         raise ImageError(f"A picture's sides have 1 to {_LARGEST} px.")

@@ -173,7 +173,7 @@ class ChainReader:
         tests = read_tests(token.text[3:])
         if tests is None:
             raise fault(
-                token, "is no condition: write if-w_gt_300, with and, or: eq ne gt gte lt lte of w h ar iw ih iar"
+                token, "is not a condition: write if-w_gt_300, with and, or: eq ne gt gte lt lte of w h ar iw ih iar"
             )
         self._conditions += 1
         if self._conditions > MAX_CONDITIONS:
@@ -325,7 +325,7 @@ def canvas(token: Token, own: Fields, first: Fields) -> Canvas:
     """Make a block of colour; it takes its own words out of ``first``, the fields of the layer's first step."""
     color = first.pop("background", None)
     if not isinstance(color, Color | None):
-        raise fault(token, "has a background that is no colour")
+        raise fault(token, "has a background that is not a colour")
     if color is None:  # with a gradient, what it does not cover is the parent
         color = Color(0, 0, 0, 0 if "gradient" in first else 100)
     if color.alpha == 100 and "layer_alpha" in own:
@@ -370,7 +370,7 @@ def joined_ratios(parts: list[str]) -> Iterator[tuple[str, str]]:
 
 
 def decoded(token: Token) -> Token:
-    """Percent-decode a token; raise TransformError for one that is no UTF-8."""
+    """Percent-decode a token; raise TransformError for one that is not UTF-8."""
     if "%" not in token.text:
         return token
     try:

@@ -50,7 +50,7 @@ class UploadPolicy:
     def __post_init__(self) -> None:
         problems = []
         if isinstance(self.formats, str) or not isinstance(self.formats, Iterable):
-            raise ConfigError([f"formats: {self.formats!r} is no list of formats"])
+            raise ConfigError([f"formats: {self.formats!r} is not a list of formats"])
         object.__setattr__(self, "formats", frozenset(self.formats))  # a list does as well
         if not self.formats:
             problems.append("formats: name at least one")

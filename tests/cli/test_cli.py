@@ -61,7 +61,7 @@ def test_publish_reports_to_people(
     ("arguments", "code", "words"),
     [
         (["publish"], 2, "Missing argument"),
-        (["publish", "nowhere"], 1, "nowhere: is no folder"),
+        (["publish", "nowhere"], 1, "nowhere: is not a folder"),
         (["publish", ".", "--bucket", "b"], 3, "--bucket: 'b' is not a bucket address"),
         (["publish", ".", "--missing", "shout"], 2, "shout"),
         (["publish", ".", "--config", "nothere.toml"], 3, "nothere.toml: can't be read"),

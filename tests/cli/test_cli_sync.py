@@ -96,7 +96,7 @@ def test_apply_refuses_a_changed_tree(run: Any, app: Path) -> None:
 def test_apply_refuses_what_is_no_plan(run: Any, app: Path, content: str) -> None:
     (app / "plan.json").write_text(content)
     code, _, err = run("apply", "plan.json")
-    assert (code, "plan.json: is no plan" in err) == (1, True)
+    assert (code, "plan.json: is not a plan" in err) == (1, True)
 
 
 def test_check_prints_findings_and_fails(run: Any, app: Path) -> None:

@@ -64,7 +64,7 @@ def test_errors_are_explained_not_raised(make_app: Maker, project: Path) -> None
     (project / "s3img.lock").write_text("no lock\n")
     code, output = run(app, "check")
     assert code == 3
-    assert "is no lock" in output
+    assert "is not a lock" in output
     assert "Traceback" not in output
 
 

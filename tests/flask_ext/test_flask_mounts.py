@@ -383,4 +383,4 @@ def test_a_damaged_lock_does_not_keep_the_commands_away(make_app: Maker, project
     (project / "s3img.lock").write_text("no lock\n")
     app = make_app(service="/img", sync=False)
     result = app.test_cli_runner().invoke(args=["s3img", "check"])
-    assert (result.exit_code, "is no lock" in result.output) == (3, True)
+    assert (result.exit_code, "is not a lock" in result.output) == (3, True)

@@ -30,7 +30,7 @@ def test_all_problems_come_at_once_in_the_words_of_app_config(make_app: Callable
         "S3IMG_WIDTHS",
         "S3IMG_BUKCET: unknown setting, did you mean bucket?",
         "S3IMG_REWRITE",
-        "S3IMG_SERVICE: 'img' is no path",
+        "S3IMG_SERVICE: 'img' is not a path",
         "S3IMG_UPLOADS['max_byte']: is unknown: did you mean 'max_bytes'?",
         "S3IMG_UPLOAD_TEMPLATE: {{yaer}}",
     ):

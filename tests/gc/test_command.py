@@ -66,7 +66,7 @@ def test_command_prints_one_json_object(capsys: pytest.CaptureFixture[str], fold
 @pytest.mark.parametrize(
     ("arguments", "code", "words"),
     [
-        (["--grace", "soon"], 2, "'soon' is no duration: write 7d, 12h or 30m."),
+        (["--grace", "soon"], 2, "'soon' is not a duration: write 7d, 12h or 30m."),
         (["--keep", "missing.lock"], 3, "missing.lock: does not exist."),
         (["--bucket", ""], 3, "bucket: is needed"),
     ],

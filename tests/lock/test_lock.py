@@ -196,7 +196,7 @@ def test_comments_blank_lines_and_line_ends_do_not_matter(ending: str) -> None:
         (" 30x20 ", " 30 20 ", 3, "damaged"),
         (" #c0ffee", "", 3, "damaged"),
         ("img/dog.png b", "img/cat.jpg b", 3, "'img/cat.jpg' has two different lines"),
-        (HEADER, "{}", 1, "is no lock"),
+        (HEADER, "{}", 1, "is not a lock"),
         ("lock/1", "lock/2", 1, "Upgrade"),
     ],
 )
@@ -232,7 +232,7 @@ def test_missing_lock_is_an_error_unless_allowed(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("content", "words"), [(b"\xff\xfe", "no UTF-8"), (b"", "is no lock"), (None, "can't be read")]
+    ("content", "words"), [(b"\xff\xfe", "not UTF-8"), (b"", "is not a lock"), (None, "can't be read")]
 )
 def test_unreadable_lock_is_an_error(tmp_path: Path, content: bytes | None, words: str) -> None:
     path = tmp_path / "s3img.lock"

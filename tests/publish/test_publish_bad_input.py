@@ -172,7 +172,7 @@ def test_large_page_is_rewritten(site: Site, cache_dir: str) -> None:
 
 
 def test_site_that_does_not_exist_is_an_error(tmp_path: Path) -> None:
-    with pytest.raises(S3ImgError, match="is no folder"):
+    with pytest.raises(S3ImgError, match="is not a folder"):
         Images(Config(cache_dir=str(tmp_path))).publish(tmp_path / "nowhere")
 
 

@@ -137,7 +137,7 @@ def _hooked(bucket: S3Bucket, event: str, handler: Callable[..., None]) -> Itera
 
 
 StoredCorsRule = dict[str, Any]
-"""One rule in the words of the API: ``AllowedOrigins``, ``AllowedMethods``, ``AllowedHeaders`` …"""
+"""One rule as the API writes it: ``AllowedOrigins``, ``AllowedMethods``, ``AllowedHeaders`` …"""
 
 _NONE = frozenset({"NoSuchCORSConfiguration", "NoSuchCORSConfigurationError"})
 

@@ -26,7 +26,7 @@ REPLY: Final = struct.Struct(">I")
 """Bytes of the head."""
 LONGEST_HEAD: Final = 1 << 20
 LONGEST_REPLY: Final = 1 << 31
-"""Bytes of results; more is no answer to any call."""
+"""Bytes of results; more is not an answer to any call."""
 
 _CLASSES: Final = (ImageError, UnsupportedImage, ImageTooLarge, TextError, TransformError)
 _KINDS: Final = {kind.__name__: kind for kind in _CLASSES}

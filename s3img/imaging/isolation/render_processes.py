@@ -70,7 +70,7 @@ def _memory() -> int:
     """Return the bytes that this machine, or the container around this process, has."""
     found = [os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")]
     for name in _CGROUP_FILES:
-        with suppress(OSError, ValueError):  # "max" is no number
+        with suppress(OSError, ValueError):  # "max" is not a number
             found.append(int(Path(name).read_text()))
     return min(found)
 

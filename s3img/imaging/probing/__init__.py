@@ -56,7 +56,7 @@ _EXPORT_AGAIN: Final = "Export or download the image again."
 def probe(source: ImageSource, *, limits: Limits | None = None) -> ImageInfo:
     """Describe an image by its header.
 
-    Raises ``AssetError`` for a path that can't be read, ``UnsupportedImage`` for what is no image or of a kind that
+    Raises ``AssetError`` for a path that can't be read, ``UnsupportedImage`` for what is not an image or of a kind that
     is not handled, ``ImageTooLarge`` above a limit, ``ImageError`` for an empty, truncated or corrupt header.
     """
     limits = limits or Limits()

@@ -40,7 +40,7 @@ def first_directory(fp: BinaryIO, start: int = 0) -> Mapping[int, int]:
     found = {}
     for tag, kind, values, value in struct.iter_unpack(order + "HHL4s", entries[: len(entries) // 12 * 12]):
         letter = _INTEGERS.get(kind)
-        # What is no inline integer counts as 0: no offset is ever followed, so no directory can lead round in a circle.
+        # What is not an inline integer counts as 0: no offset is followed, so directories can't form a loop.
         is_inline = letter is not None and 0 < values * struct.calcsize(order + letter) <= 4
         found[tag] = struct.unpack_from(order + letter, value)[0] if letter is not None and is_inline else 0
     return found
@@ -158,7 +158,7 @@ def _check_scans(fp: BinaryIO, size: tuple[int, int]) -> None:
 
 
 def _exif(data: bytes) -> int:
-    """Return the orientation that an EXIF payload states, 0 if it is no EXIF."""
+    """Return the orientation that an EXIF payload states, 0 if it is not an EXIF."""
     start = len(_EXIF) if data.startswith(_EXIF) else 0
     directory = first_directory(BytesIO(data), start)
     return orientation_of(directory) if directory else 0

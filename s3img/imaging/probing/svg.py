@@ -42,7 +42,7 @@ _PX: Final = {
 
 
 def svg(fp: BinaryIO) -> ImageInfo:
-    """Return the size the root element states, or raise ``UnsupportedImage`` where the file is no SVG."""
+    """Return the size the root element states, or raise ``UnsupportedImage`` where the file is not a SVG."""
     fp.seek(0)
     head = fp.read(_HEAD)
     # Decoded by the byte order mark, else as UTF-8: the tags of the root are ASCII in every other encoding of the web.
@@ -67,7 +67,7 @@ def svg(fp: BinaryIO) -> ImageInfo:
             height = width * box[1] / box[0]
         elif height and not width:
             width = height * box[0] / box[1]
-    # A number that no screen shows is no size: it would go into pages as it stands.
+    # A number that no screen shows is not a size: it would go into pages as it stands.
     if not (width and height) or max(width, height) > _LARGEST:
         return ImageInfo("svg", 0, 0, alpha=True)
     return ImageInfo("svg", max(1, round(width)), max(1, round(height)), alpha=True)

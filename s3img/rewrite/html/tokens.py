@@ -23,7 +23,7 @@ SPACES = b"\t\n\f\r "
 NAME_ENDS = rb"(?=[%b/>])" % WS
 
 
-# a value; nothing at all before '>' (`src=>`); an unterminated quote is no match
+# a value; nothing at all before '>' (`src=>`); an unterminated quote is not a match
 VALUE = rb"""(?:"[^"]*+"|'[^']*+'|[^%b>"'][^%b>]*+|(?=>))""" % (WS, WS)
 
 _NAME = rb"[^%b/>][^%b/>=]*+" % (WS, WS)
@@ -181,7 +181,7 @@ def value(source: Source, start: int, end: int, name: bytes) -> str | None:
 
 
 def is_empty(code: bytes, start: int, end: int) -> bool:
-    """Tell whether a tag ends in a slash that is no part of an unquoted value: ``<path/>``, not ``<a b=c/>``."""
+    """Tell whether a tag ends in a slash that is not part of an unquoted value: ``<path/>``, not ``<a b=c/>``."""
     if code[end - 2] != 0x2F:
         return False
     last = start

@@ -229,7 +229,7 @@ class BlockReader:
             self.quoted.append((line.start, line.pos))
 
     def read_new(self, line: Line, depth: int) -> None:
-        """Read what stands in the innermost container of a line that is no part of verbatim text."""
+        """Read what stands in the innermost container of a line that is not part of verbatim text."""
         if line.is_blank:
             self._close(depth)
         elif line.indent < CODE and self.opens_leaf(line, depth):

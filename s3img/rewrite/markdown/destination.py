@@ -46,7 +46,7 @@ class Definition(msgspec.Struct, frozen=True, gc=False):
 
 
 def inline(code: str, at: int, end: int) -> tuple[Destination, int] | None:
-    """Read what follows ``](``: the destination and the offset after ``)``, None when it is no link."""
+    """Read what follows ``](``: the destination and the offset after ``)``, None when it is not a link."""
     found = scan_destination(code, _after(_SPACES, code, at, end), end)
     closing = found and _INLINE_END.match(code, found.end + found.angle, end)
     return (found, closing.end()) if found and closing else None

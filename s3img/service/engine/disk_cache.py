@@ -1,6 +1,6 @@
 """Results on disk: one file each, bounded in bytes, shared by all processes of a machine.
 
-A disk that fails is no failure: results are made again. A hit takes four system calls and no lock. Files are replaced
+When the disk fails, results are made again. A hit takes four system calls and no lock. Files are replaced
 as a whole and carry a checksum, so a reader never sees half of one. What was not read for longest goes first; a
 process looks whether something has to go after it has written a fiftieth of the bound, so that all of them together
 stay below it.

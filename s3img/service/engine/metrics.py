@@ -23,7 +23,7 @@ _FOLDER: Final = "PROMETHEUS_MULTIPROC_DIR"
 
 
 class Metrics(Protocol):
-    """Take note of what the engine does."""
+    """Record what the engine does."""
 
     def answered(self, origin: str, timings: Timings) -> None:
         """Count a result by where it came from, and the seconds of its steps."""
@@ -39,7 +39,7 @@ class Metrics(Protocol):
 
 
 class NoMetrics:
-    """Take note of nothing."""
+    """Record nothing."""
 
     def answered(self, origin: str, timings: Timings) -> None:
         """Do nothing."""

@@ -28,7 +28,7 @@ _PATIENCE: Final = 0.8
 class OriginReadiness:
     """Ask each of ``names`` with a small request whether its store knows the credentials that it is asked with.
 
-    A store that is slow or down is no reason to be unready: what is in the caches is served, and all instances of the
+    A slow or missing store does not make it unready: what is in the caches is served, and all instances of the
     service would leave the load balancer at once.
     """
 

@@ -33,7 +33,7 @@ _STEP: Final = "render"
 class RenderRecipe:
     """What is done to a source: ``text`` has all that the result depends on besides the source.
 
-    ``transform`` is None for what is no rendering. ``modern`` are recipes for the modern formats that a client takes,
+    ``transform`` is None where nothing is rendered. ``modern`` are recipes for the modern formats that a client takes,
     the most modern first, where the transform leaves the format open: a site's build may have made one of those.
     """
 

@@ -116,7 +116,7 @@ class ResultBucket:
         self._resting = {"read": 0.0, "write": 0.0}
 
     def get(self, key: str, media_type: str = "") -> CachedResult | None:
-        """Return a result, None without one or without the bucket; ``media_type`` is given for what is no image."""
+        """Return a result, None without one or without the bucket; ``media_type`` is given for what is not an image."""
         try:
             with self._bucket.open(key) as opened:
                 if opened.info.size > self._limits.input_bytes:  # somebody else put it there
@@ -207,7 +207,7 @@ class ResultStores:
     ) -> tuple[CachedResult, str] | None:
         """Return a result from the bucket, and keep it on this machine; give up in time to make it here.
 
-        ``media_type`` is that of what is no image.
+        ``media_type`` is that of what is not an image.
         """
         if self.target is None or self.target.rests("read"):
             return None

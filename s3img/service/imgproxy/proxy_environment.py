@@ -140,7 +140,7 @@ def _read(table: Mapping[str, tuple[str, Read]], given: Mapping[str, str], probl
             try:
                 found[field] = read(given[variable])
             except ValueError:
-                problems.append(f"{PREFIX}{variable}: {given[variable]!r} is no number")
+                problems.append(f"{PREFIX}{variable}: {given[variable]!r} is not a number")
     return found
 
 
@@ -156,7 +156,7 @@ def _presets(given: Mapping[str, str], problems: list[str]) -> dict[str, Any]:
         name, equals, options = line.partition("=")
         if line and not line.startswith("#"):
             if not equals:
-                problems.append(f"{PREFIX}PRESETS: {line!r} is no preset: write NAME=OPTIONS")
+                problems.append(f"{PREFIX}PRESETS: {line!r} is not a preset: write NAME=OPTIONS")
             presets[name.strip()] = options.strip()
     return {"presets": presets} if presets else {}
 
@@ -167,7 +167,7 @@ def _format_quality(given: Mapping[str, str], problems: list[str]) -> dict[str, 
     for pair in words(given.get("FORMAT_QUALITY", "")):
         name, _, quality = pair.partition("=")
         if not quality.strip().isdecimal():
-            problems.append(f"{PREFIX}FORMAT_QUALITY: {pair!r} is no quality: write webp=79")
+            problems.append(f"{PREFIX}FORMAT_QUALITY: {pair!r} is not a quality: write webp=79")
         elif name.strip() in {"jpeg", "jpg", "webp", "avif"}:
             found["jpeg" if name.strip() in {"jpg", "jpeg"} else name.strip()] = int(quality)
     return found

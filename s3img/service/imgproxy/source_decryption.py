@@ -31,5 +31,5 @@ def decrypt_source(text: str, key: bytes) -> str:
         padded = decryptor.update(data[_BLOCK:]) + decryptor.finalize()
         unpadder = padding.PKCS7(8 * _BLOCK).unpadder()
         return (unpadder.update(padded) + unpadder.finalize()).decode()
-    except ValueError as error:  # a length, a padding or bytes that are no text
+    except ValueError as error:  # a length, a padding or bytes that are not text
         raise RequestError("The encrypted source can't be opened with the key of this service.") from error

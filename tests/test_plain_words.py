@@ -1,0 +1,48 @@
+"""Words that readers had to read twice stay out of messages, docstrings and documents."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parent.parent
+SOURCES = [path for folder in ("s3img", "flask_ext", "mkdocs_plugin") for path in sorted((ROOT / folder).rglob("*.py"))]
+PAGES = [*sorted((ROOT / "docs").glob("*.md")), *(ROOT / name for name in ("README.md", "CONTRIBUTING.md"))]
+
+BANNED = {
+    "a private metaphor: say variant, inventory, snapshot, policy, pool or limit": (
+        r"\b(?:ladders?|rungs?|shelf|shelves|brakes?|workshops?|lanes?)\b"
+    ),
+    "repair, or fix": r"\bmend(?:s|ed|ing)?\b",
+    'a form that sounds like a riddle: write "is not a …", and what is wrong': (
+        r"(?<!there )\b(?:is|are) no (?!longer|need|way|newer|more|other|one)[A-Za-z]"
+    ),
+    "unusual English": r"\bin the words of\b|\bas HTTP has it\b|\bwords? (?:to|for) s3img\b|\bof no weight\b",
+    "something that is deleted": r"\bs3img\[fast\]|\bquick path\b|\bs3_small_puts\b",
+}
+
+
+@pytest.mark.parametrize("reason", BANNED)
+def test_text_is_in_plain_words(reason: str) -> None:
+    pattern = re.compile(BANNED[reason], re.IGNORECASE)
+    found = [
+        f"{path.relative_to(ROOT)}:{text.count(chr(10), 0, match.start()) + 1}: {match[0]!r}"
+        for path in (*SOURCES, *PAGES)
+        for text in (path.read_text("utf-8"),)
+        for match in pattern.finditer(text)
+    ]
+    assert found == [], f"{reason}:\n" + "\n".join(found)
+
+
+@pytest.mark.parametrize(
+    "text", ["The LADDER of an image", "mended", "plan.json: is no plan", "pip install s3img[fast]"]
+)
+def test_banned_words_are_found(text: str) -> None:
+    assert any(re.search(pattern, text, re.IGNORECASE) for pattern in BANNED.values())
+
+
+@pytest.mark.parametrize("text", ["There is not a bucket", "it is no longer there", "a planetary amendment", "trunk"])
+def test_usual_words_are_not_found(text: str) -> None:
+    assert not any(re.search(pattern, text, re.IGNORECASE) for pattern in BANNED.values())
