@@ -102,8 +102,9 @@ def send_picture(key: str, transform: str = "", *, private: bool = True) -> Resp
 
 def _answer(service: TransformService, environ: dict[str, Any]) -> Response:
     body, status, headers = run_wsgi_app(service, environ)
+    has_type = "Content-Type" in headers  # asked before: the response takes these headers over and adds a type
     response = current_app.response_class(body, status, headers, direct_passthrough=True)
-    if "Content-Type" not in headers:  # Werkzeug has added one
+    if not has_type:
         del response.headers["Content-Type"]
     return response
 
