@@ -34,7 +34,7 @@ def table() -> Iterator[str]:
             needs(provider),
             f"`{provider.region}`" if provider.region else "",
             STYLE[provider.addressing_style],
-            usual.replace("{bucket}", "NAME").replace("{region}", "REGION"),
+            usual.replace("{bucket}", "NAME").replace("{region}", "REGION").replace("{account}", "ACCOUNT"),
             CONDITIONAL[provider.conditional_writes],
             "yes" if provider.deletes_many else "one by one",
         )
