@@ -123,6 +123,8 @@ class Engine:
     def result(self, job: RenderJob, budget: Budget, *, inspect: CheckRequest | None = None) -> Result:
         """Return a rendering, from a store or made now."""
         plain = self._recipe(job.transform, job.accept, job.hints)
+        if not job.inputs and (known := self._find_known(job.source, plain, inspect)) is not None:
+            return known
         for _ in range(_ATTEMPTS):
             inputs = tuple((key, one, self._sources.facts(one, budget, Stopwatch())) for key, one in job.inputs)
             recipe = plain.with_inputs(inputs)
@@ -254,6 +256,29 @@ class Engine:
         self._metrics.answered(result.origin, result.timings)
         return result
 
+    def _find_known(self, source: SourceRef, recipe: RenderRecipe, inspect: CheckRequest | None) -> Result | None:
+        """Answer where source and result are known here, which most requests ask for; None where there is more to do.
+
+        What making a result takes is not even prepared, since that is a third of the time of a 304.
+        """
+        watch = Stopwatch()
+        try:
+            facts = self._sources.usable(source)
+            if facts is None:
+                return None
+            location = self._maker.locate(source, recipe, facts)
+            if inspect and inspect(facts, entity_tag(location.identity)):
+                result = _unchanged(facts, location, watch)
+            elif found := self._stores.find(location.identity):
+                result = _result(facts, location, found, watch)
+            else:
+                return None
+        except S3ImgError as error:
+            self._metrics.failed(type(error).__name__)
+            raise
+        self._metrics.answered(result.origin, result.timings)
+        return result
+
     def _find_or_make(
         self, request: MakeRequest, budget: Budget, inspect: CheckRequest | None, watch: Stopwatch
     ) -> Result:
@@ -264,7 +289,7 @@ class Engine:
             if facts is None and self._sources.is_known(source):  # of an unknown one, opening it tells the facts
                 facts = self._sources.facts(source, budget, watch)
             if facts is not None:
-                location = self._maker.locate(request, facts)
+                location = self._maker.locate(source, request.recipe, facts)
                 if inspect and inspect(facts, entity_tag(location.identity)):
                     return _unchanged(facts, location, watch)
                 if found := self._stores.find(location.identity):

@@ -99,14 +99,14 @@ class ResultMaker:
         default_factory=lambda: RecentValues(_LOCATIONS)
     )
 
-    def locate(self, request: MakeRequest, facts: SourceFacts) -> ResultLocation:
+    def locate(self, source: SourceRef, recipe: RenderRecipe, facts: SourceFacts) -> ResultLocation:
         """Return where the result for a source of these facts is kept."""
-        name = request.source, request.recipe.text
+        name = source, recipe.text
         known = self.locations.get(name)
         if known is not None and known[0] is facts:
             return known[1]
-        found = self.shared(request.source, facts, request.recipe) if self.shared else None
-        location = found or ResultLocation.of(request.recipe.identity(request.source, facts))
+        found = self.shared(source, facts, recipe) if self.shared else None
+        location = found or ResultLocation.of(recipe.identity(source, facts))
         self.locations.set(name, (facts, location))
         return location
 
@@ -141,12 +141,12 @@ class _Making:
             if started is not None:
                 made = maker.encoders.wait_for(started, self._budget)
                 self._found = made, "render"
-                maker.stores.keep(maker.locate(self._request, facts), made)
+                maker.stores.keep(maker.locate(self._request.source, self._request.recipe, facts), made)
         entry, origin = self._found or (None, "")
         if entry is not None and not isinstance(entry.body, bytes):  # every request opens a file of its own
             entry.body.close()
             entry = None
-        return Outcome(facts, maker.locate(self._request, facts), entry, origin)
+        return Outcome(facts, maker.locate(self._request.source, self._request.recipe, facts), entry, origin)
 
     def _start(self) -> tuple[SourceFacts, CachedResult | Future[CachedResult] | None]:
         """Do what the source's bytes are needed for; when this returns, nothing keeps them in memory."""
@@ -226,7 +226,9 @@ class _Making:
         self._maker.sources.learn(self._request.source, facts)
         if self._inspect is not None:
             try:
-                if self._inspect(facts, entity_tag(self._maker.locate(self._request, facts).identity)):
+                if self._inspect(
+                    facts, entity_tag(self._maker.locate(self._request.source, self._request.recipe, facts).identity)
+                ):
                     return False
             except S3ImgError:  # raised again where the engine asks for its own answer
                 return False
@@ -234,7 +236,7 @@ class _Making:
 
     def _is_kept(self, facts: SourceFacts) -> bool:
         """Look for the result in every store, once for each location."""
-        stores, location = self._maker.stores, self._maker.locate(self._request, facts)
+        stores, location = self._maker.stores, self._maker.locate(self._request.source, self._request.recipe, facts)
         if location.identity == self._asked_for:
             return False
         self._asked_for = location.identity
