@@ -322,7 +322,7 @@ def faults(arguments: argparse.Namespace, server: S3Server, folder: Path) -> lis
 
 LIMITS = Limits(input_bytes=2_000_000, input_pixels=400_000, frame_pixels=1_000_000, seconds=5)
 SLOW = 5.0
-"""Seconds after which an input of a few kB counts as a find."""
+"""Seconds of a processor after which an input of a few kB counts as a find."""
 
 
 def fuzz(arguments: argparse.Namespace, _: S3Server | None, folder: Path) -> list[str]:
@@ -336,15 +336,15 @@ def fuzz(arguments: argparse.Namespace, _: S3Server | None, folder: Path) -> lis
         kind = chance.choice([*seeds])
         data = _mutated(chance, chance.choice(seeds[kind]), seeds[kind])
         tries += 1
-        started = time.monotonic()
+        started = time.process_time()  # on a busy machine, waiting would count as slowness
         try:
             READERS[kind](data)
         except S3ImgError:
             pass
         except Exception:  # whatever else comes out is what this looks for
             found.append(f"{kind}: {traceback.format_exc(limit=-3)}\n{_kept(folder, data)}")
-        if time.monotonic() - started > SLOW:
-            found.append(f"{kind}: {time.monotonic() - started:.1f} s for {len(data)} bytes\n{_kept(folder, data)}")
+        if time.process_time() - started > SLOW:
+            found.append(f"{kind}: {time.process_time() - started:.1f} s for {len(data)} bytes\n{_kept(folder, data)}")
     print(f"fuzz   {tries} inputs of {len(seeds)} kinds, {len(found)} found", flush=True)
     return found
 
