@@ -17,7 +17,7 @@ from s3img.service import create_app
 from s3img.service.app import client_is_gone
 
 DOCUMENT = Path(__file__).parents[2] / "docs" / "security.md"
-TESTS = Path(__file__).parent
+TESTS = Path(__file__).parents[1]
 
 
 def test_app_is_made_from_the_environment(folder: Path, tmp_path: Path) -> None:
@@ -91,7 +91,7 @@ def test_command_explains_what_is_missing(tmp_path: Path, arguments: list[str], 
 
 def test_every_threat_names_tests_that_exist() -> None:
     rows = [row for row in DOCUMENT.read_text(encoding="utf-8").splitlines() if row.startswith("| ")][2:]
-    written = "\n".join(path.read_text(encoding="utf-8") for path in TESTS.glob("test_*.py"))
+    written = "\n".join(path.read_text(encoding="utf-8") for path in TESTS.rglob("test_*.py"))
     existing = set(re.findall(r"^def (test_\w+)", written, re.MULTILINE))
     for row in rows:
         named = set(re.findall(r"`(test_\w+)`", row.rpartition("|")[0].rpartition("|")[2]))
