@@ -136,7 +136,7 @@ def test_without_fribidi_a_script_is_refused_and_latin_is_not(monkeypatch: pytes
         ("日本", "", r"U\+65E5"),
         ("Hello", "ff-Lato", "'Lato' is not here"),
         ("Hello", "ff-gone.ttf", r"'gone\.ttf' is not here"),
-        ("Hello", "ff-bad.ttf", "no font that can be read"),
+        ("Hello", "ff-bad.ttf", "not a font that can be read"),
         ("Hello", "fs-2001", "1 to 2000 px"),
     ],
 )
