@@ -149,7 +149,9 @@ def check_pixels(info: ImageInfo, limits: Limits) -> None:
     what = f"The image has {width} x {height} = {pixels:,} px"
     if info.format == "jpeg" and not info.buffered:
         if pixels > limits.jpeg_pixels:
-            raise too_large("jpeg_pixels", what, limits.jpeg_pixels)
+            # Uploads, which are decoded whole, have one limit for every kind of picture: it is known by its own name.
+            is_common = limits.jpeg_pixels == limits.input_pixels
+            raise too_large("input_pixels" if is_common else "jpeg_pixels", what, limits.jpeg_pixels)
     elif pixels > limits.input_pixels and not 0 < info.buffered <= _BYTES_A_PIXEL * limits.input_pixels:
         if info.buffered:
             what += ", all of which a progressive JPEG keeps in memory"
