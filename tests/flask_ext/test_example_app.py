@@ -92,7 +92,7 @@ def check_gallery(open_page: PageOpener, chromium: Browser, url: str, folder: Pa
     assert shown["From a visitor"].current_src.startswith(f"{url}img/")
     assert shown["From a visitor"].natural_width in {300, 600}
     assert shown["A summit at sunset"].current_src.startswith(store)
-    assert "image/avif" in shown["A summit at sunset"].offered
+    assert "image/webp" in shown["A summit at sunset"].offered  # AVIF is not smaller for this drawing
     assert shown["The meadow again"].current_src.startswith(store)  # written as a plain <img>
 
 
