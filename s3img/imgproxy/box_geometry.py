@@ -243,18 +243,19 @@ def _shrinks(across: float, down: float, differences: tuple[int, int], pipeline:
 
 
 def _calc_sizes(scales: _Scales, size: Size, pipeline: Pipeline) -> None:
+    # 0 means that no length is given: one that rounds to 0 would leave that side of a long picture without any limit.
     target = (
-        scale(pipeline.width, scales.dpr * pipeline.zoom_width),
-        scale(pipeline.height, scales.dpr * pipeline.zoom_height),
+        max(scale(pipeline.width, scales.dpr * pipeline.zoom_width), min(pipeline.width, 1)),
+        max(scale(pipeline.height, scales.dpr * pipeline.zoom_height), min(pipeline.height, 1)),
     )
     scaled = scale(size[0], scales.width), scale(size[1], scales.height)
     scales.target, scales.scaled, scales.result_crop = target, scaled, target
     if pipeline.resizing_type == "fill-down" and not pipeline.enlarge:
         across, down = target[0] / scaled[0], target[1] / scaled[1]
         if across > down and across > 1:
-            scales.result_crop = scaled[0], scale(scaled[0], target[1] / target[0])
+            scales.result_crop = scaled[0], max(scale(scaled[0], target[1] / target[0]), min(target[1], 1))
         elif down > across and down > 1:
-            scales.result_crop = scale(scaled[1], target[0] / target[1]), scaled[1]
+            scales.result_crop = max(scale(scaled[1], target[0] / target[1]), min(target[0], 1)), scaled[1]
     scales.extended_ratio = 0, 0
     if pipeline.extend_aspect_ratio.enabled and all(target):
         width = smaller_of(scaled[0], scales.result_crop[0])
