@@ -86,3 +86,12 @@ def test_references_of_one_second_are_both_the_last() -> None:
 
 def test_references_of_unnamed_sites_never_expire() -> None:
     assert old(reference(f"{UNNAMED}1", 900 * DAY), reference(f"{UNNAMED}2", DAY)) == []
+
+
+def test_public_names_come_from_the_package() -> None:
+    from s3img import gc
+    from s3img.gc import Rules, collect
+
+    assert (Rules.__name__, collect.__name__) == ("Rules", "collect")
+    assert {"Rules", "collect"} <= {*dir(gc)}
+    assert not hasattr(gc, "sweep_all")
