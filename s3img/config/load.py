@@ -133,7 +133,7 @@ def merge_sources(sources: list[SettingsSource]) -> tuple[Config, dict[str, tupl
                 secret = sorted(IMGPROXY_SECRETS.intersection(value))
                 why = "keys don't belong in a file: set IMGPROXY_KEY and IMGPROXY_SALT in the environment"
                 problems += [f"{source.spell(name)}.{field}: {why}" for field in secret]
-                value = {field: one for field, one in value.items() if field not in secret}  # noqa: PLW2901
+                value = {field: one for field, one in value.items() if field not in secret}  # noqa: PLW2901 - the rest of it
             try:
                 merged[name] = _convert(name, value, lax=source.lax)
                 places[name] = (source.kind, source.spell(name))

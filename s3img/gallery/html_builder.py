@@ -27,7 +27,7 @@ def element(name: str, /, *children: Child, **attributes: str | int | bool | Non
         parts.append(Markup(" {}").format(shown) if value is True else Markup(' {}="{}"').format(shown, value))
     parts.append(Markup(">"))
     if name not in VOID:
-        parts += [joined(children), Markup("</{}>").format(Markup(name))]  # noqa: S704
+        parts += [joined(children), Markup("</{}>").format(Markup(name))]  # noqa: S704 - names are our own
     return Markup("").join(parts)
 
 

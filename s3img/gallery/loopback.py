@@ -11,9 +11,8 @@ import socket
 from typing import TYPE_CHECKING, Final
 from urllib.parse import urlsplit
 
-from werkzeug.serving import WSGIRequestHandler, make_server
-
 from s3img.errors import ConfigError
+from s3img.service.factory import serve
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -54,13 +53,6 @@ def is_from_an_editor(environ: WSGIEnvironment) -> bool:
     return urlsplit(environ.get("HTTP_ORIGIN", "")).scheme in EDITORS
 
 
-class QuietHandler(WSGIRequestHandler):
-    """Leave the log to the application: addresses of requests may hold one-time tokens."""
-
-    def log_request(self, code: int | str = "-", size: int | str = "-") -> None:
-        """Write nothing."""
-
-
 def serve_on_loopback(app: WSGIApplication, *, host: str, port: int, started: Callable[[str], None]) -> None:
     """Serve until interrupted; ``started`` is called with the address, port 0 takes a free one.
 
@@ -72,14 +64,4 @@ def serve_on_loopback(app: WSGIApplication, *, host: str, port: int, started: Ca
         raise ConfigError([f"--host: {host!r} is not an address of this machine"]) from error
     if not all(ipaddress.ip_address(address).is_loopback for address in addresses):
         raise ConfigError([f"--host: {host!r} can be reached from other machines; use 127.0.0.1"])
-    try:
-        server = make_server(host, port, app, threaded=True, request_handler=QuietHandler)
-    except (OSError, SystemExit, OverflowError) as error:  # werkzeug ends the program when a port is in use
-        raise ConfigError([f"{host}:{port}: can't be listened on; name another --port"]) from error
-    try:
-        started(f"http://[{host}]:{server.port}" if ":" in host else f"http://{host}:{server.port}")
-        server.serve_forever()
-    except KeyboardInterrupt:
-        return
-    finally:
-        server.server_close()
+    serve(app, host=host, port=port, started=started, choices="--port")

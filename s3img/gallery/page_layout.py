@@ -89,7 +89,7 @@ class Layout:
             aria_labelledby="help-title",
         )
         # A block of data, which no browser runs; "<" is the only character that could end it.
-        data = Markup(json.dumps(shown).replace("<", "\\u003c"))  # noqa: S704
+        data = Markup(json.dumps(shown).replace("<", "\\u003c"))  # noqa: S704 - see above
         body = element(
             "body",
             element("a", words("skip"), href="#main", class_="skip"),

@@ -147,7 +147,7 @@ class ResponseRewriter:
             raise AssertionError("start_response was called twice, and not for an error.")
         # PEP 3333: after an error an app may start again, unless a part of the body is out already.
         if exc_info is not None and (self._written or self._has_body):
-            raise exc_info[1].with_traceback(exc_info[2])  # type: ignore[index]
+            raise exc_info[1].with_traceback(exc_info[2])  # type: ignore[index]  # the types allow a tuple of None
         self._held = None
         if not is_of_type(headers, self._selection.media_types) and not self._had_tag:
             return self._begin(status, headers, exc_info)

@@ -107,22 +107,29 @@ def log_to_stderr() -> None:
 _ADVICE = f'choose "signed", "named" or "sizes"; for development, start with --insecure or {INSECURE}=1'
 
 
-class _Quiet(WSGIRequestHandler):
-    """Leave the log to the service."""
+class QuietHandler(WSGIRequestHandler):
+    """Leave the log to the application: addresses of requests may hold one-time tokens."""
 
     def log_request(self, code: int | str = "-", size: int | str = "-") -> None:
         """Write nothing."""
 
 
-def serve(app: WSGIApplication, *, host: str, port: int, started: Callable[[str], None]) -> None:
+def serve(
+    app: WSGIApplication,
+    *,
+    host: str,
+    port: int,
+    started: Callable[[str], None],
+    choices: str = "--host or --port",
+) -> None:
     """Serve until interrupted; ``started`` is called with the address, port 0 takes a free one.
 
-    Raise ConfigError where the address can't be listened on.
+    Raise ConfigError where the address can't be listened on; ``choices`` are the options that name another one.
     """
     try:
-        server = make_server(host, port, app, threaded=True, request_handler=_Quiet)
+        server = make_server(host, port, app, threaded=True, request_handler=QuietHandler)
     except (OSError, SystemExit, OverflowError) as error:  # werkzeug ends the program when a port is in use
-        raise ConfigError([f"{host}:{port}: can't be listened on; name another --host or --port"]) from error
+        raise ConfigError([f"{host}:{port}: can't be listened on; name another {choices}"]) from error
     try:
         started(f"http://[{host}]:{server.port}" if ":" in host else f"http://{host}:{server.port}")
         server.serve_forever()

@@ -10,8 +10,8 @@ import pytest
 from gallery_visitor import picture
 from werkzeug.serving import make_server
 
-from s3img.gallery.loopback import QuietHandler
 from s3img.gallery.loopback_session import LoopbackSession
+from s3img.service.factory import QuietHandler
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator

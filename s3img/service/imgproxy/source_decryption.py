@@ -11,7 +11,7 @@ _BLOCK = 16
 def check_decryption() -> None:
     """Raise ConfigError without the extra that decryption needs."""
     try:
-        import cryptography.hazmat.primitives.ciphers  # noqa: F401
+        import cryptography.hazmat.primitives.ciphers  # noqa: F401 - only whether it is there
     except ImportError as error:
         raise ConfigError(["imgproxy.encryption_key: install s3img[imgproxy-enc]"]) from error
 
