@@ -1,5 +1,6 @@
 """The engine of the transform service: from a parsed request to bytes, kept where the next request finds them."""
 
+from s3img.pictures.result_names import SyncedVariants
 from s3img.service.engine.engine import Engine
 from s3img.service.engine.jobs import (
     Budget,
@@ -13,7 +14,6 @@ from s3img.service.engine.jobs import (
     SourceRef,
     Timings,
 )
-from s3img.service.engine.result_stores import SyncedVariants
 
 __all__ = [
     "Budget",

@@ -10,9 +10,11 @@ from typing import TYPE_CHECKING, Final, TypeAlias
 
 import msgspec
 
-from s3img.errors import BucketError, S3ImgError
+from s3img.errors import BucketError, ImageTooLarge, S3ImgError
+from s3img.imaging import Drawn
 from s3img.imaging.isolation.tasks import derive, draw_request, render_drawn
 from s3img.limits import Limits
+from s3img.pictures.result_names import RenderRecipe, ResultLocation, entity_tag, source_name
 from s3img.service.engine.concurrency import (
     ByteBudget,
     ConcurrencyLimit,
@@ -33,19 +35,18 @@ from s3img.service.engine.jobs import (
     Result,
     SourceFacts,
     SourceRef,
+    late,
 )
 from s3img.service.engine.metrics import Metrics, NoMetrics, PrometheusMetrics, Stopwatch
 from s3img.service.engine.readiness import OriginReadiness
-from s3img.service.engine.render_recipe import RenderRecipe, draw_in_time, entity_tag, limits_in_time, source_name
 from s3img.service.engine.result_maker import InputChanged, MakeRequest, Outcome, ResultMaker
-from s3img.service.engine.result_stores import MemoryCache, ResultBucket, ResultLocation, ResultStores
+from s3img.service.engine.result_stores import MemoryCache, ResultBucket, ResultStores
 from s3img.service.engine.sources import Sources
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
     from s3img.buckets import Bucket
-    from s3img.imaging import Drawn
     from s3img.imaging.isolation.tasks import DrawSource
     from s3img.service.engine.result_maker import SharedResults
 
@@ -322,3 +323,25 @@ def _result(facts: SourceFacts, location: ResultLocation, found: tuple[CachedRes
 
 def _unchanged(facts: SourceFacts, location: ResultLocation, watch: Stopwatch) -> Result:
     return Result(b"", "", entity_tag(location.identity), 0, 0, 0, facts, timings=watch.timings, unchanged=True)
+
+
+def draw_in_time(data: bytes, draw: DrawSource, *, limits: Limits, budget: Budget) -> CachedResult | Drawn:
+    """Draw in this process, within the limits and what is left of a request's time.
+
+    Raise what ``draw`` raises, and `DeadlineExceeded` after the end of that time.
+    """
+    budget.check("render")
+    try:
+        drawn = draw(data, limits_in_time(limits, budget))
+    except ImageTooLarge as error:
+        if error.limit == "seconds" and budget.left <= 0:  # the request's time ended, not the picture's
+            raise late("render") from error
+        raise
+    if isinstance(drawn, Drawn):
+        return drawn
+    return CachedResult(ResultHeader(drawn.media_type, drawn.width, drawn.height), drawn.data, len(drawn.data))
+
+
+def limits_in_time(limits: Limits, budget: Budget) -> Limits:
+    """Return limits under which a rendering takes no longer than its request may."""
+    return msgspec.structs.replace(limits, seconds=max(0.0, min(limits.seconds, budget.left)))

@@ -25,9 +25,9 @@ if TYPE_CHECKING:
     from s3img.imaging.isolation import WorkerProcess
     from s3img.imaging.isolation.process_messages import Task
     from s3img.limits import Limits
+    from s3img.pictures.result_names import RenderRecipe
     from s3img.service.engine.jobs import Budget, EngineOptions
     from s3img.service.engine.metrics import Stopwatch
-    from s3img.service.engine.render_recipe import RenderRecipe
 
 PATIENCE: Final = 0.2
 """Seconds for which a rendering keeps its place from others: an ordinary one is done by then."""

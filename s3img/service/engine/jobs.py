@@ -6,12 +6,12 @@ import os
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from datetime import datetime
 from typing import TYPE_CHECKING, BinaryIO, Protocol, TypeAlias
 
 import msgspec
 
 from s3img.errors import Busy, ClientGone, DeadlineExceeded
+from s3img.pictures.result_names import SourceFacts, SourceRef
 from s3img.transform import Transform
 from s3img.transform.geometry import NO_HINTS, Hints
 
@@ -20,6 +20,21 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from s3img.imaging.isolation.tasks import DrawSource
+
+__all__ = [
+    "Budget",
+    "CheckRequest",
+    "EngineOptions",
+    "EngineProtocol",
+    "Original",
+    "RenderJob",
+    "Result",
+    "SourceFacts",
+    "SourceRef",
+    "Timings",
+    "busy",
+    "late",
+]
 
 
 def busy(step: str, *, retry_after: int) -> Busy:
@@ -32,33 +47,6 @@ def late(step: str) -> DeadlineExceeded:
     """Return the error for a request whose time ended in ``step``."""
     fix = "Try again, or raise `service.seconds`."
     return DeadlineExceeded(f"The time for this request ended (step: {step}).", fix=fix)
-
-
-class SourceRef(msgspec.Struct, frozen=True):
-    """Name a source: an origin's name, a key as its bucket knows it, and one version of it where several are kept."""
-
-    origin: str
-    key: str
-    version: str = ""
-
-
-class SourceFacts(msgspec.Struct, frozen=True):
-    """What an origin tells about a source: ``size`` in bytes as stored, ``etag`` opaque and without quotes.
-
-    ``metadata`` has names in lower case; ``media_type`` and ``content_disposition`` are what was stored with it, which
-    nobody has checked. ``codings`` are the content codings (RFC 9110, section 8.4.1) it is stored in, in order.
-    """
-
-    etag: str
-    size: int
-    modified: datetime
-    media_type: str = ""
-    cache_control: str = ""
-    version: str = ""
-    metadata: dict[str, str] = {}
-    codings: tuple[str, ...] = ()
-    content_disposition: str = ""
-    content_language: str = ""
 
 
 CheckRequest: TypeAlias = Callable[[SourceFacts, str], bool]

@@ -13,11 +13,11 @@ from s3img import imaging
 from s3img.errors import AccessDenied, ObjectNotFound, S3ImgError
 from s3img.imaging import Drawn
 from s3img.imaging.memory_estimate import decoding_bytes
+from s3img.pictures.result_names import RenderRecipe, ResultLocation, entity_tag
 from s3img.service.engine.disk_cache import CachedResult
 from s3img.service.engine.jobs import Budget, CheckRequest, SourceFacts, SourceRef
 from s3img.service.engine.metrics import Stopwatch
-from s3img.service.engine.render_recipe import RenderRecipe, entity_tag
-from s3img.service.engine.result_stores import RecentValues, ResultLocation, ResultStores
+from s3img.service.engine.result_stores import RecentValues, ResultStores
 from s3img.service.engine.sources import fetch
 from s3img.transform.overlays import is_font_file
 

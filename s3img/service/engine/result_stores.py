@@ -12,30 +12,24 @@ from typing import TYPE_CHECKING, Final, Generic, Literal, TypeVar
 import msgspec
 
 from s3img import buckets, imaging
-from s3img.assets import Asset, ImageFacts
 from s3img.errors import AccessDenied, Busy, DeadlineExceeded, ImageError, ObjectNotFound, S3ImgError
-from s3img.keys import KeyTemplate, variant_digest
-from s3img.pictures.variants import MEDIA_TYPES, VariantRequest, choose
+from s3img.pictures.result_names import RESULTS
 from s3img.service.engine.disk_cache import CachedResult, ResultHeader
 from s3img.service.log import RateLimitedLog, operator_text
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable
+    from collections.abc import Iterable
 
     from s3img.buckets import Bucket
-    from s3img.config import Config
     from s3img.limits import Limits
-    from s3img.lock import Lock, LockEntry
+    from s3img.pictures.result_names import ResultLocation
     from s3img.service.engine.concurrency import QueuedPool
     from s3img.service.engine.disk_cache import DiskCache
-    from s3img.service.engine.jobs import Budget, SourceFacts, SourceRef
+    from s3img.service.engine.jobs import Budget
     from s3img.service.engine.metrics import Stopwatch
-    from s3img.service.engine.render_recipe import RenderRecipe
 
 T = TypeVar("T")
 
-PREFIX: Final = ".s3img/results/"
-"""Where results are that no site refers to: a prefix that gc never takes for a site's images."""
 MARKER: Final = {"s3img": "result"}
 """Metadata of those; results that a sync makes as well carry a sync's, so that gc knows them for its own."""
 PATIENCE: Final = 2.0
@@ -145,7 +139,7 @@ class ResultBucket:
             return False
         try:
             own = buckets.MARKER | {buckets.HOME: buckets.home_of(self._bucket.name)}
-            marker = MARKER if key.startswith(PREFIX) else own
+            marker = MARKER if key.startswith(RESULTS) else own
             self._bucket.put(key, entry.body, media_type=entry.header.media_type, metadata=marker)
         except S3ImgError as error:
             self.fail("write", error)
@@ -163,23 +157,6 @@ class ResultBucket:
     def rests(self, action: Literal["read", "write"]) -> bool:
         """Tell whether the bucket failed a moment ago."""
         return time.monotonic() < self._resting[action]
-
-
-@dataclass(frozen=True, slots=True)
-class ResultLocation:
-    """Where a result is kept: its hex name for ever, and its key in the bucket.
-
-    ``others`` are keys of a site's variants that serve as well, to be tried before ``key``.
-    """
-
-    identity: str
-    key: str
-    others: tuple[str, ...] = ()
-
-    @classmethod
-    def of(cls, identity: str) -> ResultLocation:
-        """Return the location of a result that no site refers to."""
-        return cls(identity, f"{PREFIX}{identity[:2]}/{identity}")
 
 
 @dataclass(frozen=True, slots=True)
@@ -232,47 +209,3 @@ class ResultStores:
                 self.pool.start_in_background(self.disk.sweep)
         if self.target is not None and not is_stored:
             self.pool.start_in_background(partial(self.target.put, location.key, entry))
-
-
-class SyncedVariants:
-    """Find the locations of results whose source is in a lock, below the bucket that ``origin`` names.
-
-    Of a source that is ``hidden`` there are none: everybody may read what a sync puts.
-    """
-
-    def __init__(
-        self, lock: Lock, config: Config, *, origin: str, hidden: Callable[[SourceFacts], bool] = lambda _: False
-    ) -> None:
-        self._entries = {entry.key: entry for entry in lock}
-        self._config = config
-        self._template = KeyTemplate.parse(config.key_template)
-        self._origin = origin
-        self._hidden = hidden
-
-    def __call__(self, source: SourceRef, facts: SourceFacts, recipe: RenderRecipe) -> ResultLocation | None:
-        """Return the location of a result; None for a source that is not the one that was locked."""
-        entry = self._entries.get(source.key) if source.origin == self._origin and not source.version else None
-        if entry is None or entry.size != facts.size or self._hidden(facts):
-            return None
-        identity = variant_digest(entry.sha256, recipe.text)
-        if recipe.modern:
-            # A sync leaves out formats that would not be smaller, so the most modern variant it has is the smallest.
-            others = [self._variant_key(entry, one) for one in recipe.modern]
-            location = ResultLocation.of(identity)
-            return ResultLocation(identity, location.key, tuple(filter(None, others)))
-        key = self._variant_key(entry, recipe)
-        return ResultLocation(identity, key) if key else ResultLocation.of(identity)
-
-    def _variant_key(self, entry: LockEntry, recipe: RenderRecipe) -> str:
-        """Return the key under which a sync puts this very rendering, "" where it makes none like it."""
-        identity = variant_digest(entry.sha256, recipe.text)
-        transform = recipe.transform
-        if transform is None or len(transform.steps) != 1 or transform.format not in MEDIA_TYPES:
-            return ""
-        width = transform.steps[0].width
-        if not isinstance(width, int):
-            return ""
-        asset = Asset(entry.path, entry.sha256, entry.size, ImageFacts(entry.media_type, entry.width, entry.height))
-        request = VariantRequest(widths=(width,), formats=(transform.format,))
-        variants = choose(asset, request, self._config, self._template).variants
-        return next((variant.key for variant in variants if variant.identity == identity), "")

@@ -21,10 +21,10 @@ from s3img.errors import (
     Unreachable,
     UnsupportedImage,
 )
+from s3img.pictures.result_names import source_name
 from s3img.service.engine.concurrency import SingleFlight
 from s3img.service.engine.disk_cache import ResultHeader
 from s3img.service.engine.jobs import Budget, Original, SourceFacts
-from s3img.service.engine.render_recipe import source_name
 from s3img.service.engine.result_stores import RecentValues
 
 if TYPE_CHECKING:

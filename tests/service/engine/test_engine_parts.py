@@ -14,10 +14,10 @@ from engine_bench import KEY, ask, job
 from filelock import FileLock
 
 from s3img.errors import DeadlineExceeded, ImageError, S3ImgError
+from s3img.pictures.result_names import RenderRecipe
 from s3img.service.engine import Budget, SourceRef
 from s3img.service.engine.concurrency import ProcessLocks, QueuedPool, SingleFlight
 from s3img.service.engine.metrics import Stopwatch
-from s3img.service.engine.render_recipe import RenderRecipe
 from s3img.service.engine.result_stores import MemoryCache, RecentValues
 from s3img.transform import Transform
 
