@@ -134,6 +134,10 @@ class AssetRoot:
         """Return the place on disk of a path of the tree."""
         return self.root / path
 
+    def target(self, path: str) -> LinkTarget:
+        """Find the file at a path below the root; links are followed as they are for references."""
+        return LinkTarget(*self._find(path))
+
     def resolve(self, url: str, *, document: str, base: str | None = None) -> LinkTarget:
         """Find the file that a URL in ``document`` leads to, as a browser would; ``base`` is ``<base href>``."""
         return self._resolve(url, posixpath.dirname(document), base)

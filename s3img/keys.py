@@ -14,7 +14,7 @@ import msgspec
 from s3img.errors import ConfigError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping, Sequence
+    from collections.abc import Callable, Iterable, Mapping, Sequence
 
 RENDER_VERSION = 2
 """Part of each variant's digest: raise it when the renderer's results change, and all variants get new keys."""
@@ -116,11 +116,17 @@ def _names(template: str) -> frozenset[str]:
     return frozenset(name for _, name, _ in _pieces(template)[0])
 
 
-def variant_digest(source_digest: str, transform: str, *, version: int = RENDER_VERSION) -> str:
-    """Return the identity (hex) of a rendering: a digest of source, transform and version of the renderer."""
+def variant_digest(
+    source_digest: str, transform: str, *, version: int = RENDER_VERSION, inputs: Iterable[str] = ()
+) -> str:
+    """Return the identity (hex) of a rendering: a digest of source, transform and version of the renderer.
+
+    ``inputs`` are the digests of what the transform's layers are made of, in the order of the transform: another logo
+    is another picture.
+    """
     import hashlib  # OpenSSL takes a while to load, and a run with nothing to do needs none
 
-    return hashlib.sha256(f"{source_digest}\n{transform}\n{version}".encode()).hexdigest()
+    return hashlib.sha256("\n".join([source_digest, *inputs, transform, str(version)]).encode()).hexdigest()
 
 
 def is_reserved(key: str) -> bool:

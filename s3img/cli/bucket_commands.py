@@ -18,6 +18,7 @@ from s3img.publish.result import count
 
 if TYPE_CHECKING:
     from s3img.buckets.s3.s3_bucket import S3Bucket
+    from s3img.config import Config
     from s3img.gc.rules import GcResult
 
 
@@ -62,6 +63,7 @@ def gc_command(
     result = collect(
         images.open_bucket(),
         kept=_kept(keep, lock_path(None, config_file)),
+        spared=_keys_of_transforms(images.config),
         rules=rules,
         apply=apply,
         workers=images.config.workers,
@@ -95,6 +97,20 @@ def _kept(files: tuple[Path, ...], own: Path) -> frozenset[str]:
 
     here = [read_lock(path, missing_ok=True).keys() for path in {own, Path(LOCK_NAME)}]
     return frozenset().union(*here, *(read_lock(file).keys() for file in files))
+
+
+def _keys_of_transforms(config: Config) -> frozenset[str]:
+    """Return the keys that the settings' own transforms name: pictures and fonts of layers, default images."""
+    from s3img.transform import Transform
+
+    texts = [*config.presets.values(), *config.allowed, *(rule.s3img for rule in config.rules)]
+    transforms = [
+        Transform.parse(text, presets=config.presets, limits=config.limits)
+        for text in texts
+        if text not in {"", "off", "url"}
+    ]
+    defaults = (transform.output.default_image for transform in transforms)
+    return frozenset(filter(None, [*defaults, *(key for transform in transforms for key in transform.inputs)]))
 
 
 def _print(result: GcResult) -> None:

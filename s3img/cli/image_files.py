@@ -5,15 +5,22 @@ from __future__ import annotations
 import json
 import re
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
 from s3img.atomic import write_atomically
 from s3img.cli.command_options import load_config
 from s3img.errors import AssetError, S3ImgError
+from s3img.images import Images
 from s3img.imaging import MEDIA_TYPES, probe
+from s3img.imaging.probing import too_large
 from s3img.transform import Transform
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from s3img.config import Config
 
 _BY_SUFFIX = {".jpg": "jpeg", ".jpeg": "jpeg", ".png": "png", ".webp": "webp", ".avif": "avif", ".gif": "gif"}
 
@@ -24,7 +31,7 @@ _BY_SUFFIX = {".jpg": "jpeg", ".jpeg": "jpeg", ".png": "png", ".webp": "webp", "
 @click.option("--tr", "text", default="", help="Transform, such as w-300,h-200; OUT's suffix gives the format.")
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
 def transform_command(source: Path, result: Path, *, text: str, as_json: bool) -> None:
-    """Render the image IN to the file OUT; pictures of layers are files beside IN."""
+    """Render the image IN to the file OUT; pictures and fonts of layers are files beside IN, or keys of the bucket."""
     from s3img.imaging import render  # loads Pillow, which `size` and `probe` do without
 
     config = load_config({}, None)
@@ -32,7 +39,7 @@ def transform_command(source: Path, result: Path, *, text: str, as_json: bool) -
     wanted = _BY_SUFFIX.get(result.suffix.lower())
     if transform.format == "auto" and wanted:
         transform = transform.then(Transform.parse(f"f-{wanted}"))
-    inputs = {key: source.parent / key for key in transform.inputs}
+    inputs = layer_files(transform.inputs, source.parent, config)
     rendered = render(source, transform, profile="build", limits=config.limits, inputs=inputs)
     _check_suffix(result, rendered.media_type)
     try:
@@ -44,6 +51,30 @@ def transform_command(source: Path, result: Path, *, text: str, as_json: bool) -
         click.echo(json.dumps({"schema": "s3img.transform/1", **facts, "bytes": len(rendered.data)}))
     else:
         click.echo(f"{result}: {rendered.media_type}, {rendered.width}x{rendered.height}, {len(rendered.data)} bytes")
+
+
+def layer_files(names: Iterable[str], folder: Path, config: Config) -> dict[str, Path | bytes]:
+    """Return the pictures and fonts of layers: files of a folder, or objects of the configured bucket.
+
+    Raise AssetError for one that is neither, and BucketError.
+    """
+    found: dict[str, Path | bytes] = {name: folder / name for name in names}
+    missing = [name for name in found if not (folder / name).is_file()]
+    if not missing:
+        return found
+    if not config.bucket:
+        message = f"layer {missing[0]!r}: there is no file {folder / missing[0]}."
+        raise AssetError(message, path=missing[0], fix="Put it beside the picture, or name the bucket that has it.")
+    bucket = Images(config).open_bucket()
+    for name in missing:
+        info = bucket.head(name)
+        if info is None:
+            message = f"layer {name!r}: there is no file {folder / name}, and {bucket.name} has no such key."
+            raise AssetError(message, path=name, fix="Correct the name in the transform.")
+        if info.size > config.limits.input_bytes:
+            raise too_large("input_bytes", f"Layer {name!r} has {info.size:,} bytes", config.limits.input_bytes)
+        found[name] = bucket.get(name)
+    return found
 
 
 def _check_suffix(result: Path, media_type: str) -> None:

@@ -75,6 +75,7 @@ def collect(
     bucket: Bucket,
     *,
     kept: Iterable[str] = (),
+    spared: Iterable[str] = (),
     rules: Rules | None = None,
     apply: bool = False,
     workers: int = 32,
@@ -82,12 +83,13 @@ def collect(
 ) -> GcResult:
     """Clean up a bucket, or with ``apply`` false only say what there is to do.
 
-    ``kept`` are keys that count as referenced. Raise BucketError when the bucket or one of its records can't be read;
-    a failure while deleting is in the result.
+    ``kept`` are keys that count as referenced. Those of ``spared`` stay, too, but prove no site that uses the bucket:
+    without another reference, nothing is deleted. Raise BucketError when the bucket or one of its records can't be
+    read; a failure while deleting is in the result.
     """
     with ThreadPoolExecutor(workers, thread_name_prefix="s3img-gc") as pool:
-        collector = _Collector(bucket, frozenset(kept), rules or Rules(), now or datetime.now(UTC), pool, workers)
-        return collector.run(apply=apply)
+        moment, keys = now or datetime.now(UTC), (frozenset(kept), frozenset(spared))
+        return _Collector(bucket, *keys, rules or Rules(), moment, pool, workers).run(apply=apply)
 
 
 @dataclass(frozen=True, slots=True)
@@ -117,7 +119,14 @@ class _Findings:
 
 class _Collector:
     def __init__(
-        self, bucket: Bucket, kept: frozenset[str], rules: Rules, now: datetime, pool: Executor, workers: int
+        self,
+        bucket: Bucket,
+        kept: frozenset[str],
+        spared: frozenset[str],
+        rules: Rules,
+        now: datetime,
+        pool: Executor,
+        workers: int,
     ) -> None:
         self._bucket = bucket
         self._kept = kept
@@ -125,7 +134,7 @@ class _Collector:
         self._now = now
         self._pool = pool
         before = now - max(rules.history, rules.grace)
-        self._live = LiveKeys(bucket, kept, before=before, workers=workers)
+        self._live = LiveKeys(bucket, kept | spared, before=before, workers=workers)
 
     def run(self, *, apply: bool) -> GcResult:
         found = self._look()

@@ -89,7 +89,8 @@ class Catalog:
             return self.lookup.url(entry.key)
         if key := self.lookup.variant(entry, wanted):
             return self.lookup.url(key)
-        return self._required_service(wanted).url(entry.key, wanted, expires=expires)
+        service = self._required_service(wanted)
+        return service.url(entry.key, wanted.with_inputs(self.lookup.layer_key), expires=expires)
 
     def picture(  # noqa: PLR0913 - one parameter for each attribute that a template may set
         self,
@@ -307,6 +308,14 @@ class VariantLookup:
         """Return a variant as what markup is made of."""
         return ImageCandidate(self.url(variant.key), variant.width, self.sizes[variant.identity], is_variant=True)
 
+    def layer_key(self, name: str) -> str:
+        """Return the key of a layer's picture: that of the lock's image of this path, else the name is a key itself.
+
+        Keys of the lock name their content, so that another logo has another address.
+        """
+        entry = self._lock.get(name)
+        return entry.key if entry else name
+
     def variant(self, entry: LockEntry, transform: Transform) -> str:
         """Return the key of the rendering that a transform asks for, "" where there is none in the bucket."""
         locked = self._lock.variants(entry, self._config)
@@ -361,7 +370,8 @@ class VariantLookup:
             self.sizes[variant.identity] = _OWN if variant.format == variants.own else _MADE
             if self._service:
                 entry = self._lock.entries[variant.asset.path]
-                self._urls[variant.key] = self._service.url(entry.key, variant.transform, in_srcset=True)
+                transform = variant.transform.with_inputs(self.layer_key)
+                self._urls[variant.key] = self._service.url(entry.key, transform, in_srcset=True)
         return variants
 
 

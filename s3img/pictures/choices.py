@@ -68,7 +68,13 @@ class Image:
         """
         if self.directives.placeholder == "none" or self.asset.facts.alpha or not self.variants.formats:
             return ""
-        return variant_digest(self.asset.digest, f"{self.directives.placeholder} {self.directives.request.transform}")
+        what = f"{self.directives.placeholder} {self.directives.request.transform}"
+        return variant_digest(self.asset.digest, what, inputs=(asset.digest for _, asset in self.variants.inputs))
+
+    @property
+    def digests(self) -> frozenset[str]:
+        """Return the digests of all files that its variants are made of: the image itself, and those of layers."""
+        return frozenset([self.asset.digest, *(asset.digest for _, asset in self.variants.inputs)])
 
 
 @dataclass(frozen=True, slots=True)
@@ -121,7 +127,7 @@ class PageReader:
         found = self._find(reference)
         if found is None:
             return None
-        return self._source(tag, found) if reference.kind == "source srcset" and tag.picture else found
+        return self._source(reference, tag, found) if reference.kind == "source srcset" and tag.picture else found
 
     def _find(self, reference: Reference) -> Link | None:
         """Resolve a reference to an image; report what is missing."""
@@ -173,11 +179,23 @@ class PageReader:
             if wanted.mode == "off":
                 self.kept.update(link.asset.path for link in links.values())
                 return Strip(tag)
+        chosen = self._chosen(reference, tag, main, wanted, links)
+        if chosen and (wanted.request.width or chosen.variants.width) >= _CONTENT_WIDTH:
+            self._in_header = False
+        return chosen
+
+    def _chosen(
+        self, reference: Reference, tag: Tag, main: Link, wanted: ImageDirectives, links: Mapping[str, Link]
+    ) -> Image | None:
+        """Return an image with its variants; None, and its files stay, where a layer of its transform is missing."""
         has_variants = wanted.mode == "picture" and not self._dimensions_only
         variants = self._library.variants(main.asset, wanted.request) if has_variants else unchanged(main.asset)
-        eager = self._in_header
-        if (wanted.request.width or variants.width) >= _CONTENT_WIDTH:
-            self._in_header = False
+        if not isinstance(variants, VariantSet):
+            self._report(reference, variants.code, variants.message)
+            self.kept.update(link.asset.path for link in (main, *links.values()))
+            return None
+        author = {attribute.name: attribute.value for attribute in tag.attributes}
+        eager = self._in_header and tag.name == "img"
         return Image(tag, main.asset, main.target, variants, wanted, author, eager, links)
 
     def _object(self, reference: Reference, url: str) -> Link | None:
@@ -190,7 +208,7 @@ class PageReader:
             self._report(reference, found.code, found.message)
         return None
 
-    def _source(self, tag: Tag, found: Link) -> Choice:
+    def _source(self, reference: Reference, tag: Tag, found: Link) -> Choice | None:
         """Extend a source that names one picture of any type; others are the author's own choice of files."""
         author = {attribute.name: attribute.value for attribute in tag.attributes}
         if self._dimensions_only or "type" in author or len(image_candidates.parse(author.get("srcset", ""))) != 1:
@@ -201,8 +219,7 @@ class PageReader:
             return Strip(tag)
         if wanted.mode == "url":
             return found
-        variants = self._library.variants(found.asset, wanted.request)
-        return Image(tag, found.asset, found.target, variants, wanted, author)
+        return self._chosen(reference, tag, found, wanted, {})
 
 
 def source_url(author: Mapping[str, str | None]) -> str:

@@ -84,7 +84,7 @@ class Editor:
     def is_possible(self, choice: Choice) -> bool:
         """Tell whether all that a choice points at exists."""
         variants, originals = self.needs(choice)
-        if isinstance(choice, Image) and choice.asset.digest in self._inventory.bad_sources:
+        if isinstance(choice, Image) and not self._inventory.bad_sources.isdisjoint(choice.digests):
             return False
         if not self._inventory.unreachable.isdisjoint(asset.digest for asset in originals):
             return False

@@ -29,8 +29,11 @@ class ImageLibrary(Protocol):
     def find(self, target: LinkTarget) -> Asset | ReferenceFault | None:
         """Return the image at a target; None where there is none and that is not a fault."""
 
-    def variants(self, asset: Asset, request: VariantRequest) -> VariantSet:
-        """Return the variants that an image may be shown in; none where it is shown as it is."""
+    def variants(self, asset: Asset, request: VariantRequest) -> VariantSet | ReferenceFault:
+        """Return the variants that an image may be shown in; none where it is shown as it is.
+
+        A fault stands for a layer of the request's transform that is nowhere.
+        """
 
 
 class ObjectAddress(Protocol):

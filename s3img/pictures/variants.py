@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass, field
 from functools import lru_cache
 from typing import TYPE_CHECKING, Literal, cast
 
+from s3img.assets import Asset
 from s3img.keys import EXTENSIONS, KeyFields, KeyTemplate, variant_digest
 from s3img.transform import Transform
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-    from s3img.assets import Asset
     from s3img.config import Config
     from s3img.limits import Limits
     from s3img.transform.steps import OutputFormat, Subsampling
@@ -25,6 +26,9 @@ FORMATS = {"image/jpeg": "jpeg", "image/png": "png", "image/gif": "gif", "image/
 """The format a source is in, where it is one that browsers show and the renderer writes."""
 
 MEDIA_TYPES = {name: media_type for media_type, name in FORMATS.items()}
+LayerInputs = tuple[tuple[str, Asset], ...]
+"""Pictures and fonts of a transform's layers, each with the name that the transform has for it."""
+
 _QUALITY_FORMATS = frozenset({"jpeg", "webp", "avif"})
 _LABEL_LENGTH = 60
 
@@ -33,8 +37,8 @@ _LABEL_LENGTH = 60
 class Variant:
     """Name one rendering of an asset: its transform, the size in px and format that come out.
 
-    ``identity`` (hex) is a digest of source and transform, so it stays the same wherever the source lies; ``key`` is
-    that of the rendering's object.
+    ``identity`` (hex) is a digest of source, layers and transform, so it stays the same wherever the source lies;
+    ``key`` is that of the rendering's object; ``inputs`` are what the transform's layers are made of.
     """
 
     asset: Asset
@@ -44,6 +48,7 @@ class Variant:
     format: str
     identity: str
     key: str
+    inputs: LayerInputs = ()
 
     @property
     def media_type(self) -> str:
@@ -88,9 +93,19 @@ class VariantSet:
         """List all variants."""
         return [variant for variants in self.formats.values() for variant in variants]
 
+    @property
+    def inputs(self) -> LayerInputs:
+        """Return what the layers of all variants are made of."""
+        return next((variant.inputs for variant in self.variants), ())
 
-def choose(asset: Asset, request: VariantRequest, config: Config, template: KeyTemplate) -> VariantSet:
-    """Decide an image's variants; an image that can't be rendered to other sizes gets none."""
+
+def choose(
+    asset: Asset, request: VariantRequest, config: Config, template: KeyTemplate, *, inputs: LayerInputs = ()
+) -> VariantSet:
+    """Decide an image's variants; an image that can't be rendered to other sizes gets none.
+
+    ``inputs`` are what the layers of the request's transform are made of.
+    """
     facts = asset.facts
     own = FORMATS.get(facts.media_type, "")
     if not facts.width or not is_rendered(asset):
@@ -101,7 +116,7 @@ def choose(asset: Asset, request: VariantRequest, config: Config, template: KeyT
     names = [*wanted, *([own] if own and own not in wanted else [])]
     widths = wanted_widths(width, request, config)
     return VariantSet(
-        width, height, own, {name: _variants(asset, request, config, template, name, widths) for name in names}
+        width, height, own, {name: _variants(asset, request, config, template, name, widths, inputs) for name in names}
     )
 
 
@@ -147,7 +162,13 @@ def collapse(wanted: Iterable[int], limit: int) -> tuple[int, ...]:
 
 
 def _variants(
-    asset: Asset, request: VariantRequest, config: Config, template: KeyTemplate, name: str, widths: tuple[int, ...]
+    asset: Asset,
+    request: VariantRequest,
+    config: Config,
+    template: KeyTemplate,
+    name: str,
+    widths: tuple[int, ...],
+    inputs: LayerInputs,
 ) -> tuple[Variant, ...]:
     quality = getattr(config.quality, name) if name in _QUALITY_FORMATS else None
     subsampling = subsampling_of(config, name)
@@ -156,9 +177,9 @@ def _variants(
     for width in widths:
         transform, text, label = _transform(request.transform, width, quality, name, subsampling)
         w, h = _size(transform, source, config.limits)
-        identity = variant_digest(asset.digest, text)
+        identity = variant_digest(asset.digest, text, inputs=(one.digest for _, one in inputs))
         key = template.key(KeyFields(asset.path, identity, f"{label}.{EXTENSIONS[MEDIA_TYPES[name]]}", w, h))
-        found.append(Variant(asset, transform, w, h, name, identity, key))
+        found.append(Variant(asset, transform, w, h, name, identity, key, inputs))
     return tuple(found)
 
 
@@ -176,8 +197,9 @@ def _transform(
     last = Transform.of(width=width, format=cast("OutputFormat", name), quality=quality, subsampling=subsampling)
     transform = first.then(last)
     text = str(transform)
-    # How it is encoded is left out: the extension and the digest in the key tell them apart already.
-    words = [word for word in text.replace(":", ",").split(",") if not word.startswith(("f-", "q-", "cs-"))]
+    # How it is encoded is left out, and so are layers: the extension and the digest in the key tell them apart already.
+    shown = re.sub(r"l-(?:image|text),.*,l-end", "layers", text)
+    words = [word for word in shown.replace(":", ",").split(",") if not word.startswith(("f-", "q-", "cs-"))]
     return transform, text, "_".join(words)[:_LABEL_LENGTH] or "o"
 
 

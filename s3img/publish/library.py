@@ -40,6 +40,7 @@ from s3img.keys import KeyTemplate
 from s3img.lock import Lock, LockEntry, read_lock
 from s3img.pictures.protocols import ReferenceFault
 from s3img.pictures.variants import VariantRequest, VariantSet, choose
+from s3img.transform.overlays import is_font_file
 from s3img.urls import object_url
 
 if TYPE_CHECKING:
@@ -51,6 +52,8 @@ if TYPE_CHECKING:
     from s3img.config import Config
     from s3img.imaging import ImageInfo
     from s3img.pictures.choices import Image
+
+_FONT: Final = "font/sfnt"
 
 CUT_JPEG = "no-end-marker"
 """The code of a note about a JPEG that is published although something is wrong with it."""
@@ -80,7 +83,7 @@ class SiteLibrary:
         self._digests = Digests(root.root, state)
         self._config = config
         self._template = KeyTemplate.parse(config.key_template)
-        self._variants: dict[tuple[str, str, VariantRequest], VariantSet] = {}
+        self._variants: dict[tuple[str, str, VariantRequest], VariantSet | ReferenceFault] = {}
         self._fault = fault
         self._unusable = unusable
         self._originals = originals
@@ -109,14 +112,42 @@ class SiteLibrary:
             self._missing[path] = ReferenceFault("missing", f"image {path!r} does not exist: {hint}")
         return self._missing[path]
 
-    def variants(self, asset: Asset, request: VariantRequest) -> VariantSet:
-        """Return an asset's variants; worked out once for all pages that show it in the same way."""
+    def variants(self, asset: Asset, request: VariantRequest) -> VariantSet | ReferenceFault:
+        """Return an asset's variants; worked out once for all pages that show it in the same way.
+
+        What layers are made of are files of the site, or images that only the bucket has: a fault names one that is
+        neither.
+        """
         found = self._variants.get((asset.path, asset.key, request))
         if found is None:
-            found = self._variants[asset.path, asset.key, request] = choose(
-                asset, request, self._config, self._template
-            )
+            inputs = [(key, self.layer_input(key)) for key in request.transform.inputs]
+            faults = [one for _, one in inputs if isinstance(one, ReferenceFault)]
+            good = tuple((key, one) for key, one in inputs if isinstance(one, Asset))
+            found = faults[0] if faults else choose(asset, request, self._config, self._template, inputs=good)
+            self._variants[asset.path, asset.key, request] = found
         return found
+
+    def layer_input(self, path: str) -> Asset | ReferenceFault:
+        """Return the picture or font that a layer names by its path below the site, or why there is none."""
+        target = self._root.target(path)
+        if is_font_file(path):
+            if target.kind is TargetKind.FILE and (font := self.read_font(target.path)):
+                return font
+            return ReferenceFault("missing-layer", f"font {path!r} of a layer: {self._root.missing_hint(path)}")
+        found = self.find(target)
+        if isinstance(found, Asset):
+            return found
+        why = found.message if found else f"image {path!r} can't be used."
+        return ReferenceFault("missing-layer", f"layer {path!r}: {why}")
+
+    def read_font(self, path: str) -> Asset | None:
+        """Return a font of the site; None for one that can't be read, which is reported."""
+        stat = self._root.files[path]
+        try:
+            return Asset(path, self._digests.digest(path, stat), stat.size, ImageFacts(_FONT, 0, 0))
+        except AssetError as error:
+            self._fault(path, "unreadable", f"{without_path(error, path)} Check its permissions.")
+            return None
 
     def read(self, path: str) -> Asset | None:
         """Return the image of a file of the site, None for one that is unusable, which is reported."""

@@ -44,7 +44,9 @@ class Placeholders:
             source = self._source(image.asset)
             if image.directives.placeholder == "color" or image.asset.facts.animated:
                 return f"background-color:{imaging.average_color(source, self._limits)}"
-            rendered = imaging.render(source, image.directives.request.transform.then(_TINY), limits=self._limits)
+            inputs = {key: self._source(asset) for key, asset in image.variants.inputs}
+            transform = image.directives.request.transform.then(_TINY)
+            rendered = imaging.render(source, transform, limits=self._limits, inputs=inputs)
             data = base64.b64encode(rendered.data).decode("ascii")
             return f"background:url(data:{rendered.media_type};base64,{data}) center/cover no-repeat"
 

@@ -198,16 +198,19 @@ class SitePublisher:
                 self._inventory.exit_code = BucketError.exit_code
 
         missing = [variant for variant in variants if variant.identity not in self._inventory.sizes]
-        self.fetch(survey, [variant.asset for variant in missing])
-        usable = [variant for variant in missing if variant.asset.digest not in self._inventory.bad_sources]
+        sources = {variant: [variant.asset, *(asset for _, asset in variant.inputs)] for variant in missing}
+        self.fetch(survey, [asset for assets in sources.values() for asset in assets])
+        bad = self._inventory.bad_sources
+        usable = [variant for variant, assets in sources.items() if bad.isdisjoint(asset.digest for asset in assets)]
         self._renderer.run(usable, self._inventory, fault, self._progress)
 
     def make_placeholders(self, survey: SiteSurvey) -> None:
         """Make what shows while images load, where somebody asked for it."""
         missing = self._placeholders.missing(survey.images())
         if missing:
-            unreachable = self.fetch(survey, [image.asset for image in missing.values()])
-            usable = {name: image for name, image in missing.items() if image.asset.digest not in unreachable}
+            inputs = [asset for image in missing.values() for _, asset in image.variants.inputs]
+            unreachable = self.fetch(survey, [*(image.asset for image in missing.values()), *inputs])
+            usable = {name: image for name, image in missing.items() if image.digests.isdisjoint(unreachable)}
             self._placeholders.make(usable)
         self._inventory.placeholders = self._placeholders.styles(survey.images())
 
@@ -306,7 +309,8 @@ class SitePublisher:
         if not (self._config.remove_local and self._address):
             return 0
         stored = self._delivery.uploaded | self._delivery.found
-        kept: set[str] = set(survey.kept)
+        # A layer's picture is in the bucket only as part of others, so nothing there could stand for its file.
+        kept = survey.kept | {asset.path for image in survey.images() for _, asset in image.variants.inputs}
         moved: set[str] = set()
         for path, plan in survey.plans.items():
             for choice in plan.choices.values():

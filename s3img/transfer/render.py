@@ -32,8 +32,11 @@ if TYPE_CHECKING:
 RenderFault = Callable[[Asset, str], None]
 """Report an image that could not be rendered, and why."""
 
-Plain = tuple[str, int, int, str, int, str, str]
-"""A variant as values for any process: transform, width, height, format, quality, subsampling, path."""
+PlainInput = tuple[str, str, str]
+"""What a layer is made of: its name in the transform, path, digest."""
+
+Plain = tuple[str, int, int, str, int, str, tuple[PlainInput, ...], str]
+"""A variant as values for any process: transform, width, height, format, quality, subsampling, layers, path."""
 
 CACHE_UNWRITABLE = "The cache can't be written"
 """How the error of each image begins where it is not the image's fault."""
@@ -141,7 +144,8 @@ class Renderer:
         text = str(variant.transform) if len(variant.transform.steps) > 1 else ""
         quality, path = variant.transform.quality or 0, str(self.path(variant))
         subsampling = variant.transform.output.subsampling or ""
-        return text, variant.width, variant.height, variant.format, quality, subsampling, path
+        inputs = tuple((key, str(self._source(asset)), asset.digest) for key, asset in variant.inputs)
+        return text, variant.width, variant.height, variant.format, quality, subsampling, inputs, path
 
 
 def render_group(source: str, digest: str, variants: tuple[Plain, ...], limits: Limits) -> Outcome:
@@ -162,8 +166,8 @@ def render_group(source: str, digest: str, variants: tuple[Plain, ...], limits: 
         if sizes:
             found |= zip(sizes, _render_sizes(data, [variants[number] for number in sizes], limits), strict=True)
         for number in set(range(len(variants))) - set(sizes):
-            text, *_, path = variants[number]
-            found[number] = _render_transform(data, text, Path(path), limits)
+            text, *_, inputs, path = variants[number]
+            found[number] = _render_transform(data, text, inputs, Path(path), limits)
     except OSError as error:
         message = f"{CACHE_UNWRITABLE}: {error.strerror}. Free space, or name another cache_dir."
         return [(0, message)] * len(variants)
@@ -176,7 +180,7 @@ def _render_sizes(data: bytes, variants: list[Plain], limits: Limits) -> Outcome
     """Render the variants that are other sizes of one picture, the smaller ones from the larger."""
     folder = Path(variants[0][-1]).parent.parent
     folder.mkdir(parents=True, exist_ok=True)
-    targets = [RenderTarget(w, h, name, quality, colour) for _, w, h, name, quality, colour, _ in variants]
+    targets = [RenderTarget(w, h, name, quality, colour) for _, w, h, name, quality, colour, _, _ in variants]
     with tempfile.TemporaryDirectory(dir=folder, prefix=RENDERING_PREFIX) as made:
         outcome = []
         for rendered, (*_, path) in zip(imaging.render_job(data, targets, made, limits), variants, strict=True):
@@ -187,9 +191,20 @@ def _render_sizes(data: bytes, variants: list[Plain], limits: Limits) -> Outcome
         return outcome
 
 
-def _render_transform(data: bytes, transform: str, path: Path, limits: Limits) -> tuple[int, str]:
+def _render_transform(
+    data: bytes, transform: str, inputs: Iterable[PlainInput], path: Path, limits: Limits
+) -> tuple[int, str]:
+    layers = {}
+    for key, file, digest in inputs:
+        try:
+            layers[key] = Path(file).read_bytes()
+        except OSError as error:
+            return 0, f"Layer {key!r} can't be read: {error.strerror}."
+        if hashlib.sha256(layers[key]).hexdigest() != digest:
+            return 0, f"Layer {key!r} was changed meanwhile. Run the command again."
     try:
-        rendered = imaging.render(data, Transform.parse(transform), limits=limits, profile="build")
+        parsed = Transform.parse(transform, limits=limits)
+        rendered = imaging.render(data, parsed, limits=limits, profile="build", inputs=layers)
     except S3ImgError as error:
         return 0, str(error)
     write_atomically(path, rendered.data)

@@ -31,6 +31,7 @@ from fractions import Fraction
 from typing import TYPE_CHECKING, Final, Literal, Self, TypeAlias
 
 import msgspec
+from msgspec.structs import replace
 
 from s3img.transform.colors import Color
 from s3img.transform.conditions import SizeTest
@@ -39,7 +40,7 @@ from s3img.transform.look import Backdrop, Colorize, ColorReplacement, Distortio
 from s3img.transform.overlays import Content, LayerMode, Position, Text
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
 
 Crop = Literal[
     "maintain_ratio",
@@ -199,6 +200,25 @@ class Step(msgspec.Struct, frozen=True, kw_only=True, repr_omit_defaults=True):
                 if key:
                     yield key
 
+    def with_inputs(self, name: Callable[[str], str]) -> Step:
+        """Return the step with other keys for the pictures and fonts of its layers, and of its branches."""
+        layers = [
+            replace(
+                layer,
+                content=renamed_content(layer.content, name),
+                steps=tuple(step.with_inputs(name) for step in layer.steps),
+            )
+            for layer in self.layers
+        ]
+        condition = self.condition
+        if condition:
+            then, otherwise = (
+                replace(branch, steps=tuple(step.with_inputs(name) for step in branch.steps))
+                for branch in (condition.then, condition.otherwise)
+            )
+            condition = replace(condition, then=then, otherwise=otherwise)
+        return replace(self, layers=tuple(layers), condition=condition)
+
     def every(self) -> Iterator[Step]:
         """Yield the step itself and every one inside its layers and branches."""
         yield self
@@ -208,6 +228,13 @@ class Step(msgspec.Struct, frozen=True, kw_only=True, repr_omit_defaults=True):
         for chain in chains:
             for step in chain:
                 yield from step.every()
+
+
+def renamed_content(content: Content, name: Callable[[str], str]) -> Content:
+    """Return what a layer shows, with another key where that is a picture or a text in a font of its own."""
+    if isinstance(content, Text):
+        return replace(content, font=name(content.font)) if content.font_key else content
+    return name(content) if isinstance(content, str) else content
 
 
 class Layer(msgspec.Struct, frozen=True, kw_only=True):

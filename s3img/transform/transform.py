@@ -17,7 +17,7 @@ from s3img.transform.parameters import BY_NAME
 from s3img.transform.steps import Output, OutputFormat, Step, Subsampling
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Callable, Mapping
 
     from s3img.limits import Limits
     from s3img.transform.steps import Corner, Crop, Flip, Focus
@@ -130,6 +130,12 @@ class Transform(msgspec.Struct, frozen=True, cache_hash=True):
     def inputs(self) -> tuple[str, ...]:
         """Return the keys of all pictures and fonts that layers are made of, each once, in the order of the text."""
         return tuple(dict.fromkeys(key for step in self.steps for key in step.inputs()))
+
+    def with_inputs(self, name: Callable[[str], str]) -> Self:
+        """Return the transform with other keys for the pictures and fonts of its layers: ``name`` says which."""
+        if not self.inputs:
+            return self
+        return type(self)(tuple(step.with_inputs(name) for step in self.steps), self.output)
 
     def settled(
         self, size: Size, *, hints: Hints = NO_HINTS, limits: Limits = LIMITS, parent: Size | None = None

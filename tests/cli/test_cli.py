@@ -108,6 +108,45 @@ def test_transform_refuses_a_name_that_lies(capsys: pytest.CaptureFixture[str], 
     assert "would hold image/webp" in err
 
 
+def test_layers_are_files_beside_the_picture_or_keys_of_the_bucket(
+    capsys: pytest.CaptureFixture[str], cat: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    out = tmp_path / "out.png"
+
+    def pixel(name: str) -> tuple[int, str, object]:
+        transform = f"w-60,h-40,l-image,i-{name},w-60,h-40,l-end,f-png"
+        code, _, err = run(capsys, "transform", str(cat), str(out), "--tr", transform)
+        return code, err, None if code else Image.open(out).convert("RGB").getpixel((30, 20))
+
+    (cat.parent / "brand").mkdir()
+    Image.new("RGB", (9, 9), "red").save(cat.parent / "brand/logo.png")
+    assert pixel("brand@@logo.png") == (0, "", (255, 0, 0))
+    code, err, _ = pixel("far.png")
+    assert (code, "layer 'far.png': there is no file" in err, "name the bucket" in err) == (1, True, True)
+    (tmp_path / "bucket").mkdir()
+    Image.new("RGB", (9, 9), "blue").save(tmp_path / "bucket/far.png")
+    monkeypatch.setenv("S3IMG_BUCKET", (tmp_path / "bucket").as_uri())
+    assert pixel("far.png") == (0, "", (0, 0, 255))
+    code, err, _ = pixel("nowhere.png")
+    assert (code, "has no such key" in err) == (1, True)
+
+
+def test_clean_up_spares_what_presets_name(
+    capsys: pytest.CaptureFixture[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "bucket/brand").mkdir(parents=True)
+    Image.new("RGB", (9, 9)).save(tmp_path / "bucket/brand/logo.png")
+    settings = "bucket = '{}'\n[presets]\nb = 'l-image,i-brand@@logo.png,l-end'\n".format(
+        (tmp_path / "bucket").as_uri()
+    )
+    (tmp_path / "s3img.toml").write_text(settings)
+    _, out, _ = run(capsys, "gc", "--json")
+    found = json.loads(out)
+    assert (found["objects"], found["live"], found["refused"][:24]) == (1, 1, "nothing refers to this b")
+
+
 def test_probe_prints_facts_and_faults(capsys: pytest.CaptureFixture[str], cat: Path) -> None:
     (cat.parent / "bad.jpg").write_bytes(b"")
     code, out, err = run(capsys, "probe", str(cat), str(cat.parent / "bad.jpg"))

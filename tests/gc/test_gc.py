@@ -343,3 +343,16 @@ def test_site_keys_of_an_unreadable_record_says_so(tmp_path: Path) -> None:
     (tmp_path / "assets/_s3img/keys.txt").mkdir(parents=True)
     with pytest.raises(AssetError, match=r"keys\.txt"):
         record_keys(tmp_path, ["a.png"], address="https://img.example")
+
+
+def test_key_that_a_setting_names_stays_but_proves_no_site(tmp_path: Path) -> None:
+    bucket = open_bucket((tmp_path / "docs").as_uri())
+    put(bucket, "brand/logo.png", "a.png", "b.png")
+    assert gc(bucket, 40, spared=["brand/logo.png"]).refused.startswith("nothing refers to this bucket")
+    write_reference(bucket, ["a.png", "b.png", "brand/logo.png"], site=SITE)
+    write_reference(bucket, ["a.png", "b.png"], site="https://other.example")
+    superseded_by = [r.info.key for r in ReferenceReader(bucket).read() if "brand/logo.png" in r.keys]
+    bucket.delete(superseded_by)
+    options = {"rules": Rules(force=True)}
+    gc(bucket, 40, spared=["brand/logo.png"], **options)
+    assert gc(bucket, 80, spared=["brand/logo.png"], **options).deleted == ()

@@ -271,3 +271,14 @@ def test_threads_share_a_catalog() -> None:
     with ThreadPoolExecutor(8) as pool:
         made = list(pool.map(lambda n: found.picture(f"{n % 50}.jpg", alt="").html(), range(400)))
     assert made[:50] * 8 == made
+
+
+def test_layer_that_the_lock_names_is_the_object_of_that_picture() -> None:
+    found = catalog(CAT, entry("brand/logo.png"), config=settings(service_url="https://example.com/img"))
+    layer = "l-image,i-brand@@logo.png,l-text,i-Hi,ff-fonts@@a.ttf,l-end,l-end"
+    transform = f"w-300,{layer}:if-w_gt_9,l-image,i-brand@@logo.png,l-end,if-end"
+    url = found.url("static/cat.jpg", transform)
+    assert url.count("i-brand@@logo.png.orig") == 2
+    assert "ff-fonts@@a.ttf" in url  # the lock names no fonts: it is a key
+    picture = str(found.picture("static/cat.jpg", alt="", transform="w-300,l-image,i-brand@@logo.png,l-end"))
+    assert "i-brand@@logo.png.orig" in picture

@@ -112,7 +112,7 @@ def test_a_job_is_positional_plain_values(plan: list[Variant], tmp_path: Path) -
     assert len(executor.jobs) == 8
     for source, digest, variants, limits in executor.jobs:
         assert (type(source), type(digest), type(limits)) == (str, str, Limits)
-        assert {type(value) for variant in variants for value in variant} == {str, int}
+        assert {type(value) for variant in variants for value in variant} == {str, int, tuple}
 
 
 def test_an_executor_that_was_given_is_left_open(plan: list[Variant], tmp_path: Path) -> None:
