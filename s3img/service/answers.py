@@ -24,8 +24,8 @@ if TYPE_CHECKING:
     from s3img.service.service_request import ServiceRequest
     from s3img.transform import Transform
 
-_Inputs: TypeAlias = tuple[tuple[str, SourceRef], ...]
-"""The pictures of layers: the keys that a transform names, and where they are."""
+_Inputs: TypeAlias = tuple[tuple[str, SourceRef, "SourceFacts"], ...]
+"""The pictures and fonts of layers: the keys that a transform names, where they are, and what is known of them."""
 _INFO: Final = "info/1"
 _DECODED: Final = "decoded/1"
 _UNTYPED: Final = frozenset({"", "binary/octet-stream", "application/octet-stream"})
@@ -57,13 +57,14 @@ def _locate_inputs(request: ServiceRequest, engine: EngineProtocol, transform: T
     found = []
     for key in transform.inputs:
 
-        def ask(origin: str, key: str = key) -> SourceRef:
+        def ask(origin: str, key: str = key) -> tuple[SourceRef, SourceFacts]:
             source = SourceRef(origin, key)
-            request.grant.check_source(engine.facts(source, request.budget))
-            return source
+            facts = engine.facts(source, request.budget)
+            request.grant.check_source(facts)
+            return source, facts
 
         try:
-            found.append((key, request.first_of_origins(ask, everywhere=True)))
+            found.append((key, *request.first_of_origins(ask, everywhere=True)))
         except (ObjectNotFound, AccessDenied) as error:
             raise NotServed(f"No origin has {key!r}, which a layer names.") from error
     return tuple(found)
@@ -87,12 +88,13 @@ def _answer_rendering(
 
     def ask(origin: str) -> tuple[SourceRef, Result]:
         source = SourceRef(origin, key, version)
-        return source, engine.result(
-            RenderJob(source, transform, accept, hints, inputs), request.budget, inspect=inspect
-        )
+        places = tuple((key, place) for key, place, _ in inputs)
+        job = RenderJob(source, transform, accept, hints, places)
+        return source, engine.result(job, request.budget, inspect=inspect)
 
     source, result = request.first_of_origins(ask)
-    response = request.respond(source, result.facts, result.etag, fallback=fallback)
+    layers = [facts for _, _, facts in inputs]
+    response = request.respond(source, result.facts, result.etag, fallback=fallback, layers=layers)
     # Name the headers that the answer depends on, and no other: a cache keeps one copy for each of their values.
     if names := [*(["Accept"] if is_negotiated else []), *([HINTS] if is_hinted else [])]:
         response.headers["Vary"] = ", ".join(names)

@@ -55,19 +55,22 @@ def cache_control(
     fallback: bool,
     private: bool,
     now: float,
+    layers: Iterable[SourceFacts] = (),
 ) -> str:
     """Return how long an answer may be kept.
 
     A year for content that can't change (``pinned`` to a version, or stored as immutable), else ``max_age``; never
-    longer than the source's own header allows, than a signature holds, or than a minute for a ``fallback``. Private
-    pictures, and answers to ``private`` requests, stay out of shared caches.
+    longer than the headers of the source and of its ``layers`` allow, than a signature holds, or than a minute for a
+    ``fallback``. Pictures that are private or have a private layer, and answers to ``private`` requests, stay out of
+    shared caches.
     """
+    every = (facts, *layers)
     return _cache_control(
-        facts.cache_control,
+        tuple(one.cache_control for one in every),
         settings.max_age,
         settings.stale_while_revalidate,
         int(grant.expires - now) if grant.expires else None,
-        is_private=private or settings.private or is_private(facts),
+        is_private=private or settings.private or any(map(is_private, every)),
         is_pinned=pinned,
         is_fallback=fallback,
     )
@@ -75,16 +78,25 @@ def cache_control(
 
 @lru_cache(maxsize=1024)  # a bucket's objects have a few values
 def _cache_control(
-    stored: str, max_age: int, stale: int, left: int | None, *, is_private: bool, is_pinned: bool, is_fallback: bool
+    stored: tuple[str, ...],
+    max_age: int,
+    stale: int,
+    left: int | None,
+    *,
+    is_private: bool,
+    is_pinned: bool,
+    is_fallback: bool,
 ) -> str:
-    source = parse_cache_control_header(stored, cls=ResponseCacheControl)
-    if source.no_store:
+    sources = [parse_cache_control_header(one, cls=ResponseCacheControl) for one in stored]
+    if any(source.no_store for source in sources):
         return "no-store"
-    is_fixed = is_pinned or source.immutable
-    usual = _YEAR if is_fixed else max_age
-    bounds = (usual, source.max_age, left, _FALLBACK_SECONDS if is_fallback else None, 0 if source.no_cache else None)
-    age = max(0, min(bound for bound in bounds if bound is not None))
-    parts = ["private" if is_private or source.private else "public", f"max-age={age}"]
+    # A pinned source may have layers that change all the same.
+    is_fixed = (is_pinned or sources[0].immutable) and all(source.immutable for source in sources[1:])
+    bounds = [_YEAR if is_fixed else max_age, left, _FALLBACK_SECONDS if is_fallback else None]
+    bounds += [bound for source in sources for bound in (source.max_age, 0 if source.no_cache else None)]
+    usual, age = bounds[0], max(0, min(bound for bound in bounds if bound is not None))
+    is_kept_private = is_private or any(source.private for source in sources)
+    parts = ["private" if is_kept_private else "public", f"max-age={age}"]
     if age == _YEAR and is_fixed:
         parts.append("immutable")
     elif stale and age == usual:

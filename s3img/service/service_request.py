@@ -118,8 +118,16 @@ class ServiceRequest(msgspec.Struct, frozen=True, kw_only=True):
                 missing = missing or error
         raise missing or NotServed("No origin is asked for this address.")
 
-    def respond(self, source: SourceRef, facts: SourceFacts, etag: str, *, fallback: bool = False) -> Response:
-        """Return a response with what does not depend on its body."""
+    def respond(
+        self,
+        source: SourceRef,
+        facts: SourceFacts,
+        etag: str,
+        *,
+        fallback: bool = False,
+        layers: Iterable[SourceFacts] = (),
+    ) -> Response:
+        """Return a response with what does not depend on its body; ``layers`` are facts of what is laid over it."""
         keep = cache_control(
             self.config.service,
             facts,
@@ -128,6 +136,7 @@ class ServiceRequest(msgspec.Struct, frozen=True, kw_only=True):
             fallback=fallback,
             private=bool(self.environ.get(PRIVATE_REQUEST)),
             now=self.now,
+            layers=layers,
         )
         headers = {"ETag": f'"{etag}"', "Last-Modified": _date(facts.modified), "Cache-Control": keep}
         origin = self.config.origins.get(source.origin)

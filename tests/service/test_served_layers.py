@@ -12,6 +12,7 @@ from PIL import Image
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from s3_servers import S3Server, TestBucket
     from transform_service import Served
     from werkzeug.test import TestResponse
 
@@ -128,3 +129,51 @@ def test_text_that_can_not_be_set_is_an_error_of_its_own(
 ) -> None:
     (folder / "notes.ttf").write_text("no font")
     assert serve().status(f"/tr:l-text,{style},l-end/cat.jpg") == (400, "ETEXT")
+
+
+@pytest.fixture
+def stored(
+    serve: Callable[..., Served], moto_server: S3Server, moto_bucket: TestBucket, folder: Path
+) -> Callable[..., Served]:
+    """A bucket with a public picture of a year and layers that are private, or kept for ten seconds."""
+    put = moto_bucket.bucket.put
+    year = "public, max-age=31536000, immutable"
+    put("cat.jpg", (folder / "cat.jpg").read_bytes(), media_type="image/jpeg", cache_control=year)
+    logo = (folder / "brand/logo.png").read_bytes()
+    put("free.png", logo, media_type="image/png", cache_control=year)
+    put("secret.png", logo, media_type="image/png", cache_control=year, metadata={"isPrivateFile": "true"})
+    put("brief.png", logo, media_type="image/png", cache_control="max-age=10")
+    put("never.png", logo, media_type="image/png", cache_control="no-store")
+
+    def new(**settings: object) -> Served:
+        environ = {"S3IMG_ACCESS_KEY_ID": moto_server.access_key, "S3IMG_SECRET_ACCESS_KEY": moto_server.secret_key}
+        where = {"bucket": moto_bucket.address, "endpoint_url": moto_server.endpoint_url, "region": "us-east-1"}
+        return serve(**{**where, "environ": environ, **settings})
+
+    return new
+
+
+@pytest.mark.parametrize(
+    ("layer", "wanted"),
+    [
+        ("free", "public, max-age=31536000, immutable"),
+        ("secret", "private, max-age=31536000, immutable"),
+        ("brief", "public, max-age=10"),
+        ("never", "no-store"),
+    ],
+)
+def test_an_answer_is_kept_no_longer_and_no_wider_than_its_layers(
+    stored: Callable[..., Served], layer: str, wanted: str
+) -> None:
+    from s3img.signing import ImageKitSigner
+
+    served = stored(access="signed", imagekit_private_key="private_key")
+    target = ImageKitSigner.of("private_key").sign(f"/tr:w-80,l-image,i-{layer}.png,l-end,f-png/cat.jpg")
+    assert served.ask(target).headers["Cache-Control"] == wanted
+
+
+def test_a_private_layer_needs_a_signature_as_it_does_alone(stored: Callable[..., Served]) -> None:
+    served = stored(access="open", presets={"marked": "l-image,i-secret.png,l-end,f-png"})
+    assert served.status("/tr:w-80,l-image,i-secret.png,l-end/cat.jpg") == (403, "ESIGNATURE")
+    named = served.ask("/tr:n-marked/cat.jpg")  # the owner's own word
+    assert (named.status_code, named.headers["Cache-Control"].split(",")[0]) == (200, "private")
