@@ -137,6 +137,7 @@ class TransformService:
         self._engine = engine or build_engine(config, environ, lock)
         self._clock = clock
         self._clients = ClientLimiter(config.service.per_client)
+        self._operator_paths = {"/healthz", "/readyz", config.service.metrics_path or "/healthz"}
 
     def __call__(self, environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
         """Answer one request."""
@@ -184,8 +185,8 @@ class TransformService:
                 "Pictures can be read with GET and HEAD, and nothing else.", allowed=_METHODS.split(", ")
             )
         budget = Budget(environ[ARRIVED] + self._config.service.seconds, partial(client_is_gone, environ))
-        if answer := self._respond_to_operator(target.path, budget):
-            return answer
+        if target.path in self._operator_paths:
+            return self._respond_to_operator(target.path, budget)
         with self._clients.count(environ.get("REMOTE_ADDR", "")):
             now = self._clock()
             below = self._mount.below(target.path) if self._mount else None
@@ -215,13 +216,11 @@ class TransformService:
             now=now,
         )
 
-    def _respond_to_operator(self, path: str, budget: Budget) -> Response | None:
-        """Answer health, readiness and metrics; None for every other path."""
+    def _respond_to_operator(self, path: str, budget: Budget) -> Response:
+        """Answer health, readiness or metrics."""
         if path == "/healthz":
             return Response.whole(b"ok\n", PLAIN)
         if path == "/readyz":
             self._engine.ready(budget)
             return Response.whole(b"ready\n", PLAIN)
-        if path == self._config.service.metrics_path:  # "" where metrics are off, which no path is
-            return Response.whole(*self._engine.metrics())
-        return None
+        return Response.whole(*self._engine.metrics())

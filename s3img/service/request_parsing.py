@@ -65,8 +65,13 @@ class RequestTarget:
         middleware which moves or rewrites the path is heeded; else the decoded path is encoded again.
         """
         get = environ.get
-        names = ("RAW_URI", "REQUEST_URI", "SCRIPT_NAME", "PATH_INFO", "QUERY_STRING")
-        return _read_target(*(get(name, "") for name in names))
+        return _read_target(  # written out, since a loop over the names takes as long as the rest
+            get("RAW_URI", ""),
+            get("REQUEST_URI", ""),
+            get("SCRIPT_NAME", ""),
+            get("PATH_INFO", ""),
+            get("QUERY_STRING", ""),
+        )
 
 
 @remember_short

@@ -129,7 +129,10 @@ class Transform(msgspec.Struct, frozen=True, cache_hash=True):
     @property
     def inputs(self) -> tuple[str, ...]:
         """Return the keys of all pictures and fonts that layers are made of, each once, in the order of the text."""
-        return tuple(dict.fromkeys(key for step in self.steps for key in step.inputs()))
+        for step in self.steps:  # most steps have none, and a service asks for each request
+            if step.layers or step.condition:
+                return tuple(dict.fromkeys(key for one in self.steps for key in one.inputs()))
+        return ()
 
     def with_inputs(self, name: Callable[[str], str]) -> Self:
         """Return the transform with other keys for the pictures and fonts of its layers: ``name`` says which."""
