@@ -63,19 +63,25 @@ def lay_ramp(
 
     ``angle`` in degrees; ``start`` and ``stop`` (0 to 1) are where along that line the colour begins and is complete.
     """
+    mask = ramp_mask(image.size, angle, start, stop, opacity)
+    layer = Image.new("RGBA", image.size, (*color, 0))
+    layer.putalpha(mask)
+    return _composed(image, layer, keep_alpha=False)
+
+
+def ramp_mask(size: tuple[int, int], angle: float, start: float, stop: float, opacity: float = 1.0) -> Image.Image:
+    """Return a mask that is 0 at the top up to ``start`` and ``opacity`` from ``stop`` on, turned clockwise."""
+    across, down = size
     width = max(stop - start, 1 / _RAMP)
     levels = (min(max((row / (_RAMP - 1) - start) / width, 0.0), 1.0) for row in range(_RAMP))
     ramp = Image.new("L", (1, _RAMP))
     ramp.putdata([round(255 * opacity * level) for level in levels])
     sine, cosine = math.sin(math.radians(angle)), math.cos(math.radians(angle))
     # The line is as long as the picture is along it, so that its ends are in the corners.
-    length = abs(image.width * sine) + abs(image.height * cosine)
+    length = abs(across * sine) + abs(down * cosine)
     x, y = -sine * _RAMP / length, cosine * _RAMP / length
-    middle = _RAMP / 2 - x * image.width / 2 - y * image.height / 2
-    mask = ramp.resize((3, _RAMP)).transform(image.size, Image.Transform.AFFINE, (0, 0, 1.5, x, y, middle))
-    layer = Image.new("RGBA", image.size, (*color, 0))
-    layer.putalpha(mask)
-    return _composed(image, layer, keep_alpha=False)
+    middle = _RAMP / 2 - x * across / 2 - y * down / 2
+    return ramp.resize((3, _RAMP)).transform(size, Image.Transform.AFFINE, (0, 0, 1.5, x, y, middle))
 
 
 def _composed(image: Image.Image, layer: Image.Image, *, keep_alpha: bool) -> Image.Image:

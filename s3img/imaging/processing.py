@@ -10,7 +10,7 @@ import msgspec
 from PIL import Image
 
 from s3img.errors import UnsupportedImage
-from s3img.imaging import color_adjustments, effects
+from s3img.imaging import color_adjustments, effects, filters
 from s3img.imaging.animation import keeps_animation, load_animation
 from s3img.imaging.attention import attention_point, thumbnail_size
 from s3img.imaging.color import has_alpha
@@ -20,7 +20,7 @@ from s3img.imaging.image_info import upright
 from s3img.imaging.pipeline import Drawn, choose_formats
 from s3img.imaging.probing import opened, probe
 from s3img.imaging.resize import resize
-from s3img.imgproxy.box_geometry import plan_boxes, position, tile_grid, watermark_size
+from s3img.imgproxy.box_geometry import area_box, plan_boxes, position, tile_grid, watermark_size
 from s3img.imgproxy.processing_options import Gravity
 from s3img.limits import Limits
 from s3img.transform.colors import Color
@@ -286,10 +286,12 @@ def finish(picture: Image.Image, pipeline: Pipeline, planned: BoxPlan) -> Image.
     if pipeline.blur:
         picture = effects.blur(picture, pipeline.blur)
     if pipeline.sharpen:
-        picture = effects.sharpen_by_sigma(picture, pipeline.sharpen)
+        picture = filters.sharpen_by_sigma(picture, pipeline.sharpen)
+    if masks_sharply(pipeline, planned):
+        picture = filters.mask_sharply(picture, pipeline.unsharp_masking)
     if pipeline.pixelate > 1:
         picture = effects.pixelate(picture, pipeline.pixelate)
-    picture = toned(picture, pipeline)
+    picture = softened(toned(picture, pipeline), pipeline, planned)
     color = Color(*pipeline.background, round(100 * pipeline.background_alpha)) if pipeline.background else None
     if planned.canvas != planned.size:
         # Transparent without a colour; formats that know no transparency get white.
@@ -303,6 +305,23 @@ def finish(picture: Image.Image, pipeline: Pipeline, planned: BoxPlan) -> Image.
     if pipeline.gradient.opacity:
         ramp = pipeline.gradient
         picture = color_adjustments.lay_ramp(picture, ramp.opacity, ramp.color, ramp.angle, ramp.start, ramp.stop)
+    return picture
+
+
+def masks_sharply(pipeline: Pipeline, planned: BoxPlan) -> bool:
+    """Tell whether unsharp masking is due; ``auto``: for pictures that get smaller and are not sharpened."""
+    mode = pipeline.unsharp_masking.mode
+    shrinks = planned.scaled[0] < planned.crop[2] or planned.scaled[1] < planned.crop[3]
+    return mode == "always" or (mode == "auto" and shrinks and not pipeline.sharpen)
+
+
+def softened(picture: Image.Image, pipeline: Pipeline, planned: BoxPlan) -> Image.Image:
+    """Blur what is to be blurred of a picture."""
+    if pipeline.blur_areas.sigma:
+        boxes = [area_box(area, pipeline, planned) for area in pipeline.blur_areas.areas]
+        picture = filters.blur_boxes(picture, boxes, pipeline.blur_areas.sigma)
+    if pipeline.progressive_blur.sigma:
+        picture = filters.blur_along(picture, pipeline.progressive_blur)
     return picture
 
 

@@ -353,6 +353,32 @@ def offset_of(offset: float, side: int, dpr: float) -> int:
     return round(offset * dpr) if abs(offset) >= 1 else scale_to_even(side, offset)
 
 
+def area_box(area: tuple[float, float, float, float], pipeline: Pipeline, planned: BoxPlan) -> PixelBox:
+    """Return the edges in px of the window of an area: left, top, right, bottom; they may lie outside of it.
+
+    ``area`` is left, top, width and height in shares of the source, upright by its EXIF; it turns with the picture.
+    """
+    left, top, width, height = area
+    if pipeline.rotate == 90:
+        left, top, width, height = 1 - top - height, left, height, width
+    elif pipeline.rotate == 180:
+        left, top = 1 - left - width, 1 - top - height
+    elif pipeline.rotate == 270:
+        left, top, width, height = top, 1 - left - width, height, width
+    left = 1 - left - width if pipeline.flip_horizontal else left
+    top = 1 - top - height if pipeline.flip_vertical else top
+    edges = (left, left + width), (top, top + height)
+    (x, right), (y, bottom) = (
+        tuple(
+            round((edge * planned.source[axis] - planned.crop[axis]) * planned.scaled[axis] / planned.crop[axis + 2])
+            - planned.window[axis]
+            for edge in pair
+        )
+        for axis, pair in enumerate(edges)
+    )
+    return x, y, right, bottom
+
+
 def watermark_size(canvas: Size, mark: Size, watermark: Watermark) -> Size:
     """Return the size of a watermark of ``mark`` px on a picture: its own, or inside a share of the picture."""
     if not watermark.scale:

@@ -18,6 +18,8 @@ from s3img.imgproxy.processing_options import (
     FORMATS,
     PLACES,
     RESIZING_TYPES,
+    BlurRamp,
+    BlurredAreas,
     ColorRamp,
     CropArea,
     Duotone,
@@ -30,6 +32,8 @@ from s3img.imgproxy.processing_options import (
     Rgb,
     Tint,
     TrimRule,
+    UnsharpMask,
+    UnsharpMode,
     Watermark,
 )
 
@@ -49,6 +53,7 @@ _BASE64: Final = re.compile(r"[A-Za-z0-9_-]*")
 _BROKEN_SCHEME: Final = re.compile(r"(\S+):/([^/])")
 _MOST: Final = 1e9
 """Numbers above are refused, and so are positive ones below its inverse: arithmetic with them would leave floats."""
+_MOST_AREAS: Final = 50
 _CROP_GRAVITIES: Final = ("sm", "fp", *PLACES)
 _EXTEND_GRAVITIES: Final = ("fp", *PLACES)
 _WATERMARK_PLACES: Final = ("re", *PLACES)
@@ -65,8 +70,6 @@ _DIRECTIONS: Final = {"down": 0.0, "left": 90.0, "up": 180.0, "right": 270.0}
 UNSUPPORTED: Final = {
     "resizing_algorithm": "ra",
     "objects_position": "obj_pos op",
-    "blur_areas": "ba",
-    "progressive_blur": "pbl",
     "blur_detections": "bd",
     "draw_detections": "dd",
     "crop_objects": "",  # its short name is that of contrast as well
@@ -363,6 +366,31 @@ def nested(key: str, kind: type[Any], readers: Sequence[Callable[[str, str], obj
     return read
 
 
+def unsharp_masking(name: str, state: State, args: Args) -> None:
+    """Read ``ush:MODE:WEIGHT:DIVIDER``; without any, the mask is that of imgproxy Pro's default."""
+    at_most(name, args, 3)
+    mode, weight, divider = [*args, "", "", ""][:3]
+    modes = get_args(UnsharpMode)
+    if mode and mode not in modes:
+        raise bad(name, mode, f"mode: choose one of {', '.join(modes)}")
+    state["unsharp_masking"] = UnsharpMask(
+        next((one for one in modes if one == mode), "auto"),
+        above_zero(name, weight) if weight else 1.0,
+        above_zero(name, divider) if divider else 24.0,
+    )
+
+
+def blur_areas(name: str, state: State, args: Args) -> None:
+    """Read ``ba:SIGMA:LEFT:TOP:WIDTH:HEIGHT:…``, four shares of the source for each area."""
+    sigma, *sides = [not_negative(name, args[0]), *(share(name, text) for text in args[1:])]
+    if len(sides) % 4 or len(sides) > 4 * _MOST_AREAS:
+        raise TransformError(
+            f"{name}: each area has left, top, width and height, and there are {_MOST_AREAS} at most.", token=name
+        )
+    areas = tuple((sides[at], sides[at + 1], sides[at + 2], sides[at + 3]) for at in range(0, len(sides), 4))
+    state["blur_areas"] = BlurredAreas(sigma, areas)
+
+
 def direction(name: str, text: str) -> float:
     """Read where a gradient ends: a word, or degrees clockwise from the bottom."""
     if text in _DIRECTIONS:
@@ -456,6 +484,9 @@ PIPELINE_OPTIONS: Final[Mapping[str, tuple[str, Handler]]] = {
     "colorize": ("col", nested("colorize", Tint, (share, color, boolean))),
     "gradient": ("gr", nested("gradient", ColorRamp, (share, color, direction, share, share))),
     "crop_aspect_ratio": ("crop_ar car", crop_aspect_ratio),
+    "unsharp_masking": ("ush", unsharp_masking),
+    "blur_areas": ("ba", blur_areas),
+    "progressive_blur": ("pbl", nested("progressive_blur", BlurRamp, (not_negative, direction, share, share))),
 }
 """Options of one pass over the pixels by their long names, with the short ones."""
 

@@ -13,6 +13,8 @@ Rgb: TypeAlias = tuple[int, int, int]
 ResizingType: TypeAlias = Literal["fit", "fill", "fill-down", "force", "auto"]
 GravityType: TypeAlias = Literal["ce", "no", "ea", "so", "we", "nowe", "noea", "sowe", "soea", "sm", "fp", "re"]
 
+UnsharpMode: TypeAlias = Literal["auto", "none", "always"]
+
 RESIZING_TYPES: Final[tuple[ResizingType, ...]] = ("fit", "fill", "fill-down", "force", "auto")
 PLACES: Final[tuple[GravityType, ...]] = ("ce", "no", "ea", "so", "we", "nowe", "noea", "sowe", "soea")
 FORMATS: Final = {
@@ -107,6 +109,39 @@ class Tint(msgspec.Struct, frozen=True):
         return join(self.opacity, hex_of(self.color), *([1] if self.keep_alpha else []))
 
 
+class UnsharpMask(msgspec.Struct, frozen=True):
+    """Subtract ``weight`` of each neighbour, out of ``divider``; ``auto`` does where a picture gets smaller."""
+
+    mode: UnsharpMode = "none"
+    weight: float = 1.0
+    divider: float = 24.0
+
+    def __str__(self) -> str:
+        return join(self.mode, self.weight, self.divider)
+
+
+class BlurredAreas(msgspec.Struct, frozen=True):
+    """Blur parts of the picture: left, top, width and height of each as shares of the source, upright by its EXIF."""
+
+    sigma: float = 0.0
+    areas: tuple[tuple[float, float, float, float], ...] = ()
+
+    def __str__(self) -> str:
+        return join(self.sigma, *(side for area in self.areas for side in area))
+
+
+class BlurRamp(msgspec.Struct, frozen=True):
+    """Blur more and more, from nothing at ``start`` to ``sigma`` at ``stop``: downwards, turned by ``angle``."""
+
+    sigma: float = 0.0
+    angle: float = 0.0
+    start: float = 0.0
+    stop: float = 1.0
+
+    def __str__(self) -> str:
+        return join(self.sigma, self.angle, self.start, self.stop)
+
+
 class Duotone(msgspec.Struct, frozen=True):
     """Two colours that take the places of black and white, at an intensity of 0 to 1."""
 
@@ -164,6 +199,9 @@ class Pipeline(msgspec.Struct, frozen=True, kw_only=True):
     saturation: float = 1.0
     monochrome: Tint = Tint(color=(0xB3, 0xB3, 0xB3))
     duotone: Duotone = Duotone()
+    unsharp_masking: UnsharpMask = UnsharpMask()
+    blur_areas: BlurredAreas = BlurredAreas()
+    progressive_blur: BlurRamp = BlurRamp()
     colorize: Tint = Tint()
     gradient: ColorRamp = ColorRamp()
     crop_aspect_ratio: float = 0.0
@@ -175,7 +213,8 @@ class Pipeline(msgspec.Struct, frozen=True, kw_only=True):
     @property
     def paints(self) -> bool:
         """Tell whether px change beyond what the geometry does to them."""
-        filters = self.blur or self.sharpen or self.pixelate > 1
+        filters = self.blur or self.sharpen or self.pixelate > 1 or self.unsharp_masking.mode == "always"
+        filters = filters or self.blur_areas.sigma or self.progressive_blur.sigma
         tones = (self.brightness, self.contrast, self.saturation) != (0, 1, 1)
         layers = self.monochrome.opacity or self.duotone.intensity or self.colorize.opacity or self.gradient.opacity
         return bool(
@@ -321,6 +360,9 @@ _PIPELINE_NAMES: Final = {
     "sa": "saturation",
     "mc": "monochrome",
     "dt": "duotone",
+    "ush": "unsharp_masking",
+    "ba": "blur_areas",
+    "pbl": "progressive_blur",
     "col": "colorize",
     "gr": "gradient",
 }

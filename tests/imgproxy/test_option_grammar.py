@@ -100,6 +100,9 @@ def test_short_names_mean_the_same(name: str) -> None:
         "watermark": "0.5:re:3:4:0.2",
         "extend": "1:no:3:4",
         "extend_aspect_ratio": "1",
+        "unsharp_masking": "always:2:30",
+        "blur_areas": "3:0:0.1:0.5:0.5",
+        "progressive_blur": "3:left:0.2:0.8",
         "auto_rotate": "0",
         "strip_metadata": "0",
         "keep_copyright": "0",
@@ -168,7 +171,7 @@ def test_limits_are_set_by_addresses_where_that_is_allowed_only(option: str) -> 
         options_of(option)
 
 
-@pytest.mark.parametrize("option", ["crop_objects:face", "co:face", "autoquality:dssim", "vts:3", "blur_areas:1"])
+@pytest.mark.parametrize("option", ["crop_objects:face", "co:face", "autoquality:dssim", "vts:3", "dd:1"])
 def test_option_that_needs_a_model_or_video_is_named(option: str) -> None:
     with pytest.raises(TransformError, match=option.partition(":")[0]):
         options_of(option)

@@ -6,7 +6,7 @@ import io
 import random
 
 import pytest
-from PIL import Image
+from PIL import Image, ImageChops
 
 from s3img.imaging import draw_processed
 from s3img.imgproxy import OptionGrammar, Pipeline, ProcessingOptions
@@ -78,6 +78,43 @@ def test_edges_are_trimmed(options: str, size: tuple[int, int]) -> None:
     picture.save(file, "PNG")
     drawn = draw_processed(file.getvalue(), GRAMMAR.parse(f"/{options}/f:png/plain/x").options).picture
     assert drawn.size == size  # type: ignore[union-attr] # a picture
+
+
+def test_specks_and_thin_lines_are_no_picture_to_trim_to() -> None:
+    """imgproxy's own trim takes a median of 3x3 px first."""
+    picture = Image.new("RGB", (60, 40), "white")
+    picture.paste((200, 0, 0), (25, 20, 45, 30))
+    picture.putpixel((3, 3), (0, 0, 0))
+    picture.paste((0, 0, 0), (0, 37, 60, 38))
+    file = io.BytesIO()
+    picture.save(file, "PNG")
+    drawn = draw_processed(file.getvalue(), GRAMMAR.parse("/t:10/f:png/plain/x").options).picture
+    assert drawn.size == (20, 10)  # type: ignore[union-attr] # a picture
+
+
+@pytest.mark.parametrize(
+    ("options", "blurred"),
+    [
+        ("ba:3:0:0:0.5:1", (0, 0, 20, 20)),
+        ("rot:90/ba:3:0:0:0.5:1", (0, 0, 20, 20)),
+        ("fl:1/ba:3:0:0:0.5:1", (20, 0, 40, 20)),
+        ("c:20:20:we/ba:3:0.25:0:0.25:1", (10, 0, 20, 20)),
+        ("w:80/el:1/ba:3:0:0.5:1:0.5", (0, 20, 80, 40)),
+    ],
+)
+def test_blurred_area_turns_and_is_cut_with_the_picture(options: str, blurred: tuple[int, int, int, int]) -> None:
+    picture = Image.new("L", (40, 20))
+    picture.putdata([255 * ((x + y) % 2) for y in range(20) for x in range(40)])
+    file = io.BytesIO()
+    picture.save(file, "PNG")
+    drawn = [
+        draw_processed(file.getvalue(), GRAMMAR.parse(f"/{one}/f:png/plain/x").options).picture
+        for one in (options, "/".join(part for part in options.split("/") if not part.startswith("ba:")) or "el:0")
+    ]
+    with_area, plain = drawn
+    assert isinstance(with_area, Image.Image)
+    assert isinstance(plain, Image.Image)
+    assert ImageChops.difference(with_area.convert("L"), plain.convert("L")).getbbox() == blurred
 
 
 def test_transparent_edges_are_trimmed_too() -> None:
