@@ -60,6 +60,7 @@ class Rule(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True
     layout: Literal["", "constrained", "fixed", "full", "none"] = ""
     placeholder: Literal["", "color", "lqip", "none"] = ""
     markup: Literal["", "auto", "picture", "img"] = ""
+    focus: str = ""
 
 
 class Config(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -265,6 +266,8 @@ def rule_problems(config: Config) -> list[tuple[str, str]]:
             found.append((f"rules.{number}", f"widths: name px from 1 to {config.limits.output_side}"))
         if rule.s3img not in {"", "off", "url"}:
             found += [(f"rules.{number}", f"s3img: {text}") for text in _transform_problem(rule.s3img, config)]
+        if rule.focus and not re.fullmatch(r"\d{1,6}(, ?\d{1,6}){3}", rule.focus, re.ASCII):
+            found.append((f"rules.{number}", f'focus = {rule.focus!r}: write px as "LEFT,TOP,WIDTH,HEIGHT"'))
     return found
 
 

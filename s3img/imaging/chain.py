@@ -13,6 +13,7 @@ from s3img.errors import ImageError, TransformError, UnsupportedImage
 from s3img.imaging import effects, layers
 from s3img.imaging.attention import attention_point, thumbnail_size
 from s3img.imaging.decode import decode
+from s3img.imaging.detectors import detected_point
 from s3img.imaging.probing import located, opened, probe
 from s3img.imaging.resize import resize
 from s3img.imaging.text import TextStyle, draw_text
@@ -63,17 +64,20 @@ class Chain:
     def plan(self, size: Size, number: int, small: Callable[[Size], Image.Image] | None = None) -> Plan:
         """Return what a step does to a picture of ``size`` px.
 
-        ``small`` returns a copy of that picture at a size: ``fo-auto`` looks at one for what draws attention.
+        ``small`` returns a copy of that picture at a size, which is looked at for faces or for what draws attention.
         """
         step = self.steps[number]
         context = partial(plan, size, step, source=self.size, hints=self.hints, limits=self.limits, parent=self.parent)
         planned = context()
-        if step.focus != "auto" or not planned.crops or not small:
+        if step.focus not in {"auto", "face"} or not planned.crops or not small:
             return planned
         if number not in self.focuses:
-            left, top, right, bottom = planned.source.edges
-            window = (right - left) / size[0], (bottom - top) / size[1]
-            self.focuses[number] = attention_point(small(thumbnail_size(size)), window)
+            found = detected_point(small, size, "face") if step.focus == "face" else None
+            if found is None:  # no detector, or it saw none
+                left, top, right, bottom = planned.source.edges
+                window = (right - left) / size[0], (bottom - top) / size[1]
+                found = attention_point(small(thumbnail_size(size)), window)
+            self.focuses[number] = found
         return context(focus=self.focuses[number])
 
     def decoded_size(self, oversampling: float) -> Size:

@@ -13,6 +13,7 @@ from s3img.errors import TransformError
 from s3img.pictures.markup import pixels
 from s3img.pictures.variants import Layout, VariantRequest
 from s3img.transform import Transform
+from s3img.transform.steps import FocusBox
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -25,7 +26,7 @@ Mode = Literal["picture", "author", "url", "off"]
 
 NAMES = (
     *("data-s3img", "data-s3img-widths", "data-s3img-formats", "data-s3img-layout", "data-s3img-placeholder"),
-    *("data-s3img-priority", "data-s3img-markup"),
+    *("data-s3img-priority", "data-s3img-markup", "data-s3img-focus"),
 )
 """The attributes that s3img reads; publishing takes them all out of the page."""
 
@@ -66,6 +67,8 @@ def read(author: Mapping[str, str | None], config: Config, *, path: str = "") ->
         transform = Transform.parse(word if word != "url" else "", presets=config.presets)
     except TransformError as error:
         faults.append(f"data-s3img={word!r}: {error}")
+    if box := _focus(author, faults):
+        transform = transform.with_focus(lambda focus: box if focus in {"center", "custom"} else focus)
     markup = _choice(author, "data-s3img-markup", get_args(MarkupSetting), faults) or config.markup
     formats = _formats(author, faults)
     request = VariantRequest(
@@ -94,6 +97,7 @@ def rule_attributes(path: str, rules: tuple[Rule, ...]) -> dict[str, str]:
                 "data-s3img-layout": rule.layout,
                 "data-s3img-placeholder": rule.placeholder,
                 "data-s3img-markup": rule.markup,
+                "data-s3img-focus": rule.focus,
             }
             found |= {name: value for name, value in values.items() if value}
     return found
@@ -144,6 +148,16 @@ def _widths(author: Mapping[str, str | None], config: Config, faults: list[str])
     if len(good) < len(words):
         faults.append(f'data-s3img-widths={" ".join(words)!r}: write px with blanks between, such as "400 800"')
     return tuple(good)
+
+
+def _focus(author: Mapping[str, str | None], faults: list[str]) -> FocusBox | None:
+    if "data-s3img-focus" not in author:
+        return None
+    text = (author["data-s3img-focus"] or "").strip()
+    box = FocusBox.parse(text)
+    if box is None:
+        faults.append(f'data-s3img-focus={text!r:.60}: write px of the picture, as "LEFT,TOP,WIDTH,HEIGHT"')
+    return box
 
 
 def _formats(author: Mapping[str, str | None], faults: list[str]) -> tuple[str, ...]:

@@ -15,6 +15,7 @@ import urllib.error
 import urllib.request
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from functools import cached_property
 from http.client import HTTPException
 from typing import TYPE_CHECKING, Final
@@ -35,6 +36,7 @@ from s3img.errors import (
     unexpected,
 )
 from s3img.imaging import probe
+from s3img.imaging.detectors import without_detector
 from s3img.imaging.probing import lacks_end_marker, too_large
 from s3img.keys import KeyTemplate
 from s3img.lock import Lock, LockEntry, read_lock
@@ -120,11 +122,12 @@ class SiteLibrary:
         """
         found = self._variants.get((asset.path, asset.key, request))
         if found is None:
+            name, request = request, replace(request, transform=without_detector(request.transform))
             inputs = [(key, self.layer_input(key)) for key in request.transform.inputs]
             faults = [one for _, one in inputs if isinstance(one, ReferenceFault)]
             good = tuple((key, one) for key, one in inputs if isinstance(one, Asset))
             found = faults[0] if faults else choose(asset, request, self._config, self._template, inputs=good)
-            self._variants[asset.path, asset.key, request] = found
+            self._variants[asset.path, asset.key, name] = found
         return found
 
     def layer_input(self, path: str) -> Asset | ReferenceFault:

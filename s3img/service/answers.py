@@ -12,12 +12,14 @@ from werkzeug.wsgi import ClosingIterator, wrap_file
 
 from s3img import imaging
 from s3img.codings import is_known as is_known_coding
-from s3img.errors import AccessDenied, BucketError, NotServed, ObjectNotFound
+from s3img.errors import AccessDenied, BucketError, NotServed, ObjectNotFound, TransformError
+from s3img.imaging.detectors import without_detector
 from s3img.imaging.isolation.tasks import describe_picture
 from s3img.service.caching import HINTS, accepts_codings, hints_of, is_current, modern_formats, uses_hints, wanted_range
 from s3img.service.engine.jobs import RenderJob, SourceRef
 from s3img.service.service_request import Response
 from s3img.transform.geometry import NO_HINTS
+from s3img.transform.steps import FocusBox
 
 if TYPE_CHECKING:
     from s3img.service.engine.jobs import EngineProtocol, Original, Result, SourceFacts
@@ -38,15 +40,22 @@ def answer_picture(request: ServiceRequest, engine: EngineProtocol, transform: T
 
     Raise what the engine raises, and SignatureError.
     """
-    key = request.parsed.key
+    key, asked = request.parsed.key, transform
+    transform = without_detector(asked)
+    if transform != asked and request.config.service.missing_detector == "refuse":
+        message = "'fo-face' needs a detector, and none is installed."
+        raise TransformError(message, token="fo-face", suggestion="fo-auto")  # noqa: S106 - a token of the text
     inputs = _locate_inputs(request, engine, transform)
     try:
-        return _answer_rendering(request, engine, transform, key, inputs)
+        response = _answer_rendering(request, engine, transform, key, inputs)
     except (ObjectNotFound, AccessDenied):
         default = transform.output.default_image or request.route.default_image
         if not default or default == key:
             raise
-        return _answer_rendering(request, engine, transform, default, inputs, fallback=True)
+        response = _answer_rendering(request, engine, transform, default, inputs, fallback=True)
+    if transform != asked:
+        response.headers["S3img-Focus"] = "auto"
+    return response
 
 
 def _locate_inputs(request: ServiceRequest, engine: EngineProtocol, transform: Transform) -> _Inputs:
@@ -89,7 +98,7 @@ def _answer_rendering(
     def ask(origin: str) -> tuple[SourceRef, Result]:
         source = SourceRef(origin, key, version)
         places = tuple((key, place) for key, place, _ in inputs)
-        job = RenderJob(source, transform, accept, hints, places)
+        job = RenderJob(source, focused(request, engine, source, transform), accept, hints, places)
         return source, engine.result(job, request.budget, inspect=inspect)
 
     source, result = request.first_of_origins(ask)
@@ -104,6 +113,17 @@ def _answer_rendering(
     if fallback:
         response.headers["S3img-Fallback"] = "default-image"
     return complete(request, source, result, response)
+
+
+def focused(request: ServiceRequest, engine: EngineProtocol, source: SourceRef, transform: Transform) -> Transform:
+    """Put the box that a source's metadata name for ``fo-custom`` into the transform; without one it is the centre.
+
+    As part of the transform it is part of the result's name: another box is another result.
+    """
+    if not transform.has_focus("custom"):
+        return transform
+    box = FocusBox.parse(engine.facts(source, request.budget).metadata.get("focus", ""))
+    return transform.with_focus(lambda focus: (box or "center") if focus == "custom" else focus)
 
 
 def answer_info(request: ServiceRequest, engine: EngineProtocol) -> Response:

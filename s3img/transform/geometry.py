@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import math
 from fractions import Fraction
-from typing import TYPE_CHECKING, Final, TypeAlias
+from typing import TYPE_CHECKING, Final, TypeAlias, cast
 
 import msgspec
 
@@ -17,12 +17,13 @@ from s3img.limits import Limits
 from s3img.transform.expressions import Expression, nearest, parse_number
 from s3img.transform.look import Gradient
 from s3img.transform.overlays import ANCHORS, has_parent_variables
-from s3img.transform.steps import Step
+from s3img.transform.steps import FocusBox, Step
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping
 
     from s3img.transform.expressions import Offset, Side
+    from s3img.transform.overlays import Place
     from s3img.transform.steps import Crop
 
 __all__ = ["LIMITS", "NEVER_ENLARGE", "NO_HINTS", "Box", "Hints", "Plan", "Point", "Size", "plan", "plans"]
@@ -369,7 +370,9 @@ class StepGeometry(msgspec.Struct, frozen=True):
 
     def holds(self) -> Holds:
         """Return how a crop or a padded picture is placed on each axis."""
-        step, (across, down) = self.step, ANCHORS["center" if self.step.focus == "auto" else self.step.focus]
+        step = self.step
+        is_place = isinstance(step.focus, str) and step.focus in ANCHORS
+        across, down = ANCHORS[cast("Place", step.focus) if is_place else "center"]
         if step.crop in {"extract", "pad_extract"}:
             return self.hold(across, 0, step.x, step.xc), self.hold(down, 1, step.y, step.yc)
         return self.hold(across, 0), self.hold(down, 1)
@@ -380,7 +383,9 @@ class StepGeometry(msgspec.Struct, frozen=True):
             return Hold(anchor, start=nearest(self.value(start)))
         if centre is not None:
             return Hold(anchor, centre=Fraction(self.value(centre)))
-        return Hold(anchor, focus=None if self.focus is None else self.focus[axis])
+        box = self.step.focus
+        focus = box.centre(self.source) if isinstance(box, FocusBox) else self.focus
+        return Hold(anchor, focus=None if focus is None else focus[axis])
 
 
 def plans(size: Size, steps: Iterable[Step], *, hints: Hints = NO_HINTS, limits: Limits = LIMITS) -> tuple[Plan, ...]:
@@ -407,10 +412,10 @@ def plan(
 ) -> Plan:
     """Work out the geometry of one step on a picture of ``size``; ``source`` is the size before the first step.
 
-    ``focus`` is what a crop keeps under ``fo-auto``; the sizes of a plan do not depend on it. ``parent`` is the size of
-    what a layer is laid on. Raise TransformError when
-    an expression has no useful value for this picture or an extract leaves it, ImageTooLarge when the result is above
-    ``limits``, ImageError when ``size`` is not a size.
+    ``focus`` is what a crop keeps under ``fo-auto`` and ``fo-face``; the sizes of a plan do not depend on it.
+    ``parent`` is the size of what a layer is laid on. Raise TransformError when an expression has no useful value for
+    this picture or an extract leaves it, ImageTooLarge when the result is above ``limits``, ImageError when ``size`` is
+    not a size.
     """
     if not 1 <= min(size) <= max(size) <= _LARGEST:
         raise ImageError(f"A picture's sides have 1 to {_LARGEST} px.")

@@ -6,7 +6,7 @@ import difflib
 import re
 from collections.abc import Callable, Iterable, Mapping
 from fractions import Fraction
-from typing import Any, Final
+from typing import Any, Final, get_args
 from urllib.parse import quote
 
 import msgspec
@@ -38,6 +38,8 @@ from s3img.transform.steps import (
     DEFAULT_UNSHARP,
     WHOLE,
     Border,
+    Focus,
+    FocusBox,
     Radius,
     Unsharp,
     read_offset,
@@ -165,6 +167,8 @@ _SHARPEN: Final = whole(1, 2000)
 
 _SIDE_LIMIT: Final = whole(1, 65535)
 
+_FOCUS: Final = choice(get_args(Focus))
+
 WIDTH: Final = ParameterKind(
     "px, share of the source (`0.4`), expression, `auto`",
     lambda text: "auto" if text == "auto" else read_side(text),
@@ -261,6 +265,11 @@ def read_font(text: str) -> str | None:
     return path if path and is_font_file(path) else None
 
 
+def read_focus(text: str) -> str | FocusBox | None:
+    """Read a name of `Focus`, or ``custom_`` and a box."""
+    return FocusBox.parse(text.removeprefix("custom_")) if text.startswith("custom_") else _FOCUS.read(text)
+
+
 def read_padding(text: str) -> tuple[Side, ...] | None:
     """Read one to four numbers in the order of CSS, or an expression for all sides."""
     if all(map(WHOLE.fullmatch, text.split("_", 4))):
@@ -269,6 +278,13 @@ def read_padding(text: str) -> tuple[Side, ...] | None:
     value = read_value(text)
     return (value,) if isinstance(value, Expression) else None
 
+
+FOCUS: Final = ParameterKind(
+    f"{_FOCUS.values}, `custom_LEFT_TOP_WIDTH_HEIGHT`",
+    read_focus,
+    lambda value: f"custom_{value}" if isinstance(value, FocusBox) else str(value),
+    lambda text: _FOCUS.near(text.partition("_")[0] if text.startswith("custom") else text),
+)
 
 TEXT: Final = ParameterKind(f"text, at most {MAX_CHARACTERS} characters", read_text, write_text)
 

@@ -12,7 +12,7 @@ import msgspec
 from s3img.transform import kinds
 from s3img.transform.kinds import ParameterKind, choice, whole
 from s3img.transform.overlays import Align, LayerMode, Place
-from s3img.transform.steps import Crop, Flip, Focus, OutputFormat, Subsampling
+from s3img.transform.steps import Crop, Flip, OutputFormat, Subsampling
 
 Support = Literal["same", "extended", "decided", "own"]
 """``same``: as ImageKit documents; ``extended``: that, and more; ``decided``: ImageKit leaves a part open;
@@ -51,8 +51,9 @@ PARAMETERS: Final = (
               "w-300,h-300,c-at_max", "extended"),
     Parameter("cm", "crop", choice(MODES), "none", "Pad or cut instead of scaling to fill; wins over `c`.",
               "w-300,h-300,cm-pad_resize", "decided"),
-    Parameter("fo", "focus", choice(get_args(Focus)), "`center`", "What a crop keeps; where padding puts the picture. "
-              "`auto` keeps what draws attention.", "w-300,h-300,fo-left", "decided"),
+    Parameter("fo", "focus", kinds.FOCUS, "`center`", "What a crop keeps; where padding puts the picture. `auto` keeps "
+              "what draws attention, `face` faces, `custom` the box that the picture's metadata name.",
+              "w-300,h-300,fo-left", "decided"),
     Parameter("x", "x", kinds.OFFSET, "by `fo`", "Left edge of an extract.", "w-300,h-200,cm-extract,x-10,y-20",
               "decided"),
     Parameter("y", "y", kinds.OFFSET, "by `fo`", "Top edge of an extract.", "w-300,h-200,cm-extract,x-10,y-20",
@@ -188,7 +189,6 @@ REFUSED: Final = {
 
 REFUSED_VALUES: Final = {
     "bg": ("genfill",),
-    "fo": ("custom", "face"),
     "f": ("svg", "mp4", "webm"),
 }
 """Beginnings of ImageKit's values that are understood and refused, by key."""

@@ -37,7 +37,7 @@ from s3img.transform.colors import Color
 from s3img.transform.conditions import SizeTest
 from s3img.transform.expressions import LARGEST, Expression, Offset, Side, format_number, parse_number, read_value
 from s3img.transform.look import Backdrop, Colorize, ColorReplacement, Distortion, Gradient, Shadow
-from s3img.transform.overlays import Content, LayerMode, Position, Text
+from s3img.transform.overlays import Content, LayerMode, Place, Position, Text
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -55,10 +55,9 @@ Crop = Literal[
     "pad_extract",
     "pad_extract_no_shrink",
 ]
-Focus = Literal[
-    "center", "top", "left", "bottom", "right", "top_left", "top_right", "bottom_left", "bottom_right", "auto"
-]
-"""What a crop keeps; ``auto`` is where the picture draws attention (``s3img.imaging.attention``)."""
+Focus = Literal[Place, "auto", "face", "custom"]
+"""What a crop keeps: ``auto`` where the picture draws attention (``s3img.imaging.attention``), ``face`` what a detector
+finds (``s3img.imaging.detectors``), ``custom`` the `FocusBox` that the picture's owner gave, the centre without one."""
 Flip = Literal["h", "v", "h_v"]
 Subsampling = Literal["444", "420"]
 OutputFormat = Literal["auto", "orig", "jpeg", "png", "webp", "avif", "gif"]
@@ -73,6 +72,7 @@ DEFAULT_SHARPEN = 10
 
 
 WHOLE: Final = re.compile(r"[0-9]{1,6}")
+_BOX: Final = re.compile(r"([0-9]{1,6})[_,] ?([0-9]{1,6})[_,] ?([0-9]{1,6})[_,] ?([0-9]{1,6})")
 _BORDER = re.compile(r"(.+)[-_]([^-_]+)")
 
 
@@ -153,6 +153,35 @@ DEFAULT_UNSHARP = Unsharp(Fraction(2), Fraction(2), Fraction("0.8"), Fraction("0
 """What ``e-usm`` without numbers means: the numbers of ImageKit's own example."""
 
 
+class FocusBox(msgspec.Struct, frozen=True):
+    """What a crop keeps: a box in px of the upright source; its text form is ``LEFT_TOP_WIDTH_HEIGHT``.
+
+    In texts ``custom_`` stands in front of it, so that what metadata or an attribute says becomes part of the
+    transform, and with it of every key.
+    """
+
+    left: int
+    top: int
+    width: int
+    height: int
+
+    @classmethod
+    def parse(cls, text: str) -> Self | None:
+        """Read four whole numbers between ``_`` or ``,``; None for anything else, and for a box of no px."""
+        match = _BOX.fullmatch(text)
+        box = cls(*map(int, match.groups())) if match else None
+        return box if box and box.width and box.height else None
+
+    def __str__(self) -> str:
+        return f"{self.left}_{self.top}_{self.width}_{self.height}"
+
+    def centre(self, size: tuple[int, int]) -> tuple[Fraction, Fraction]:
+        """Return its centre as shares of a picture's sides; outside of a picture, the nearest edge."""
+        x = Fraction(2 * self.left + self.width, 2 * size[0])
+        y = Fraction(2 * self.top + self.height, 2 * size[1])
+        return min(x, Fraction(1)), min(y, Fraction(1))
+
+
 class Step(msgspec.Struct, frozen=True, kw_only=True, repr_omit_defaults=True):
     """One step between two ``:``; a field at its default does nothing.
 
@@ -166,7 +195,7 @@ class Step(msgspec.Struct, frozen=True, kw_only=True, repr_omit_defaults=True):
     height: Side | None = None
     aspect_ratio: Fraction | Expression | None = None
     crop: Crop = "maintain_ratio"
-    focus: Focus = "center"
+    focus: Focus | FocusBox = "center"
     x: Offset | None = None
     y: Offset | None = None
     xc: Offset | None = None
@@ -199,6 +228,24 @@ class Step(msgspec.Struct, frozen=True, kw_only=True, repr_omit_defaults=True):
                 key = content if isinstance(content, str) else content.font_key if isinstance(content, Text) else ""
                 if key:
                     yield key
+
+    def focuses(self) -> Iterator[Focus | FocusBox]:
+        """Yield what the step and its branches keep of the picture; layers have a focus of their own."""
+        yield self.focus
+        if self.condition:
+            for step in (*self.condition.then.steps, *self.condition.otherwise.steps):
+                yield from step.focuses()
+
+    def with_focus(self, change: Callable[[Focus | FocusBox], Focus | FocusBox]) -> Step:
+        """Return the step with another focus, and its branches with theirs; layers keep their own."""
+        condition = self.condition
+        if condition:
+            then, otherwise = (
+                replace(branch, steps=tuple(step.with_focus(change) for step in branch.steps))
+                for branch in (condition.then, condition.otherwise)
+            )
+            condition = replace(condition, then=then, otherwise=otherwise)
+        return replace(self, focus=change(self.focus), condition=condition)
 
     def with_inputs(self, name: Callable[[str], str]) -> Step:
         """Return the step with other keys for the pictures and fonts of its layers, and of its branches."""

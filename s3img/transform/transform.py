@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
     from s3img.limits import Limits
-    from s3img.transform.steps import Corner, Crop, Flip, Focus
+    from s3img.transform.steps import Corner, Crop, Flip, Focus, FocusBox
 
 _NO_PRESETS: Final[Mapping[str, str]] = {}
 _OUTPUT_NAMES: Final = frozenset(Output.__struct_fields__)
@@ -139,6 +139,14 @@ class Transform(msgspec.Struct, frozen=True, cache_hash=True):
         if not self.inputs:
             return self
         return type(self)(tuple(step.with_inputs(name) for step in self.steps), self.output)
+
+    def has_focus(self, name: Focus) -> bool:
+        """Tell whether a crop of the picture itself asks for this focus."""
+        return any(name in step.focuses() for step in self.steps)
+
+    def with_focus(self, change: Callable[[Focus | FocusBox], Focus | FocusBox]) -> Self:
+        """Return the transform with another focus for each crop of the picture itself; layers keep theirs."""
+        return type(self)(tuple(step.with_focus(change) for step in self.steps), self.output)
 
     def settled(
         self, size: Size, *, hints: Hints = NO_HINTS, limits: Limits = LIMITS, parent: Size | None = None

@@ -179,3 +179,28 @@ def test_rules_are_read_from_a_file_and_from_the_environment(tmp_path: Path) -> 
 def test_bad_rule_is_refused(rule: dict[str, object], words: str) -> None:
     with pytest.raises(ConfigError, match=re.escape(words)):
         Config(rules=[rule])  # type: ignore[arg-type, list-item]
+
+
+def test_focus_is_what_crops_of_an_image_keep() -> None:
+    def transform(settings: Config, **words: str) -> str:
+        return str(
+            read(
+                {f"data-s3img{name}": value for name, value in words.items()}, settings, path="a.jpg"
+            ).request.transform
+        )
+
+    usual = Config()
+    assert transform(usual, **{"": "w-9,h-9", "-focus": "1,2,3,4"}) == "w-9,h-9,fo-custom_1_2_3_4"
+    assert transform(usual, **{"": "w-9,h-9,fo-custom", "-focus": "1, 2, 3, 4"}) == "w-9,h-9,fo-custom_1_2_3_4"
+    assert transform(usual, **{"": "w-9,h-9,fo-left", "-focus": "1,2,3,4"}) == "w-9,h-9,fo-left"
+    assert transform(usual, **{"": "w-9", "-focus": "1,2,3,4"}) == "w-9"
+    by_path = Config(rules=({"match": "*.jpg", "s3img": "ar-1-1", "focus": "1,2,3,4"},))  # type: ignore[arg-type]
+    assert transform(by_path) == "ar-1-1,fo-custom_1_2_3_4"
+
+
+def test_focus_that_is_not_a_box_is_a_fault() -> None:
+    for text in ("left", "1,2,3", "1,2,0,4", ""):
+        (fault,) = read({"data-s3img-focus": text}, Config()).faults
+        assert "LEFT,TOP,WIDTH,HEIGHT" in fault
+    with pytest.raises(ConfigError, match=r"rules\.1: focus = 'left'"):
+        Config(rules=({"match": "*.jpg", "focus": "left"},))  # type: ignore[arg-type]

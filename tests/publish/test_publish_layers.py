@@ -156,3 +156,17 @@ def test_layer_stays_on_disk_where_images_are_removed(logo_site: Site, cache_dir
     assert ("logo.png" in left, "cat.jpg" in left) == (True, False)
     urls = [url for url in publisher.urls(logo_site) if "layers" in url and url.endswith(".jpg")]
     assert fetch(urls[0])[1]["content-type"] == "image/jpeg"
+
+
+def test_focus_of_the_author_and_faces_are_part_of_a_key(site: Site, cache_dir: str, cat: bytes) -> None:
+    def key(words: str) -> str:
+        site.add("cat.jpg", cat)
+        site.page("index.html", f'<img src="cat.jpg" alt="" {words}>')
+        assert publish(site, cache_dir).problems == ()
+        return widest(site)[0]
+
+    square = 'data-s3img="w-100,h-100{}"'
+    plain, auto, face = (key(square.format(words)) for words in ("", ",fo-auto", ",fo-face"))
+    boxes = [key(square.format("") + f' data-s3img-focus="{left},0,9,9"') for left in (0, 600)]
+    assert auto.split(".")[1] == face.split(".")[1]  # no detector is installed
+    assert len({plain, auto, *boxes}) == 4

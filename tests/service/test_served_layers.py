@@ -177,3 +177,41 @@ def test_a_private_layer_needs_a_signature_as_it_does_alone(stored: Callable[...
     assert served.status("/tr:w-80,l-image,i-secret.png,l-end/cat.jpg") == (403, "ESIGNATURE")
     named = served.ask("/tr:n-marked/cat.jpg")  # the owner's own word
     assert (named.status_code, named.headers["Cache-Control"].split(",")[0]) == (200, "private")
+
+
+def left_edge(answer: TestResponse) -> int:
+    """Return how red the left half of an answer is, in a picture that is red at its left and blue at its right."""
+    assert answer.status_code == 200, answer.text
+    picture = Image.open(BytesIO(answer.data)).convert("RGB").resize((1, 1))
+    return picture.getpixel((0, 0))[0]  # type: ignore[index]
+
+
+def test_custom_focus_is_the_box_in_a_pictures_metadata(stored: Callable[..., Served], moto_bucket: TestBucket) -> None:
+    wide = Image.new("RGB", (300, 100), "blue")
+    wide.paste("red", (0, 0, 100, 100))
+    out = BytesIO()
+    wide.save(out, "PNG")
+
+    def put(**metadata: str) -> None:
+        moto_bucket.bucket.put("wide.png", out.getvalue(), media_type="image/png", metadata=metadata)
+
+    served = stored(access="open", service={"fresh": 0.0})
+    put(focus="0,0,100,100")
+    left = served.ask("/tr:w-50,h-50,fo-custom,f-png/wide.png")
+    put(focus="200,0,100,100")
+    right = served.ask("/tr:w-50,h-50,fo-custom,f-png/wide.png", If_None_Match=left.headers["ETag"])
+    assert (left_edge(left), left_edge(right)) == (255, 0)
+    assert left.headers["ETag"] != right.headers["ETag"]
+    for senseless in ("", "left", "0,0,0,0"):
+        put(focus=senseless)
+        assert left_edge(served.ask("/tr:w-50,h-50,fo-custom,f-png/wide.png")) == 0
+
+
+def test_faces_without_a_detector_are_what_draws_attention_or_refused(serve: Callable[..., Served]) -> None:
+    served = serve(presets={"portrait": "w-30,h-60,fo-face,f-png"})
+    answers = [served.ask(f"/{steps}/cat.jpg") for steps in ("tr:n-portrait", "tr:w-30,h-60,fo-auto,f-png")]
+    assert [answer.headers.get("S3img-Focus") for answer in answers] == ["auto", None]
+    assert answers[0].headers["ETag"] == answers[1].headers["ETag"]
+    strict = serve(service={"missing_detector": "refuse"})
+    assert strict.status("/tr:w-30,h-60,fo-face/cat.jpg") == (400, "EINVAL")
+    assert "detector" in strict.ask("/tr:w-30,h-60,fo-face/cat.jpg").text

@@ -177,7 +177,9 @@ REFUSED = [
     ("bg-blurred_101", "bg-blurred_101", 0, "bg-blurred"),
     ("o-1.5", "o-1.5", 0, "o-2"),
     ("e-bgremove", "e-bgremove", 0, ""),
-    ("fo-face", "fo-face", 0, ""),
+    ("w-9,fo-fase", "fo-fase", 4, "fo-face"),
+    ("w-9,fo-custom_1_2_3", "fo-custom_1_2_3", 4, "fo-custom"),
+    ("w-9,h-9,z-2,fo-face", "z-2", 8, ""),
     ("bg-genfill", "bg-genfill", 0, ""),
     ("vc-h264", "vc-h264", 0, ""),
 ]
