@@ -36,7 +36,8 @@ def example(tmp_path: Path) -> Path:
 
 def environ(example: Path, **settings: str) -> dict[str, str]:
     mine = {"GALLERY_INSTANCE": str(example / "instance"), "S3IMG_CACHE_DIR": str(example / "cache")}
-    return {**os.environ, **mine, **settings}
+    cheap = {"S3IMG_WIDTHS": "320,640", "S3IMG_FORMATS": "webp"}  # AVIF of every width would take most of the time
+    return {**os.environ, **mine, **cheap, **settings}
 
 
 @contextmanager
@@ -92,7 +93,7 @@ def check_gallery(open_page: PageOpener, chromium: Browser, url: str, folder: Pa
     assert shown["From a visitor"].current_src.startswith(f"{url}img/")
     assert shown["From a visitor"].natural_width in {300, 600}
     assert shown["A summit at sunset"].current_src.startswith(store)
-    assert "image/webp" in shown["A summit at sunset"].offered  # AVIF is not smaller for this drawing
+    assert "image/webp" in shown["A summit at sunset"].offered
     assert shown["The meadow again"].current_src.startswith(store)  # written as a plain <img>
 
 

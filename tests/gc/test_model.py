@@ -6,7 +6,7 @@ from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from interleaving import START, Gate, SteppedBucket, Store, every_ending
+from interleaving import START, Store, bucket_of, every_ending
 
 from s3img import transfer
 from s3img.buckets import MARKER
@@ -191,15 +191,7 @@ def test_an_object_in_use_outlives_later_clean_ups(start: Callable[[], Store], c
 
 
 def clean_up_later(store: Store, days: int, rules: Rules) -> None:
-    later = SteppedBucket(store, OpenGate(), frozenset())
-    collect(later, rules=rules, apply=True, workers=1, now=START + days * DAY)  # type: ignore[arg-type]
-
-
-class OpenGate(Gate):
-    """Let everything pass."""
-
-    def pass_through(self) -> None:
-        return
+    collect(bucket_of(store), rules=rules, apply=True, workers=1, now=START + days * DAY)
 
 
 def publish_again(bucket: Any) -> None:

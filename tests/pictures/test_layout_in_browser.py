@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
     from chromium import Box, PageOpener
 
-WIDTHS = (380, 800, 1440)
+WIDTHS = (380, pytest.param(800, marks=pytest.mark.nightly), 1440)  # a telephone, a tablet, a desk
 FRAMES = {"mkdocs": 16}
 """Px that images narrower than their column lose where a theme counts padding and border (10 px) as part of a width."""
 
@@ -163,7 +163,9 @@ def sites(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFacto
     built = BUILDERS[theme](folder, theme)
     published = folder / "published"
     shutil.copytree(built, published)
-    result = Images(Config(cache_dir=str(folder / "cache"))).publish(published)
+    # One format and few widths: what a picture is made of takes time, and moves nothing.
+    cheap = Config(cache_dir=str(folder / "cache"), formats=("webp",), widths=(320, 1280))
+    result = Images(cheap).publish(published)
     assert result.ok
     return built, published
 

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from s3_servers import TestBucket
 
 EXAMPLE = Path(__file__).parents[2] / "examples" / "mkdocs_site"
-CHEAP = Config(widths=(320, 640, 1280), formats=("avif",))  # most of the time goes into encoding
+CHEAP = Config(widths=(320, 640), formats=("avif",))  # most of the time goes into encoding
 
 
 @pytest.fixture(scope="session")

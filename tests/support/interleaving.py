@@ -1,14 +1,15 @@
 """Run real code in every order in which its requests can reach one store.
 
-Each actor runs in its own thread and stops before each request; a scheduler lets one of them go on at a time. Orders
-that lead to the same store, with every actor having seen the same answers, have the same future and are followed once.
+What an actor does next follows from the answers that it has had. So an actor is run with the answers of one past until
+it sends a request that has no answer yet; that request is remembered, and all orders in which the actor has had the same
+answers share it. Orders that lead to the same store, with every actor having had the same answers, have the same future
+and are followed once.
 """
 
 from __future__ import annotations
 
 import hashlib
 import io
-import threading
 from contextlib import nullcontext
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
@@ -21,11 +22,23 @@ from s3img.errors import ObjectNotFound
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping
 
+    from s3img.buckets import Bucket
+
 START = datetime(2026, 3, 1, tzinfo=UTC)
 
 
-class _Abandoned(BaseException):
-    """Ends the threads of an order that is not followed further."""
+@dataclass(frozen=True)
+class Request:
+    """What an actor asks for; ``key`` is a prefix of a list, and all the keys of a deletion with commas between."""
+
+    action: str
+    key: str
+    data: bytes = b""
+    metadata: tuple[tuple[str, str], ...] = ()
+
+
+class _UnansweredError(BaseException):
+    """Ends a run of an actor at a request that has no answer yet; no code under test handles it."""
 
 
 @dataclass
@@ -43,74 +56,102 @@ class Store:
         data, modified, metadata = self.objects[key]
         return ObjectInfo(key, len(data), hashlib.sha256(data).hexdigest(), modified, metadata)
 
+    def copy(self) -> Store:
+        return Store(dict(self.objects), self.writes)
 
-class Gate:
-    """Hold one actor at its next request until it is let go."""
-
-    def __init__(self) -> None:
-        self.go, self.parked = threading.Semaphore(0), threading.Semaphore(0)
-        self.is_done = self.is_abandoned = False
-        self.failure: BaseException | None = None
-        self.seen: list[tuple[Any, ...]] = []
-
-    def pass_through(self) -> None:
-        if self.is_abandoned:
-            raise _Abandoned
-        self.parked.release()
-        if not self.go.acquire(timeout=30) or self.is_abandoned:
-            raise _Abandoned
+    def answer(self, request: Request) -> Any:
+        """Do a request, and return what the actor gets to see."""
+        key = request.key
+        if request.action == "list":
+            return tuple(self.info(known) for known in sorted(self.objects) if known.startswith(key))
+        if request.action == "put":
+            return self.put(key, request.data, dict(request.metadata))
+        if request.action == "delete":
+            return [self.objects.pop(doomed, None) for doomed in key.split(",")] and None
+        if key not in self.objects:
+            return None
+        return self.info(key) if request.action == "head" else (self.info(key), self.objects[key][0])
 
 
-class SteppedBucket:
-    """The store as one actor sees it; operations in ``joined`` belong to the request before them."""
+class AnsweredBucket:
+    """A bucket whose answers ``answer`` gives."""
 
-    def __init__(self, store: Store, gate: Gate, joined: frozenset[str]) -> None:
-        self._store, self._gate, self._joined = store, gate, joined
+    def __init__(self, answer: Callable[[Request], Any]) -> None:
+        self._answer = answer
         self.name = "memory"
         self.requests: dict[str, int] = {}
 
     def has_credentials(self) -> bool:
         return True
 
-    def _step(self, action: str, key: str, answer: Callable[[], Any]) -> Any:
-        if action not in self._joined:
-            self._gate.pass_through()
-        result = answer()
-        self._gate.seen.append((action, key, repr(result)))
-        return result
-
     def list(self, prefix: str = "") -> Iterator[ObjectInfo]:
-        def answer() -> list[ObjectInfo]:
-            return [self._store.info(key) for key in sorted(self._store.objects) if key.startswith(prefix)]
-
-        return iter(self._step("list", prefix, answer))
+        return iter(self._answer(Request("list", prefix)))
 
     def put(self, key: str, source: Path | bytes, *, metadata: Mapping[str, str] | None = None, **_: Any) -> None:
         data = source.read_bytes() if isinstance(source, Path) else source
-        self._step("put", key, lambda: self._store.put(key, data, metadata or {}))
+        self._answer(Request("put", key, data, tuple((metadata or {}).items())))
 
     def get(self, key: str) -> bytes:
         return self.open(key).read()
 
     def open(self, key: str) -> OpenObject:
-        def answer() -> tuple[ObjectInfo, bytes] | None:
-            return (self._store.info(key), self._store.objects[key][0]) if key in self._store.objects else None
-
-        found = self._step("get", key, answer)
+        found = self._answer(Request("get", key))
         if found is None:
             raise ObjectNotFound(key)
         return OpenObject(found[0], io.BytesIO(found[1]), nullcontext)
 
     def head(self, key: str) -> ObjectInfo | None:
-        found: ObjectInfo | None = self._step(
-            "head", key, lambda: self._store.info(key) if key in self._store.objects else None
-        )
+        found: ObjectInfo | None = self._answer(Request("head", key))
         return found
 
     def delete(self, keys: Iterable[str]) -> None:
-        doomed = [*keys]
-        if doomed:
-            self._step("delete", ",".join(doomed), lambda: [self._store.objects.pop(key, None) for key in doomed])
+        if doomed := [*keys]:
+            self._answer(Request("delete", ",".join(doomed)))
+
+
+def bucket_of(store: Store) -> Bucket:
+    """Open a store for somebody who is alone with it."""
+    return AnsweredBucket(store.answer)  # type: ignore[return-value] # reads and writes what the tests need
+
+
+@dataclass
+class Moment:
+    """Where an actor is after some answers: the request that comes next, None at its end, and where each answer leads."""
+
+    answers: tuple[Any, ...]
+    request: Request | None
+    after: dict[str, Moment] = field(default_factory=dict)
+
+
+class Script:
+    """What an actor does, found out by running it with the answers of each past."""
+
+    def __init__(self, actor: Callable[[Any], object]) -> None:
+        self._actor = actor
+        self.start = Moment((), self._next_request(()))
+
+    def after(self, moment: Moment, answer: Any) -> Moment:
+        known = repr(answer)
+        if known not in moment.after:
+            answers = (*moment.answers, answer)
+            moment.after[known] = Moment(answers, self._next_request(answers))
+        return moment.after[known]
+
+    def _next_request(self, answers: tuple[Any, ...]) -> Request | None:
+        given, unanswered = iter(answers), []
+
+        def answer(request: Request) -> Any:
+            for one in given:
+                return one
+            unanswered.append(request)
+            raise _UnansweredError
+
+        try:
+            self._actor(AnsweredBucket(answer))
+        except _UnansweredError:
+            return unanswered[0]  # code that tidies up on its way out may have sent more
+        assert not unanswered
+        return None
 
 
 @dataclass(frozen=True)
@@ -121,76 +162,28 @@ class Ending:
     store: Store
 
 
-class Run:
-    """One order, step by step."""
-
-    def __init__(self, store: Store, actors: Mapping[str, Callable[[Any], object]], joined: frozenset[str]) -> None:
-        self.store = store
-        self.trace: list[tuple[str, str, str]] = []
-        self.gates = {name: Gate() for name in actors}
-        self.threads = []
-        for name, actor in actors.items():
-            bucket = SteppedBucket(store, self.gates[name], joined)
-            self.threads.append(threading.Thread(target=self._act, args=(actor, bucket, self.gates[name]), daemon=True))
-            self.threads[-1].start()
-            self._wait(name)
-
-    @staticmethod
-    def _act(actor: Callable[[Any], object], bucket: SteppedBucket, gate: Gate) -> None:
-        try:
-            actor(bucket)
-        except _Abandoned:
-            pass
-        except BaseException as error:
-            gate.failure = error
-        gate.is_done = True
-        gate.parked.release()
-
-    def _wait(self, name: str) -> None:
-        assert self.gates[name].parked.acquire(timeout=30)
-        if self.gates[name].failure:
-            raise AssertionError(name) from self.gates[name].failure
-
-    def step(self, name: str) -> None:
-        gate = self.gates[name]
-        before = len(gate.seen)
-        gate.go.release()
-        self._wait(name)
-        self.trace += [(name, action, key) for action, key, _ in gate.seen[before:]]
-
-    def waiting(self) -> list[str]:
-        return [name for name, gate in self.gates.items() if not gate.is_done]
-
-    def state(self) -> tuple[Any, ...]:
-        return repr(sorted(self.store.objects.items())), *(tuple(gate.seen) for gate in self.gates.values())
-
-    def abandon(self) -> None:
-        for gate in self.gates.values():
-            gate.is_abandoned = True
-            gate.go.release()
-        for thread in self.threads:
-            thread.join(30)
-
-
 def every_ending(
     store: Callable[[], Store], actors: Mapping[str, Callable[[Any], object]], *, joined: Iterable[str] = ()
 ) -> Iterator[Ending]:
-    """Yield how each order ends; an order is the sequence of the actors' requests."""
-    pending: list[tuple[str, ...]] = [()]
+    """Yield how each order ends; an order is the sequence of the actors' requests.
+
+    Requests whose action is in ``joined`` follow the one before them of the same actor at once.
+    """
+    scripts, together = {name: Script(actor) for name, actor in actors.items()}, frozenset(joined)
+    pending = [(store(), {name: script.start for name, script in scripts.items()}, Ending((), Store()).trace)]
     known: set[tuple[Any, ...]] = set()
     while pending:
-        order = pending.pop()
-        run = Run(store(), actors, frozenset(joined))
-        try:
-            for name in order:
-                run.step(name)
-            while (state := run.state()) not in known:
-                known.add(state)
-                if not (choices := run.waiting()):
-                    yield Ending(tuple(run.trace), run.store)
-                    break
-                pending += [(*order, name) for name in choices[1:]]
-                order = (*order, choices[0])
-                run.step(choices[0])
-        finally:
-            run.abandon()
+        now, moments, trace = pending.pop()
+        state = (repr(sorted(now.objects.items())), *map(id, moments.values()))  # scripts keep every moment
+        if state in known:
+            continue
+        known.add(state)
+        waiting = [name for name, moment in moments.items() if moment.request]
+        if not waiting:
+            yield Ending(trace, now)
+        for name in reversed(waiting):  # what the first actor does first is followed first
+            following, moment, steps = now.copy(), moments[name], trace
+            while (request := moment.request) and (moment is moments[name] or request.action in together):
+                steps = (*steps, (name, request.action, request.key))
+                moment = scripts[name].after(moment, following.answer(request))
+            pending.append((following, {**moments, name: moment}, steps))

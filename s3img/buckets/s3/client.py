@@ -6,6 +6,7 @@ boto3 itself would add 65 ms to the start of every run, and nothing that is used
 from __future__ import annotations
 
 import base64
+import functools
 import hashlib
 from contextlib import suppress
 from datetime import datetime
@@ -17,6 +18,7 @@ from botocore import UNSIGNED
 from botocore.config import Config
 from botocore.credentials import AssumeRoleCredentialFetcher, DeferredRefreshableCredentials
 from botocore.httpsession import where
+from botocore.loaders import create_loader
 from botocore.session import Session
 from botocore.utils import parse_timestamp
 
@@ -29,6 +31,7 @@ if TYPE_CHECKING:
     from typing import IO, Any
 
     from botocore.awsrequest import AWSPreparedRequest, AWSResponse
+    from botocore.loaders import Loader
     from mypy_boto3_s3 import S3Client
 
     from s3img.buckets.protocol import CheckedReader
@@ -66,8 +69,15 @@ def _new_session(options: S3Options) -> Session:
         return parse_timestamp(cast("str", value))  # takes numbers, too
 
     session = Session(profile=options.profile or None)
+    session.lazy_register_component("data_loader", lambda: _loader(session.get_config_variable("data_path")))
     session.get_component("response_parser_factory").set_parser_defaults(timestamp_parser=read_time)
     return session
+
+
+@functools.cache
+def _loader(data_path: str | None) -> Loader:
+    """Read the description of S3 once for all clients of this process: that is most of the time that a client takes."""
+    return create_loader(data_path)
 
 
 class _Role:
