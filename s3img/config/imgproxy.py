@@ -34,8 +34,9 @@ class ImgproxySettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown
     in front of sources, ``query_separator`` is what a version of a source stands behind. ``encryption_key``
     (hexadecimal, 16, 24 or 32 bytes) opens encrypted sources. ``auto_formats`` are offered to clients that accept
     them where an address names no format. ``max_result_dimension`` (px) scales larger results down,
-    ``max_animation_frames`` cuts animations; 0: neither. ``watermark`` is the source (``s3://…``, ``local:///…``) of
-    the picture that ``wm`` lays over others, ``watermark_opacity`` (0 to 1) is multiplied with that of addresses.
+    ``max_animation_frames`` cuts animations; 0: neither. ``watermark`` is the source (``s3://…``, ``local:///…``,
+    ``file:///…``, ``data:;base64,…``) of the picture that ``wm`` lays over others, ``watermark_opacity`` (0 to 1) is
+    multiplied with that of addresses.
     """
 
     mount: str = "/imgproxy"

@@ -7,7 +7,6 @@ from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Final
 
 import msgspec
-from PIL import Image
 
 from s3img.errors import UnsupportedImage
 from s3img.imaging import color_adjustments, effects, filters
@@ -20,8 +19,8 @@ from s3img.imaging.image_info import upright
 from s3img.imaging.pipeline import Drawn, choose_formats
 from s3img.imaging.probing import opened, probe
 from s3img.imaging.resize import resize
-from s3img.imgproxy.box_geometry import area_box, plan_boxes, position, tile_grid, watermark_size
-from s3img.imgproxy.processing_options import Gravity
+from s3img.imaging.watermarks import lay_watermark, watermark_pictures
+from s3img.imgproxy.box_geometry import area_box, plan_boxes
 from s3img.limits import Limits
 from s3img.transform.colors import Color
 from s3img.transform.geometry import check_size
@@ -29,10 +28,12 @@ from s3img.transform.geometry import check_size
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+    from PIL import Image
+
     from s3img.imaging.animation import Animation
     from s3img.imaging.image_info import ImageInfo
     from s3img.imgproxy.box_geometry import BoxPlan, FocusPoint, PixelBox, Size
-    from s3img.imgproxy.processing_options import Pipeline, ProcessingOptions, Watermark
+    from s3img.imgproxy.processing_options import Pipeline, ProcessingOptions
 
 _EVERYWHERE: Final = frozenset({"jpeg", "png", "gif"})
 _MORE: Final = OVERSAMPLING["request"]
@@ -47,13 +48,13 @@ def draw_processed(
     accept: frozenset[str] = frozenset(),
     limits: Limits | None = None,
     quality: Mapping[str, int] | None = None,
-    watermark: bytes = b"",
+    watermarks: Mapping[str, bytes] | None = None,
 ) -> Drawn:
     """Do all that ``options`` say but encode; ``accept`` holds the modern media types that the client takes.
 
-    ``quality`` replaces encoder defaults by format, ``watermark`` is the picture that ``wm`` lays over the result. A
-    source whose format is skipped, or that is never rendered (SVG, ICO) and has no format asked for, is the result
-    itself. Raises what ``imaging.render`` raises.
+    ``quality`` replaces encoder defaults by format. ``watermarks`` are the pictures that are laid over the result, by
+    the URLs that options name ("" for the service's own). A source whose format is skipped, or that is never rendered
+    (SVG, ICO) and has no format asked for, is the result itself. Raises what ``imaging.render`` raises.
     """
     limits = _narrowed(limits or Limits(), options)
     info = probe(data, limits=limits)
@@ -63,18 +64,8 @@ def draw_processed(
     if not info.renderable:
         fix = "Leave out the format, and it is passed on as it is."
         raise UnsupportedImage(f"{info.format.upper()} is published as it is and never rendered.", fix=fix)
-    mark = upright_picture(watermark, limits) if watermark and options.has_watermark else None
-    return ProcessingRequest(info, options, accept, limits, quality or {}, mark).run(data)
-
-
-def upright_picture(data: bytes, limits: Limits) -> Image.Image:
-    """Return a whole picture, upright in RGBA; of an animation the first frame."""
-    info = probe(data, limits=limits)
-    size = info.width, info.height
-    with opened(data) as fp:
-        decoded = decode(fp, info, size, limits)
-    with pillow_errors(f"The {info.format.upper()} can't be laid over the picture"):
-        return decoded.picture((0.0, 0.0, float(size[0]), float(size[1])), size).convert("RGBA")
+    marks = watermark_pictures(options, watermarks or {}, limits)
+    return ProcessingRequest(info, options, accept, limits, quality or {}, marks).run(data)
 
 
 def _narrowed(limits: Limits, options: ProcessingOptions) -> Limits:
@@ -98,13 +89,13 @@ class ProcessingRequest:
     accept: frozenset[str]
     limits: Limits
     quality: Mapping[str, int]
-    watermark: Image.Image | None = None
+    watermarks: tuple[Image.Image | None, ...] = ()
 
     def run(self, data: bytes) -> Drawn:
         """Refuse what is above a limit, then decode and run the pipelines."""
         info, options = self.info, self.options
         deadline = RenderDeadline(self.limits.seconds)
-        run = PipelineRun(options, self.stored_size, self.limits, deadline, watermark=self.watermark)
+        run = PipelineRun(options, self.stored_size, self.limits, deadline, watermarks=self.watermarks)
         first = run.plan(0, self.stored_size, self.orientation)
         names = self.formats(alpha=info.alpha)
         frames = 1 if options.disable_animation else min(info.frames, options.max_animation_frames or info.frames)
@@ -195,7 +186,7 @@ class PipelineRun:
     limits: Limits
     deadline: RenderDeadline
     trims: bool = True
-    watermark: Image.Image | None = None
+    watermarks: tuple[Image.Image | None, ...] = ()
     focuses: dict[tuple[int, str], FocusPoint] = field(default_factory=dict)
 
     def plan(
@@ -236,8 +227,8 @@ class PipelineRun:
             planned = self.focused(number, decoded, size)
             turned = replace(decoded, orientation=planned.orientation, source=planned.source)
             picture = finish(turned.picture(planned.box, planned.size, keep_profile=keep), pipeline, planned)
-            if self.watermark and pipeline.watermark.opacity:
-                picture = marked(picture, self.watermark, pipeline.watermark, planned.dpr)
+            if mark := self.watermarks[number]:
+                picture = lay_watermark(picture, mark, pipeline.watermark, planned.dpr, self.limits)
             decoded = pixels(picture)
         return picture
 
@@ -339,20 +330,6 @@ def toned(picture: Image.Image, pipeline: Pipeline) -> Image.Image:
         two = pipeline.duotone
         picture = color_adjustments.duotone(picture, two.intensity, two.dark, two.light)
     return picture
-
-
-def marked(picture: Image.Image, mark: Image.Image, watermark: Watermark, dpr: float) -> Image.Image:
-    """Lay a watermark over a picture, once or as tiles; offsets in px are those of density 1."""
-    size = watermark_size(picture.size, mark.size, watermark)
-    mark = resize(mark, size)
-    if watermark.position == "re":
-        tile, inside, first = tile_grid(picture.size, size, watermark, dpr)
-        padded = Image.new("RGBA", tile)
-        padded.paste(mark, inside)
-        return effects.overlay(picture, effects.tiled(padded, picture.size, first), (0, 0), watermark.opacity)
-    gravity = Gravity(watermark.position, watermark.x, watermark.y)
-    place = position(picture.size, size, gravity, dpr, overflow=True)
-    return effects.overlay(picture, mark, place, watermark.opacity)
 
 
 def smaller(picture: Image.Image, side: int) -> Image.Image:

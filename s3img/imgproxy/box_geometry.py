@@ -380,15 +380,18 @@ def area_box(area: tuple[float, float, float, float], pipeline: Pipeline, planne
 
 
 def watermark_size(canvas: Size, mark: Size, watermark: Watermark) -> Size:
-    """Return the size of a watermark of ``mark`` px on a picture: its own, or inside a share of the picture."""
-    if not watermark.scale:
+    """Return the size of a watermark of ``mark`` px on a picture: its own, or inside of a size or a share of it."""
+    if watermark.scale:
+        width, height = (max(1, scale_to_even(side, watermark.scale)) for side in canvas)
+    elif watermark.width or watermark.height:
+        width, height = watermark.width, watermark.height
+    else:
         return mark
-    width, height = (max(1, scale_to_even(side, watermark.scale)) for side in canvas)
     return plan_boxes(mark, 1, Pipeline(width=width, height=height, enlarge=True)).canvas
 
 
 def tile_grid(canvas: Size, mark: Size, watermark: Watermark, dpr: float) -> tuple[Size, Size, Size]:
-    """Return the size of a tile, where the mark lies in it, and where the first tile lies, for the position ``re``.
+    """Return the size of a tile, where the mark lies in it, and where the first tile lies, for ``re`` and ``ch``.
 
     Tiles are centred: an odd number of them in each direction covers the picture.
     """

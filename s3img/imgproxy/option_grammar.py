@@ -56,7 +56,9 @@ _MOST: Final = 1e9
 _MOST_AREAS: Final = 50
 _CROP_GRAVITIES: Final = ("sm", "fp", *PLACES)
 _EXTEND_GRAVITIES: Final = ("fp", *PLACES)
-_WATERMARK_PLACES: Final = ("re", *PLACES)
+_WATERMARK_PLACES: Final = ("re", "ch", *PLACES)
+_LONGEST_TEXT: Final = 500
+_WIDEST_SHADOW: Final = 100
 _SECURITY: Final = frozenset(
     {
         "max_src_resolution",
@@ -344,6 +346,27 @@ def watermark(name: str, state: State, args: Args) -> None:
     state["watermark"] = msgspec.structs.replace(mark, **changed)
 
 
+def watermark_field(key: str, read: Callable[[str, str], object], name: str, state: State, args: Args) -> None:
+    """Read what else is said of a watermark, in one argument."""
+    at_most(name, args, 1)
+    state["watermark"] = msgspec.structs.replace(state.get("watermark", Watermark()), **{key: read(name, args[0])})
+
+
+def watermark_text(name: str, text: str) -> str:
+    """Read a text of bounded length from base64."""
+    found = base64_text(name, text)
+    if len(found) > _LONGEST_TEXT:
+        raise TransformError(f"{name}: {len(found)} characters; {_LONGEST_TEXT} is the limit.", token=name)
+    return found
+
+
+def watermark_size(name: str, state: State, args: Args) -> None:
+    """Read ``wms:WIDTH:HEIGHT``, of which 0 is free."""
+    at_most(name, args, 2)
+    width, height = (positive(name, text) if text else 0 for text in [*args, ""][:2])
+    state["watermark"] = msgspec.structs.replace(state.get("watermark", Watermark()), width=width, height=height)
+
+
 def adjust(name: str, state: State, args: Args) -> None:
     """Read ``a:BRIGHTNESS:CONTRAST:SATURATION``."""
     listed((("brightness", brightness), ("contrast", not_negative), ("saturation", not_negative)), name, state, args)
@@ -474,6 +497,14 @@ PIPELINE_OPTIONS: Final[Mapping[str, tuple[str, Handler]]] = {
     "sharpen": ("sh", partial(simple, "sharpen", not_negative)),
     "pixelate": ("pix", partial(simple, "pixelate", positive)),
     "watermark": ("wm", watermark),
+    "watermark_url": ("wmu", partial(watermark_field, "url", base64_text)),
+    "watermark_text": ("wmt", partial(watermark_field, "text", watermark_text)),
+    "watermark_size": ("wms", watermark_size),
+    "watermark_rotate": ("wm_rot wmr", partial(watermark_field, "angle", decimal)),
+    "watermark_shadow": (
+        "wmsh",
+        partial(watermark_field, "shadow", partial(decimal, least=0, most=_WIDEST_SHADOW, what="number from 0 to 100")),
+    ),
     "background_alpha": ("bga", partial(simple, "background_alpha", share)),
     "adjust": ("a", adjust),
     "brightness": ("br", partial(simple, "brightness", brightness)),

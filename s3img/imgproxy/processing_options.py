@@ -11,7 +11,7 @@ if TYPE_CHECKING:
 
 Rgb: TypeAlias = tuple[int, int, int]
 ResizingType: TypeAlias = Literal["fit", "fill", "fill-down", "force", "auto"]
-GravityType: TypeAlias = Literal["ce", "no", "ea", "so", "we", "nowe", "noea", "sowe", "soea", "sm", "fp", "re"]
+GravityType: TypeAlias = Literal["ce", "no", "ea", "so", "we", "nowe", "noea", "sowe", "soea", "sm", "fp", "re", "ch"]
 
 UnsharpMode: TypeAlias = Literal["auto", "none", "always"]
 
@@ -85,7 +85,9 @@ class Padding(msgspec.Struct, frozen=True):
 class Watermark(msgspec.Struct, frozen=True):
     """Lay the watermark over the picture: ``opacity`` 0 for none, ``scale`` a share of the picture (0: its own size).
 
-    Offsets below 1 are shares of the picture; with the position ``re`` they are the space between the tiles.
+    Offsets below 1 are shares of the picture; with the positions ``re`` and ``ch`` (tiles, all or as on a chessboard)
+    they are the space between them. ``url`` names a picture in place of the service's own, ``text`` is drawn in place
+    of either; without a scale it lies inside ``width`` and ``height`` px, turned clockwise by ``angle`` degrees.
     """
 
     opacity: float = 0.0
@@ -93,6 +95,12 @@ class Watermark(msgspec.Struct, frozen=True):
     x: float = 0.0
     y: float = 0.0
     scale: float = 0.0
+    url: str = ""
+    text: str = ""
+    width: int = 0
+    height: int = 0
+    angle: float = 0.0
+    shadow: float = 0.0
 
     def __str__(self) -> str:
         return join(self.opacity, self.position, self.x, self.y, *([self.scale] if self.scale else []))
@@ -227,6 +235,7 @@ class Pipeline(msgspec.Struct, frozen=True, kw_only=True):
             value = getattr(self, field)
             if value != getattr(_PLAIN, field):
                 yield name, write(value)
+        yield from self._mark_options()
         if (self.zoom_width, self.zoom_height) != (1, 1):
             yield "z", join(self.zoom_width, self.zoom_height)
         if self.flip_horizontal or self.flip_vertical:
@@ -235,6 +244,19 @@ class Pipeline(msgspec.Struct, frozen=True, kw_only=True):
             yield "bg", hex_of(self.background)
         if self.crop_aspect_ratio:
             yield "car", join(self.crop_aspect_ratio, self.crop_enlarge)
+
+    def _mark_options(self) -> Iterator[tuple[str, str]]:
+        mark = self.watermark
+        if mark.url:
+            yield "wmu", encode_text(mark.url)
+        if mark.text:
+            yield "wmt", encode_text(mark.text)
+        if mark.width or mark.height:
+            yield "wms", join(mark.width, mark.height)
+        if mark.angle:
+            yield "wmr", write(mark.angle)
+        if mark.shadow:
+            yield "wmsh", write(mark.shadow)
 
 
 class ProcessingOptions(msgspec.Struct, frozen=True, kw_only=True):
@@ -274,9 +296,10 @@ class ProcessingOptions(msgspec.Struct, frozen=True, kw_only=True):
         return msgspec.structs.replace(self, raw=False, expires=0, filename="", return_attachment=False)
 
     @property
-    def has_watermark(self) -> bool:
-        """Tell whether a watermark is to be laid over the picture."""
-        return any(pipeline.watermark.opacity for pipeline in self.pipelines)
+    def watermark_urls(self) -> frozenset[str]:
+        """Return the URLs of the pictures that are laid over this one; "" for the service's own."""
+        marks = (pipeline.watermark for pipeline in self.pipelines)
+        return frozenset(mark.url for mark in marks if mark.opacity and not mark.text)
 
     def quality_of(self, name: str) -> int:
         """Return the quality asked for of a format, 0 for its default."""

@@ -18,6 +18,7 @@ from s3img.pictures.result_names import SyncedVariants
 from s3img.service.access import is_private
 from s3img.service.engine.engine import Engine
 from s3img.service.engine.jobs import EngineOptions
+from s3img.service.imgproxy.kept_pictures import KEPT, has_kept, kept_folder
 from s3img.service.request_reader import OWN_BUCKET
 
 if TYPE_CHECKING:
@@ -39,6 +40,8 @@ def build_engine(config: Config, environ: Mapping[str, str], lock: Lock | None =
     Renderings that a sync made of the images of ``lock`` are found, and made under the same keys.
     """
     origins = open_origins(config, environ)
+    if has_kept(config):
+        origins[KEPT] = open_bucket(kept_folder(config).as_uri())
     shared = None
     if lock and OWN_BUCKET in origins:
         shared = SyncedVariants(lock, config, origin=OWN_BUCKET, hidden=is_private)

@@ -65,10 +65,10 @@ def draw_options(
     options: ProcessingOptions,
     accept: frozenset[str],
     quality: Mapping[str, int],
-    watermark: bytes,
+    watermarks: Mapping[str, bytes],
 ) -> Drawn:
     """Draw what imgproxy's options ask for; raise what `imaging.draw_processed` raises."""
-    return imaging.draw_processed(data, options, accept=accept, limits=limits, quality=quality, watermark=watermark)
+    return imaging.draw_processed(data, options, accept=accept, limits=limits, quality=quality, watermarks=watermarks)
 
 
 def render_drawn(data: bytes, *, draw: DrawSource, limits: Limits) -> TaskResult:

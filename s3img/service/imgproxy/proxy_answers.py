@@ -7,7 +7,7 @@ from functools import partial
 from typing import TYPE_CHECKING, Final
 
 from s3img import imaging
-from s3img.errors import ImageTooLarge
+from s3img.errors import AccessDenied, ImageTooLarge, NotServed, ObjectNotFound
 from s3img.imaging.isolation.tasks import draw_options, picture_facts_json
 from s3img.service.answers import answer_original, complete, inspect_request
 from s3img.service.caching import modern_formats
@@ -15,17 +15,15 @@ from s3img.service.engine.jobs import SourceRef
 from s3img.service.service_request import attachment
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
-
     from s3img.imaging.isolation.tasks import DrawSource
     from s3img.imgproxy import ProcessingOptions
     from s3img.imgproxy.info_options import InfoOptions
     from s3img.limits import Limits
-    from s3img.service.engine.jobs import Budget, EngineProtocol, Result
+    from s3img.service.engine.jobs import Budget, EngineProtocol, Result, SourceFacts
     from s3img.service.imgproxy.proxy_mount import ProxiedRequest
     from s3img.service.service_request import Response, ServiceRequest
 
-_NAME: Final = "imgproxy/1"
+_NAME: Final = "imgproxy/2"
 _INFO: Final = "imgproxy-info/1"
 _NONE: Final[frozenset[str]] = frozenset()
 
@@ -43,15 +41,13 @@ def answer_proxied(request: ServiceRequest, engine: EngineProtocol, proxied: Pro
     if offered:
         accept = modern_formats(request.headers.get("Accept", "")) & {imaging.MEDIA_TYPES[name] for name in offered}
     names = [_NAME, proxied.text, *sorted(accept)]
-    overlay: Callable[[], bytes] = bytes  # none
-    if mark := proxied.watermark:
-        facts = engine.facts(mark, request.budget)
-        names.append(f"watermark={mark.origin}/{mark.key}?{facts.version}#{facts.etag}")
-        overlay = partial(_read_whole, engine, mark, request.budget, request.config.limits)
+    marks = [(url, mark, _watermark_facts(request, engine, url, mark)) for url, mark in proxied.watermarks]
+    names += [f"watermark={mark.origin}/{mark.key}?{facts.version}#{facts.etag}" for _, mark, facts in marks]
     name = "\n".join(names)
 
     def prepare() -> DrawSource:
-        return partial(draw_options, options=options, accept=accept, quality=_quality(request), watermark=overlay())
+        files = {url: _read_whole(engine, mark, request.budget, request.config.limits) for url, mark, _ in marks}
+        return partial(draw_options, options=options, accept=accept, quality=_quality(request), watermarks=files)
 
     inspect = partial(inspect_request, request)
     is_slow = options.format == "avif" or imaging.MEDIA_TYPES["avif"] in accept
@@ -61,7 +57,7 @@ def answer_proxied(request: ServiceRequest, engine: EngineProtocol, proxied: Pro
         return source, engine.rendered(source, name, prepare, request.budget, inspect=inspect, is_slow=is_slow)
 
     source, result = request.first_of_origins(ask)
-    response = request.respond(source, result.facts, result.etag)
+    response = request.respond(source, result.facts, result.etag, layers=[facts for *_, facts in marks])
     if offered:
         response.headers["Vary"] = "Accept"
     return complete(request, source, result, response, stored=_disposition(options, result))
@@ -78,6 +74,17 @@ def _answer_info(request: ServiceRequest, engine: EngineProtocol, text: str, opt
 
     source, result = request.first_of_origins(ask)
     return complete(request, source, result, request.respond(source, result.facts, result.etag))
+
+
+def _watermark_facts(request: ServiceRequest, engine: EngineProtocol, url: str, mark: SourceRef) -> SourceFacts:
+    """Ask about a watermark; raise NotServed that names it where it is missing, and SignatureError."""
+    try:
+        facts = engine.facts(mark, request.budget)
+    except (ObjectNotFound, AccessDenied) as error:
+        raise NotServed(f"watermark: no origin has {mark.key!r}.") from error
+    if url:  # the service's own was chosen by its operator
+        request.grant.check_source(facts)
+    return facts
 
 
 def _read_whole(engine: EngineProtocol, source: SourceRef, budget: Budget, limits: Limits) -> bytes:

@@ -52,7 +52,6 @@ FIELDS: Final[Mapping[str, tuple[str, Read]]] = {
     "ALLOW_SECURITY_OPTIONS": ("allow_security_options", is_true),
     "MAX_ANIMATION_FRAMES": ("max_animation_frames", int),
     "MAX_RESULT_DIMENSION": ("max_result_dimension", int),
-    "WATERMARK_URL": ("watermark", str),
     "WATERMARK_OPACITY": ("watermark_opacity", float),
 }
 """Variables that are a field of the table ``imgproxy``, and how they are read."""
@@ -85,6 +84,9 @@ _ELSEWHERE: Final = frozenset(
         "AUTO_WEBP",
         "AUTO_AVIF",
         "FORMAT_QUALITY",
+        "WATERMARK_DATA",
+        "WATERMARK_PATH",
+        "WATERMARK_URL",
     }
 )
 
@@ -123,6 +125,7 @@ def imgproxy_source(
     values.setdefault("quality", {}).update(_format_quality(given, problems))
     values |= _origins(given)
     before = {"mount": ""} if table is None else msgspec.to_builtins(table)
+    fields |= _pictures(given)
     values["imgproxy"] = {**before, **fields}
     if not fields.get("keys") and not (table and table.keys) and insecure:
         values["access"] = "open"
@@ -159,6 +162,19 @@ def _presets(given: Mapping[str, str], problems: list[str]) -> dict[str, Any]:
                 problems.append(f"{PREFIX}PRESETS: {line!r} is not a preset: write NAME=OPTIONS")
             presets[name.strip()] = options.strip()
     return {"presets": presets} if presets else {}
+
+
+def _pictures(given: Mapping[str, str]) -> dict[str, str]:
+    """Return the URLs of pictures of the settings; data comes before a file and this before an address, as there."""
+    found = {}
+    for field, name in (("watermark", "WATERMARK"),):
+        if data := given.get(f"{name}_DATA"):
+            found[field] = f"data:;base64,{''.join(data.split())}"
+        elif path := given.get(f"{name}_PATH"):
+            found[field] = Path(path).resolve().as_uri()
+        elif url := given.get(f"{name}_URL"):
+            found[field] = url
+    return found
 
 
 def _format_quality(given: Mapping[str, str], problems: list[str]) -> dict[str, int]:

@@ -10,12 +10,13 @@ import msgspec
 
 from s3img.config import address
 from s3img.config.address import S3Address
-from s3img.errors import ConfigError, NotServed, RequestError, SignatureError, SignatureExpired
+from s3img.errors import ConfigError, NotServed, RequestError, SignatureError, SignatureExpired, TransformError
 from s3img.imgproxy import ProcessingOptions, ProxyRequest
 from s3img.imgproxy.info_options import InfoOptions, read_info_options
 from s3img.imgproxy.option_grammar import repaired
 from s3img.service.access import Grant
 from s3img.service.engine.jobs import SourceRef
+from s3img.service.imgproxy.kept_pictures import keep_picture
 from s3img.service.imgproxy.source_decryption import check_decryption, decrypt_source
 from s3img.service.request_parsing import ParsedRequest, checked_key, remember_short
 from s3img.service.request_reader import OWN_BUCKET, Route
@@ -26,19 +27,23 @@ if TYPE_CHECKING:
     from s3img.config import Config
     from s3img.config.imgproxy import ImgproxySettings
 
+_MOST_WATERMARKS: Final = 8
 _SCHEME: Final = re.compile(r"([A-Za-z][A-Za-z0-9+.-]*)://")
 
 
 @dataclass(frozen=True, slots=True)
 class ProxiedRequest:
-    """What an imgproxy address asks for and why it may; ``text`` has all that the rendering depends on."""
+    """What an imgproxy address asks for and why it may; ``text`` has all that the rendering depends on.
+
+    ``watermarks`` are the pictures that it names besides, by their URLs ("" for the service's own).
+    """
 
     route: Route
     parsed: ParsedRequest
     options: ProcessingOptions
     grant: Grant
     text: str
-    watermark: SourceRef | None = None
+    watermarks: tuple[tuple[str, SourceRef], ...] = ()
     info: InfoOptions | None = None
 
     def check(self, now: float) -> None:
@@ -59,6 +64,7 @@ class ProxyMount:
         self._origins = OriginNames(config)
         self._route = Route("imgproxy", self._origins.names, config.access)
         self._read_short = remember_short(self._read)
+        self._watermark = keep_picture(config, "watermark", settings.watermark)
         if config.access == "signed" and not self._signer.pairs:
             fix = 'set IMGPROXY_KEY and IMGPROXY_SALT, or access = "named" with presets'
             raise ConfigError([f'imgproxy.keys: access = "signed" needs keys and salts: {fix}'])
@@ -100,8 +106,9 @@ class ProxyMount:
             version=version,
             attachment=(name or "") if options.return_attachment else None,
         )
-        watermark = self._watermark() if options.has_watermark else None
-        return ProxiedRequest(self._route, parsed, options, grant, str(options.rendering), watermark)
+        return ProxiedRequest(
+            self._route, parsed, options, grant, str(options.rendering), self._watermarks(options.watermark_urls)
+        )
 
     def _read_info(self, path: str) -> ProxiedRequest:
         """Read an address that asks for facts; what follows the signature is signed, without ``/info``."""
@@ -139,11 +146,21 @@ class ProxyMount:
             raise RequestError("The source is encrypted, and imgproxy.encryption_key is not set here.")
         return self._grammar.located(decrypt_source(request.source, bytes.fromhex(self._settings.encryption_key)))
 
-    def _watermark(self) -> SourceRef:
-        if not self._settings.watermark:
-            raise RequestError("watermark: this service has none.", fix="Set imgproxy.watermark.")
-        origin, key, version = self._origins.locate(self._settings.watermark, self._settings.query_separator)
-        return SourceRef(origin, key, version)
+    def _watermarks(self, urls: frozenset[str]) -> tuple[tuple[str, SourceRef], ...]:
+        # Each is a source that is fetched and decoded for one answer.
+        if len(urls) > _MOST_WATERMARKS:
+            raise TransformError(f"watermark_url: {len(urls)} pictures; {_MOST_WATERMARKS} is the limit.")
+        return tuple((url, self._picture(url)) for url in sorted(urls))
+
+    def _picture(self, url: str) -> SourceRef:
+        if not url and self._watermark:
+            return self._watermark
+        if not url and not self._settings.watermark:
+            raise RequestError("watermark: this service has none.", fix="Set imgproxy.watermark, or write wmu or wmt.")
+        try:
+            return SourceRef(*self._origins.locate(url or self._settings.watermark, self._settings.query_separator))
+        except RequestError as error:
+            raise NotServed(f"watermark_url: {error}") from error
 
     def _with_limits(self, options: ProcessingOptions) -> ProcessingOptions:
         """Return options under the limits of the settings, where an address has none of its own."""
