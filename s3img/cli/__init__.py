@@ -14,15 +14,19 @@ _COMMANDS = {
     "add": "s3img.cli.sync",
     "apply": "s3img.cli.sync",
     "check": "s3img.cli.sync",
+    "completion": "s3img.cli.completion",
     "config": "s3img.cli.configuration",
     "cors": "s3img.cli.bucket_commands",
     "demo": "s3img.cli.demo",
     "doctor": "s3img.cli.doctor",
     "gallery": "s3img.cli.gallery",
     "gc": "s3img.cli.bucket_commands",
+    "healthcheck": "s3img.cli.healthcheck",
     "init": "s3img.cli.configuration",
+    "large-images": "s3img.cli.commit_checks",
     "ls": "s3img.cli.manage",
     "markdown": "s3img.cli.publish",
+    "missing-alt": "s3img.cli.commit_checks",
     "mv": "s3img.cli.manage",
     "picgo": "s3img.cli.picgo",
     "plan": "s3img.cli.sync",
@@ -74,7 +78,8 @@ class LazyGroup(SuggestingGroup):
         """Load a command; return None for a name that is none."""
         if cmd_name not in _COMMANDS:
             return None
-        command: click.Command = getattr(importlib.import_module(_COMMANDS[cmd_name]), f"{cmd_name}_command")
+        name = f"{cmd_name.replace('-', '_')}_command"
+        command: click.Command = getattr(importlib.import_module(_COMMANDS[cmd_name]), name)
         return command
 
 

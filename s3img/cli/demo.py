@@ -17,7 +17,8 @@ from s3img.errors import PublishError
 from s3img.images import Images
 from s3img.publish.page_check import broken_references
 
-_EXAMPLE = Path("examples/mkdocs_site/mkdocs.yml")
+_PLACES = (Path(__file__).parents[1] / "demo_site", Path(__file__).parents[2] / "examples" / "mkdocs_site")
+"""The example site in an installed package, and in a checkout."""
 _MEDIA_TYPES = {".avif": "image/avif", ".webp": "image/webp", ".svg": "image/svg+xml", ".js": "text/javascript"}
 
 
@@ -45,10 +46,9 @@ def demo_command(*, no_serve: bool, port: int) -> int:
 
 def _build(site: Path) -> None:
     """Build the example with MkDocs, in a process of its own as a user would."""
-    places = (Path(), Path(__file__).parents[2])
-    source = next((place / _EXAMPLE for place in places if (place / _EXAMPLE).is_file()), None)
+    source = next((place / "mkdocs.yml" for place in _PLACES if place.is_dir()), None)
     if source is None:
-        raise PublishError(f"There is no {_EXAMPLE} here.", fix="Run the demo in a checkout of s3img.")
+        raise PublishError("The example site is not in this installation.", fix="Install s3img again, from a wheel.")
     if find_spec("mkdocs") is None:
         raise PublishError("The demo needs MkDocs.", fix="Install it: pip install 's3img[demo]'.")
     demo_command = [sys.executable, "-m", "mkdocs", "build", "-q", "-f", str(source), "-d", str(site)]
