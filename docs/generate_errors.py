@@ -38,6 +38,7 @@ ADVICE = {
     errors.SignatureExpired: "Make a new address, with a later end.",
     errors.Busy: "Wait for as long as `Retry-After` says; if it stays, give the service more workers.",
     errors.ForkServerFailed: "Look at the log for why it ended, or set `limits.isolate = false`.",
+    errors.WorkerRefused: "Install the versions that the message names on every worker.",
     errors.ClientGone: "Nothing: whoever asked has left.",
     errors.DeadlineExceeded: "Try again with a smaller image or a simpler transform, or raise the limit.",
     errors.BucketError: "Run the command again; if it stays, run `s3img doctor`.",

@@ -22,6 +22,7 @@
     │   └── SignatureExpired  410  exit 1   a signed address whose time is over
     ├── Busy                  503  exit 1   all places are taken; ``retry_after`` seconds
     │   └── ForkServerFailed  503  exit 1   processes that render can't be started
+    ├── WorkerRefused         500  exit 3   a worker of a bulk run that has other versions than the run
     ├── ClientGone            499  exit 1   nobody waits for the answer any more
     ├── DeadlineExceeded      504  exit 1   the time for one piece of work is over
     └── BucketError           502  exit 5   the store answered with an error; ``code`` is its own word for it
@@ -241,6 +242,13 @@ class ForkServerFailed(Busy):
     """Report that processes for rendering can't be started."""
 
     reason = "no-render-process"
+
+
+class WorkerRefused(S3ImgError):
+    """Report a worker whose results would differ from those of the run it works for."""
+
+    reason = "worker-refused"
+    exit_code = 3
 
 
 class ClientGone(S3ImgError):

@@ -21,6 +21,9 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping
 
     from s3img.buckets import Bucket, ObjectInfo
+    from s3img.bulk.bulk_run import BulkRequest, ReportProgress
+    from s3img.bulk.estimate import RenderEstimate
+    from s3img.bulk.shard_report import RenderReport
     from s3img.imaging import Rendered
     from s3img.pictures.catalog import Catalog, CatalogFile, LockedPicture
     from s3img.publish.library import LockedOriginals
@@ -295,6 +298,36 @@ class Images:
                 files.save(path for path, _ in files.pages)
             files.remove_stale()
         return PublishResult(target="", pages=len(files.pages), problems=problems, dry_run=dry_run)
+
+    def render_many(
+        self,
+        request: BulkRequest,
+        *,
+        executor: str = "threads",
+        workers: int = 0,
+        progress: ReportProgress | None = None,
+    ) -> RenderReport:
+        """Render what is missing for every picture below prefixes of the bucket, into the bucket.
+
+        ``executor`` is ``threads``, ``processes``, ``dask``, ``dask=tcp://HOST:8786`` or ``MODULE:FUNCTION``, with as
+        many ``workers`` as there are processors unless a number is given. The same request goes on where an earlier one
+        ended. Errors of pictures are in the report. Raise S3ImgError where nothing can be rendered.
+        """
+        from s3img.bulk.bulk_run import BulkRun
+
+        return BulkRun(request, self.config, self._environ).run(executor, workers=workers, progress=progress)
+
+    def estimate_render(self, request: BulkRequest) -> RenderEstimate:
+        """Say what `render_many` would do and cost: all is listed, a sample is rendered, nothing is put."""
+        from s3img.bulk.bulk_run import BulkRun
+
+        return BulkRun(request, self.config, self._environ).estimate()
+
+    def render_status(self, run: str, *, variants: bool = False) -> RenderReport:
+        """Add up what the finished shards of a run report; raise BucketError, and ConfigError for an unknown run."""
+        from s3img.bulk.bulk_run import status
+
+        return status(run, self.config, is_results=not variants, environ=self._environ)
 
     def render(
         self, source: bytes | Path, transform: str | Transform, *, inputs: Mapping[str, bytes | Path] | None = None

@@ -34,6 +34,7 @@ _COMMANDS = {
     "publish": "s3img.cli.publish",
     "pull": "s3img.cli.sync",
     "push": "s3img.cli.sync",
+    "render": "s3img.cli.bulk_render",
     "restore": "s3img.cli.manage",
     "rm": "s3img.cli.manage",
     "serve": "s3img.cli.serve",

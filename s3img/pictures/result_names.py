@@ -28,6 +28,8 @@ if TYPE_CHECKING:
 
 RESULTS: Final = ".s3img/results/"
 """Where results are that no site refers to: a prefix that gc never takes for a site's images."""
+PRIVATE: Final = "isprivatefile"
+"""Name of the metadata, as ImageKit has it, that keeps an object from unsigned requests where it is ``true``."""
 _MODERN: Final = ("avif", "webp")
 
 
@@ -123,6 +125,11 @@ class RenderRecipe:
 def entity_tag(identity: str) -> str:
     """Return the strong entity tag (no quotes) of a result."""
     return identity[:32]
+
+
+def is_private(facts: SourceFacts) -> bool:
+    """Tell whether a source's metadata calls it private."""
+    return facts.metadata.get(PRIVATE, "").lower() == "true"
 
 
 def source_name(source: SourceRef) -> str:

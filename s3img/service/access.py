@@ -13,6 +13,7 @@ from urllib.parse import unquote
 from msgspec.structs import replace
 
 from s3img.errors import SignatureError, TooManyRequests
+from s3img.pictures.result_names import is_private
 from s3img.transform import Transform
 
 if TYPE_CHECKING:
@@ -24,8 +25,6 @@ if TYPE_CHECKING:
     from s3img.service.request_parsing import ParsedRequest
     from s3img.service.request_reader import Route
 
-PRIVATE: Final = "isprivatefile"
-"""Name of the metadata, as ImageKit has it, that keeps an object from unsigned requests where it is ``true``."""
 _FIX: Final = "Ask the owner of the pictures for a signed address."
 _UNCOUNTED: Final = nullcontext()
 """Shared by all requests where clients have no bound: a generator for each would be a thirtieth of a 304's time."""
@@ -44,11 +43,6 @@ class Grant:
         """Raise SignatureError for a source that its metadata keeps private."""
         if is_private(facts) and not (self.signed or self.named):
             raise SignatureError("The picture is private.", fix=_FIX)
-
-
-def is_private(facts: SourceFacts) -> bool:
-    """Tell whether a source's metadata calls it private."""
-    return facts.metadata.get(PRIVATE, "").lower() == "true"
 
 
 class AccessPolicy:

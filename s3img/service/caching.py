@@ -17,7 +17,7 @@ from werkzeug.http import (
     parse_range_header,
 )
 
-from s3img.service.access import is_private
+from s3img.pictures.result_names import is_private
 from s3img.service.request_parsing import remember_short
 from s3img.transform.geometry import NO_HINTS, Hints
 

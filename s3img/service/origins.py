@@ -14,8 +14,7 @@ from s3img.cache import Cache
 from s3img.config.address import S3Address
 from s3img.config.service import NO_RESULTS
 from s3img.errors import ConfigError
-from s3img.pictures.result_names import SyncedVariants
-from s3img.service.access import is_private
+from s3img.pictures.result_names import SyncedVariants, is_private
 from s3img.service.engine.engine import Engine
 from s3img.service.engine.jobs import EngineOptions
 from s3img.service.imgproxy.kept_pictures import KEPT, has_kept, kept_folder

@@ -1,0 +1,223 @@
+"""A bulk run from its request to its report: list, cut, skip what is finished, render, add up."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import time
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
+from dataclasses import dataclass, field
+from functools import partial
+from itertools import chain
+from pathlib import Path
+from typing import TYPE_CHECKING, Final, TypeAlias
+
+import msgspec
+
+from s3img.bulk.estimate import RenderEstimate, check_cost, estimate
+from s3img.bulk.inventory import read_inventory
+from s3img.bulk.picture_work import ACCEPTS
+from s3img.bulk.result_places import (
+    OWN_BUCKET,
+    engine_name,
+    open_origin,
+    open_target,
+    origin_names,
+    read_settings,
+    settings_for_workers,
+)
+from s3img.bulk.scheduling import ShardScheduler
+from s3img.bulk.shard_report import NOTHING, Checkpoints, RenderReport, ShardReport
+from s3img.bulk.shard_worker import RunPlaces, run_shard
+from s3img.bulk.shards import BulkJob, Shard, ShardItem, ShardPart, cut, is_picture, with_lines
+from s3img.config.address import parse
+from s3img.errors import BucketError, ConfigError
+from s3img.lock import LOCK_NAME, read_lock
+from s3img.transfer.executors import open_executor
+from s3img.transform import Transform
+
+if TYPE_CHECKING:
+    from s3img.buckets import Bucket
+    from s3img.config import Config
+
+ReportProgress: TypeAlias = Callable[[ShardReport], None]
+"""Called with the sum so far, after each shard."""
+
+_LISTINGS: Final = 8
+"""Prefixes that are listed at a time."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class BulkRequest:
+    """What to render: the pictures below ``prefixes`` (all, without any) of the bucket or of an origin of the service.
+
+    ``transforms`` are rendered for the service, for every class of browsers in ``accepts`` (`ACCEPTS`) where one
+    leaves the format open; ``variants`` are those of published pages. ``inventory`` stands in for the listing, ``part``
+    is this machine's share, and ``run`` names the checkpoints: by default a digest of the request, so that the same
+    request goes on where it ended. With ``again`` they are not heeded. A run that may
+    cost more than ``max_cost`` USD is not begun. ``lock`` tells which pictures a project has.
+    """
+
+    prefixes: tuple[str, ...] = ()
+    transforms: tuple[str, ...] = ()
+    variants: bool = False
+    origin: str = ""
+    accepts: tuple[str, ...] = tuple(ACCEPTS)
+    inventory: Path | None = None
+    part: ShardPart = field(default_factory=ShardPart)
+    run: str = ""
+    again: bool = False
+    max_cost: float | None = None
+    lock: Path = Path(LOCK_NAME)
+
+    def job(self, config: Config) -> BulkJob:
+        """Return the work of each shard; raise ConfigError or TransformError for what can't be done."""
+        if bool(self.transforms) == self.variants:
+            raise ConfigError(["render: name transforms (--tr n-NAME), or --variants"])
+        origin = self.origin or origin_names(config)[0]
+        if not self.origin and len(origin_names(config)) > 1:
+            raise ConfigError([f"--origin: name one of the origins: {', '.join(origin_names(config))}"])
+        if self.variants and self.origin:
+            raise ConfigError(["--origin: variants are made of the bucket's own pictures: leave it out, or use --tr"])
+        if self.variants:
+            origin = OWN_BUCKET
+        if unknown := [name for name in self.accepts if name not in ACCEPTS]:
+            raise ConfigError([f"--accept: {unknown[0]!r} is unknown: write {', '.join(ACCEPTS)}"])
+        parsed = [Transform.parse(text, presets=config.presets, limits=config.limits) for text in self.transforms]
+        if whole := [text for text, one in zip(self.transforms, parsed, strict=True) if one.output.original]:
+            raise ConfigError([f"--tr: {whole[0]!r} asks for the picture as it is, which is there: leave it out"])
+        job = BulkJob(
+            "",
+            origin,
+            settings_for_workers(config, origin),
+            engine_name(),
+            tuple(dict.fromkeys(map(str, parsed))),
+            tuple(ACCEPTS[name] for name in self.accepts),
+        )
+        name = hashlib.sha256(msgspec.msgpack.encode((job, sorted(self.prefixes)))).hexdigest()[:12]
+        return msgspec.structs.replace(job, run=self.run or name)
+
+
+class BulkRun:
+    """One run of a request under a configuration; ``environ`` is where credentials are read from."""
+
+    def __init__(self, request: BulkRequest, config: Config, environ: Mapping[str, str] | None = None) -> None:
+        self._request = request
+        self._environ = environ
+        self.job = request.job(config)
+        # What the workers have is what this process works with: no setting can differ between them.
+        self.config = read_settings(self.job)
+        self.source = open_origin(self.config, self.job.origin, environ)
+        self.target = open_target(self.config, is_results=bool(self.job.transforms), environ=environ)
+
+    def shards(self) -> Iterator[Shard]:
+        """Yield the shards of this machine's part while the bucket is listed."""
+        listings = [cut(self._with_lines(items), self.job) for items in self._listings()]
+        shards = merged(listings) if len(listings) > 1 else chain.from_iterable(listings)
+        return (shard for shard in shards if self._request.part.has(shard))
+
+    def run(
+        self, executor: str = "threads", *, workers: int = 0, progress: ReportProgress | None = None
+    ) -> RenderReport:
+        """Render what is missing; errors of pictures are part of the report.
+
+        Raise BucketError where a bucket can't be used, WorkerRefused, ConfigError and Unreachable for an executor.
+        """
+        started = time.monotonic()
+        if self._request.max_cost is not None:
+            check_cost(self.estimate(), self._request.max_cost)
+        checkpoints = Checkpoints(self.target, self.job.run)
+        finished = frozenset() if self._request.again else checkpoints.finished()
+        skipped = 0
+
+        def unfinished() -> Iterator[Shard]:
+            nonlocal skipped
+            for shard in self.shards():
+                if shard.id in finished:
+                    skipped += 1
+                else:
+                    yield shard
+
+        total = NOTHING
+        # Only threads can be given another environment than the process's own.
+        task = partial(run_shard, environ=self._environ) if executor == "threads" and self._is_other else run_shard
+        with open_executor(executor, workers=workers, environ=self._environ if self._is_other else None) as pool:
+            for shard, report in ShardScheduler(pool, task).run(unfinished()):
+                if report.is_final and not report.is_saved:  # of a shard that was cut up, no worker has all
+                    checkpoints.write(shard, report)
+                total += report
+                if progress:
+                    progress(total)
+        return self.report(total, skipped=skipped, seconds=time.monotonic() - started)
+
+    def estimate(self) -> RenderEstimate:
+        """Say what the run would do and cost; nothing is put. Raise BucketError."""
+        return estimate(self.shards(), self.job, RunPlaces(self.job, self._environ))
+
+    def report(self, total: ShardReport, *, skipped: int = 0, seconds: float = 0.0) -> RenderReport:
+        """Return the report that people read."""
+        code = BucketError.exit_code if not total.is_final else int(bool(total.failed))
+        return RenderReport(
+            run=self.job.run, target=self.target.name, done=total, skipped=skipped, seconds=seconds, exit_code=code
+        )
+
+    @property
+    def _is_other(self) -> bool:
+        return self._environ is not None and self._environ is not os.environ
+
+    def _listings(self) -> Iterator[Iterator[ShardItem]]:
+        prefixes = outermost(self._request.prefixes)
+        if self._request.inventory:
+            place = parse(self.source.name)
+            found = read_inventory(self._request.inventory, place)
+            yield (item for item in found if is_picture(item.key) and item.key.startswith(prefixes))
+            return
+        for prefix in prefixes:
+            yield listed_pictures(self.source, prefix)
+
+    def _with_lines(self, items: Iterator[ShardItem]) -> Iterator[ShardItem]:
+        if self.job.origin != OWN_BUCKET:
+            return items
+        lock = read_lock(self._request.lock, missing_ok=True)
+        return with_lines(items, {entry.key: str(entry) for entry in lock})
+
+
+def status(run: str, config: Config, *, is_results: bool, environ: Mapping[str, str] | None = None) -> RenderReport:
+    """Add up the checkpoints of a run; raise BucketError, and ConfigError for a run that has none."""
+    target = open_target(config, is_results=is_results, environ=environ)
+    total = Checkpoints(target, run).total()
+    if not total.shards:
+        raise ConfigError(
+            [f"--status: {target.name} has no checkpoint of {run!r}: its name ends the report of each run"]
+        )
+    return RenderReport(run=run, target=target.name, done=total)
+
+
+def listed_pictures(bucket: Bucket, prefix: str) -> Iterator[ShardItem]:
+    """Yield the pictures below a prefix while they are listed."""
+    return (
+        ShardItem(info.key, info.etag, info.size) for info in bucket.list(prefix) if info.size and is_picture(info.key)
+    )
+
+
+def outermost(prefixes: Iterable[str]) -> tuple[str, ...]:
+    """Return the prefixes that lie below no other one, sorted; the empty one where there are none."""
+    kept: list[str] = []
+    for prefix in sorted({*prefixes} or {""}):
+        if not (kept and prefix.startswith(kept[-1])):
+            kept.append(prefix)
+    return tuple(kept)
+
+
+def merged(streams: Iterable[Iterator[Shard]]) -> Iterator[Shard]:
+    """Yield what several streams yield as it comes, eight of them read at a time; raise what they raise."""
+    with ThreadPoolExecutor(_LISTINGS, thread_name_prefix="s3img-list") as pool:
+        # One shard of each is read ahead, and no more: memory stays flat where the workers are slower.
+        running: dict[Future[Shard | None], Iterator[Shard]] = {pool.submit(next, one, None): one for one in streams}
+        while running:
+            for future in wait(running, return_when=FIRST_COMPLETED).done:
+                stream, shard = running.pop(future), future.result()
+                if shard is not None:
+                    running[pool.submit(next, stream, None)] = stream
+                    yield shard

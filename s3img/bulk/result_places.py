@@ -1,0 +1,83 @@
+"""Where a run reads pictures and puts results: opened from the settings that a shard carries, in any process."""
+
+from __future__ import annotations
+
+import os
+from importlib.metadata import version
+from typing import TYPE_CHECKING, Final
+
+import msgspec
+
+from s3img import __version__
+from s3img.buckets import S3Options, open_bucket, open_configured, require_credentials
+from s3img.buckets.origin_options import origin_options
+from s3img.config import Config
+from s3img.config.address import S3Address
+from s3img.config.service import NO_RESULTS
+from s3img.errors import ConfigError
+from s3img.keys import RENDER_VERSION
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from s3img.buckets import Bucket
+    from s3img.bulk.shards import BulkJob
+
+OWN_BUCKET: Final = "bucket"
+"""Name of the origin that ``bucket`` is, where no origins are configured; part of the names of results."""
+
+_KEPT: Final = (
+    *("bucket", "provider", "account", "endpoint_url", "region", "addressing_style", "aws_profile", "role_arn"),
+    *("external_id", "anonymous", "public_url", "key_template", "widths", "formats", "quality", "subsampling"),
+    *("limits", "workers", "service"),
+)
+"""Settings that workers need; presets are part of transforms by then."""
+
+
+def engine_name() -> str:
+    """Return the versions that the bytes of results depend on."""
+    return f"s3img {__version__}, renderer {RENDER_VERSION}, Pillow {version('pillow')}"
+
+
+def settings_for_workers(config: Config, origin: str) -> bytes:
+    """Return as JSON what workers need of the settings: no secrets, and no origin but the one they read from."""
+    kept = {name: getattr(config, name) for name in _KEPT}
+    origins = {origin: config.origins[origin]} if origin in config.origins else {}
+    return msgspec.json.encode({**kept, "origins": origins})
+
+
+def read_settings(job: BulkJob) -> Config:
+    """Return the settings of a job."""
+    return msgspec.json.decode(job.settings, type=Config)
+
+
+def origin_names(config: Config) -> tuple[str, ...]:
+    """Return the places that the service shows pictures from."""
+    return tuple(config.origins) or (OWN_BUCKET,)
+
+
+def open_origin(config: Config, origin: str, environ: Mapping[str, str] | None = None) -> Bucket:
+    """Open the place that pictures are read from; raise ConfigError for one that is not configured."""
+    environ = os.environ if environ is None else environ
+    if origin == OWN_BUCKET and origin not in config.origins:
+        return require_credentials(open_configured(config, environ))
+    if origin not in config.origins:
+        raise ConfigError([f"--origin: {origin!r} is not among the origins: {', '.join(origin_names(config))}"])
+    only = msgspec.structs.replace(config, origins={origin: config.origins[origin]})
+    return open_bucket(config.origins[origin].bucket, origin_options(only, environ).get(origin))
+
+
+def results_address(config: Config) -> str:
+    """Return where the service keeps renderings, "none" where they stay on its disk."""
+    return config.service.results or (config.bucket if isinstance(config.address, S3Address) else NO_RESULTS)
+
+
+def open_target(config: Config, *, is_results: bool, environ: Mapping[str, str] | None = None) -> Bucket:
+    """Open the bucket for results of the service, or for variants of pages; raise ConfigError without one."""
+    environ = os.environ if environ is None else environ
+    if not is_results:
+        return require_credentials(open_configured(config, environ))
+    where = results_address(config)
+    if where == NO_RESULTS:
+        raise ConfigError(["service.results: is needed for results: write s3://NAME or file:///FOLDER"])
+    return require_credentials(open_bucket(where, S3Options.from_config(config, environ)))

@@ -1,0 +1,298 @@
+"""Render one shard: fetch a few pictures ahead, render one after the other, put results meanwhile."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import socket
+import threading
+import time
+from collections import Counter, deque
+from concurrent.futures import Future, ThreadPoolExecutor
+from functools import lru_cache, partial
+from typing import TYPE_CHECKING, Final
+
+import msgspec
+
+from s3img.bulk.pacing import Pace
+from s3img.bulk.picture_work import Layers, PageVariants, PlannedResult, ReadPicture, ServiceResults, missing_results
+from s3img.bulk.result_places import engine_name, open_origin, open_target, read_settings
+from s3img.bulk.shard_report import Checkpoints, PictureError, ShardReport
+from s3img.errors import (
+    BucketError,
+    CredentialsError,
+    ImageTooLarge,
+    ObjectNotFound,
+    S3ImgError,
+    Unreachable,
+    WorkerRefused,
+    unexpected,
+)
+from s3img.lock import LockEntry
+from s3img.pictures.result_names import SourceFacts, SourceRef
+from s3img.transform import Transform
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Mapping
+
+    from s3img.buckets import Bucket
+    from s3img.bulk.picture_work import Work
+    from s3img.bulk.shards import BulkJob, Shard, ShardItem
+    from s3img.config import Config
+    from s3img.imaging import Rendered
+
+AHEAD: Final = 8
+"""Pictures that are looked for and fetched while another one is rendered."""
+
+AHEAD_BYTES: Final = 64 << 20
+"""Bytes of sources that may be fetched ahead; a larger one is fetched alone."""
+
+PUTS: Final = 32
+"""Results on their way to the bucket, before rendering waits for them."""
+
+SAME_FAILURES: Final = 8
+"""Pictures in a row that fail for a cause of no picture's own, after which the shard is given up."""
+
+CHANGED: Final = "source-changed"
+"""Code of a picture that is no longer what was listed."""
+
+
+def run_shard(shard: Shard, environ: Mapping[str, str] | None = None) -> ShardReport:
+    """Render a shard and write its checkpoint last: the task of every executor, in any process and on any machine.
+
+    ``environ`` is where credentials are read from, by default this process's own environment. Errors of pictures are
+    part of the report. Raise WorkerRefused in a program of another version, ConfigError and BucketError where the
+    buckets can't be used at all.
+    """
+    own = engine_name()
+    if own != shard.job.engine:
+        place = f"{socket.gethostname()}, process {os.getpid()}"
+        message = f"The worker {place} has {own}; the run was started with {shard.job.engine}."
+        raise WorkerRefused(message, fix="Install the same versions everywhere, as pip freeze lists them.")
+    return ShardRun(shard, RunPlaces.of(shard.job, environ)).run()
+
+
+class RunPlaces:
+    """The buckets of a job and the settings that it is done under; opened once in each process."""
+
+    def __init__(self, job: BulkJob, environ: Mapping[str, str] | None = None) -> None:
+        self.config: Config = read_settings(job)
+        self.source = open_origin(self.config, job.origin, environ)
+        self.target = open_target(self.config, is_results=bool(job.transforms), environ=environ)
+
+    @classmethod
+    def of(cls, job: BulkJob, environ: Mapping[str, str] | None = None) -> RunPlaces:
+        """Return those that this process has opened, or open them."""
+        return _opened(job) if environ is None else cls(job, environ)
+
+
+@lru_cache(maxsize=4)
+def _opened(job: BulkJob) -> RunPlaces:
+    return RunPlaces(job)
+
+
+class ShardRun:
+    """One shard being rendered."""
+
+    def __init__(self, shard: Shard, places: RunPlaces, *, pace: Pace | None = None) -> None:
+        self._shard = shard
+        self._places = places
+        self._pace = pace or Pace()
+        self._work = choose_work(shard.job, places)
+        self._counts: Counter[str] = Counter()
+        self._lock = threading.Lock()
+        self._causes: Counter[str] = Counter()
+        self._errors: list[PictureError] = []
+        self._alike = 0
+        self._has_store_failed = False
+        self._cpu = 0.0
+
+    def run(self) -> ShardReport:
+        """Render what is missing, and return what became of each picture."""
+        started = time.monotonic()
+        before = self._requests()
+        puts: deque[tuple[ShardItem, Future[int]]] = deque()
+        with (
+            ThreadPoolExecutor(AHEAD, thread_name_prefix="s3img-fetch") as fetching,
+            ThreadPoolExecutor(AHEAD, thread_name_prefix="s3img-put") as putting,
+        ):
+            try:
+                for item, future in self._fetched(fetching):
+                    self._one(item, future, partial(self._start_put, putting, puts, item))
+                    self._finish(puts, most=PUTS)
+                self._finish(puts, most=0)
+            except BaseException:
+                fetching.shutdown(wait=False, cancel_futures=True)
+                putting.shutdown(wait=False, cancel_futures=True)
+                raise
+        report = ShardReport(
+            pictures=len(self._shard.items),
+            rendered=self._counts["rendered"],
+            present=self._counts["present"],
+            failed=len(self._errors),
+            bytes_read=self._counts["read"],
+            bytes_written=self._counts["written"],
+            cpu_seconds=self._cpu,
+            seconds=time.monotonic() - started,
+            waited=self._pace.waited,
+            requests=dict(Counter(self._requests()) - Counter(before)),
+            causes=dict(sorted(self._causes.items())),
+            errors=tuple(sorted(self._errors)),
+            is_final=not self._has_store_failed,
+        )
+        if self._shard.is_piece or not report.is_final:
+            return report
+        report = msgspec.structs.replace(report, is_saved=True)
+        checkpoints = Checkpoints(self._places.target, self._shard.job.run)
+        self._pace.run(partial(checkpoints.write, self._shard, report))
+        return report
+
+    def _requests(self) -> Mapping[str, int]:
+        buckets = {id(bucket): bucket for bucket in (self._places.source, self._places.target)}
+        total: Counter[str] = Counter()
+        for bucket in buckets.values():
+            total.update(bucket.requests)
+        return total
+
+    def _fetched(
+        self, pool: ThreadPoolExecutor
+    ) -> Iterator[tuple[ShardItem, Future[tuple[ReadPicture, list[PlannedResult]] | None]]]:
+        """Yield pictures in order, with those behind them on their way within bounds of number and memory."""
+        waiting = deque(self._shard.items)
+        ahead: deque[tuple[ShardItem, Future[tuple[ReadPicture, list[PlannedResult]] | None]]] = deque()
+        size = 0
+        while waiting or ahead:
+            while waiting and len(ahead) < AHEAD and (not ahead or size + waiting[0].size <= AHEAD_BYTES):
+                item = waiting.popleft()
+                size += item.size
+                ahead.append((item, pool.submit(self._fetch, item)))
+            item, future = ahead.popleft()
+            yield item, future
+            size -= item.size
+
+    def _fetch(self, item: ShardItem) -> tuple[ReadPicture, list[PlannedResult]] | None:
+        """Return a picture's bytes and what is missing of it, None where everything is there."""
+        target = self._places.target
+        planned = self._work.plan(item, None)
+        if planned is not None:
+            missing = self._pace.run(partial(missing_results, planned, target))
+            self._count("present", len(planned) - len(missing))
+            if not missing:
+                return None
+        source = self._pace.run(partial(read_source, self._places.source, item, self._places.config.limits.input_bytes))
+        self._count("read", len(source.data))
+        again = self._work.plan(item, source) or []
+        if planned is None or [one.key for one in again] != [one.key for one in planned]:
+            missing = self._pace.run(partial(missing_results, again, target))
+            self._count("present", len(again) - len(missing))
+        return source, missing
+
+    def _count(self, name: str, number: int) -> None:
+        """Count from any thread."""
+        with self._lock:
+            self._counts[name] += number
+
+    def _one(
+        self,
+        item: ShardItem,
+        future: Future[tuple[ReadPicture, list[PlannedResult]] | None],
+        put: Callable[[PlannedResult, Rendered], None],
+    ) -> None:
+        """Render what is missing of one picture; whatever goes wrong is an error of this picture alone."""
+        try:
+            found = future.result()
+            if found is not None:
+                source, missing = found
+                started = time.thread_time()
+                try:
+                    for planned, rendered in self._work.make(item, source, {one.key for one in missing}):
+                        put(planned, rendered)
+                finally:
+                    self._cpu += time.thread_time() - started
+            self._alike = 0
+        except Exception as error:
+            self._fail(item, error)
+
+    def _start_put(
+        self,
+        pool: ThreadPoolExecutor,
+        puts: deque[tuple[ShardItem, Future[int]]],
+        item: ShardItem,
+        planned: PlannedResult,
+        rendered: Rendered,
+    ) -> None:
+        def send() -> int:
+            put = partial(self._places.target.put, planned.key, rendered.data, media_type=rendered.media_type)
+            self._pace.run(partial(put, metadata=planned.metadata))
+            return len(rendered.data)
+
+        puts.append((item, pool.submit(send)))
+
+    def _finish(self, puts: deque[tuple[ShardItem, Future[int]]], *, most: int) -> None:
+        """Wait for the oldest results on their way until only ``most`` are."""
+        while len(puts) > most:
+            item, future = puts.popleft()
+            try:
+                self._count("written", future.result())
+                self._count("rendered", 1)
+            except Exception as error:
+                self._fail(item, error)
+
+    def _fail(self, item: ShardItem, error: Exception) -> None:
+        """Note why a picture failed; raise the error where it is surely none of this picture's own."""
+        code = error.reason if isinstance(error, S3ImgError) else "unexpected"
+        text = str(error) if isinstance(error, S3ImgError) else f"It met {unexpected(error)}"
+        if not any(known.key == item.key for known in self._errors[-PUTS:]):
+            self._errors.append(PictureError(item.key, code, text))
+            self._causes[code] += 1
+        if isinstance(error, BucketError) and not isinstance(error, ObjectNotFound) and code != CHANGED:
+            self._has_store_failed = True
+            self._alike += 1
+            if self._alike >= SAME_FAILURES or isinstance(error, CredentialsError):
+                raise error
+
+
+def choose_work(job: BulkJob, places: RunPlaces) -> Work:
+    """Return what is made of each picture of a job; raise BucketError where a layer's picture can't be had."""
+    if not job.transforms:
+        return PageVariants(places.config, places.target)
+    layers = {text: fetch_layers(text, job.origin, places) for text in job.transforms}
+    return ServiceResults(job, places.config, places.target, layers)
+
+
+def fetch_layers(transform: str, origin: str, places: RunPlaces) -> Layers:
+    """Fetch the pictures that a transform lays over others: their ETags are part of the names of results."""
+    found = []
+    for key in Transform.parse(transform, limits=places.config.limits).inputs:
+        with places.source.open(key) as opened:
+            info, data = opened.info, opened.read()
+        found.append((key, SourceRef(origin, key), SourceFacts(info.etag, info.size, info.modified), data))
+    return tuple(found)
+
+
+def read_source(bucket: Bucket, item: ShardItem, limit: int) -> ReadPicture:
+    """Read a picture as it was listed, at most ``limit`` bytes; raise `BucketError` where it is another one by now."""
+    for attempt in (1, 2, 3):
+        with bucket.open(item.key) as opened:
+            if item.etag and opened.info.etag != item.etag:
+                raise source_changed(bucket, item)
+            if opened.info.size > limit:
+                what = f"It has {opened.info.size:,} bytes; {limit:,} is the limit."
+                raise ImageTooLarge(what, limit="input_bytes", fix="Make it smaller, or raise limits.input_bytes.")
+            try:
+                data = opened.read()
+            except Unreachable:
+                if attempt == 3:
+                    raise
+                continue
+        if item.line and hashlib.sha256(data).hexdigest() != LockEntry.parse(item.line).sha256:
+            raise source_changed(bucket, item)
+        return ReadPicture(opened.info, data)
+    raise AssertionError  # the last attempt returns or raises
+
+
+def source_changed(bucket: Bucket, item: ShardItem) -> BucketError:
+    """Report a picture that was replaced since it was listed, or since it was locked."""
+    message = f"{bucket.name}: {item.key!r} was changed since it was listed."
+    fix = "Run the command again: it is listed anew."
+    return BucketError(message, code=CHANGED, reason=CHANGED, action="get", bucket=bucket.name, key=item.key, fix=fix)

@@ -1,0 +1,128 @@
+"""Executors by name: threads and processes of this machine, a Dask cluster, or whatever a function of yours returns."""
+
+from __future__ import annotations
+
+import importlib
+import multiprocessing
+import os
+from concurrent.futures import BrokenExecutor, Executor, ProcessPoolExecutor, ThreadPoolExecutor
+from contextlib import ExitStack
+from functools import partial
+from typing import TYPE_CHECKING, Final, Self
+
+from s3img.errors import ConfigError, Unreachable
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+    from types import TracebackType
+
+NAMES: Final = "threads, processes, dask, dask=tcp://HOST:8786 or MODULE:FUNCTION"
+
+_DASK_SECONDS: Final = 10
+"""Seconds to wait for a scheduler."""
+
+
+class OpenExecutor:
+    """An executor that is open, with ``workers`` places, and can be opened again when its workers have died.
+
+    Use it as a context manager. What the caller opened is left open.
+    """
+
+    def __init__(
+        self, open_again: Callable[[], Executor], *, workers: int, close: Callable[[], None] | None = None
+    ) -> None:
+        self._open_again = open_again
+        self._close = close
+        self.workers = workers
+        self.executor = open_again()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.executor.shutdown(wait=kind is None, cancel_futures=True)
+        if self._close:
+            self._close()
+
+    def reopen(self) -> None:
+        """Take new workers in place of those that died."""
+        self.executor.shutdown(wait=False, cancel_futures=True)
+        self.executor = self._open_again()
+
+
+def open_executor(name: str, *, workers: int = 0, environ: Mapping[str, str] | None = None) -> OpenExecutor:
+    """Open the executor that ``name`` stands for; ``workers`` 0 takes one for each processor.
+
+    ``environ`` is added to the environment of processes that start here; workers elsewhere have their own. Raise
+    ConfigError for an unknown name and for a function that can't be had, Unreachable without a scheduler.
+    """
+    count = workers or os.cpu_count() or 1
+    if name == "threads":
+        return OpenExecutor(partial(ThreadPoolExecutor, count, thread_name_prefix="s3img-shard"), workers=count)
+    if name == "processes":
+        # Not forked: other threads of this program may be in the middle of anything.
+        context = multiprocessing.get_context("spawn")
+        start = partial(ProcessPoolExecutor, count, mp_context=context, initializer=_add_environment)
+        return OpenExecutor(partial(start, initargs=(dict(environ or {}),)), workers=count)
+    if name == "dask" or name.startswith("dask="):
+        return _open_dask(name.partition("=")[2], count)
+    if name.count(":") == 1:
+        return OpenExecutor(_named_function(name), workers=count)
+    raise ConfigError([f"executor: {name!r} is unknown: write {NAMES}"])
+
+
+def is_worker_death(error: BaseException) -> bool:
+    """Tell whether an exception means that a worker ended in the middle of a task."""
+    return isinstance(error, BrokenExecutor) or is_given_up(error)
+
+
+def is_given_up(error: BaseException) -> bool:
+    """Tell whether an executor has tried a task several times itself, and lost a worker each time (Dask does)."""
+    return type(error).__name__ == "KilledWorker"  # not imported: most programs have no Dask
+
+
+def _add_environment(environ: Mapping[str, str]) -> None:
+    os.environ.update(environ)
+
+
+def _named_function(name: str) -> Callable[[], Executor]:
+    module, _, function = name.partition(":")
+    try:
+        found = getattr(importlib.import_module(module), function)
+    except (ImportError, AttributeError, ValueError) as error:
+        raise ConfigError([f"executor: {name!r} can't be imported: {error}"]) from error
+
+    def start() -> Executor:
+        made = found()
+        if not isinstance(made, Executor):
+            what = f"{name} returns {type(made).__name__}, and no concurrent.futures.Executor"
+            raise ConfigError([f"executor: {what}: write {NAMES}"])
+        return made
+
+    return start
+
+
+def _open_dask(address: str, count: int) -> OpenExecutor:
+    """Connect to a scheduler, or start one with ``count`` worker processes of one thread each.
+
+    One thread, because Pillow and the codecs hold up each other in one process; several processes do not.
+    """
+    try:
+        from distributed import Client, LocalCluster  # an extra
+    except ImportError:
+        raise ConfigError(["executor: dask needs its package: install s3img[dask]"]) from None
+    with ExitStack() as stack:
+        if address:
+            place: object = address
+        else:
+            place = stack.enter_context(LocalCluster(n_workers=count, threads_per_worker=1, dashboard_address=None))
+        try:
+            client = stack.enter_context(Client(place, timeout=_DASK_SECONDS))
+        except (OSError, ValueError) as error:
+            fix = "Start it with `dask scheduler`, or check its address."
+            raise Unreachable(f"No Dask scheduler answers at {address}: {error}.", action="connect", fix=fix) from error
+        workers = len(client.scheduler_info(n_workers=-1)["workers"]) or count
+        # Not pure: two runs of one shard are two tasks, and none is taken for the result of the other.
+        return OpenExecutor(partial(client.get_executor, pure=False), workers=workers, close=stack.pop_all().close)

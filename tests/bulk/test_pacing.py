@@ -1,0 +1,83 @@
+"""How a shard treats a store that has too much to do."""
+
+from __future__ import annotations
+
+import pytest
+
+from s3img.bulk.pacing import ATTEMPTS, Pace
+from s3img.errors import StoreBusy, Unreachable
+
+
+class Clock:
+    """Time that passes only while somebody sleeps."""
+
+    def __init__(self) -> None:
+        self.now = 100.0
+        self.pauses: list[float] = []
+
+    def sleep(self, seconds: float) -> None:
+        self.pauses.append(seconds)
+        self.now += seconds
+
+    def pace(self) -> Pace:
+        return Pace(sleep=self.sleep, clock=lambda: self.now, jitter=lambda _, most: most)
+
+
+def failing(times: int) -> object:
+    left = [times]
+
+    def work() -> str:
+        if left[0]:
+            left[0] -= 1
+            raise StoreBusy("SlowDown")
+        return "made"
+
+    return work
+
+
+def test_busy_store_is_asked_again_after_pauses_that_grow() -> None:
+    clock = Clock()
+    pace = clock.pace()
+    assert pace.run(failing(3)) == "made"  # type: ignore[arg-type]
+    assert clock.pauses == [0.25, 0.5, 1.0]
+    assert pace.waited == 1.75
+
+
+def test_success_shortens_the_next_pause() -> None:
+    clock = Clock()
+    pace = clock.pace()
+    pace.run(failing(3))  # type: ignore[arg-type]
+    for _ in range(3):
+        pace.run(lambda: None)
+    clock.pauses.clear()
+    pace.run(failing(1))  # type: ignore[arg-type]
+    assert clock.pauses == [0.25]
+
+
+def test_pause_of_one_request_is_that_of_all() -> None:
+    clock = Clock()
+    pace = clock.pace()
+    with pytest.raises(StoreBusy):
+        pace.run(failing(ATTEMPTS))  # type: ignore[arg-type]
+    assert sum(clock.pauses) == pace.waited
+    assert max(clock.pauses) <= 20
+
+
+def test_pauses_are_bounded_under_a_third_of_refusals() -> None:
+    """Each request of which three in ten are refused costs a fraction of a second, not more and more."""
+    clock = Clock()
+    pace = clock.pace()
+    for number in range(1_000):
+        pace.run(failing(int(number % 10 in {0, 3, 6})))  # type: ignore[arg-type]
+    assert pace.waited / 1_000 < 0.3
+
+
+def test_other_errors_are_not_tried_again() -> None:
+    clock = Clock()
+
+    def work() -> None:
+        raise Unreachable("nobody answers")
+
+    with pytest.raises(Unreachable):
+        clock.pace().run(work)
+    assert clock.pauses == []
