@@ -64,10 +64,17 @@ class FileStat(msgspec.Struct, frozen=True, array_like=True, gc=False):
     ctime: int
 
 
+_SUFFIXES = frozenset((".avif", ".gif", ".jpeg", ".jpg", ".png", ".svg", ".webp"))
+"""Suffixes under which people look for one picture."""
+
+CUT_JPEG = "lacks its end marker, and perhaps more. Browsers show it all the same; save it again."
+"""The note about a JPEG that is used although something is wrong with it."""
+
+
 class ImageFacts(msgspec.Struct, frozen=True, array_like=True, gc=False):
     """The facts of an image: type from its bytes, upright size in px (0 where it has none).
 
-    ``is_cut`` is a JPEG that ends without its end marker.
+    ``is_cut`` is a JPEG that ends without its end marker, of which `CUT_JPEG` tells.
     """
 
     media_type: str
@@ -205,7 +212,10 @@ class AssetRoot:
 
         name = posixpath.basename(path)
         same = [other for other in self.files if posixpath.basename(other).lower() == name.lower()]
-        suffix = posixpath.splitext(path)[1].lower()
+        stem, suffix = posixpath.splitext(name.lower())
+        if not same and suffix in _SUFFIXES:  # a.jpeg beside a.jpg
+            twins = {stem + other for other in _SUFFIXES}
+            same = [other for other in self.files if posixpath.basename(other).lower() in twins]
         others = [other for other in self.files if other.lower().endswith(suffix)]
         near = difflib.get_close_matches(path, same or others, n=1, cutoff=0.0 if same else 0.75)
         return near[0] if near else ""

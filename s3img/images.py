@@ -337,11 +337,15 @@ class Images:
         ``inputs`` are the pictures of its layers, by the keys that it names (``l-image,i-logo.png,l-end``).
         """
         from s3img import imaging
+        from s3img.pictures.variants import subsampling_of
         from s3img.transform import Transform
 
         config = self.config
         if isinstance(transform, str):
             transform = Transform.parse(transform, presets=config.presets, limits=config.limits)
+        wanted = transform.output.subsampling or subsampling_of(config.subsampling, transform.format)
+        output = msgspec.structs.replace(transform.output, subsampling=wanted)
+        transform = msgspec.structs.replace(transform, output=output)
         quality = msgspec.structs.asdict(config.quality)
         return imaging.render(source, transform, limits=config.limits, quality=quality, inputs=inputs)
 

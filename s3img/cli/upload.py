@@ -13,7 +13,7 @@ import msgspec
 
 from s3img.cli.command_options import host, load_config
 from s3img.cli.report import markdown_image
-from s3img.errors import AssetError
+from s3img.errors import AssetError, ImageError
 from s3img.images import Images
 
 if TYPE_CHECKING:
@@ -62,7 +62,12 @@ def upload_command(
     said = {name: value for name in _POLICY if (value := options.pop(name)) is not None}
     uploader = _uploader(Images(load_config(options, config_file)), template, said)
     for file in files:
-        saved = uploader.save(_read(file), filename="" if str(file) == "-" else file.name, folder=folder)
+        data, name = _read(file), "" if str(file) == "-" else file.name
+        try:
+            saved = uploader.save(data, filename=name, folder=folder)
+        except ImageError as error:  # of several files, the one that it is about
+            error.message = f"{file}: {error.message}" if name else error.message
+            raise
         click.echo(msgspec.json.encode(saved) if as_json else _shown(saved, form))
     return 0
 

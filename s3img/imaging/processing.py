@@ -14,7 +14,7 @@ from s3img.imaging.animation import keeps_animation, load_animation
 from s3img.imaging.attention import attention_point, thumbnail_size
 from s3img.imaging.color import has_alpha
 from s3img.imaging.decode import OVERSAMPLING, Decoded, RenderDeadline, decode, pillow_errors
-from s3img.imaging.encode import DEFAULT_QUALITY, Encoding, check_encoder, copyright_exif, kept_exif
+from s3img.imaging.encode import DEFAULT_QUALITY, Encoding, Subsampling, check_encoder, copyright_exif, kept_exif
 from s3img.imaging.image_info import upright
 from s3img.imaging.pipeline import Drawn, choose_formats
 from s3img.imaging.probing import opened, probe
@@ -48,13 +48,14 @@ def draw_processed(
     accept: frozenset[str] = frozenset(),
     limits: Limits | None = None,
     quality: Mapping[str, int] | None = None,
+    subsampling: Subsampling = "auto",
     watermarks: Mapping[str, bytes] | None = None,
 ) -> Drawn:
     """Do all that ``options`` say but encode; ``accept`` holds the modern media types that the client takes.
 
-    ``quality`` replaces encoder defaults by format. ``watermarks`` are the pictures that are laid over the result, by
-    the URLs that options name ("" for the service's own). A source whose format is skipped, or that is never rendered
-    (SVG, ICO) and has no format asked for, is the result itself. Raises what ``imaging.render`` raises.
+    ``quality`` and ``subsampling`` replace encoder defaults. ``watermarks`` are the pictures that are laid over the
+    result, by the URLs that options name ("" for the service's own). A source whose format is skipped, or that is never
+    rendered (SVG, ICO) and has no format asked for, is the result itself. Raises what ``imaging.render`` raises.
     """
     limits = _narrowed(limits or Limits(), options)
     info = probe(data, limits=limits)
@@ -65,7 +66,7 @@ def draw_processed(
         fix = "Leave out the format, and it is passed on as it is."
         raise UnsupportedImage(f"{info.format.upper()} is published as it is and never rendered.", fix=fix)
     marks = watermark_pictures(options, watermarks or {}, limits)
-    return ProcessingRequest(info, options, accept, limits, quality or {}, marks).run(data)
+    return ProcessingRequest(info, options, accept, limits, quality or {}, subsampling, marks).run(data)
 
 
 def _narrowed(limits: Limits, options: ProcessingOptions) -> Limits:
@@ -89,6 +90,7 @@ class ProcessingRequest:
     accept: frozenset[str]
     limits: Limits
     quality: Mapping[str, int]
+    subsampling: Subsampling = "auto"
     watermarks: tuple[Image.Image | None, ...] = ()
 
     def run(self, data: bytes) -> Drawn:
@@ -158,6 +160,7 @@ class ProcessingRequest:
             exif=exif,
             dpi=self.options.dpi,
             lossless_source=self.info.is_lossless,
+            subsampling=self.subsampling,
         )
 
     def exif(self, decoded: Decoded) -> bytes:

@@ -23,6 +23,7 @@ from s3img.rewrite import srcset as image_candidates
 if TYPE_CHECKING:
     from s3img.config import Config
     from s3img.pictures.directives import ImageDirectives
+    from s3img.pictures.markup import Markup
     from s3img.pictures.protocols import ImageLibrary, ReferenceFault, ReferenceResolver
 
 IMAGE_URL = re.compile(r"\.(?:jpe?g|jfif|a?png|gif|webp|avif|svg|bmp|tiff?|ico)(?:[?#]|\s*\Z)", re.IGNORECASE)
@@ -59,6 +60,7 @@ class Image:
     author: Mapping[str, str | None] = field(default_factory=dict)
     eager: bool = False
     links: Mapping[str, Link] = field(default_factory=dict)  # the author's own URLs
+    markup: Markup = "picture"  # how much the page's style sheets allow
 
     @property
     def placeholder(self) -> str:

@@ -76,7 +76,7 @@ def read(author: Mapping[str, str | None], config: Config, *, path: str = "") ->
         layout=_choice(author, "data-s3img-layout", get_args(Layout), faults) or "constrained",
         transform=transform,
         widths=_widths(author, config, faults),
-        formats=_one_format(formats or config.formats) if markup == "img" else formats,
+        formats=one_format(formats or config.formats) if markup == "img" else formats,
     )
     mode: Mode = "url" if word == "url" else "author" if "srcset" in author else "picture"
     placeholder = _choice(author, "data-s3img-placeholder", get_args(Placeholder), faults)
@@ -117,11 +117,11 @@ def _without_directives(
     width: int, markup: MarkupSetting, formats: tuple[str, ...], *, is_picture: bool
 ) -> ImageDirectives:
     """Return the directives of an image without any attribute of ours, as nearly all are."""
-    request = VariantRequest(width, formats=_one_format(formats) if markup == "img" else ())
+    request = VariantRequest(width, formats=one_format(formats) if markup == "img" else ())
     return ImageDirectives("picture" if is_picture else "author", request, markup=markup)
 
 
-def _one_format(formats: tuple[str, ...]) -> tuple[str, ...]:
+def one_format(formats: tuple[str, ...]) -> tuple[str, ...]:
     """Return the format for an ``<img>`` alone, which has no ``type`` to choose by: WebP, which every browser knows."""
     return ("webp",) if "webp" in formats else formats[:1]
 

@@ -91,10 +91,17 @@ class Editor:
         keys = [variant.key for variant in variants]
         return self._inventory.failed_keys.isdisjoint([*keys, *self.original_keys(originals)])
 
+    def lacks_sources(self, choice: Choice) -> bool:
+        """Tell whether renderings that were not smaller leave a choice with fewer sources than a survey assumed."""
+        if not isinstance(choice, Image):
+            return False
+        assumed = [name for name in choice.variants.formats if name != choice.variants.own]
+        return len(self._offer(choice).sources.keys() & assumed) < len(assumed)
+
     def edit(self, choice: Choice, markup: Markup | None = None) -> TagEdit | str | None:
         """Return what to write; None when nothing changes.
 
-        ``markup`` is how much this page's style sheets allow where the author did not decide it.
+        ``markup`` replaces how much the page's style sheets allow, where the author did not decide it.
         """
         if isinstance(choice, Link):
             return self._link(choice)
@@ -102,7 +109,7 @@ class Editor:
             ours = {name: None for name in NAMES if choice.tag.get(name) is not None}
             return TagEdit({**ours}) if ours else None
         wanted = choice.directives.markup
-        how = wanted if wanted != "auto" else markup or "picture"
+        how = wanted if wanted != "auto" else markup or choice.markup
         if how == "keep":
             return self._authors_image(choice)
         offer, directives = self._offer(choice), choice.directives

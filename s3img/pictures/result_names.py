@@ -15,7 +15,7 @@ import msgspec
 from s3img import imaging
 from s3img.assets import Asset, ImageFacts
 from s3img.keys import KeyTemplate, variant_digest
-from s3img.pictures.variants import MEDIA_TYPES, VariantRequest, choose
+from s3img.pictures.variants import MEDIA_TYPES, VariantRequest, choose, subsampling_of
 from s3img.transform.geometry import NO_HINTS
 
 if TYPE_CHECKING:
@@ -76,9 +76,14 @@ class RenderRecipe:
 
     @classmethod
     def of(
-        cls, transform: Transform, accept: frozenset[str] | None, hints: Hints, quality: Mapping[str, int]
+        cls,
+        transform: Transform,
+        accept: frozenset[str] | None,
+        hints: Hints,
+        quality: Mapping[str, int],
+        subsampling: str = "auto",
     ) -> RenderRecipe:
-        """Settle what needs no source: the quality of a format that the transform names.
+        """Settle what needs no source: quality and subsampling of a format that the transform names.
 
         The text is then that of a variant made when a site is built, if it asks for the same. Which of the formats
         that a client takes makes the smallest result is only known from the pixels, so all of them are in the text,
@@ -89,7 +94,12 @@ class RenderRecipe:
         name = transform.format
         encoders = imaging.encoders()
         names = [one for one in _MODERN if imaging.MEDIA_TYPES[one] in (accept or ()) and one in encoders]
-        output = msgspec.structs.replace(transform.output, format=name, quality=transform.quality or quality.get(name))
+        output = msgspec.structs.replace(
+            transform.output,
+            format=name,
+            quality=transform.quality or quality.get(name),
+            subsampling=transform.output.subsampling or subsampling_of(subsampling, name),
+        )
         settled = msgspec.structs.replace(transform, output=output)
         parts = [str(settled)]
         if name in {"auto", "orig"}:  # the source decides
@@ -101,7 +111,7 @@ class RenderRecipe:
         if name == "auto":
             outputs = (msgspec.structs.replace(transform.output, format=one) for one in names)
             named = [msgspec.structs.replace(transform, output=output) for output in outputs]
-            modern = tuple(cls.of(one, None, hints, quality) for one in named)
+            modern = tuple(cls.of(one, None, hints, quality, subsampling) for one in named)
         return cls("\n".join(parts), settled, accept, hints, modern)
 
     def with_inputs(self, inputs: Iterable[tuple[str, SourceRef, SourceFacts]]) -> RenderRecipe:

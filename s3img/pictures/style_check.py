@@ -109,8 +109,9 @@ class StyleCheck:
     ) -> dict[int, Markup]:
         """Return how much markup the images of a page may get, by the offset of their reference.
 
-        Images that are left out may get all of it. ``write`` returns a copy of the page with edits, ``edit`` the edit
-        of one choice. A page that is not ``is_styled`` can't have the style sheet that keeps the layout.
+        Images that are left out may get all of it; none gets more than its choice says. ``write`` returns a copy of the
+        page with edits, ``edit`` the edit of one choice. A page that is not ``is_styled`` can't have the style sheet
+        that keeps the layout.
         """
         usual = (choice for choice in choices.values() if isinstance(choice, Image))
         if not any(choice.directives.markup == "auto" for choice in usual):
@@ -119,9 +120,9 @@ class StyleCheck:
         # A selector can find an element only where its classes and ids stand in attributes of the page.
         words = class_words(data) if styles.selectors else frozenset()
         selectors = [one for one in styles.selectors if words.issuperset(required_names(one))]
-        found: dict[int, Markup] = dict.fromkeys(choices, "img") if styles.has_script else {}
-        if not is_styled:
-            found = dict.fromkeys(choices, "bare")
+        most: Markup = "bare" if not is_styled else "img" if styles.has_script else "picture"
+        known = {at: choice.markup for at, choice in choices.items() if isinstance(choice, Image)}
+        found = {at: max(level, most, key=_LEVELS.index) for at, level in known.items()}
         if not selectors:
             return found
         before = LexborHTMLParser(write(lambda reference: _marked(reference, choices, None)))

@@ -171,7 +171,7 @@ def _variants(
     inputs: LayerInputs,
 ) -> tuple[Variant, ...]:
     quality = getattr(config.quality, name) if name in _QUALITY_FORMATS else None
-    subsampling = subsampling_of(config, name)
+    subsampling = subsampling_of(config.subsampling, name)
     source = (asset.facts.width, asset.facts.height)
     found = []
     for width in widths:
@@ -183,10 +183,13 @@ def _variants(
     return tuple(found)
 
 
-def subsampling_of(config: Config, name: str) -> Subsampling | None:
-    """Return what variants of a format say of subsampling; WebP and PNG have no choice."""
-    is_chosen = config.subsampling != "auto" and name in {"avif", "jpeg"}
-    return cast("Subsampling", config.subsampling.replace(":", "")) if is_chosen else None
+def subsampling_of(setting: str, name: str) -> Subsampling | None:
+    """Return what transforms to a format say of subsampling under a setting (``4:4:4``); WebP and PNG have no choice.
+
+    A format that is left open (``auto``, ``orig``) may come to be one that has.
+    """
+    is_chosen = setting != "auto" and name in {"avif", "jpeg", "auto", "orig"}
+    return cast("Subsampling", setting.replace(":", "")) if is_chosen else None
 
 
 @lru_cache(maxsize=1024)

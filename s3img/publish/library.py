@@ -21,7 +21,7 @@ from http.client import HTTPException
 from typing import TYPE_CHECKING, Final
 from urllib.parse import urlsplit
 
-from s3img.assets import Asset, ImageFacts, TargetKind
+from s3img.assets import CUT_JPEG, Asset, ImageFacts, TargetKind
 from s3img.atomic import write_atomically
 from s3img.cache import Digests, SiteState
 from s3img.errors import (
@@ -57,7 +57,7 @@ if TYPE_CHECKING:
 
 _FONT: Final = "font/sfnt"
 
-CUT_JPEG = "no-end-marker"
+NO_END_MARKER = "no-end-marker"
 """The code of a note about a JPEG that is published although something is wrong with it."""
 
 Fault = Callable[[str, str, str], None]
@@ -171,8 +171,7 @@ class SiteLibrary:
                 )
                 self._state.facts[digest] = known
             if known.is_cut:
-                text = "lacks its end marker, and perhaps more. Browsers show it all the same; save it again."
-                self._fault(path, CUT_JPEG, text)
+                self._fault(path, NO_END_MARKER, CUT_JPEG)
             return Asset(path, digest, stat.size, known)
         except AssetError as error:
             self._fault(path, "unreadable", f"{without_path(error, path)} It stays as it is; check its permissions.")

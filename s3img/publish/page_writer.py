@@ -2,11 +2,8 @@
 
 from __future__ import annotations
 
-from functools import cached_property
 from typing import TYPE_CHECKING
 
-from s3img import csp
-from s3img.assets import TargetKind
 from s3img.atomic import write_atomically
 from s3img.errors import AssetError
 from s3img.pictures.choices import Choice, Image, Strip
@@ -20,22 +17,20 @@ if TYPE_CHECKING:
 
     from s3img.pictures.editor import Editor
     from s3img.pictures.markup import Markup
-    from s3img.pictures.style_check import StyleCheck
     from s3img.publish.digests import SiteDigests
     from s3img.publish.files import SiteFiles
+    from s3img.publish.page_styles import SiteStyles
     from s3img.publish.site_survey import PagePlan
-
-_LARGEST_TEXT = 4_000_000
-"""Bytes of a style sheet or script that is read to see whether it sees the places of images."""
 
 
 class PageWriter:
     """Rewrite the pages of one site."""
 
-    def __init__(self, files: SiteFiles, editor: Editor) -> None:
+    def __init__(self, files: SiteFiles, editor: Editor, styles: SiteStyles) -> None:
         self._files = files
         self._root = files.root
         self._editor = editor
+        self._styles = styles
 
     def write(self, path: str, plan: PagePlan, digests: SiteDigests, *, is_whole: bool) -> bool:
         """Replace a page on disk and tell whether it changed; raise OSError, and AssetError if it is another by now."""
@@ -62,20 +57,20 @@ class PageWriter:
         def write(replace: Replace) -> bytes:
             return rewrite(data, plan.media_type, replace, optional=OPTIONAL_KINDS, found=plan.found)
 
-        def edit(choice: Choice, markup: Markup = "picture") -> str | TagEdit | None:
+        def edit(choice: Choice, markup: Markup | None = None) -> str | TagEdit | None:
             if is_whole or (self._editor.is_possible(choice) and not isinstance(choice, Strip)):
                 return self._editor.edit(choice, markup)
             return None
 
         levels: Mapping[int, Markup] = {}
         image = next((choice for choice in plan.choices.values() if isinstance(choice, Image)), None)
-        if image and plan.media_type == "text/html":
-            is_styled = self.may_have_style_sheet(data)
-            levels = self.style_check.choose(path, data, plan.choices, write, edit, is_styled=is_styled)
+        # The survey has found the levels; with fewer sources than it assumed, elements stand in other places.
+        if plan.media_type == "text/html" and any(map(self._editor.lacks_sources, plan.choices.values())):
+            levels = self._styles.levels(path, data, plan.choices, write, edit)
 
         def replace(reference: Reference) -> str | TagEdit | None:
             choice = plan.choices.get(reference.start)
-            return edit(choice, levels.get(reference.start, "picture")) if choice else None
+            return edit(choice, levels.get(reference.start)) if choice else None
 
         new = write(replace)
         if new is data or image is None or quote_path(STYLE_PATH).encode() in new:
@@ -87,25 +82,3 @@ class PageWriter:
         place = head_end(new) or place
         link = f'<link rel="stylesheet" href="{image.target.url(STYLE_PATH)}">'
         return new[:place] + link.encode() + new[place:]
-
-    def may_have_style_sheet(self, data: bytes) -> bool:
-        """Tell whether the page's own policy lets browsers load our style sheet; one of hashes alone does not."""
-        origin = self._root.origin or "https://site.invalid"
-        url = f"{origin}{self._root.prefix}{STYLE_PATH}"
-        return csp.allows(csp.in_page(data), url, own=origin, kind=csp.STYLE_SHEETS)
-
-    @cached_property
-    def style_check(self) -> StyleCheck:
-        """What finds out how much markup the style sheets and scripts of a page allow."""
-        from s3img.pictures.style_check import StyleCheck  # loads a parser of HTML, which many runs don't need
-
-        def read(url: str, document: str, base: str | None) -> tuple[str, str] | None:
-            target = self._root.resolve(url, document=document, base=base)
-            if target.kind is not TargetKind.FILE or self._root.files[target.path].size > _LARGEST_TEXT:
-                return None
-            try:
-                return target.path, self._root.file(target.path).read_bytes().decode("utf-8", "replace")
-            except OSError:
-                return None
-
-        return StyleCheck(read)

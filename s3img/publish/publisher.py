@@ -24,7 +24,8 @@ from s3img.pictures.placement import InsideSite, PublicAddress
 from s3img.publish import settled
 from s3img.publish.digests import SiteDigests
 from s3img.publish.files import record_keys
-from s3img.publish.library import CUT_JPEG, PublicObjects
+from s3img.publish.library import NO_END_MARKER, PublicObjects
+from s3img.publish.page_styles import SiteStyles
 from s3img.publish.page_writer import PageWriter
 from s3img.publish.placeholders import Placeholders
 from s3img.publish.result import POLICY, FormatRow, Problem, PublishResult
@@ -78,7 +79,8 @@ class SitePublisher:
         self._inventory = RenderInventory()
         self._site_bytes = 0
         self._editor = Editor(config, self._placement, self._inventory)
-        self._writer = PageWriter(files, self._editor)
+        self._styles = SiteStyles(files.root, config, self._placement)
+        self._writer = PageWriter(files, self._editor, self._styles)
         self._renderer = Renderer(self._source, cache, config.limits)
         self._placeholders = Placeholders(self._source, cache, config.limits)
         self._delivery = Delivery(lambda: bucket, workers=config.workers, deadline=config.deadline, progress=progress)
@@ -122,6 +124,7 @@ class SitePublisher:
                 public_url=self._address.base_url if self._address else "",
                 dimensions_only=self._dimensions_only,
                 originals=self._originals,
+                styles=self._styles,
             )
             return surveyor.run()
 
@@ -346,7 +349,7 @@ def summarise(
             every |= {variant.identity: variant for variant in choice.variants.variants}
             if wanted:
                 replaced[choice.asset.path] = inventory.sizes[widest(wanted, choice.asset).identity]
-    failed = {problem.page for problem in survey.problems if problem.code != CUT_JPEG}
+    failed = {problem.page for problem in survey.problems if problem.code != NO_END_MARKER}
     rows: dict[str, list[int]] = defaultdict(lambda: [0, 0, 0])  # format -> number, bytes, number of those left out
     for identity, variant in every.items():
         row = rows[variant.format]
@@ -369,7 +372,7 @@ def summarise(
         requests=dict(delivery.requests),
         formats=tuple(FormatRow(name, *row) for name, row in sorted(rows.items())),
         # Where rendering has found that px are missing, too, the note about a JPEG's end says nothing more.
-        problems=tuple(sorted(p for p in survey.problems if p.code != CUT_JPEG or p.page not in failed)),
+        problems=tuple(sorted(p for p in survey.problems if p.code != NO_END_MARKER or p.page not in failed)),
         failed=tuple(sorted(inventory.failed_keys)),
         exit_code=exit_code(survey, inventory),
         dry_run=dry_run,

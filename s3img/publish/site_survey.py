@@ -15,9 +15,9 @@ from s3img.keys import is_reserved
 from s3img.pictures.choices import Choice, Image, Link, PageReader, Strip
 from s3img.pictures.placement import InsideSite
 from s3img.pictures.protocols import ReferenceFault
-from s3img.publish import generators
+from s3img.publish import cross_origin, generators
 from s3img.publish.files import STYLE_PATH
-from s3img.publish.library import CUT_JPEG, SiteLibrary
+from s3img.publish.library import NO_END_MARKER, SiteLibrary
 from s3img.publish.result import POLICY, Problem
 from s3img.rewrite import OPTIONAL_KINDS, Reference, find_references, position
 
@@ -30,6 +30,7 @@ if TYPE_CHECKING:
     from s3img.publish.files import SiteFiles
     from s3img.publish.generators import Generator
     from s3img.publish.library import LockedOriginals
+    from s3img.publish.page_styles import SiteStyles
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,7 +84,10 @@ class SiteSurvey:
 
 
 class Surveyor:
-    """Fill a survey from the files of a site; ``public_url`` is where pages will point, "" inside the site."""
+    """Fill a survey from the files of a site; ``public_url`` is where pages will point, "" inside the site.
+
+    Without ``styles`` images are taken to get all the markup there is.
+    """
 
     def __init__(
         self,
@@ -93,8 +97,10 @@ class Surveyor:
         public_url: str = "",
         dimensions_only: bool = False,
         originals: LockedOriginals | None = None,
+        styles: SiteStyles | None = None,
     ) -> None:
         self._files = files
+        self._styles = styles
         self._public_url = public_url
         self._originals = originals
         self._config = config
@@ -163,6 +169,8 @@ class Surveyor:
             find_object=(lambda _: None) if is_ours else self.find_object,
         )
         found = find_references(data, media_type, optional=OPTIONAL_KINDS)
+        if self._public_url and not self._public_url.startswith(f"{self._files.root.origin or 'none'}/"):
+            found = self.movable(path, data, found)
         generator = generators.generator_of(data) if media_type == "text/html" else None
         choices: dict[int, Choice] = {}
         if generator:
@@ -170,6 +178,8 @@ class Surveyor:
             self._survey.faulty.add(path)  # so that it is read, and its warning given, in every run
         elif not self.forbids_images(path, media_type, data):
             choices = {r.start: choice for r in found if (choice := reader.choose(r)) is not None}
+            if self._styles and media_type == "text/html":
+                choices = self._styles.limit(path, data, choices, found, self._library)
         self._survey.kept |= reader.kept
         if self._base_url:
             self._survey.urls |= {r.url for r in found if r.url.startswith(self._base_url)}
@@ -177,6 +187,20 @@ class Surveyor:
             self._survey.plans[path] = PagePlan(media_type, hash(data), choices, without_tags(found, choices))
         elif path not in self._survey.faulty:
             self._survey.settled.add(path)
+
+    def movable(self, path: str, data: bytes, found: list[Reference]) -> list[Reference]:
+        """Return the references that may lead to another origin; tell of images that ask for its permission."""
+        kept = cross_origin.movable(found, data)
+        for reference in found:
+            tag = reference.tag
+            if reference.kind == "img src" and tag and tag.get("crossorigin") is not None:
+                line, column = position(data, reference.start)
+                text = (
+                    "the image stays in the site: with crossorigin, browsers show one of another origin only where its"
+                    " server allows that (CORS). Take the attribute off."
+                )
+                self._survey.problems.append(Problem(path, line, column, "cross-origin", text, "note", reference.url))
+        return kept
 
     def find_object(self, url: str) -> Asset | ReferenceFault | None:
         """Find the image that an author names by its address in the site's own bucket."""
@@ -228,7 +252,7 @@ class Surveyor:
     def _fault(self, path: str, code: str, message: str) -> None:
         if code == "unexpected":
             self._survey.faulty.add(self._page)  # so that it is read, and this said, in every run
-        self._survey.problems.append(Problem(path, 0, 0, code, message, "note" if code == CUT_JPEG else "warning"))
+        self._survey.problems.append(Problem(path, 0, 0, code, message, "note" if code == NO_END_MARKER else "warning"))
 
 
 def without_tags(found: Iterable[Reference], choices: Mapping[int, Choice]) -> tuple[Reference, ...]:

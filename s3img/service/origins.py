@@ -50,6 +50,7 @@ def build_engine(config: Config, environ: Mapping[str, str], lock: Lock | None =
         target=open_results(config, environ),
         limits=config.limits,
         quality=msgspec.structs.asdict(config.quality),
+        subsampling=config.subsampling,
         shared=shared,
         origins=tuple(origins),
     )

@@ -12,6 +12,7 @@ from s3img.assets import ImageFacts
 from s3img.cache import is_settled
 from s3img.errors import AssetError
 from s3img.imaging import probe
+from s3img.imaging.probing import lacks_end_marker
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -106,6 +107,13 @@ class Reader:
 
     def _probed(self, source: Path | bytes, digest: str) -> ImageFacts:
         info = probe(source, limits=self._limits)
-        facts = ImageFacts(info.media_type, info.width, info.height, animated=info.animated, alpha=info.alpha)
+        facts = ImageFacts(
+            info.media_type,
+            info.width,
+            info.height,
+            animated=info.animated,
+            alpha=info.alpha,
+            is_cut=info.format == "jpeg" and lacks_end_marker(source),
+        )
         self.known.facts[digest] = facts
         return facts

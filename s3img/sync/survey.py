@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
-from s3img.assets import Asset, FileStat, ImageFacts
+from s3img.assets import CUT_JPEG, Asset, FileStat, ImageFacts
 from s3img.errors import S3ImgError, unexpected
 from s3img.keys import KeyFields, KeyTemplate
 from s3img.lock import LockEntry, read_lock
@@ -72,6 +72,8 @@ def survey(scope: Scope, lock: Lock, reader: Reader, config: Config) -> FolderSu
         if any(path.lower().endswith((".heic", ".heif")) for path in unread):
             message += " With pillow-heif installed (pip) HEIC is read."
         notes.append(FileFinding("", "unread-kind", message, "note"))
+    facts = reader.known.facts
+    notes += [FileFinding(e.path, "no-end-marker", CUT_JPEG, "note") for e in entries if facts[e.sha256].is_cut]
     return FolderSurvey(found, entries, missing, findings, reader.known.facts, reader.contents, tuple(notes))
 
 

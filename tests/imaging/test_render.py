@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import io
 from itertools import pairwise
 from typing import Any
 
 import pytest
 from PIL import Image
+from PIL.JpegImagePlugin import get_sampling
 from sites import photo
 
+from s3img import Config, Images
 from s3img.errors import UnsupportedImage
 from s3img.imaging import Rendered, probe, render
 from s3img.transform import Transform
@@ -271,3 +274,10 @@ def test_quality_of_the_transform_comes_before_the_configured_one(make: Any) -> 
 def test_png_keeps_a_palette_where_it_loses_nothing(make: Any, png: bytes) -> None:
     assert make.decode(run(png, "fl-h").data).mode == "P"
     assert make.corners(make.decode(run(png, "fl-h").data)) == ("lime", "red", "blue", "white")
+
+
+@pytest.mark.parametrize(("transform", "sampling"), [("f-jpg", 0), ("f-jpg,cs-420", 2), ("q-70", 0)])
+def test_images_render_with_the_subsampling_of_the_settings(make: Any, transform: str, sampling: int) -> None:
+    source = make.encode(make.quadrants(64, 48), "jpeg", quality=95, subsampling=2)
+    rendered = Images(Config(subsampling="4:4:4")).render(source, transform)
+    assert get_sampling(Image.open(io.BytesIO(rendered.data))) == sampling

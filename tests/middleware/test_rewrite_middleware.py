@@ -72,6 +72,19 @@ def test_authors_words_count_and_are_removed(wrap: Wrap, word: str, expected: st
     assert "data-s3img" not in text
 
 
+@pytest.mark.parametrize(
+    ("setting", "attribute", "is_wrapped"), [("auto", "", True), ("img", "", False), ("auto", "img", False)]
+)
+def test_markup_is_that_of_the_settings_whatever_style_sheets_see(
+    wrap: Wrap, setting: str, attribute: str, is_wrapped: object
+) -> None:
+    config = msgspec.structs.replace(CONFIG, markup=setting)
+    body = f'<style>p > img {{ width: 9px }}</style><p><img src="/static/cat.jpg" data-s3img-markup="{attribute or setting}">'
+    text = send(wrap(app_of(body.encode()), config)).text
+    assert ("<picture" in text) is is_wrapped
+    assert ".webp 320w" in text
+
+
 def test_region_that_is_off_stays(wrap: Wrap) -> None:
     body = b"<!-- s3img:off -->" + IMG + b"<!-- s3img:on -->"
     assert send(wrap(app_of(body))).body == body

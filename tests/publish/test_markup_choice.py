@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import io
 import re
 from typing import TYPE_CHECKING
 
 import pytest
+from PIL import Image
 from sites import SVG, photo
 
 from s3img import Config, Images
@@ -22,9 +24,10 @@ def small_photo() -> bytes:
     return photo(640, 420)
 
 
-def markup(site: Site, cache_dir: str, head: str, body: str, **settings: object) -> list[str]:
+def markup(site: Site, cache_dir: str, head: str, body: str, *, start: str = "", **settings: object) -> list[str]:
     """Publish a page and return what each image came to be, in the order of the page."""
     site.page("index.html", f"<head>{head}</head><body>{body}")
+    site.add("index.html", site.text("index.html").replace("<html>", start or "<html>"))
     Images(Config(**{**FAST, "cache_dir": cache_dir, **settings})).publish(site.root)  # type: ignore[arg-type]
     found = re.findall(r'(<picture class="s3img[^>]*>(?:<source[^>]*>)+)?(<img[^>]*>)', site.text("index.html"))
     return [_kind(wrapper, tag) for wrapper, tag in found]
@@ -125,6 +128,29 @@ def test_img_markup_renders_one_modern_format(site: Site, cache_dir: str, small_
     )
 
 
+def test_formats_that_no_page_can_use_are_not_rendered(site: Site, cache_dir: str, small_photo: bytes) -> None:
+    site.add("cat.jpg", small_photo)
+    site.add("dog.jpg", photo(640, 420, seed=5))
+    site.page("index.html", '<p class="card"><img src="cat.jpg"></p><p><img src="dog.jpg"></p>')
+    css = '<link rel="stylesheet" href="own.css">'
+    site.add("own.css", b".card > img { width: 9px }")
+    site.add("index.html", site.text("index.html").replace("</head>", f"{css}</head>"))
+    result = Images(Config(**FAST, cache_dir=cache_dir)).publish(site.root)  # type: ignore[arg-type]
+    made = {path.name.partition(".")[0] + path.suffix for path in site.root.glob("assets/_s3img/*.*")}
+    assert {"cat.avif", "dog.avif", "cat.webp", "dog.webp"} & made == {"dog.avif", "cat.webp", "dog.webp"}
+    assert result.rendered == len([*site.root.glob("assets/_s3img/*.w-*")]) + result.dropped
+
+
+def test_image_that_gets_no_source_is_checked_again(site: Site, cache_dir: str, small_photo: bytes) -> None:
+    """The survey expects a wrapper; without one, the class that the style sheet sees is on the image itself."""
+    coarse = io.BytesIO()  # no other format makes it smaller
+    Image.open(io.BytesIO(small_photo)).save(coarse, "JPEG", quality=3)
+    site.add("coarse.jpg", coarse.getvalue())
+    css = "<style>p > [class] { width: 9px }</style>"
+    assert markup(site, cache_dir, css, '<p><img src="coarse.jpg"></p>', formats=("webp",), widths=(640,)) == ["keep"]
+    assert markup(site, cache_dir, "", '<p><img src="coarse.jpg"></p>', formats=("webp",), widths=(640,)) == ["size"]
+
+
 def test_page_with_unwrapped_images_is_finished(site: Site, cache_dir: str, small_photo: bytes) -> None:
     site.add("cat.jpg", small_photo)
     markup(site, cache_dir, "<style>p>img{width:9px}</style>", '<p><img src="cat.jpg">')
@@ -210,3 +236,12 @@ def test_policy_does_not_keep_what_the_author_asks_for(site: Site, cache_dir: st
     site.add("cat.jpg", small_photo)
     head = "<meta http-equiv=Content-Security-Policy content=\"style-src 'none'\">"
     assert markup(site, cache_dir, head, '<img src="cat.jpg" data-s3img-markup="picture">') == ["picture"]
+
+
+@pytest.mark.parametrize(
+    ("start", "kind"), [("<html lang=de ⚡>", "bare"), ("<html amp>", "bare"), ("<html data-amp>", "picture")]
+)
+def test_page_of_amp_gets_no_style_sheet(site: Site, cache_dir: str, small_photo: bytes, start: str, kind: str) -> None:
+    site.add("cat.jpg", small_photo)
+    assert markup(site, cache_dir, "", '<img src="cat.jpg">', start=start) == [kind]
+    assert ("s3img.css" in site.text("index.html")) is (kind == "picture")

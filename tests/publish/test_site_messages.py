@@ -50,6 +50,8 @@ def test_site_below_a_path_is_one_message_that_names_the_option(site: Site, cach
         ("img/catt.jpg", "did you mean 'img/cat.jpg'?"),
         ("photos/cat.jpg", "did you mean 'img/cat.jpg'?"),
         ("img/Cat.JPG", "did you mean 'img/cat.jpg'?"),
+        ("img/cat.jpeg", "did you mean 'img/cat.jpg'?"),
+        ("cat.webp", "did you mean 'img/cat.jpg'?"),
         ("img/dog.jpg", "add the file or remove the reference."),
         ("holiday/beach.jpg", "add the file or remove the reference."),
     ],

@@ -37,3 +37,17 @@ def test_sync_names_what_it_does_not_read(
     assert "static/c.heic, static/d.JXL, static/e.jxl, static/f.svgz, static/g.heif and 1 more" in said.err
     (folder / "c.heic").unlink()
     assert run("sync", "static", *target) == 0
+
+
+def test_sync_tells_of_a_jpeg_without_its_end(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "static").mkdir()
+    (tmp_path / "static" / "whole.jpg").write_bytes(photo(60, 40))
+    (tmp_path / "static" / "cut.jpg").write_bytes(photo(60, 40)[:-2])
+    assert run("sync", "static", "--bucket", (tmp_path / "bucket").as_uri()) == 0
+    said = capsys.readouterr()
+    assert "2 images" in said.out
+    assert said.err.count("note: ") == 1
+    assert "note: static/cut.jpg: lacks its end marker" in said.err

@@ -65,6 +65,12 @@ def test_upload_takes_standard_input(store: Path, capsys: Any, monkeypatch: pyte
     assert (store / saved["key"]).is_file()
 
 
+def test_upload_of_several_names_the_one_that_is_no_picture(store: Path, capsys: Any) -> None:
+    (store.parent / "bad.jpg").write_text("version https://git-lfs.github.com/spec/v1\n")
+    assert run(store, "My [cat].jpg", "bad.jpg") == 1
+    assert "bad.jpg: The file is a Git LFS pointer" in capsys.readouterr().err
+
+
 @pytest.mark.parametrize(
     ("arguments", "code", "words"),
     [

@@ -15,6 +15,7 @@ from s3img.imaging.isolation.process_messages import TaskResult
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
+    from s3img.imaging.encode import Subsampling
     from s3img.imaging.image_info import RenderTarget
     from s3img.imaging.pipeline import Drawn
     from s3img.imgproxy import ProcessingOptions
@@ -65,10 +66,19 @@ def draw_options(
     options: ProcessingOptions,
     accept: frozenset[str],
     quality: Mapping[str, int],
+    subsampling: Subsampling,
     watermarks: Mapping[str, bytes],
 ) -> Drawn:
     """Draw what imgproxy's options ask for; raise what `imaging.draw_processed` raises."""
-    return imaging.draw_processed(data, options, accept=accept, limits=limits, quality=quality, watermarks=watermarks)
+    return imaging.draw_processed(
+        data,
+        options,
+        accept=accept,
+        limits=limits,
+        quality=quality,
+        subsampling=subsampling,
+        watermarks=watermarks,
+    )
 
 
 def render_drawn(data: bytes, *, draw: DrawSource, limits: Limits) -> TaskResult:

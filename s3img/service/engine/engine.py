@@ -62,11 +62,11 @@ class Engine:
     """Answer jobs; safe to share between threads, and to make before a fork.
 
     ``origin`` opens the bucket of an origin by its name (called often: it should remember); ``target`` is the bucket
-    for results; ``quality`` replaces encoder defaults by format; ``shared`` finds results that a site's build makes;
-    ``origins`` are the names that readiness depends on.
+    for results; ``quality`` and ``subsampling`` replace encoder defaults; ``shared`` finds results that a site's build
+    makes; ``origins`` are the names that readiness depends on.
     """
 
-    def __init__(
+    def __init__(  # noqa: PLR0913 - what the service's settings decide
         self,
         origin: Callable[[str], Bucket],
         options: EngineOptions | None = None,
@@ -74,6 +74,7 @@ class Engine:
         target: Bucket | None = None,
         limits: Limits | None = None,
         quality: Mapping[str, int] | None = None,
+        subsampling: str = "auto",
         shared: SharedResults | None = None,
         origins: Sequence[str] = (),
         clock: Callable[[], float] = time.time,
@@ -81,7 +82,9 @@ class Engine:
         options = options or EngineOptions()
         self._limits = limits = limits or Limits()
         self._quality = dict(quality or {})
-        self._recipe = lru_cache(maxsize=_RECIPES)(partial(RenderRecipe.of, quality=self._quality))
+        self._recipe = lru_cache(maxsize=_RECIPES)(
+            partial(RenderRecipe.of, quality=self._quality, subsampling=subsampling)
+        )
         pool = partial(QueuedPool, queue=options.queue, retry_after=options.retry_after)
         self._fetching = pool("fetch", workers=options.fetches)
         self._rendering = pool("render", workers=options.renders)

@@ -40,14 +40,22 @@ def answer_proxied(request: ServiceRequest, engine: EngineProtocol, proxied: Pro
     accept = _NONE
     if offered:
         accept = modern_formats(request.headers.get("Accept", "")) & {imaging.MEDIA_TYPES[name] for name in offered}
-    names = [_NAME, proxied.text, *sorted(accept)]
+    subsampling = request.config.subsampling
+    names = [_NAME, proxied.text, *sorted(accept), *([subsampling] if subsampling != "auto" else [])]
     marks = [(url, mark, _watermark_facts(request, engine, url, mark)) for url, mark in proxied.watermarks]
     names += [f"watermark={mark.origin}/{mark.key}?{facts.version}#{facts.etag}" for _, mark, facts in marks]
     name = "\n".join(names)
 
     def prepare() -> DrawSource:
         files = {url: _read_whole(engine, mark, request.budget, request.config.limits) for url, mark, _ in marks}
-        return partial(draw_options, options=options, accept=accept, quality=_quality(request), watermarks=files)
+        return partial(
+            draw_options,
+            options=options,
+            accept=accept,
+            quality=_quality(request),
+            subsampling=subsampling,
+            watermarks=files,
+        )
 
     inspect = partial(inspect_request, request)
     is_slow = options.format == "avif" or imaging.MEDIA_TYPES["avif"] in accept

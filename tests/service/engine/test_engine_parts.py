@@ -155,6 +155,20 @@ def test_recipe_settles_what_it_can(transform: str, accept: Any, text: str) -> N
     assert RenderRecipe.of(Transform.parse(transform), taken, NO_HINTS, QUALITY).text == text
 
 
+@pytest.mark.parametrize(
+    ("transform", "text"),
+    [
+        ("w-300,f-avif", "w-300,f-avif,q-67,cs-444"),
+        ("w-300,f-jpg,cs-420", "w-300,f-jpeg,q-80,cs-420"),
+        ("w-300,f-webp", "w-300,f-webp,q-82"),
+    ],
+)
+def test_recipe_has_the_subsampling_of_the_settings(transform: str, text: str) -> None:
+    from s3img.transform.geometry import NO_HINTS
+
+    assert RenderRecipe.of(Transform.parse(transform), None, NO_HINTS, QUALITY, "4:4:4").text == text
+
+
 def test_memory_keeps_what_was_used_last() -> None:
     from s3img.service.engine.disk_cache import CachedResult, ResultHeader
 

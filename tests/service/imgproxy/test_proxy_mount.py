@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 from PIL import Image
+from PIL.JpegImagePlugin import get_sampling
 from transform_service import NOW
 
 from s3img.config import Config
@@ -146,6 +147,13 @@ def test_format_is_negotiated_where_the_address_names_none(
 def test_quality_of_nought_is_heeded(ask: Callable[..., TestResponse]) -> None:
     answer = ask("/w:200/plain/local:///cat.jpg", Accept="image/avif;q=0,image/webp;q=0")
     assert answer.headers["Content-Type"] == "image/jpeg"
+
+
+@pytest.mark.parametrize("path", ["/imgproxy/_/w:60/f:jpg/plain/local:///cat.jpg", "/tr:w-60,f-jpg/cat.jpg"])
+def test_subsampling_of_the_settings_is_heeded(serve: Callable[..., Served], path: str) -> None:
+    answers = [serve(imgproxy={}, subsampling=setting).ask(path) for setting in ("4:4:4", "4:2:0")]
+    assert [get_sampling(Image.open(io.BytesIO(answer.data))) for answer in answers] == [0, 2]
+    assert answers[0].headers["ETag"] != answers[1].headers["ETag"]
 
 
 def test_copy_of_the_client_is_confirmed_and_head_is_true(ask: Callable[..., TestResponse]) -> None:
