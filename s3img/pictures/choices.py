@@ -29,6 +29,11 @@ if TYPE_CHECKING:
 IMAGE_URL = re.compile(r"\.(?:jpe?g|jfif|a?png|gif|webp|avif|svg|bmp|tiff?|ico)(?:[?#]|\s*\Z)", re.IGNORECASE)
 """A link that leads to an image, by its suffix: links to pages are far too many to be looked up."""
 
+_LAZY = re.compile(
+    r"(?:data-)?(?:\w+-)?(?:lazy|ll|original|echo|real|actual|defer|async)(?:[-_]?(?:src|srcset|url|image|img))?"
+)
+"""Attributes in which libraries for lazy loading expect the URL of an image."""
+
 _WHITE_SPACE = " \t\n\f\r"
 _CONTENT_WIDTH = 200
 """An image at least this wide (css px) is content; the logos and icons before the first such one load at once too."""
@@ -154,7 +159,7 @@ class PageReader:
     def _image(self, reference: Reference, tag: Tag) -> Choice | None:
         """Decide for a whole ``<img>`` at its first reference; its others are part of that."""
         author = {attribute.name: attribute.value for attribute in tag.attributes}
-        if not {"data-src", "data-srcset"}.isdisjoint(author):  # a script will set the real URL
+        if is_lazy(author):
             return self._find(reference)
         # ``src`` and each candidate of ``srcset`` are references of one tag, which is changed as a whole.
         if tag.start == self._decided:
@@ -227,6 +232,17 @@ class PageReader:
 def source_url(author: Mapping[str, str | None]) -> str:
     """Return the URL in an image's ``src`` without the white space around it, "" without one."""
     return (author.get("src") or "").strip(_WHITE_SPACE)
+
+
+def is_lazy(author: Mapping[str, str | None]) -> bool:
+    """Tell whether a script will put the real URL into an ``<img>``: a ``srcset`` of ours would win over it.
+
+    Libraries name the attribute that has it ``data-src``, ``data-lazy-src``, ``data-original``, ``data-echo`` …; others
+    (``lazyload``) show what ``srcset`` names until they take it off.
+    """
+    if not {"data-src", "data-srcset", "lazyload"}.isdisjoint(author):
+        return True
+    return any(_LAZY.fullmatch(name) and IMAGE_URL.search(value or "") for name, value in author.items())
 
 
 def is_placeholder(url: str) -> bool:

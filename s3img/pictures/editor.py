@@ -209,6 +209,10 @@ def shown_size(choice: Image) -> tuple[int, int] | None:
         if url in choice.links:
             facts = choice.links[url].asset.facts
             found.add((round(facts.width / density), round(facts.height / density)))
+    if main := choice.links.get(source_url(choice.author)):  # of another shape: a script shows one instead of the other
+        width, height = main.asset.facts.width, main.asset.facts.height
+        if any(abs(w * height - h * width) > max(width, height, w, h) for w, h in found):
+            return None
     is_same = len({width for width, _ in found}) == 1 and len({height for _, height in found}) == 1
     return found.pop() if is_same and not any(candidate.width for candidate in candidates) else None
 
