@@ -9,7 +9,7 @@ import pytest
 
 ROOT = Path(__file__).parent.parent
 SOURCES = [path for folder in ("s3img", "flask_ext", "mkdocs_plugin") for path in sorted((ROOT / folder).rglob("*.py"))]
-PAGES = [*sorted((ROOT / "docs").glob("*.md")), *(ROOT / name for name in ("README.md", "CONTRIBUTING.md"))]
+PAGES = [*sorted((ROOT / "docs").rglob("*.md")), *(ROOT / name for name in ("README.md", "CONTRIBUTING.md"))]
 
 BANNED = {
     "a private metaphor: say variant, inventory, snapshot, policy, pool or limit": (

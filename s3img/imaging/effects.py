@@ -56,8 +56,8 @@ def trimmed(image: Image.Image, rule: TrimRule) -> PixelBox:
     differs = Image.new("L", seen.size)
     for band, level in zip(seen.split(), edge, strict=True):  # type: ignore[arg-type] # three bands
         for table in _outside(level, rule.threshold or 0):
-            # As libvips' find_trim, which takes the median of 3x3 px first: a speck of dust is no picture. Whether a
-            # median is above a level is whether most of the nine are.
+            # As libvips' find_trim, which takes the median of 3x3 px first, so that a speck of dust does not count.
+            # Whether a median is above a level is whether most of the nine are.
             most = band.point(table).filter(ImageFilter.BoxBlur(1)).point([255 * (part > 127) for part in range(256)])
             differs = ImageChops.lighter(differs, most)
     box = differs.getbbox()

@@ -1,0 +1,122 @@
+"""Each tutorial's commands work in order, in a clean environment, and what comes out is right in a browser."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pytest
+from tutorials import as_script, read_steps
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from chromium import PageOpener
+    from s3_servers import S3Server
+
+ROOT = Path(__file__).parents[2]
+START = ROOT / "docs" / "start"
+TUTORIALS = sorted(START.glob("*.md"))
+SITES = {"mkdocs": "my-docs/site", "eleventy": "my-blog/_site"}
+
+
+@pytest.fixture(scope="module")
+def wheels(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("wheels")
+    subprocess.run(
+        [sys.executable, "-m", "pip", "wheel", "-q", "--no-deps", "-w", str(folder), str(ROOT)],
+        check=True,
+        capture_output=True,
+    )
+    return folder
+
+
+def follow(page: Path, folder: Path, wheels: Path, server: S3Server) -> str:
+    """Do what the tutorial says in an empty folder; return what was printed."""
+    if page.stem == "eleventy" and shutil.which("npm") is None:
+        pytest.skip("needs npm")
+    client = server.client()
+    if "my-images" not in {bucket["Name"] for bucket in client.list_buckets()["Buckets"]}:
+        client.create_bucket(Bucket="my-images")
+        everyone = {
+            "Effect": "Allow",
+            "Principal": "*",
+            "Action": "s3:GetObject",
+            "Resource": "arn:aws:s3:::my-images/*",
+        }
+        client.put_bucket_policy(
+            Bucket="my-images", Policy=json.dumps({"Version": "2012-10-17", "Statement": [everyone]})
+        )
+    replacements = {
+        "https://s3.example.com": server.endpoint_url,
+        "https://img.example.com": f"{server.endpoint_url}/my-images",
+        "YOUR-KEY": server.access_key,
+        "YOUR-SECRET": server.secret_key,
+    }
+    kept = ("PATH", "HOME", "LANG", "NODE_PATH", "http_proxy", "https_proxy", "no_proxy", "SSL_CERT_FILE")
+    environ = {name: value for name, value in os.environ.items() if name in kept or name.startswith(("PIP_", "npm_"))}
+    # until a first release the package comes from here; its dependencies from where they always come from
+    environ |= {
+        "PIP_FIND_LINKS": str(wheels),
+        "PIP_DISABLE_PIP_VERSION_CHECK": "1",
+        "XDG_CACHE_HOME": str(folder / "cache"),
+    }
+    script = as_script(read_steps(page), replacements)
+    done = subprocess.run(
+        ["bash"], input=script, cwd=folder, env=environ, capture_output=True, text=True, check=False, timeout=280
+    )
+    assert done.returncode == 0, done.stdout[-3000:] + done.stderr[-3000:]
+    return done.stdout
+
+
+@pytest.mark.nightly
+@pytest.mark.browser
+@pytest.mark.process
+@pytest.mark.parametrize("name", SITES)
+def test_tutorial_ends_with_a_site_that_shows_its_picture(
+    name: str, tmp_path: Path, wheels: Path, moto_server: S3Server, serve: Callable[..., str], open_page: PageOpener
+) -> None:
+    output = follow(START / f"{name}.md", tmp_path, wheels, moto_server)
+    assert f"{moto_server.endpoint_url}/my-images/" in output
+    page = open_page(serve(tmp_path / SITES[name]) + "index.html")
+    [shown] = [image for image in page.images if image.alt == "A picture"]
+    assert shown.current_src.startswith(f"{moto_server.endpoint_url}/my-images/")
+    assert shown.natural_width > 0
+    assert page.broken_images == ()  # the theme's fonts and scripts are at other hosts, which tests don't reach
+
+
+@pytest.mark.nightly
+@pytest.mark.process
+def test_flask_tutorial_takes_a_photograph_and_refuses_a_text(
+    tmp_path: Path, wheels: Path, moto_server: S3Server
+) -> None:
+    output = follow(START / "flask.md", tmp_path, wheels, moto_server)
+    assert output.count("302\n") == 2
+    assert "<picture" in output
+    assert "app.py" in output
+    assert f"{moto_server.endpoint_url}/my-images/app/" in output
+
+
+@pytest.mark.parametrize("page", TUTORIALS, ids=lambda page: page.stem)
+def test_tutorial_has_steps_that_a_shell_can_read(page: Path) -> None:
+    steps = read_steps(page)
+    assert len([step for step in steps if not step.path]) >= 4
+    assert len([step for step in steps if step.path]) >= 2
+    checked = subprocess.run(
+        ["bash", "-n"], input=as_script(steps, {}), capture_output=True, text=True, check=False, timeout=60
+    )
+    assert checked.stderr == ""
+
+
+@pytest.mark.parametrize("page", TUTORIALS, ids=lambda page: page.stem)
+def test_tutorial_begins_without_a_bucket_or_says_so(page: Path) -> None:
+    text = page.read_text("utf-8")
+    assert re.search(r"^You need .*Python 3\.11", text, re.MULTILINE), (
+        "what has to be there is said before the first step"
+    )
