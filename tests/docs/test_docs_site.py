@@ -61,7 +61,8 @@ def test_navigation_has_every_page_once() -> None:
     config = yaml.load((ROOT / "mkdocs.yml").read_text("utf-8"), Loader)
     listed = list(in_navigation(config["nav"]))
     assert len(listed) == len(set(listed))
-    assert set(listed) == {page.relative_to(DOCS).as_posix() for page in PAGES} | MADE_BY_THE_BUILD
+    pages = {page.relative_to(DOCS).as_posix() for page in PAGES} | MADE_BY_THE_BUILD
+    assert set(listed) == pages, "the nav of mkdocs.yml is the list of all pages"
 
 
 @pytest.mark.parametrize("page", [*PAGES, ROOT / "README.md"], ids=lambda page: page.relative_to(ROOT).as_posix())
@@ -106,7 +107,7 @@ def test_word_that_people_search_for_is_found(word: str) -> None:
 def test_public_modules_are_in_the_reference() -> None:
     listed = set(re.findall(r"^\| `([\w.]+)` \|", (DOCS / "api.md").read_text("utf-8"), re.MULTILINE))
     shown = set(re.findall(r"^::: ([\w.]+)", (DOCS / "reference" / "python.md").read_text("utf-8"), re.MULTILINE))
-    assert listed == shown
+    assert listed == shown, "docs/reference/python.md shows what docs/api.md lists"
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.relative_to(DOCS).as_posix())
