@@ -75,7 +75,7 @@ def upright_picture(data: bytes, limits: Limits) -> Image.Image:
 def text_of(markup: str) -> Text:
     """Read a text, which may be in Pango's markup: one style for all of it (``<span size="x" color="#fff">…</span>``).
 
-    What is no markup is shown as it is. Raise TransformError for several styles in one text.
+    What is not markup is shown as it is. Raise TransformError for several styles in one text.
     """
     plain = Text(text=markup, size=_FONT_SIZE, align="left")
     if "<!" in markup:  # document types could define entities, and Pango's markup has none
@@ -117,7 +117,7 @@ def text_color(text: str) -> Color:
     short = len(digits) == 3 and digits != text
     color = Color.parse("".join(digit * 2 for digit in digits) if short else digits)
     if color is None or len(digits) == 8:
-        raise TransformError(f"watermark_text: {text[:40]!r} is no colour; write #rrggbb.")
+        raise TransformError(f"watermark_text: {text[:40]!r} is not a colour; write #rrggbb.")
     return color
 
 
@@ -125,7 +125,7 @@ def font_size(text: str) -> int:
     """Read a size of Pango's in px: ``20pt``, or a number of thousandths (1024 to a point)."""
     number, is_points = text.removesuffix("pt"), text.endswith("pt")
     if not number.isdecimal() or len(number) > 9:
-        raise TransformError(f"watermark_text: {text[:40]!r} is no size; write 20pt, or 20480.")
+        raise TransformError(f"watermark_text: {text[:40]!r} is not a size; write 20pt, or 20480.")
     return int(number) if is_points else round(int(number) / _POINTS)
 
 

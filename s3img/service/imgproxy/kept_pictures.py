@@ -1,4 +1,4 @@
-"""Pictures of the settings that are no object of an origin: a watermark or fallback as data or as a local file.
+"""Pictures of the settings that are not objects of an origin: a watermark or fallback as data or as a local file.
 
 They are kept in a folder of the service's cache under the digest of their bytes, which is an origin that no address can
 name: so they are fetched, bounded and cached like any other source.
@@ -42,8 +42,8 @@ def has_kept(config: Config) -> bool:
 def keep_picture(config: Config, field: str, url: str) -> SourceRef | None:
     """Keep the picture of a ``data:`` or ``file:`` URL and return its name, None for any other URL.
 
-    ``field`` is the setting that has the URL. Raise ConfigError for data that is no base64 and for a file that can't be
-    read.
+    ``field`` is the setting that has the URL. Raise ConfigError for data that is not base64 and for a file that can't
+    be read.
     """
     if not url.startswith(_EMBEDDED):
         return None
