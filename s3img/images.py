@@ -83,9 +83,8 @@ class Images:
         # With a bucket, the run goes on: others may have deleted objects since.
         if is_settled and (dimensions_only or not self.config.bucket):
             return self._nothing_to_do(files, dry_run=dry_run)
-        # These imports take most of the start-up time, so they come after the check for nothing to do.
+        # Imports take most of the start-up time, so each comes after the check that may spare it.
         from s3img.buckets import open_bucket, open_configured, require_credentials
-        from s3img.publish.publisher import SitePublisher
 
         bucket = None
         if self.config.bucket and not dimensions_only:
@@ -94,6 +93,13 @@ class Images:
                 require_credentials(bucket)
             elif not bucket.has_credentials():
                 bucket = None  # images stay inside the site
+            if bucket and is_settled and files.pages and not (dry_run or lock):
+                from s3img.publish.settled import is_confirmed
+
+                if is_confirmed(files, self.config, bucket):
+                    return self._nothing_to_do(files, bucket=bucket)
+        from s3img.publish.publisher import SitePublisher
+
         is_fallback = bool(self.config.bucket and bucket is None and not dimensions_only)
         originals = self._originals(lock, bucket, files, cache) if bucket or is_fallback else None
         publisher = SitePublisher(
@@ -290,14 +296,23 @@ class Images:
         }  # a cache from an earlier job proves nothing
         return SyncOptions(verify=verify or is_ci, prune=prune, listed_only=listed_only)
 
-    def _nothing_to_do(self, files: SiteFiles, *, dry_run: bool) -> PublishResult:
+    def _nothing_to_do(self, files: SiteFiles, *, dry_run: bool = False, bucket: Bucket | None = None) -> PublishResult:
         doubt = files.doubt()
-        problems = (*files.elsewhere(""), *([Problem("", 0, 0, "no-site", doubt)] if doubt else []))
+        problems = (
+            *files.elsewhere(self.config.base_url if bucket else ""),
+            *([Problem("", 0, 0, "no-site", doubt)] if doubt else []),
+        )
         if not dry_run:
             if not files.is_known:
                 files.save(path for path, _ in files.pages)
             files.remove_stale()
-        return PublishResult(target="", pages=len(files.pages), problems=problems, dry_run=dry_run)
+        return PublishResult(
+            target=bucket.name if bucket else "",
+            pages=len(files.pages),
+            requests=dict(bucket.requests) if bucket else {},
+            problems=problems,
+            dry_run=dry_run,
+        )
 
     def render_many(
         self,

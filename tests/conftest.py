@@ -38,6 +38,12 @@ STARTERS = frozenset({"subprocess", "multiprocessing", "ProcessPoolExecutor", "f
 """Names that a test has to use to start a process; a test that uses one, itself or through a helper, is marked so."""
 
 
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_auto_num_workers() -> int:
+    """Run one process more than there are cores: tests of stores, browsers and programs wait for others a third of the time."""
+    return len(os.sched_getaffinity(0) if hasattr(os, "sched_getaffinity") else range(os.cpu_count() or 1)) + 1
+
+
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
     """Mark tests by what their fixtures start, so that the fast subset needs no list of files; leave out nightly ones."""
     from s3_servers import LANES  # not above: pytest rewrites the assertions of plugins that nobody has imported
@@ -55,6 +61,12 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
             module = vars(item.module)
             if any(_starts_a_process(module[name]) for name in {item.function.__name__, *fixtures} & module.keys()):
                 item.add_marker("process")
+    if hasattr(config, "workerinput"):
+        # Of several processes, each takes the next file of the list: those that take longest must not come last.
+        slow = {
+            item.path for item in items if any(item.get_closest_marker(name) for name in ("browser", "process", "s3"))
+        }
+        items.sort(key=lambda item: item.path not in slow)
     # Not `-m "not nightly"` in addopts: the expression of a command line would replace it, and
     # `-m "not browser"` would run them.
     if "nightly" not in config.option.markexpr and not any("::" in argument for argument in config.args):

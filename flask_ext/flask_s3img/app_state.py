@@ -67,13 +67,14 @@ class AppState:
 
     def folders(self) -> tuple[Path, ...]:
         """Return the folders that a sync takes: the app's own and its blueprints', not those of installed packages."""
+        # A package's pictures come with each of its versions: they are its own to deliver, not this app's to sync.
         own = (folder for folder in self.names.folders if folder.inside is not None or not folder.owner)
         found = (folder.folder for folder in own if "site-packages" not in folder.folder.parts)
         return tuple(dict.fromkeys(folder for folder in found if folder.is_dir()))
 
     def bucket(self) -> Bucket:
         """Return the app's bucket, opened once; raise ConfigError and CredentialsError."""
-        with self._threads:
+        with self._threads:  # two first requests at once would open two clients, and one pool of connections be lost
             if self._bucket is None:
                 if self.options.embedded is not None:
                     self.options.embedded.mkdir(parents=True, exist_ok=True)
@@ -124,6 +125,7 @@ def _with_signing_keys(app: Flask, config: Config) -> Config:
     if config.signing_keys:
         return config
     keys = {}
+    # The key's name follows from the key, so that all workers agree on it and an old address names its old key.
     for secret in filter(None, [app.secret_key, *(app.config.get("SECRET_KEY_FALLBACKS") or [])]):
         key = secret.encode() if isinstance(secret, str) else secret
         derived = hmac.new(key, b"s3img.signing_keys/1", hashlib.sha256).hexdigest()

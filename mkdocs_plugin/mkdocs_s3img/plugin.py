@@ -7,13 +7,14 @@ from typing import TYPE_CHECKING, Literal
 
 from mkdocs.exceptions import PluginError
 from mkdocs.plugins import BasePlugin, event_priority, get_plugin_logger
+from mkdocs.structure.files import File
 
 from mkdocs_s3img.config import PluginConfig
-from mkdocs_s3img.locked_files import add_locked_files
 from s3img import Images, S3ImgError
 from s3img.config import LOCK_NAME
 from s3img.config.load import SettingsSource, load
 from s3img.config.mkdocs_yml import with_theme_sizes
+from s3img.lock import read_lock
 from s3img.publish.markdown_sources import place_of
 from s3img.publish.result import ProgressLines
 
@@ -102,6 +103,28 @@ class S3ImgPlugin(BasePlugin[PluginConfig]):
             return str(problem)
         name, file = self._sources[problem.page]
         return f"{name}{place_of(problem.url, file)}: {problem.message}"
+
+
+class LockedFile(File):
+    """An image that is in the bucket and not on disk; pages may link to it."""
+
+    def copy_file(self, dirty: bool = False) -> None:  # noqa: FBT001, FBT002 - MkDocs' signature
+        """Copy nothing: publishing writes the image's public address, or the image itself."""
+
+
+def add_locked_files(files: Files, lock: Path, config: MkDocsConfig) -> None:
+    """Add the images of a lock that belong below ``docs_dir`` and are not there; raise LockError.
+
+    MkDocs then checks links to them like any others: no warning, and ``--strict`` can be used.
+    """
+    docs, root = Path(config.docs_dir).resolve(), lock.parent.resolve()
+    for entry in read_lock(lock):
+        path = root / entry.path
+        if not path.is_relative_to(docs) or path.exists():
+            continue
+        name = path.relative_to(docs).as_posix()
+        if files.get_file_from_path(name) is None:
+            files.append(LockedFile(name, config.docs_dir, config.site_dir, config.use_directory_urls))
 
 
 def _spell(name: str) -> str:

@@ -138,6 +138,7 @@ class _Collector:
 
     def run(self, *, apply: bool) -> GcResult:
         found = self._look()
+        # Before anything is written: a refused clean-up leaves no marks, whose time would go on counting.
         refused = "" if self._rules.force else self._refusal(found)
         if refused or not apply:
             planned = Swept(deleted=list(found.plan.sweep))
@@ -159,7 +160,7 @@ class _Collector:
         listed = [*self._bucket.list()]
         objects, expired = _own_part(listed), trash.expired(listed, self._now, self._rules.trash)
         marks = read_marks(self._bucket)
-        live = self._live.read()
+        live = self._live.read()  # after the listing: a build names its keys before it relies on what it sees
         decision = plan(objects, live, marks, now=self._now, grace=self._rules.grace)
         # The young ones too, so that what is not ours is known as such at once, not only when it is old enough.
         infos = self._pool.map(self._bucket.head, decision.mark + decision.young)

@@ -43,6 +43,7 @@ def keep(bucket: Bucket, keys: Iterable[str], pool: Executor) -> None:
     """Copy objects into the trash, unless another clean-up has just taken them; raise BucketError when one can't be."""
 
     def kept(key: str) -> None:
+        # Another clean-up may have swept it a moment ago: then it is in the trash already.
         with suppress(ObjectNotFound):
             copy_object(bucket, key, FOLDER + key)
 
@@ -73,6 +74,7 @@ def restore(bucket: Bucket, patterns: Iterable[str], *, apply: bool, pool: Execu
     present = {key for key, info in zip(found, pool.map(bucket.head, found), strict=True) if info}
     missing = [key for key in found if key not in present]
     if apply:
+        # Copied first, forgotten after: a run that is cut off between the two leaves an object twice, never not at all.
         for _ in pool.map(lambda key: copy_object(bucket, FOLDER + key, key), missing):
             pass
         forget(bucket, found)

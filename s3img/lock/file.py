@@ -54,6 +54,7 @@ class Lock:
         found: dict[str, LockEntry] = {}
         settings: dict[str, VariantSettings] = {}
         paths: list[str] = []
+        # Git may turn line ends into CRLF and editors put a BOM in front: neither is damage.
         lines = [line.removesuffix("\r") for line in text.removeprefix("\ufeff").split("\n")]
         for number, line in enumerate(lines, 1):
             if number == 1:
@@ -64,6 +65,7 @@ class Lock:
                     raise _twice(SETTINGS_MARK, name, number)
             elif line and not line.startswith("#"):
                 entry = _read(LockEntry.parse, line, name, number)
+                # A union merge leaves equal lines twice, which says nothing wrong; two different ones are a conflict.
                 paths.append(entry.path)
                 if found.setdefault(entry.path, entry) != entry:
                     raise _twice(entry.path, name, number)

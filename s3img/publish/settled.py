@@ -9,13 +9,15 @@ from __future__ import annotations
 import time
 from typing import TYPE_CHECKING
 
+from s3img.buckets.s3.s3_bucket import S3Bucket
+from s3img.gc.references import is_named, reference_folder
 from s3img.publish.files import record_keys, recorded_keys
 from s3img.publish.result import Problem
-from s3img.rewrite import OPTIONAL_KINDS, find_references
 
 if TYPE_CHECKING:
     from collections.abc import Set
 
+    from s3img.buckets import Bucket
     from s3img.config import Config
     from s3img.pictures.placement import PublicAddress
     from s3img.publish.files import SiteFiles
@@ -28,6 +30,16 @@ FRESH_SECONDS = 86_400.0
 def is_fresh(files: SiteFiles) -> bool:
     """Tell whether what this machine has seen of the bucket is still believed; a clock that was set back is not."""
     return 0 <= time.time() - files.state.confirmed < FRESH_SECONDS
+
+
+def is_confirmed(files: SiteFiles, config: Config, bucket: Bucket) -> bool:
+    """Tell whether the site's last reference still is to what its finished pages show; takes at most one listing."""
+    if not is_fresh(files):
+        return False
+    folder = reference_folder(config.site_url)
+    # A store that passes half of a listing for all of it could hide a later reference, but never make one up.
+    listed = bucket.list_few(folder) if isinstance(bucket, S3Bucket) else bucket.list(folder)
+    return is_named(listed, recorded_keys(files.root.root), site=config.site_url)
 
 
 def confirm(files: SiteFiles, config: Config, delivery: Delivery, address: PublicAddress) -> list[Problem]:
@@ -64,6 +76,8 @@ def hold(every: Set[str], shown: Set[str], delivery: Delivery) -> list[Problem]:
 
 def shown_keys(files: SiteFiles, address: PublicAddress) -> frozenset[str]:
     """Return the keys that the finished pages of a site point at."""
+    from s3img.rewrite import OPTIONAL_KINDS, find_references  # not above: most runs end without any page being read
+
     start = f"{address.base_url}/".encode()
     urls: set[str] = set()
     for path, media_type in files.pages:

@@ -131,7 +131,7 @@ def _outcomes(
             policy.record(failure)
             yield upload, failure
         if policy.should_stop():
-            flight.cancel()
+            flight.cancel()  # each one comes out of the loop above as not tried, so that no upload goes unreported
     yield from ((upload, policy.not_tried(upload)) for upload in waiting)
 
 

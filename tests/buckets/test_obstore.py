@@ -73,6 +73,36 @@ def test_a_folder_marker_keeps_its_slash_in_a_listing(store: TestBucket) -> None
     assert {info.key for info in store.bucket.list()} == {"folder/", "folder/cat.png"}
 
 
+@pytest.mark.parametrize("prefix", ["", "/docs", "/a b/caf\u00e9"])
+def test_a_folder_of_few_objects_is_listed_alike(store: TestBucket, prefix: str) -> None:
+    bucket = open_bucket(f"{store.address}{prefix}", store.options)
+    assert isinstance(bucket, S3Bucket)
+    for key in ("refs/a.json", "refs/b.json", "refs-of-others/c.json"):
+        bucket.put(key, key.encode(), media_type="application/json")
+    before = bucket.requests["list"]
+    assert [*bucket.list_few("refs/")] == [*bucket.list("refs/")] != []
+    assert bucket.requests["list"] == before + 2
+    assert [*bucket.list_few("none/")] == []
+
+
+def test_a_folder_of_a_page_or_more_is_listed_by_boto3(store: TestBucket, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("s3img.buckets.obstore.store.PAGE", 2)
+    for number in range(3):
+        store.bucket.put(f"refs/{number}", b"x", media_type="application/json")
+    assert isinstance(store.bucket, S3Bucket)
+    before = store.bucket.requests["list"]
+    assert [info.key for info in store.bucket.list_few("refs/")] == ["refs/0", "refs/1", "refs/2"]
+    assert store.bucket.requests["list"] == before + 2  # obstore's own, and boto3's
+
+
+def test_a_folder_that_can_not_be_listed_is_explained_by_boto3() -> None:
+    with stub_store(Answer.error(403, "AccessDenied")) as server:
+        bucket = open_bucket("s3://pics", server.options(use_obstore=True, attempts=2))
+        assert isinstance(bucket, S3Bucket)
+        with pytest.raises(BucketError, match="AccessDenied"):
+            [*bucket.list_few("refs/")]
+
+
 @pytest.mark.parametrize("key", ["a//b.png", "/a.png", "a.png/", "a\u00a0b.png"])
 def test_a_key_that_obstore_would_change_goes_through_boto3(key: str, moto_server: S3Server) -> None:
     made = new_bucket(moto_server)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import logging
 import os
+import pickle
 import shutil
 import signal
 import subprocess
@@ -73,6 +74,19 @@ def test_every_reference_can_be_fetched_and_decoded(site: Site, publish: Publish
             assert (data, headers["content-type"]) == (SVG, "image/svg+xml")
         else:
             Image.open(io.BytesIO(data)).load()
+
+
+def test_second_run_needs_neither_botocore_nor_pillow(site: Site, strict: Publisher) -> None:
+    build(site)
+    strict(site)
+    check = (
+        "import pickle, sys\nfrom s3img import Images\n"
+        f"result = Images(pickle.loads({pickle.dumps(strict.config)!r})).publish({str(site.root)!r})\n"
+        "print(result.requests, result.target, sorted({'botocore', 'PIL', 'selectolax'} & set(sys.modules)))"
+    )
+    environ = {**os.environ, **strict.environ}
+    done = subprocess.run([sys.executable, "-c", check], capture_output=True, text=True, check=True, env=environ)
+    assert done.stdout == f"{{'list': 1}} {strict.config.bucket} []\n"
 
 
 def test_second_run_asks_only_whether_its_claim_is_the_last(site: Site, publish: Publisher) -> None:

@@ -1,8 +1,9 @@
 """Small objects of an S3 bucket through obstore (Rust), at about half of boto3's CPU time.
 
 obstore tries each request once. Whatever it can't do or prove goes to boto3, which does all the rest: its retries and
-its errors are the only ones, so a caller can't tell which of the two did the work. Listings are boto3's alone: obstore
-does not tell a whole one from half of one (it looks neither at the root element nor at ``IsTruncated``).
+its errors are the only ones, so a caller can't tell which of the two did the work. Listings of a bucket are boto3's:
+obstore does not tell a whole one from half of one (it looks neither at the root element nor at ``IsTruncated``). It
+lists a folder where only something that is found leads to a conclusion, and never that something is missing.
 """
 
 from __future__ import annotations
@@ -23,7 +24,7 @@ if TYPE_CHECKING:
 
     from obstore.store import S3Store
 
-    from s3img.buckets.protocol import RequestCounter
+    from s3img.buckets.protocol import ObjectInfo, RequestCounter
     from s3img.buckets.s3_options import S3Options
 
 _Answer = TypeVar("_Answer")
@@ -145,6 +146,17 @@ class SmallObjects:
             return get(store, key)
 
         return self._try(key, request)
+
+    def list_few(self, prefix: str) -> list[ObjectInfo] | None:
+        """List a folder of few objects, a slash at its end; return None where boto3 has to do it."""
+
+        def request(store: S3Store) -> list[ObjectInfo]:
+            from s3img.buckets.obstore.store import list_few
+
+            self._counter.add("list")
+            return list_few(store, prefix)
+
+        return self._try(prefix.rstrip("/"), request)
 
     def _try(self, key: str, request: Callable[[S3Store], _Answer]) -> _Answer | None:
         # obstore drops empty and relative segments of a key and slashes at its ends.

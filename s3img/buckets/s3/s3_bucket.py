@@ -165,6 +165,18 @@ class S3Bucket:
                 return
             place["ContinuationToken"] = token
 
+    def list_few(self, prefix: str) -> Iterator[ObjectInfo]:
+        """Yield the objects of a folder of few objects, a slash at its end, as `list` does.
+
+        Faster by the start of botocore (0.3 s). From a broken store it may be half of them: conclude only from what is
+        there.
+        """
+        found = self._small.list_few(self._base + prefix)
+        if found is None:
+            yield from self.list(prefix)
+        else:
+            yield from (dataclasses.replace(info, key=info.key.removeprefix(self._base)) for info in found)
+
     def list_folder(
         self, prefix: str, *, after: str = "", limit: int = 1000
     ) -> tuple[Sequence[str], Sequence[ObjectInfo], bool]:

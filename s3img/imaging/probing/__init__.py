@@ -32,8 +32,8 @@ _SIGNATURES: Final[tuple[tuple[int, bytes, str], ...]] = (
     (0, b"MM\0*", "headers.tiff"),
     (0, b"BM", "headers.bmp"),
     (0, b"\0\0\1\0", "headers.ico"),
-    (0, b"\0\0\0\x0cjP  ", "jpeg2000.jpeg2000"),
-    (0, b"\xff\x4f\xff\x51", "jpeg2000.jpeg2000"),
+    (0, b"\0\0\0\x0cjP  ", "bmff.jpeg2000"),
+    (0, b"\xff\x4f\xff\x51", "bmff.jpeg2000"),
 )
 """Where in the first bytes which ones stand, and the reader of such a file: loaded when it is used."""
 _REFUSED: Final = {

@@ -1,4 +1,7 @@
-"""Read size, frames, alpha and orientation of an AVIF or HEIC from its boxes (ISO/IEC 14496-12, 23008-12; AVIF 1.1)."""
+"""Read size, frames, alpha and orientation of an AVIF, HEIC or JPEG 2000 from its boxes.
+
+ISO/IEC 14496-12, 23008-12 and 15444-1; AVIF 1.1.
+"""
 
 from __future__ import annotations
 
@@ -10,7 +13,7 @@ from typing import TYPE_CHECKING, Final, NamedTuple
 import msgspec
 
 from s3img.errors import ImageError, UnsupportedImage
-from s3img.imaging.probing.headers import info
+from s3img.imaging.probing.headers import info, take
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -215,3 +218,22 @@ class _Track(msgspec.Struct, frozen=True):
                 item.add(kind, body)
         samples = int.from_bytes(table.get(b"stsz", b"")[8:12])
         return cls(media.get(b"hdlr", b"")[8:12], item.size, samples, _ORIENTATIONS[item.turns, item.axis])
+
+
+def jpeg2000(fp: BinaryIO) -> ImageInfo:
+    """Read the size of a JPEG 2000 picture, bare or in a JP2 file (ISO/IEC 15444-1, A and I), from the SIZ segment.
+
+    What decoders allocate follows from it, whatever the boxes around it state.
+    """
+    fp.seek(0)
+    start = 0
+    if fp.read(2) != b"\xff\x4f":
+        start = next((box.content for box in top_boxes(fp) if box.kind == b"jp2c"), -1)
+        if start < 0:
+            raise ImageError("The JPEG 2000 file has no picture.")
+    fp.seek(start)
+    if take(fp, 4, "JPEG 2000 header") != b"\xff\x4f\xff\x51":
+        raise ImageError("The JPEG 2000 picture does not begin with its size.")
+    right, bottom, left, top = struct.unpack(">4x4L", take(fp, 20, "JPEG 2000 header"))
+    (components,) = struct.unpack(">16xH", take(fp, 18, "JPEG 2000 header"))
+    return info("jp2", (right - left, bottom - top), alpha=components in {2, 4})

@@ -213,6 +213,7 @@ class _Making:
                 source,
                 limit=limit - sum(map(len, found.values())),
                 budget=self._budget,
+                # bound now, as the loop goes on; mypy can't infer a lambda with a default
                 is_wanted=lambda facts, known=known: (facts.etag, facts.size) == (known.etag, known.size),  # type: ignore[misc]
             )
             if data is None:

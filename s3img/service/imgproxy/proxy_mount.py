@@ -13,11 +13,10 @@ from s3img.config.address import S3Address
 from s3img.errors import ConfigError, NotServed, RequestError, SignatureError, SignatureExpired, TransformError
 from s3img.imgproxy import ProcessingOptions, ProxyRequest
 from s3img.imgproxy.info_options import InfoOptions, read_info_options
-from s3img.imgproxy.option_grammar import repaired
+from s3img.imgproxy.option_grammar import decode_base64, repaired
 from s3img.service.access import Grant
 from s3img.service.engine.jobs import SourceRef
 from s3img.service.imgproxy.kept_pictures import keep_picture
-from s3img.service.imgproxy.source_decryption import check_decryption, decrypt_source
 from s3img.service.request_parsing import ParsedRequest, checked_key, remember_short
 from s3img.service.request_reader import OWN_BUCKET, Route
 
@@ -28,6 +27,9 @@ if TYPE_CHECKING:
     from s3img.config.imgproxy import ImgproxySettings
 
 _MOST_WATERMARKS: Final = 8
+
+_AES_BLOCK: Final = 16  # bytes
+
 _SCHEME: Final = re.compile(r"([A-Za-z][A-Za-z0-9+.-]*)://")
 
 
@@ -228,3 +230,32 @@ class OriginNames:
         if name in self._places:
             return name, key
         raise NotServed("No origin has the bucket that the source names.")
+
+
+def check_decryption() -> None:
+    """Raise ConfigError without the extra that decryption needs."""
+    try:
+        import cryptography.hazmat.primitives.ciphers  # noqa: F401 - only whether it is there
+    except ImportError as error:
+        raise ConfigError(["imgproxy.encryption_key: install s3img[imgproxy-enc]"]) from error
+
+
+def decrypt_source(text: str, key: bytes) -> str:
+    """Return the source behind ``enc/``, as imgproxy Pro encrypts it: AES-CBC with PKCS #7 padding.
+
+    ``text`` is base64 of the initialisation vector and the blocks; ``key`` has 16, 24 or 32 bytes.
+
+    Raise RequestError with one message for everything that is wrong, so that nobody learns whether it was the padding.
+    Call this after the signature holds.
+    """
+    from cryptography.hazmat.primitives import padding
+    from cryptography.hazmat.primitives.ciphers import Cipher, algorithms, modes
+
+    try:
+        data = decode_base64(text)
+        decryptor = Cipher(algorithms.AES(key), modes.CBC(data[:_AES_BLOCK])).decryptor()
+        padded = decryptor.update(data[_AES_BLOCK:]) + decryptor.finalize()
+        unpadder = padding.PKCS7(8 * _AES_BLOCK).unpadder()
+        return (unpadder.update(padded) + unpadder.finalize()).decode()
+    except ValueError as error:  # a length, a padding or bytes that are not text
+        raise RequestError("The encrypted source can't be opened with the key of this service.") from error

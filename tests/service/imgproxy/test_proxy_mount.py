@@ -267,7 +267,7 @@ def test_encrypted_source_is_opened(serve: Callable[..., Served]) -> None:
     from cryptography.hazmat.primitives.ciphers import Cipher, algorithms, modes
 
     from s3img.imgproxy.processing_options import encode_text
-    from s3img.service.imgproxy.source_decryption import decrypt_source
+    from s3img.service.imgproxy.proxy_mount import decrypt_source
 
     # The example of imgproxy's documentation.
     key = bytes.fromhex("1eb5b0e971ad7f45324c1bb15c947cb207c43152fa5c6c7f35c4f36e0c18e0f1")
