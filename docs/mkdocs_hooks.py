@@ -69,4 +69,4 @@ def sections(group: click.Group, name: str, parent: click.Context) -> Iterator[s
 
 def cell(text: str) -> str:
     """Return text that stays on one line, inside its cell of a table, and reads there as it is."""
-    return re.sub(r"([|*<`\[\]_])", r"\\\1", " ".join(text.split()))
+    return re.sub(r"([|*`\[\]_])", r"\\\1", " ".join(text.split()).replace("<", "&lt;"))
