@@ -361,6 +361,7 @@ class Images:
         wanted = transform.output.subsampling or subsampling_of(config.subsampling, transform.format)
         output = msgspec.structs.replace(transform.output, subsampling=wanted)
         transform = msgspec.structs.replace(transform, output=output)
+        transform = transform.with_fonts(config.fonts)
         quality = msgspec.structs.asdict(config.quality)
         return imaging.render(source, transform, limits=config.limits, quality=quality, inputs=inputs)
 

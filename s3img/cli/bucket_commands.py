@@ -105,7 +105,7 @@ def _keys_of_transforms(config: Config) -> frozenset[str]:
 
     texts = [*config.presets.values(), *config.allowed, *(rule.s3img for rule in config.rules)]
     transforms = [
-        Transform.parse(text, presets=config.presets, limits=config.limits)
+        Transform.parse(text, presets=config.presets, limits=config.limits).with_fonts(config.fonts)
         for text in texts
         if text not in {"", "off", "url"}
     ]

@@ -39,6 +39,7 @@ def transform_command(source: Path, result: Path, *, text: str, as_json: bool) -
     wanted = _BY_SUFFIX.get(result.suffix.lower())
     if transform.format == "auto" and wanted:
         transform = transform.then(Transform.parse(f"f-{wanted}"))
+    transform = transform.with_fonts(config.fonts)
     inputs = layer_files(transform.inputs, source.parent, config)
     rendered = render(source, transform, profile="build", limits=config.limits, inputs=inputs)
     _check_suffix(result, rendered.media_type)

@@ -6,6 +6,7 @@ Precedence: command line > ``S3IMG_*`` environment > host (``mkdocs.yml``, ``app
 
 from __future__ import annotations
 
+import difflib
 import re
 from typing import Any, Literal
 from urllib.parse import urlsplit
@@ -102,6 +103,7 @@ class Config(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
     deadline: float = 0
     variants: bool = False
     presets: dict[str, str] = {}
+    fonts: dict[str, str] = {}
     rules: tuple[Rule, ...] = ()
     limits: Limits = Limits()
     upload_origins: tuple[str, ...] = ()
@@ -141,7 +143,14 @@ class Config(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
         """List (setting, what is wrong and what to write instead)."""
         checks = (
             *(bucket_problems, provider_problems, url_problems, key_template_problems, preset_problems),
-            *(rule_problems, number_problems, upload_origin_problems, combination_problems, imgproxy_problems),
+            *(
+                font_problems,
+                rule_problems,
+                number_problems,
+                upload_origin_problems,
+                combination_problems,
+                imgproxy_problems,
+            ),
         )
         found = [problem for check in checks for problem in check(self)]
         return found + list(
@@ -254,6 +263,22 @@ def _transform_problem(text: str, config: Config) -> list[str]:
     except TransformError as error:
         return [str(error)]
     return []
+
+
+def font_problems(config: Config) -> list[tuple[str, str]]:
+    """Check that ``fonts`` gives names of ImageKit's fonts, or cuts of them, a font's file each."""
+    from s3img.transform.overlays import FONT_CUTS, FONTS, is_font_file
+
+    known = {name + cut for name in FONTS for cut in FONT_CUTS.values()}
+    found = []
+    for name, key in config.fonts.items():
+        if name not in known:
+            near = difflib.get_close_matches(name, known, n=1)
+            hint = f"did you mean {near[0]}?" if near else f"known are {', '.join(FONTS)}, and -Bold, -Italic of them"
+            found.append((f"fonts.{name}", f"is not a font of ImageKit: {hint}"))
+        elif not is_font_file(key) or key.startswith("/"):
+            found.append((f"fonts.{name}", f'{key!r}: write the key of a TTF, OTF, WOFF or WOFF2, as "fonts/My.ttf"'))
+    return found
 
 
 def rule_problems(config: Config) -> list[tuple[str, str]]:

@@ -77,7 +77,7 @@ def fonts_of(text: Text, size: int, inputs: Mapping[str, ImageSource]) -> tuple[
         return default
     source = inputs.get(text.font_key)
     if source is None:
-        message = f"The font {text.font!r} is not here; of the names, only OpenSans is."
+        message = f"The font {text.font!r} is not here; of the names, only OpenSans is, and those in the setting fonts."
         raise TextError(message, token=f"ff-{text.font}", suggestion="ff-OpenSans, or ff- and the key of a font's file")
     with opened(source) as file:
         data = file.read(MAX_FONT_BYTES + 1)

@@ -122,7 +122,8 @@ class SiteLibrary:
         """
         found = self._variants.get((asset.path, asset.key, request))
         if found is None:
-            name, request = request, replace(request, transform=without_detector(request.transform))
+            name, transform = request, without_detector(request.transform).with_fonts(self._config.fonts)
+            request = replace(request, transform=transform)
             inputs = [(key, self.layer_input(key)) for key in request.transform.inputs]
             faults = [one for _, one in inputs if isinstance(one, ReferenceFault)]
             good = tuple((key, one) for key, one in inputs if isinstance(one, Asset))

@@ -51,7 +51,8 @@ class AccessPolicy:
     def __init__(self, config: Config) -> None:
         presets, limits = config.presets, config.limits
         self._presets = presets
-        self._allowed = {Transform.parse(text, presets=presets, limits=limits) for text in config.allowed}
+        allowed = (Transform.parse(text, presets=presets, limits=limits) for text in config.allowed)
+        self._allowed = {transform.with_fonts(config.fonts) for transform in allowed}
 
     def grant(self, parsed: ParsedRequest, transform: Transform | None, route: Route) -> Grant:
         """Return the reason to serve a request without a signature; raise SignatureError where there is none."""

@@ -131,6 +131,7 @@ class RequestReader:
 
     def _read_transform(self, steps: str) -> Transform:
         transform = Transform.parse(steps, presets=self._config.presets, limits=self._config.limits)
+        transform = transform.with_fonts(self._config.fonts)
         if transform.output.default_image:
             checked_key(transform.output.default_image)
         for key in transform.inputs:

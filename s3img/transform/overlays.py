@@ -13,12 +13,13 @@ from fractions import Fraction
 from typing import TYPE_CHECKING, Final, Literal, TypeAlias
 
 import msgspec
+from msgspec.structs import replace
 
 from s3img.transform.colors import Color
 from s3img.transform.expressions import Expression, Offset, Side, nearest
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Mapping
 
 Place = Literal["center", "top", "left", "bottom", "right", "top_left", "top_right", "bottom_left", "bottom_right"]
 Align = Literal["left", "center", "right"]
@@ -48,6 +49,13 @@ FONTS: Final = (
     *("Ubuntu", "Vollkorn"),
 )
 """Names of fonts that ImageKit has; those that s3img brings are in ``s3img.imaging.text``."""
+FONT_CUTS: Final = {
+    (False, False): "",
+    (True, False): "-Bold",
+    (False, True): "-Italic",
+    (True, True): "-BoldItalic",
+}
+"""What stands behind a font's name for its bold and italic cuts."""
 _FONT_SUFFIXES: Final = (".ttf", ".otf", ".ttc", ".woff", ".woff2")
 
 _PLAIN: Final = re.compile(r"[A-Za-z0-9_.-]+(?:/[A-Za-z0-9_.-]+)*")
@@ -93,6 +101,19 @@ class Text(msgspec.Struct, frozen=True, kw_only=True):
     italic: bool = False
     strikethrough: bool = False
     line_height: Side | None = None
+
+    def with_font(self, files: Mapping[str, str]) -> Text:
+        """Return the text in the file that a mapping has for its font's name, in its own cut where there is one.
+
+        ``files`` are keys by name and cut: ``Lato``, ``Lato-Bold``, ``Lato-Italic``, ``Lato-BoldItalic``. What a file
+        does not bring is drawn.
+        """
+        wanted = (self.bold, self.italic)
+        for cut in (wanted, (self.bold, False), (False, self.italic), (False, False)):
+            key = files.get(self.font + FONT_CUTS[cut]) if self.font else None
+            if key:
+                return replace(self, font=key, bold=self.bold and not cut[0], italic=self.italic and not cut[1])
+        return self
 
     @property
     def font_key(self) -> str:

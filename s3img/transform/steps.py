@@ -247,20 +247,20 @@ class Step(msgspec.Struct, frozen=True, kw_only=True, repr_omit_defaults=True):
             condition = replace(condition, then=then, otherwise=otherwise)
         return replace(self, focus=change(self.focus), condition=condition)
 
-    def with_inputs(self, name: Callable[[str], str]) -> Step:
-        """Return the step with other keys for the pictures and fonts of its layers, and of its branches."""
+    def with_contents(self, change: Callable[[Content], Content]) -> Step:
+        """Return the step with other contents for its layers, and for those of its branches."""
         layers = [
             replace(
                 layer,
-                content=renamed_content(layer.content, name),
-                steps=tuple(step.with_inputs(name) for step in layer.steps),
+                content=change(layer.content),
+                steps=tuple(step.with_contents(change) for step in layer.steps),
             )
             for layer in self.layers
         ]
         condition = self.condition
         if condition:
             then, otherwise = (
-                replace(branch, steps=tuple(step.with_inputs(name) for step in branch.steps))
+                replace(branch, steps=tuple(step.with_contents(change) for step in branch.steps))
                 for branch in (condition.then, condition.otherwise)
             )
             condition = replace(condition, then=then, otherwise=otherwise)

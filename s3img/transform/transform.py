@@ -13,13 +13,15 @@ from s3img.transform import canonical, grammar
 from s3img.transform.expressions import format_number
 from s3img.transform.geometry import LIMITS, NO_HINTS, Hints, Plan, Size, plan, plans
 from s3img.transform.kinds import closest
+from s3img.transform.overlays import Text
 from s3img.transform.parameters import BY_NAME
-from s3img.transform.steps import Output, OutputFormat, Step, Subsampling
+from s3img.transform.steps import Output, OutputFormat, Step, Subsampling, renamed_content
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
     from s3img.limits import Limits
+    from s3img.transform.overlays import Content
     from s3img.transform.steps import Corner, Crop, Flip, Focus, FocusBox
 
 _NO_PRESETS: Final[Mapping[str, str]] = {}
@@ -138,7 +140,21 @@ class Transform(msgspec.Struct, frozen=True, cache_hash=True):
         """Return the transform with other keys for the pictures and fonts of its layers: ``name`` says which."""
         if not self.inputs:
             return self
-        return type(self)(tuple(step.with_inputs(name) for step in self.steps), self.output)
+
+        def change(content: Content) -> Content:
+            return renamed_content(content, name)
+
+        return type(self)(tuple(step.with_contents(change) for step in self.steps), self.output)
+
+    def with_fonts(self, files: Mapping[str, str]) -> Self:
+        """Return the transform with keys of fonts for the names that the settings' ``fonts`` give a file."""
+        if not files or not any(step.layers or step.condition for step in self.steps):
+            return self
+
+        def change(content: Content) -> Content:
+            return content.with_font(files) if isinstance(content, Text) else content
+
+        return type(self)(tuple(step.with_contents(change) for step in self.steps), self.output)
 
     def has_focus(self, name: Focus) -> bool:
         """Tell whether a crop of the picture itself asks for this focus."""

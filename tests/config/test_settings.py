@@ -132,3 +132,19 @@ def test_value_that_cannot_work_is_refused(tmp_path: Path, values: dict[str, obj
 )
 def test_base_url_is_the_usual_public_address(values: dict[str, str], base_url: str) -> None:
     assert Config(**values).base_url == base_url  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize(
+    ("fonts", "problem"),
+    [
+        ({"Latto": "a.ttf"}, "fonts.Latto: is not a font of ImageKit: did you mean Lato"),
+        ({"Comic": "a.ttf"}, "fonts.Comic: is not a font of ImageKit"),
+        ({"Lato": "a.png"}, "fonts.Lato: 'a.png': write the key of a TTF"),
+        ({"Lato-Bold": "/a.ttf"}, "fonts.Lato-Bold: '/a.ttf'"),
+    ],
+)
+def test_fonts_are_files_for_names_of_imagekit(fonts: dict[str, str], problem: str) -> None:
+    with pytest.raises(ConfigError) as caught:
+        Config(fonts=fonts)
+    assert problem in str(caught.value)
+    assert Config(fonts={"Lato": "f/a.ttf", "PT_Serif-BoldItalic": "f/b.WOFF2"}).fonts["Lato"] == "f/a.ttf"

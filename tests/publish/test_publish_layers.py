@@ -170,3 +170,15 @@ def test_focus_of_the_author_and_faces_are_part_of_a_key(site: Site, cache_dir: 
     boxes = [key(square.format("") + f' data-s3img-focus="{left},0,9,9"') for left in (0, 600)]
     assert auto.split(".")[1] == face.split(".")[1]  # no detector is installed
     assert len({plain, auto, *boxes}) == 4
+
+
+def test_name_of_a_font_is_a_file_of_the_site(site: Site, cache_dir: str, cat: bytes) -> None:
+    site.add("cat.jpg", cat)
+    site.add("fonts/My.woff2", FONT.read_bytes())
+    body = '<img src="cat.jpg" alt="" data-s3img="l-text,i-Hello,ff-Lato,fs-99,co-red,l-end">'
+    site.page("index.html", body)
+    (problem,) = publish(site, cache_dir).problems
+    assert "The font 'Lato' is not here" in problem.message
+    site.page("index.html", body)
+    assert publish(site, cache_dir, fonts={"Lato": "fonts/My.woff2"}).problems == ()
+    assert ".layers_w-300." in widest(site)[0]

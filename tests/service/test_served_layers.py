@@ -215,3 +215,16 @@ def test_faces_without_a_detector_are_what_draws_attention_or_refused(serve: Cal
     strict = serve(service={"missing_detector": "refuse"})
     assert strict.status("/tr:w-30,h-60,fo-face/cat.jpg") == (400, "EINVAL")
     assert "detector" in strict.ask("/tr:w-30,h-60,fo-face/cat.jpg").text
+
+
+def test_name_of_a_font_is_the_file_that_the_settings_give(serve: Callable[..., Served], folder: Path) -> None:
+    bold = Path(__file__).parents[2] / "s3img/imaging/fonts/open-sans-latin-700-normal.woff2"
+    (folder / "fonts").mkdir()
+    (folder / "fonts" / "Lato.woff2").write_bytes(bold.read_bytes())
+    text = "l-text,i-Hello,ff-Lato,fs-40,l-end,f-png"
+    served = serve(access="sizes", fonts={"Lato": "fonts/Lato.woff2"}, allowed=[text])
+    answer = served.ask(f"/tr:{text}/cat.jpg")
+    assert answer.status_code == 200
+    by_key = serve().ask(f"/tr:{text.replace('ff-Lato', 'ff-fonts@@Lato.woff2')}/cat.jpg")
+    assert answer.headers["ETag"] == by_key.headers["ETag"]
+    assert "setting fonts" in serve().ask(f"/tr:{text}/cat.jpg").text

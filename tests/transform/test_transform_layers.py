@@ -184,3 +184,32 @@ def test_a_block_has_the_sides_it_names() -> None:
     layer = Transform.parse("l-image,i-ik_canvas,bg-red,w-0.5,l-end").steps[0].layers[0]
     assert isinstance(layer.content, Canvas)
     assert (layer.content.width, layer.content.height, layer.steps) == (0.5, None, ())
+
+
+FONT_FILES = {"Lato": "f/l.ttf", "Lato-Bold": "f/lb.ttf", "Lora-Italic": "f/li.ttf", "Lora": "f/lo.ttf"}
+
+
+@pytest.mark.parametrize(
+    ("asked", "wanted"),
+    [
+        ("ff-Lato", "ff-f@@l.ttf"),
+        ("ff-Lato,tg-b", "ff-f@@lb.ttf"),
+        ("ff-Lato,tg-b_i", "ff-f@@lb.ttf,tg-i"),
+        ("ff-Lato,tg-i_strikethrough", "ff-f@@l.ttf,tg-i_strikethrough"),
+        ("ff-Lora,tg-b_i", "ff-f@@li.ttf,tg-b"),
+        ("ff-Lora,tg-b", "ff-f@@lo.ttf,tg-b"),
+        ("ff-Roboto", "ff-Roboto"),
+        ("ff-a.ttf,tg-b", "ff-a.ttf,tg-b"),
+        ("fs-9", "fs-9"),
+    ],
+)
+def test_names_of_fonts_become_files_of_their_cut(asked: str, wanted: str) -> None:
+    found = Transform.parse(f"l-text,i-A,{asked},l-end").with_fonts(FONT_FILES)
+    assert str(found) == f"l-text,i-A,{wanted},l-end"
+    assert Transform.parse(str(found)) == found
+
+
+def test_fonts_are_named_everywhere_in_a_chain() -> None:
+    text = "l-text,i-A,ff-Lato,l-end"
+    chain = f"w-9,l-image,i-a.png:{text},l-end:if-w_gt_3,{text},if-else,{text},if-end"
+    assert Transform.parse(chain).with_fonts(FONT_FILES).inputs == ("a.png", "f/l.ttf")
