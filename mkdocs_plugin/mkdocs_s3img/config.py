@@ -53,6 +53,7 @@ class PluginConfig(Config):
     deadline = _optional(_NUMBER)
     variants = _optional(_FLAG)
     presets = _optional((dict,))
+    fonts = _optional((dict,))
     rules = _optional((list,))
     limits = _optional((dict,))
     upload_origins = _optional((list,))
