@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from typing import TYPE_CHECKING, Any, Final, Literal
+from typing import TYPE_CHECKING, Any, Final, Literal, TypeAlias
 
 import msgspec
 
@@ -20,6 +20,7 @@ IMGPROXY_SECRETS: Final = frozenset({"keys", "salts", "trusted_signatures", "enc
 _MOUNT: Final = re.compile(r"(/[A-Za-z0-9._~-]+)*")
 _HEX: Final = re.compile(r"([0-9A-Fa-f]{2})+")
 _SIGNATURE_SIZE: Final = 32
+CacheTagsFormat: TypeAlias = Literal["all", "cloudfront", "cloudflare", "none"]
 _KEY, _SALT = "IMGPROXY_KEY", "IMGPROXY_SALT"
 
 
@@ -36,7 +37,9 @@ class ImgproxySettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown
     them where an address names no format. ``max_result_dimension`` (px) scales larger results down,
     ``max_animation_frames`` cuts animations; 0: neither. ``watermark`` is the source (``s3://…``, ``local:///…``,
     ``file:///…``, ``data:;base64,…``) of the picture that ``wm`` lays over others, ``watermark_opacity`` (0 to 1) is
-    multiplied with that of addresses.
+    multiplied with that of addresses. ``fallback_image``, a source like that of the watermark, takes the place of one
+    that can't be fetched, under ``fallback_image_http_code`` (0: that of the failure), and may be kept for
+    ``fallback_image_ttl`` seconds (0: a minute). ``cache_tags_format`` says in whose header the tags of ``ct`` stand.
     """
 
     mount: str = "/imgproxy"
@@ -60,6 +63,10 @@ class ImgproxySettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown
     max_animation_frames: int = 0
     watermark: str = ""
     watermark_opacity: float = 1.0
+    fallback_image: str = ""
+    fallback_image_http_code: int = 200
+    fallback_image_ttl: int = 0
+    cache_tags_format: CacheTagsFormat = "all"
 
     def __repr__(self) -> str:
         return f"ImgproxySettings({', '.join(f'{name}={value!r}' for name, value in self.__rich_repr__())})"
@@ -120,6 +127,11 @@ class ImgproxySettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown
         for name in ("max_result_dimension", "max_animation_frames"):
             if getattr(self, name) < 0:
                 yield name, f"{getattr(self, name)}: name a number, or 0 for none"
+        code = self.fallback_image_http_code
+        if code and not 200 <= code <= 599:
+            yield "fallback_image_http_code", f"{code}: name a status of HTTP, or 0 for that of the failure"
+        if self.fallback_image_ttl < 0:
+            yield "fallback_image_ttl", f"{self.fallback_image_ttl}: name seconds, or 0 for a minute"
         if not 0 < self.watermark_opacity <= 1:
             yield "watermark_opacity", f"{self.watermark_opacity:g}: name a number above 0, up to 1"
         if not self.arguments_separator or "/" in self.arguments_separator:

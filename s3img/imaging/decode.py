@@ -28,7 +28,7 @@ from PIL import (
     WebPImagePlugin,
 )
 
-from s3img.errors import ImageError, ImageTooLarge, S3ImgError, UnsupportedImage
+from s3img.errors import ImageError, ImageTooLarge, S3ImgError, TransformError, UnsupportedImage
 from s3img.imaging.color import is_converted, to_srgb
 from s3img.imaging.image_info import upright
 from s3img.imaging.probing import too_large
@@ -188,14 +188,14 @@ class Decoded:
         return image.transpose(TURNS[self.orientation]) if self.orientation in TURNS else image
 
 
-def decode(fp: BinaryIO, info: ImageInfo, wanted: tuple[int, int], limits: Limits) -> Decoded:
-    """Decode the first frame, at least as large as ``wanted`` (px, upright) if the source is that large.
+def decode(fp: BinaryIO, info: ImageInfo, wanted: tuple[int, int], limits: Limits, *, page: int = 0) -> Decoded:
+    """Decode a page or frame, at least as large as ``wanted`` (px, upright) if the source is that large.
 
     A JPEG that lacks nothing but its end marker, which browsers show, is taken where ``limits`` are tolerant. Raises
     ``ImageTooLarge`` for a JPEG that has to be decoded at more than ``input_pixels``.
     """
     try:
-        return _decode(fp, info, wanted, limits)
+        return _decode(fp, info, wanted, limits, page)
     except ImageTooLarge:
         raise
     except ImageError as error:
@@ -229,11 +229,11 @@ def with_end_marker(fp: BinaryIO) -> bytes | None:
     return data + _END_MARKER if pictures[0] == pictures[1] else None
 
 
-def _decode(fp: BinaryIO, info: ImageInfo, wanted: tuple[int, int], limits: Limits) -> Decoded:
+def _decode(fp: BinaryIO, info: ImageInfo, wanted: tuple[int, int], limits: Limits, page: int = 0) -> Decoded:
     with decoder(fp, info) as image:
         profile = profile_in_force(fp, image)
-        if first := first_shown(image):
-            image.seek(first)
+        if number := first_shown(image) + page:
+            seek(image, number, size=(info.width, info.height) if info.format in _TURNED else info.stored_size)
         drafted = image.draft(None, upright(wanted, info.orientation)) if info.format == "jpeg" else None
         if info.format == "jpeg" and image.size[0] * image.size[1] > limits.input_pixels and not info.buffered:
             what = f"To be shown as large as asked, the JPEG is decoded at {image.size[0]} x {image.size[1]} px"
@@ -252,6 +252,16 @@ def _decode(fp: BinaryIO, info: ImageInfo, wanted: tuple[int, int], limits: Limi
             profile=profile,
             exif=image.info.get("exif"),
         )
+
+
+def seek(image: ImageFile.ImageFile, number: int, *, size: Size) -> None:
+    """Go to a page or frame; raise ``TransformError`` where there is none, ``UnsupportedImage`` for another size."""
+    if number >= getattr(image, "n_frames", 1):
+        raise TransformError(f"page: the picture has no page {number}; the first is 0.")
+    image.seek(number)
+    # Limits were checked, and the geometry was planned, for the size of the first.
+    if image.size != size:
+        raise UnsupportedImage(f"Page {number} has {image.size} px, and the first has {size}: it can't be shown here.")
 
 
 def first_shown(image: ImageFile.ImageFile) -> int:

@@ -61,6 +61,7 @@ class Encoding:
     ``icc`` and ``exif`` are written as they are; ``dpi`` 0 writes none. A ``lossless_source`` (PNG, GIF) may be a
     screenshot, chart or logo: its colours keep their full resolution, because text and lines of one px lose half of
     theirs with less, and WebP is lossless where that is smaller. ``subsampling`` of AVIF and JPEG replaces that choice.
+    ``colors`` (2 to 256) is how many a PNG may have, 0: all.
     """
 
     format: str
@@ -74,6 +75,7 @@ class Encoding:
     dpi: int = 0
     lossless_source: bool = False
     subsampling: Subsampling = "auto"
+    colors: int = 0
 
     @property
     def effective_quality(self) -> int:
@@ -142,6 +144,7 @@ def encode(image: Image.Image, encoding: Encoding) -> bytes:
             case "gif":  # it has neither a quality nor metadata of ours
                 return saved(palette(copy), "GIF", {"optimize": True})
             case _:
+                copy = reduced(copy, encoding.colors) if encoding.colors else copy
                 effort = {"optimize": True} if encoding.profile == "build" else {"compress_level": 6}
                 return saved(exact_palette(copy) or copy, "PNG", {**effort, **encoding.metadata})
 
@@ -247,6 +250,15 @@ def exact_palette(image: Image.Image) -> Image.Image | None:
     candidate = image.quantize(256, method=method)
     same = ImageChops.difference(candidate.convert(image.mode), image)
     return candidate if all(same.getextrema()[band] == (0, 0) for band in range(len(image.mode))) else None
+
+
+def reduced(image: Image.Image, colors: int) -> Image.Image:
+    """Reduce a picture to as many colours, each with an opacity of its own."""
+    if image.mode == "L":
+        return image.quantize(colors)
+    if image.mode in {"LA", "RGBA"}:
+        return image.convert("RGBA").quantize(colors, method=Image.Quantize.FASTOCTREE)
+    return quantized(image, colors)
 
 
 def palette(image: Image.Image) -> Image.Image:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Final
 
 from s3img.errors import UnsupportedImage
 from s3img.imaging.animation import Animation, keeps_animation, load_animation
+from s3img.imaging.auto_quality import encode_to_target
 from s3img.imaging.chain import Chain, changes, layer_errors
 from s3img.imaging.color import has_alpha
 from s3img.imaging.decode import OVERSAMPLING, RenderDeadline, decode, pillow_errors
@@ -29,6 +30,7 @@ if TYPE_CHECKING:
 
     from s3img.imaging.encode import Profile
     from s3img.imaging.probing import ImageSource
+    from s3img.imgproxy.processing_options import AutoQuality
     from s3img.transform import Transform
     from s3img.transform.geometry import Plan
     from s3img.transform.steps import OutputFormat
@@ -121,7 +123,8 @@ class Drawn:
 
     ``encodings`` go from the most modern to the plainest; the smallest result is taken. ``source`` is used as it is,
     without metadata, where that is smaller still, and empty where it can't stand for the result. An original that was
-    asked for as it is is a `Rendered` already. ``max_bytes`` (0: none) lowers the quality of what is larger.
+    asked for as it is is a `Rendered` already. ``max_bytes`` (0: none) lowers the quality of what is larger, and
+    ``auto_quality`` finds that of a still.
     """
 
     picture: Image.Image | Animation | Rendered
@@ -129,6 +132,7 @@ class Drawn:
     source: bytes = b""
     source_format: str = ""
     max_bytes: int = 0
+    auto_quality: AutoQuality | None = None
 
     @classmethod
     def whole(cls, data: bytes, info: ImageInfo) -> Drawn:
@@ -153,6 +157,9 @@ class Drawn:
         if isinstance(self.picture, Rendered):
             return self.picture
         name, data = encode_smallest(self.picture, self.encodings)
+        if self.auto_quality and not isinstance(self.picture, Animation):
+            encoding = next(one for one in self.encodings if one.format == name)
+            data = encode_to_target(self.picture, encoding, self.auto_quality) or data
         if self.max_bytes:
             encoding = next(one for one in self.encodings if one.format == name)
             data = lowered(self.picture, encoding, data, self.max_bytes)

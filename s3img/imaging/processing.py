@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import hashlib
+import hmac
 import math
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Final
 
 import msgspec
 
-from s3img.errors import UnsupportedImage
+from s3img.errors import ImageError, UnsupportedImage
 from s3img.imaging import color_adjustments, effects, filters
 from s3img.imaging.animation import keeps_animation, load_animation
 from s3img.imaging.attention import attention_point, thumbnail_size
@@ -59,6 +61,9 @@ def draw_processed(
     """
     limits = _narrowed(limits or Limits(), options)
     info = probe(data, limits=limits)
+    kind, digest = options.hashsum
+    if kind and not hmac.compare_digest(hashlib.new(kind, data).hexdigest(), digest):
+        raise ImageError(f"hashsum: the source has another {kind} than the address names.")
     is_kept = info.format in options.skip_processing and options.format in {"", info.format}
     if is_kept or (not info.renderable and options.format in {"", info.format}):
         return Drawn.whole(data, info)
@@ -109,7 +114,7 @@ class ProcessingRequest:
                 untrimmed = replace(run, trims=False)  # each frame would have edges of its own
                 picture = load_animation(fp, moving, untrimmed.run, limits=self.limits, deadline=run.deadline)
             else:
-                decoded = decode(fp, info, self.decoded_size(first), self.limits)
+                decoded = decode(fp, info, self.decoded_size(first), self.limits, page=options.page)
                 run.deadline.check()
                 with pillow_errors(f"The {info.format.upper()} can't be transformed"):
                     picture = run.run(decoded)
@@ -122,7 +127,8 @@ class ProcessingRequest:
                 encodings = tuple(self.encoding(name, icc=icc, exif=self.exif(decoded)) for name in names)
         if self.is_source(names, first):
             return Drawn(picture, encodings, data, info.format, max_bytes=options.max_bytes)
-        return Drawn(picture, encodings, max_bytes=options.max_bytes)
+        tuned = options.auto_quality if options.auto_quality.method != "none" else None
+        return Drawn(picture, encodings, max_bytes=options.max_bytes, auto_quality=tuned)
 
     @property
     def stored_size(self) -> Size:
@@ -152,15 +158,21 @@ class ProcessingRequest:
     def encoding(self, name: str, *, icc: bytes = b"", exif: bytes = b"") -> Encoding:
         """Return how to write the format ``name``; raise ``UnsupportedImage`` for one that can't be written."""
         check_encoder(name)
+        options = self.options
+        full_chroma = {"jpeg": options.jpeg_options.no_subsample, "avif": options.avif_options.subsample == "off"}
+        half_chroma = name == "avif" and options.avif_options.subsample == "on"
         return Encoding(
             format=name,
+            lossless=name == "webp" and options.webp_options.compression != "lossy",
+            progressive=options.jpeg_options.progressive,
+            subsampling="4:4:4" if full_chroma.get(name) else "4:2:0" if half_chroma else self.subsampling,
+            colors=options.png_options.colors if options.png_options.quantize else 0,
             quality=self.options.quality_of(name) or self.quality.get(name) or DEFAULT_QUALITY.get(name, 0),
             profile="request",
             icc=icc,
             exif=exif,
             dpi=self.options.dpi,
             lossless_source=self.info.is_lossless,
-            subsampling=self.subsampling,
         )
 
     def exif(self, decoded: Decoded) -> bytes:
@@ -173,7 +185,8 @@ class ProcessingRequest:
         """Tell whether the source without its metadata is a result, too: same pixels, a format that may be sent."""
         info, options = self.info, self.options
         sendable = info.format in names or (len(names) > 1 and info.format in _EVERYWHERE)
-        keeps = options.strip_metadata and options.strip_color_profile and not (options.max_bytes or options.dpi)
+        keeps = options.strip_metadata and options.strip_color_profile
+        keeps = keeps and not (options.max_bytes or options.dpi or options.page or options.has_encoder_options)
         return sendable and keeps and not first.changes and all(not one.paints for one in options.pipelines)
 
 

@@ -18,6 +18,9 @@ from s3img.imgproxy.processing_options import (
     FORMATS,
     PLACES,
     RESIZING_TYPES,
+    AutoQuality,
+    AvifOptions,
+    AvifSubsample,
     BlurRamp,
     BlurredAreas,
     ColorRamp,
@@ -26,15 +29,20 @@ from s3img.imgproxy.processing_options import (
     Extend,
     Gravity,
     GravityType,
+    JpegOptions,
     Padding,
     Pipeline,
+    PngOptions,
     ProcessingOptions,
+    QualityMethod,
     Rgb,
     Tint,
     TrimRule,
     UnsharpMask,
     UnsharpMode,
     Watermark,
+    WebpCompression,
+    WebpOptions,
 )
 
 if TYPE_CHECKING:
@@ -57,6 +65,11 @@ _MOST_AREAS: Final = 50
 _CROP_GRAVITIES: Final = ("sm", "fp", *PLACES)
 _EXTEND_GRAVITIES: Final = ("fp", *PLACES)
 _WATERMARK_PLACES: Final = ("re", "ch", *PLACES)
+_TAG: Final = re.compile(r"[!#-+\--~]{1,1024}")
+_MOST_TAGS: Final = 4096
+HASHES: Final = {"md5": 32, "sha1": 40, "sha256": 64, "sha512": 128}
+"""Digests of sources, with their hexadecimal digits."""
+_PRESETS: Final = ("default", "photo", "picture", "drawing", "icon", "text")
 _LONGEST_TEXT: Final = 500
 _WIDEST_SHADOW: Final = 100
 _SECURITY: Final = frozenset(
@@ -77,7 +90,6 @@ UNSUPPORTED: Final = {
     "crop_objects": "",  # its short name is that of contrast as well
     "style": "st",
     "color_profile": "cp icc",
-    "autoquality": "aq",
     "pages": "pgs",
     "video_thumbnail_second": "vts",
     "video_thumbnail_keyframes": "vtk",
@@ -167,7 +179,9 @@ def image_format(name: str, text: str) -> str:
 
 
 def written_format(name: str, text: str) -> str:
-    """Read the name of a format to write; two of imgproxy's can't be written here."""
+    """Read the name of a format to write; two of imgproxy's can't be written here, and ``best`` names none."""
+    if text == "best":  # without a format, the smallest of those that the client takes is written anyway
+        return ""
     found = image_format(name, text)
     if found in {"heic", "jxl"}:
         raise bad(name, text, "format that can be written here: choose avif, webp, jpeg or png")
@@ -378,13 +392,13 @@ def brightness(name: str, text: str) -> int:
 
 
 def nested(key: str, kind: type[Any], readers: Sequence[Callable[[str, str], object]]) -> Handler:
-    """Return what reads the fields of a value in their order; those that are left out are at their defaults."""
+    """Return what reads the fields of a value in their order; those that are left out stay as a preset has them."""
 
     def read(name: str, state: State, args: Args) -> None:
         at_most(name, args, len(readers))
         fields = zip(kind.__struct_fields__, readers, args, strict=False)
-        default = getattr(Pipeline(), key)
-        state[key] = msgspec.structs.replace(default, **{field: one(name, text) for field, one, text in fields if text})
+        before = state.get(key) or getattr(Pipeline(), key, None) or kind()
+        state[key] = msgspec.structs.replace(before, **{field: one(name, text) for field, one, text in fields if text})
 
     return read
 
@@ -438,6 +452,43 @@ def format_quality(name: str, state: State, args: Args) -> None:
     state["format_quality"] = tuple(sorted(pairs.items()))
 
 
+def one_of(name: str, text: str, *, words: Sequence[str]) -> str:
+    """Read one of some words."""
+    if text not in words:
+        raise bad(name, text, f"choice: write {', '.join(words)}")
+    return text
+
+
+def quality_method(name: str, text: str) -> str:
+    """Read how a quality is found; ``ml`` is ``dssim`` where there is no model, and here is none."""
+    return "dssim" if text == "ml" else one_of(name, text, words=get_args(QualityMethod))
+
+
+def hashsum(name: str, state: State, args: Args) -> None:
+    """Read ``hs:TYPE:HEX``, the digest that the source must have."""
+    at_most(name, args, 2)
+    kind, digest = [*args, ""][:2]
+    if kind == "none":
+        state["hashsum"] = ("", "")
+        return
+    if kind not in HASHES:
+        raise bad(name, kind, f"hash: choose none, {', '.join(HASHES)}")
+    if not re.fullmatch(f"[0-9a-fA-F]{{{HASHES[kind]}}}", digest):
+        raise bad(name, digest, f"{kind} in {HASHES[kind]} hexadecimal digits")
+    state["hashsum"] = (kind, digest.lower())
+
+
+def cache_tags(name: str, state: State, args: Args) -> None:
+    """Read tags, percent-encoded, that a CDN may be told to drop; they go into a header, so they are plain ASCII."""
+    tags = [unquote_to_bytes(text).decode("latin-1") for text in args if text]
+    for tag in tags:
+        if not _TAG.fullmatch(tag):
+            raise bad(name, tag, "tag: write letters, digits and ASCII signs, no comma, blank or quote")
+    if sum(map(len, tags)) > _MOST_TAGS:
+        raise TransformError(f"{name}: the tags have more than {_MOST_TAGS} characters.", token=name)
+    state["cache_tags"] = tuple(dict.fromkeys(tags))
+
+
 def quality(name: str, text: str) -> int:
     """Read a quality, of which 0 stands for the default."""
     return integer(name, text, least=0, most=100, what="number from 0 to 100")
@@ -468,6 +519,8 @@ def text_argument(name: str, text: str) -> str:  # noqa: ARG001 - readers have o
     return text
 
 
+quant_table: Final = partial(integer, least=0, most=8, what="number from 0 to 8")
+png_colors: Final = partial(integer, least=2, most=256, what="number from 2 to 256")
 _ZERO_OR_MORE: Final = partial(integer, least=0, what="positive integer or 0")
 
 Handler: TypeAlias = "Callable[[str, State, Args], None]"
@@ -547,6 +600,22 @@ OUTPUT_OPTIONS: Final[Mapping[str, tuple[str, Handler]]] = {
     "max_result_dimension": ("mrd", partial(simple, "max_result_dimension", _ZERO_OR_MORE)),
     "dpi": ("", partial(simple, "dpi", partial(integer, least=0, most=65_535, what="number from 0 to 65535"))),
     "disable_animation": ("da", partial(simple, "disable_animation", boolean)),
+    "page": ("pg", partial(simple, "page", partial(integer, least=0, most=100_000, what="number of a page, from 0"))),
+    "hashsum": ("hs", hashsum),
+    "fallback_image_url": ("fiu", partial(simple, "fallback_image_url", base64_text)),
+    "cache_tags": ("ct", cache_tags),
+    "autoquality": ("aq", nested("auto_quality", AutoQuality, (quality_method, not_negative, quality, quality, share))),
+    "jpeg_options": ("jpgo", nested("jpeg_options", JpegOptions, (*[boolean] * 5, quant_table))),
+    "png_options": ("pngo", nested("png_options", PngOptions, (boolean, boolean, png_colors))),
+    "webp_options": (
+        "webpo",
+        nested(
+            "webp_options",
+            WebpOptions,
+            (partial(one_of, words=get_args(WebpCompression)), boolean, partial(one_of, words=_PRESETS)),
+        ),
+    ),
+    "avif_options": ("avifo", nested("avif_options", AvifOptions, [partial(one_of, words=get_args(AvifSubsample))])),
 }
 """Options of the whole request by their long names, with the short ones."""
 
@@ -602,6 +671,8 @@ class OptionGrammar:
                 self.apply(reading, name, args)
             names = {LONG_NAMES.get(name, "") for name, _ in options}
         source, extension, form = self.source(rest)
+        if reading.output.get("raw") and any(reading.output.get("hashsum", ())):
+            raise TransformError("hashsum: a source that is sent as it is (raw) is not checked.")
         if extension and not reading.output.get("raw"):
             reading.output["format"] = written_format("extension", extension)
         return ProxyRequest(reading.options(), source, form, "preset" in names <= {"preset", "cachebuster", "expires"})

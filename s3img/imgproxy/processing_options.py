@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final, Literal, TypeAlias
+from urllib.parse import quote
 
 import msgspec
 
@@ -13,6 +14,9 @@ Rgb: TypeAlias = tuple[int, int, int]
 ResizingType: TypeAlias = Literal["fit", "fill", "fill-down", "force", "auto"]
 GravityType: TypeAlias = Literal["ce", "no", "ea", "so", "we", "nowe", "noea", "sowe", "soea", "sm", "fp", "re", "ch"]
 
+QualityMethod: TypeAlias = Literal["none", "size", "dssim"]
+WebpCompression: TypeAlias = Literal["lossy", "near_lossless", "lossless"]
+AvifSubsample: TypeAlias = Literal["auto", "on", "off"]
 UnsharpMode: TypeAlias = Literal["auto", "none", "always"]
 
 RESIZING_TYPES: Final[tuple[ResizingType, ...]] = ("fit", "fill", "fill-down", "force", "auto")
@@ -174,6 +178,67 @@ class ColorRamp(msgspec.Struct, frozen=True):
         return join(self.opacity, hex_of(self.color), self.angle, self.start, self.stop)
 
 
+class AutoQuality(msgspec.Struct, frozen=True):
+    """Choose the quality by ``target`` bytes (``size``) or structural dissimilarity (``dssim``, within ``error``).
+
+    ``least`` and ``most`` bound it; 0 is the default of the format.
+    """
+
+    method: QualityMethod = "none"
+    target: float = 0.02
+    least: int = 0
+    most: int = 0
+    error: float = 0.002
+
+    def __str__(self) -> str:
+        return join(self.method, self.target, self.least, self.most, self.error)
+
+
+class JpegOptions(msgspec.Struct, frozen=True):
+    """How JPEG is written; what mozjpeg alone can do (all but the first two) is read and has no effect."""
+
+    progressive: bool = False
+    no_subsample: bool = False
+    trellis_quant: bool = False
+    overshoot_deringing: bool = False
+    optimize_scans: bool = False
+    quant_table: int = 0
+
+    def __str__(self) -> str:
+        return join(self.progressive, self.no_subsample)
+
+
+class PngOptions(msgspec.Struct, frozen=True):
+    """How PNG is written: with ``colors`` (2 to 256) where it is quantized; ``interlaced`` has no effect."""
+
+    interlaced: bool = False
+    quantize: bool = False
+    colors: int = 256
+
+    def __str__(self) -> str:
+        return join(self.interlaced, self.quantize, self.colors)
+
+
+class WebpOptions(msgspec.Struct, frozen=True):
+    """How WebP is written: ``near_lossless`` is lossless here; the others have no effect."""
+
+    compression: WebpCompression = "lossy"
+    smart_subsample: bool = False
+    preset: str = "default"
+
+    def __str__(self) -> str:
+        return join(self.compression)
+
+
+class AvifOptions(msgspec.Struct, frozen=True):
+    """Whether AVIF has colours at half the resolution; ``auto`` leaves it to the picture."""
+
+    subsample: AvifSubsample = "auto"
+
+    def __str__(self) -> str:
+        return self.subsample
+
+
 class Pipeline(msgspec.Struct, frozen=True, kw_only=True):
     """Describe one pass over the pixels; the fields are imgproxy's options of the same names."""
 
@@ -289,17 +354,33 @@ class ProcessingOptions(msgspec.Struct, frozen=True, kw_only=True):
     max_result_dimension: int = 0
     dpi: int = 0
     disable_animation: bool = False
+    page: int = 0
+    hashsum: tuple[str, str] = ("", "")
+    fallback_image_url: str = ""
+    cache_tags: tuple[str, ...] = ()
+    auto_quality: AutoQuality = AutoQuality()
+    jpeg_options: JpegOptions = JpegOptions()
+    png_options: PngOptions = PngOptions()
+    webp_options: WebpOptions = WebpOptions()
+    avif_options: AvifOptions = AvifOptions()
 
     @property
     def rendering(self) -> ProcessingOptions:
         """Return the options without those that change no byte of the result."""
-        return msgspec.structs.replace(self, raw=False, expires=0, filename="", return_attachment=False)
+        nothing = ProcessingOptions()
+        fields = ("raw", "expires", "filename", "return_attachment", "fallback_image_url", "cache_tags")
+        return msgspec.structs.replace(self, **{name: getattr(nothing, name) for name in fields})
 
     @property
     def watermark_urls(self) -> frozenset[str]:
         """Return the URLs of the pictures that are laid over this one; "" for the service's own."""
         marks = (pipeline.watermark for pipeline in self.pipelines)
         return frozenset(mark.url for mark in marks if mark.opacity and not mark.text)
+
+    @property
+    def has_encoder_options(self) -> bool:
+        """Tell whether more than a quality is asked of an encoder."""
+        return any(getattr(self, name) != getattr(_NOTHING, name) for name in _ENCODER_NAMES.values())
 
     def quality_of(self, name: str) -> int:
         """Return the quality asked for of a format, 0 for its default."""
@@ -313,10 +394,15 @@ class ProcessingOptions(msgspec.Struct, frozen=True, kw_only=True):
             value = getattr(self, field)
             if value != getattr(_NOTHING, field):
                 yield f"{name}:{write(value)}"
-        if self.format_quality:
-            yield f"fq:{join(*(part for pair in self.format_quality for part in pair))}"
-        if self.skip_processing:
-            yield f"skp:{join(*self.skip_processing)}"
+        lists = {
+            "fq": [part for pair in self.format_quality for part in pair],
+            "skp": self.skip_processing,
+            "hs": self.hashsum if any(self.hashsum) else (),
+            "ct": [quote(tag, safe="") for tag in self.cache_tags],
+        }
+        yield from (f"{name}:{join(*parts)}" for name, parts in lists.items() if parts)
+        if self.fallback_image_url:
+            yield f"fiu:{encode_text(self.fallback_image_url)}"
         if self.filename:  # in base64, because a name may have any character
             yield f"fn:{encode_text(self.filename)}:1"
         for name, pixels in (("msr", self.max_src_resolution), ("mafr", self.max_animation_frame_resolution)):
@@ -389,7 +475,16 @@ _PIPELINE_NAMES: Final = {
     "col": "colorize",
     "gr": "gradient",
 }
+_ENCODER_NAMES: Final = {
+    "jpgo": "jpeg_options",
+    "pngo": "png_options",
+    "webpo": "webp_options",
+    "avifo": "avif_options",
+    "aq": "auto_quality",
+}
 _OUTPUT_NAMES: Final = {
+    **_ENCODER_NAMES,
+    "pg": "page",
     "sm": "strip_metadata",
     "kcr": "keep_copyright",
     "scp": "strip_color_profile",

@@ -101,6 +101,13 @@ def test_short_names_mean_the_same(name: str) -> None:
         "extend": "1:no:3:4",
         "extend_aspect_ratio": "1",
         "watermark_url": "YS5wbmc",
+        "hashsum": f"md5:{'0a' * 16}",
+        "fallback_image_url": "YS5wbmc",
+        "cache_tags": "a:b%3Ac",
+        "autoquality": "dssim:0.01:50:90:0.001",
+        "png_options": "0:1:16",
+        "webp_options": "lossless",
+        "avif_options": "off",
         "watermark_text": "QWRh",
         "watermark_size": "20:30",
         "watermark_rotate": "-45.5",
@@ -175,7 +182,7 @@ def test_limits_are_set_by_addresses_where_that_is_allowed_only(option: str) -> 
         options_of(option)
 
 
-@pytest.mark.parametrize("option", ["crop_objects:face", "co:face", "autoquality:dssim", "vts:3", "dd:1"])
+@pytest.mark.parametrize("option", ["crop_objects:face", "co:face", "style:YQ", "vts:3", "dd:1"])
 def test_option_that_needs_a_model_or_video_is_named(option: str) -> None:
     with pytest.raises(TransformError, match=option.partition(":")[0]):
         options_of(option)
@@ -235,3 +242,31 @@ def test_any_address_is_read_or_refused_and_what_is_read_is_written_again(option
     again = grammar.parse("/".join(["", *([written] if written else []), "plain/x"])).options
     assert again.pipelines == found.pipelines
     assert str(again) == str(found)
+
+
+@pytest.mark.parametrize(
+    "option",
+    [
+        "hs:crc:00", "hs:md5", "hs:md5:xyz", "hs:md5:00:00", "hs:md5:" + "0" * 31, "ct:a%0Ab", "ct:a%2Cb", "ct:a%20b", "ct:%C3%A9",
+        "ct:" + "a" * 1025, "fiu:%3F", "pg:-1", "pg:x", "aq:psnr", "aq:dssim:-1", "aq:size:1:0:101", "jpgo:1:1:1:1:1:9",
+        "pngo:0:1:1", "pngo:0:1:257", "webpo:best", "webpo:lossy:1:text:1", "avifo:maybe", "hs:md5:" + "0" * 32 + "/raw:1",
+    ],
+)  # fmt: skip
+def test_option_of_pro_with_a_bad_argument_is_named(option: str) -> None:
+    with pytest.raises(TransformError) as caught:
+        options_of(option)
+    name = option.partition(":")[0]
+    assert str(caught.value).startswith((f"{name}:", "hashsum:"))
+
+
+def test_arguments_that_are_left_out_stay_as_a_preset_has_them() -> None:
+    presets = {"red": "mc:1:ff0000/gr:0.5:0f0:left/aq:dssim:0.01:50"}
+    found = options_of("pr:red/mc:0.5/gr:1/aq:size", presets=presets)
+    assert (found.pipelines[0].monochrome.opacity, found.pipelines[0].monochrome.color) == (0.5, (255, 0, 0))
+    assert (found.pipelines[0].gradient.color, found.pipelines[0].gradient.angle) == ((0, 255, 0), 90)
+    assert (found.auto_quality.method, found.auto_quality.target, found.auto_quality.least) == ("size", 0.01, 50)
+
+
+def test_best_format_is_the_one_that_the_client_takes() -> None:
+    assert options_of("f:png/f:best").format == ""
+    assert GRAMMAR.parse("/f:png/plain/s3://b/k.png@best").options.format == ""

@@ -36,7 +36,9 @@ def kept_folder(config: Config) -> Path:
 def has_kept(config: Config) -> bool:
     """Tell whether the settings name such a picture."""
     settings = config.imgproxy
-    return settings is not None and settings.watermark.startswith(_EMBEDDED)
+    return settings is not None and any(
+        url.startswith(_EMBEDDED) for url in (settings.watermark, settings.fallback_image)
+    )
 
 
 def keep_picture(config: Config, field: str, url: str) -> SourceRef | None:

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import hashlib
 from functools import partial
+from http import HTTPStatus
 from typing import TYPE_CHECKING, Final
 
 from s3img import imaging
-from s3img.errors import AccessDenied, ImageTooLarge, NotServed, ObjectNotFound
+from s3img.errors import AccessDenied, BucketError, ImageTooLarge, NotServed, ObjectNotFound
 from s3img.imaging.isolation.tasks import draw_options, picture_facts_json
 from s3img.service.answers import answer_original, complete, inspect_request
 from s3img.service.caching import modern_formats
@@ -15,16 +16,19 @@ from s3img.service.engine.jobs import SourceRef
 from s3img.service.service_request import attachment
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from s3img.imaging.isolation.tasks import DrawSource
     from s3img.imgproxy import ProcessingOptions
     from s3img.imgproxy.info_options import InfoOptions
     from s3img.limits import Limits
-    from s3img.service.engine.jobs import Budget, EngineProtocol, Result, SourceFacts
+    from s3img.service.engine.jobs import Budget, CheckRequest, EngineProtocol, Result, SourceFacts
     from s3img.service.imgproxy.proxy_mount import ProxiedRequest
     from s3img.service.service_request import Response, ServiceRequest
 
 _NAME: Final = "imgproxy/2"
 _INFO: Final = "imgproxy-info/1"
+_TAG_HEADERS: Final = {"Cache-Tag": {"all", "cloudflare"}, "x-amz-meta-cache-tag": {"all", "cloudfront"}}
 _NONE: Final[frozenset[str]] = frozenset()
 
 
@@ -57,18 +61,74 @@ def answer_proxied(request: ServiceRequest, engine: EngineProtocol, proxied: Pro
             watermarks=files,
         )
 
-    inspect = partial(inspect_request, request)
     is_slow = options.format == "avif" or imaging.MEDIA_TYPES["avif"] in accept
+
+    def render(source: SourceRef, inspect: CheckRequest) -> Result:
+        return engine.rendered(source, name, prepare, request.budget, inspect=inspect, is_slow=is_slow)
 
     def ask(origin: str) -> tuple[SourceRef, Result]:
         source = SourceRef(origin, request.parsed.key, request.parsed.version)
-        return source, engine.rendered(source, name, prepare, request.budget, inspect=inspect, is_slow=is_slow)
+        return source, render(source, partial(inspect_request, request))
 
-    source, result = request.first_of_origins(ask)
-    response = request.respond(source, result.facts, result.etag, layers=[facts for *_, facts in marks])
+    failure: BucketError | None = None
+    try:
+        source, result = request.first_of_origins(ask)
+    except BucketError as error:
+        failure = error
+        source, result = _fall_back(request, proxied.fallback, render, error)
+    layers = [facts for *_, facts in marks]
+    response = request.respond(source, result.facts, result.etag, fallback=failure is not None, layers=layers)
     if offered:
         response.headers["Vary"] = "Accept"
-    return complete(request, source, result, response, stored=_disposition(options, result))
+    _add_tags(request, response, options)
+    response = complete(request, source, result, response, stored=_disposition(options, result))
+    return _mark_fallback(request, response, failure) if failure else response
+
+
+def _fall_back(
+    request: ServiceRequest,
+    fallback: SourceRef | None,
+    render: Callable[[SourceRef, CheckRequest], Result],
+    failure: BucketError,
+) -> tuple[SourceRef, Result]:
+    """Render the picture that takes the place of one that can't be fetched; raise ``failure`` without one."""
+    if fallback is None:
+        raise failure
+    inspect = inspect_request if _fallback_status(request, failure) == HTTPStatus.OK else _inspect_source
+    try:
+        return fallback, render(fallback, partial(inspect, request))
+    except BucketError:
+        raise failure from None  # which tells more than that the fallback is missing, too
+
+
+def _fallback_status(request: ServiceRequest, failure: BucketError) -> int:
+    settings = request.config.imgproxy
+    return (settings.fallback_image_http_code if settings else 0) or failure.status
+
+
+def _mark_fallback(request: ServiceRequest, response: Response, failure: BucketError) -> Response:
+    """Tell that the picture stands for another, and for how long it may be kept."""
+    settings = request.config.imgproxy
+    if response.status != HTTPStatus.NOT_MODIFIED:
+        response.status = _fallback_status(request, failure)
+    response.headers["S3img-Fallback"] = "fallback-image"
+    if settings and settings.fallback_image_ttl and response.headers["Cache-Control"].startswith("public"):
+        response.headers["Cache-Control"] = f"public, max-age={settings.fallback_image_ttl}"
+    return response
+
+
+def _add_tags(request: ServiceRequest, response: Response, options: ProcessingOptions) -> None:
+    """Write the tags by which a CDN is told to drop the answer."""
+    settings = request.config.imgproxy
+    if settings and options.cache_tags:
+        names = [name for name, kinds in _TAG_HEADERS.items() if settings.cache_tags_format in kinds]
+        response.headers |= dict.fromkeys(names, ",".join(options.cache_tags))
+
+
+def _inspect_source(request: ServiceRequest, facts: SourceFacts, etag: str) -> bool:  # noqa: ARG001 - of one signature
+    """Refuse a private source; a client's copy does not answer a request that fails."""
+    request.grant.check_source(facts)
+    return False
 
 
 def _answer_info(request: ServiceRequest, engine: EngineProtocol, text: str, options: InfoOptions) -> Response:

@@ -52,6 +52,9 @@ FIELDS: Final[Mapping[str, tuple[str, Read]]] = {
     "ALLOW_SECURITY_OPTIONS": ("allow_security_options", is_true),
     "MAX_ANIMATION_FRAMES": ("max_animation_frames", int),
     "MAX_RESULT_DIMENSION": ("max_result_dimension", int),
+    "FALLBACK_IMAGE_HTTP_CODE": ("fallback_image_http_code", int),
+    "FALLBACK_IMAGE_TTL": ("fallback_image_ttl", int),
+    "CACHE_TAGS_FORMAT": ("cache_tags_format", str),
     "WATERMARK_OPACITY": ("watermark_opacity", float),
 }
 """Variables that are a field of the table ``imgproxy``, and how they are read."""
@@ -84,6 +87,9 @@ _ELSEWHERE: Final = frozenset(
         "AUTO_WEBP",
         "AUTO_AVIF",
         "FORMAT_QUALITY",
+        "FALLBACK_IMAGE_DATA",
+        "FALLBACK_IMAGE_PATH",
+        "FALLBACK_IMAGE_URL",
         "WATERMARK_DATA",
         "WATERMARK_PATH",
         "WATERMARK_URL",
@@ -167,7 +173,7 @@ def _presets(given: Mapping[str, str], problems: list[str]) -> dict[str, Any]:
 def _pictures(given: Mapping[str, str]) -> dict[str, str]:
     """Return the URLs of pictures of the settings; data comes before a file and this before an address, as there."""
     found = {}
-    for field, name in (("watermark", "WATERMARK"),):
+    for field, name in (("watermark", "WATERMARK"), ("fallback_image", "FALLBACK_IMAGE")):
         if data := given.get(f"{name}_DATA"):
             found[field] = f"data:;base64,{''.join(data.split())}"
         elif path := given.get(f"{name}_PATH"):

@@ -37,7 +37,8 @@ _SCHEME: Final = re.compile(r"([A-Za-z][A-Za-z0-9+.-]*)://")
 class ProxiedRequest:
     """What an imgproxy address asks for and why it may; ``text`` has all that the rendering depends on.
 
-    ``watermarks`` are the pictures that it names besides, by their URLs ("" for the service's own).
+    ``watermarks`` are the pictures that it names besides, by their URLs ("" for the service's own),
+    ``fallback`` is what takes the place of a source that can't be fetched.
     """
 
     route: Route
@@ -46,6 +47,7 @@ class ProxiedRequest:
     grant: Grant
     text: str
     watermarks: tuple[tuple[str, SourceRef], ...] = ()
+    fallback: SourceRef | None = None
     info: InfoOptions | None = None
 
     def check(self, now: float) -> None:
@@ -66,7 +68,8 @@ class ProxyMount:
         self._origins = OriginNames(config)
         self._route = Route("imgproxy", self._origins.names, config.access)
         self._read_short = remember_short(self._read)
-        self._watermark = keep_picture(config, "watermark", settings.watermark)
+        self._watermark = self._own_picture(config, "watermark", settings.watermark)
+        self._fallback = self._own_picture(config, "fallback_image", settings.fallback_image)
         if config.access == "signed" and not self._signer.pairs:
             fix = 'set IMGPROXY_KEY and IMGPROXY_SALT, or access = "named" with presets'
             raise ConfigError([f'imgproxy.keys: access = "signed" needs keys and salts: {fix}'])
@@ -109,7 +112,15 @@ class ProxyMount:
             attachment=(name or "") if options.return_attachment else None,
         )
         return ProxiedRequest(
-            self._route, parsed, options, grant, str(options.rendering), self._watermarks(options.watermark_urls)
+            self._route,
+            parsed,
+            options,
+            grant,
+            str(options.rendering),
+            self._watermarks(options.watermark_urls),
+            self._named("fallback_image_url", options.fallback_image_url)
+            if options.fallback_image_url
+            else self._fallback,
         )
 
     def _read_info(self, path: str) -> ProxiedRequest:
@@ -152,17 +163,26 @@ class ProxyMount:
         # Each is a source that is fetched and decoded for one answer.
         if len(urls) > _MOST_WATERMARKS:
             raise TransformError(f"watermark_url: {len(urls)} pictures; {_MOST_WATERMARKS} is the limit.")
-        return tuple((url, self._picture(url)) for url in sorted(urls))
-
-    def _picture(self, url: str) -> SourceRef:
-        if not url and self._watermark:
-            return self._watermark
-        if not url and not self._settings.watermark:
+        if "" in urls and not self._watermark:
             raise RequestError("watermark: this service has none.", fix="Set imgproxy.watermark, or write wmu or wmt.")
+        own = [("", self._watermark)] if "" in urls and self._watermark else []
+        return (*own, *((url, self._named("watermark_url", url)) for url in sorted(urls) if url))
+
+    def _named(self, option: str, url: str) -> SourceRef:
+        """Return the picture that an option of an address names; raise NotServed, which names the option."""
         try:
-            return SourceRef(*self._origins.locate(url or self._settings.watermark, self._settings.query_separator))
+            return SourceRef(*self._origins.locate(url, self._settings.query_separator))
         except RequestError as error:
-            raise NotServed(f"watermark_url: {error}") from error
+            raise NotServed(f"{option}: {error}") from error
+
+    def _own_picture(self, config: Config, field: str, url: str) -> SourceRef | None:
+        """Return the picture that a setting names, None without one; raise ConfigError where no origin has it."""
+        if not url:
+            return None
+        try:
+            return keep_picture(config, field, url) or self._named(field, url)
+        except NotServed as error:
+            raise ConfigError([f"imgproxy.{error}"]) from error
 
     def _with_limits(self, options: ProcessingOptions) -> ProcessingOptions:
         """Return options under the limits of the settings, where an address has none of its own."""
