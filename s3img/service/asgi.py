@@ -33,7 +33,8 @@ _BLOCK: Final = 1 << 18
 class AsgiService:
     """Serve what ``service`` serves, to ``threads`` clients at a time (0: all that it has places for).
 
-    Others wait, which counts as their requests' time. The service is closed at the end of the lifespan.
+    Others wait, which counts as their requests' time. The service is closed at the end of the lifespan; an application
+    that mounts it below a path (Starlette, FastAPI) does not hand that on, and calls `close` in a lifespan of its own.
     """
 
     def __init__(self, service: TransformService, *, threads: int = 0) -> None:
@@ -47,10 +48,14 @@ class AsgiService:
         elif scope["type"] == "lifespan":
             while (await receive())["type"] != "lifespan.shutdown":
                 await send({"type": "lifespan.startup.complete"})
-            await asyncio.get_running_loop().run_in_executor(None, self._close)
+            await self.close()
             await send({"type": "lifespan.shutdown.complete"})
         else:
             await send({"type": "websocket.close"})
+
+    async def close(self) -> None:
+        """Finish what is under way, without holding up the event loop."""
+        await asyncio.get_running_loop().run_in_executor(None, self._close)
 
     async def _serve_http(self, scope: Message, receive: Receive, send: Send) -> None:
         loop = asyncio.get_running_loop()
@@ -162,8 +167,8 @@ class _AsgiClient:
 
 def environ_of(scope: Message) -> WSGIEnvironment:
     """Return what the service reads of a WSGI environment (PEP 3333), for an ASGI scope of type ``http``."""
-    root = scope.get("root_path", "")
     path = scope["path"]
+    root = _mount(scope.get("root_path", ""), scope.get("app_root_path", ""), path)
     server, client = scope.get("server") or ("localhost", 80), scope.get("client") or ("", 0)
     environ = {
         ARRIVED: time.monotonic(),
@@ -183,6 +188,16 @@ def environ_of(scope: Message) -> WSGIEnvironment:
             key, text = f"HTTP_{name.decode('latin-1').upper().replace('-', '_')}", value.decode("latin-1")
             environ[key] = f"{environ[key]},{text}" if key in environ else text
     return environ
+
+
+def _mount(root: str, outer: str, path: str) -> str:
+    """Return the part of ``root`` that ``path`` begins with.
+
+    The specification has all of it in the path. Behind a proxy that takes off its own prefix, ``FastAPI(root_path=…)``
+    has the prefix in the root alone; Starlette notes it as the application's own (``outer``) and adds the mount's.
+    """
+    is_whole = path == root or path.startswith(f"{root}/")
+    return root if is_whole or not outer else root.removeprefix(outer)
 
 
 def _wsgi(text: str) -> str:
