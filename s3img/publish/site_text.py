@@ -42,6 +42,7 @@ PACKED = {".gz": "gzip", ".br": "br", ".zst": "zstd"}
 """The content coding of a compressed copy, by the end of its name."""
 
 _BEGINNING = 4096  # bytes in which a binary file has a zero byte
+_DROPPED = dict.fromkeys(map(ord, "\t\n\r"))
 _UTF16 = (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)
 
 
@@ -115,6 +116,7 @@ class NamedFiles:
         self._by_name: dict[str, set[str]] = {}
         for path in self.paths:
             self._by_name.setdefault(_folded(posixpath.basename(path)), set()).add(path)
+        self._has_blanks = any(" " in name for name in self._by_name)
         self._lengths = sorted({len(name) for name in self._by_name})
         # Names are found by their ends, which are few: looking for thousands of names one by one would take hours.
         ends = {posixpath.splitext(name)[1] or name[-1:] for name in self._by_name}
@@ -148,7 +150,14 @@ class NamedFiles:
                     text = after
                     yield text
             if text == before:
-                return
+                break
+        # Parsers of URLs drop line ends and tabs (URL standard 4.4); in queries a plus sign stands for a blank.
+        before = text
+        text = text.translate(_DROPPED)
+        if self._has_blanks:
+            text = text.replace("+", " ")
+        if text != before:
+            yield text
 
 
 def without_character_references(text: str) -> str:

@@ -44,6 +44,8 @@ def named(text: str, *paths: str) -> set[str]:
         unicodedata.normalize("NFD", "größe & (1) 'x'.jpg"),
         "größe & (1) 'x'.jpg?v=2",
         "größe & (1) 'x'.jpg@2x",
+        "?image=img/gr%C3%B6%C3%9Fe+%26+(1)+'x'.jpg",
+        "<object data=\"img/größe\n\t & (1) 'x'.jpg\">",
     ],
 )
 def test_name_is_found_in_every_spelling(text: str) -> None:
