@@ -19,6 +19,7 @@ from s3img.middleware.site import LockedAddress, LockedLibrary, LockedRoot
 from s3img.pictures.choices import Image, PageReader
 from s3img.pictures.editor import Editor, RenderInventory
 from s3img.pictures.markup import first_styled, is_styled
+from s3img.publish.cross_origin import asks_for_own_origin, is_loaded_with_cors
 from s3img.rewrite import OPTIONAL_KINDS, Reference, Stream, TagEdit, head_end, rewrite
 from s3img.rewrite.charset import sniff
 
@@ -120,7 +121,8 @@ class Pages:
         if data is None or not self._may_show(data, kind, page):
             return None
         try:
-            new = rewrite(data, kind.media_type, editing.replace, charset=kind.charset or None, optional=OPTIONAL_KINDS)
+            replace = editing.replace_in(data)
+            new = rewrite(data, kind.media_type, replace, charset=kind.charset or None, optional=OPTIONAL_KINDS)
             place = first_styled(new) if new is not data else -1
             link = self.style_link(page)
             if place >= 0 and link and link.encode() not in new:  # a template with s3img_styles() has it already
@@ -189,11 +191,14 @@ class _Editing:
         self._report_missing = pages.missing
         self._reader, self._editor = pages.tools(page, self._missing, is_html=is_html)
         self._root = page.root
+        self._is_elsewhere = any(not url.startswith(f"{page.origin}/") for url in pages.addresses(page))
         self._edits = bounded(pages.edits)
         self._choices: list[Choice] = []  # the editor tells them apart by id(), which must stay taken
 
     def replace(self, reference: Reference) -> str | TagEdit | None:
         """Return what to put in place of a reference."""
+        if self._is_elsewhere and reference.kind != "css url" and asks_for_own_origin(reference.tag):
+            return None
         choice = self._reader.choose(reference)
         if choice is None:
             return None
@@ -205,6 +210,15 @@ class _Editing:
         if found is None:
             found = self._edits[key] = (self._edit(choice),)
         return found[0]
+
+    def replace_in(self, data: bytes) -> Callable[[Reference], str | TagEdit | None]:
+        """Return `replace` for a page of which all is known, as is then where each URL of CSS stands."""
+
+        def replace(reference: Reference) -> str | TagEdit | None:
+            is_css = self._is_elsewhere and reference.kind == "css url"
+            return None if is_css and is_loaded_with_cors(reference, data) else self.replace(reference)
+
+        return replace
 
     def _missing(self, path: str) -> None:
         if self._report_missing:

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from s3img.rewrite import Reference
+    from s3img.rewrite import Reference, Tag
 
 _WINDOW = 2_000
 """Bytes before a URL in which the name of its property is looked for."""
@@ -25,9 +25,11 @@ _WITH_CORS = re.compile(rb"(?:-webkit-)?(?:mask|clip-path|shape-outside|filter|b
 
 def needs_own_origin(reference: Reference, data: bytes) -> bool:
     """Tell whether a reference of the page ``data`` works, or works as it did, from the page's own origin alone."""
-    tag = reference.tag
-    if reference.kind == "css url":
-        return is_loaded_with_cors(reference, data)
+    return is_loaded_with_cors(reference, data) if reference.kind == "css url" else asks_for_own_origin(reference.tag)
+
+
+def asks_for_own_origin(tag: Tag | None) -> bool:
+    """Tell whether an element is one that another origin's image would change: ``<a download>``, or ``crossorigin``."""
     return tag is not None and tag.get("download" if tag.name == "a" else "crossorigin") is not None
 
 

@@ -85,6 +85,18 @@ def test_markup_is_that_of_the_settings_whatever_style_sheets_see(
     assert ".webp 320w" in text
 
 
+@pytest.mark.parametrize(
+    "body",
+    [
+        b'<img src="/static/cat.jpg" crossorigin>',
+        b'<a href="/static/cat.jpg" download>x</a>',
+        b"<style>.a { mask: url(/static/cat.jpg) }</style>",
+    ],
+)
+def test_what_needs_the_pages_own_origin_stays(wrap: Wrap, body: bytes) -> None:
+    assert send(wrap(app_of(body))).body == body
+
+
 def test_region_that_is_off_stays(wrap: Wrap) -> None:
     body = b"<!-- s3img:off -->" + IMG + b"<!-- s3img:on -->"
     assert send(wrap(app_of(body))).body == body
