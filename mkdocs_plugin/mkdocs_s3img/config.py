@@ -51,6 +51,7 @@ class PluginConfig(Config):
     cache_dir = _optional(_TEXT)
     workers = _optional(_NUMBER)
     deadline = _optional(_NUMBER)
+    executor = _optional(_TEXT)
     variants = _optional(_FLAG)
     presets = _optional((dict,))
     fonts = _optional((dict,))

@@ -7,6 +7,7 @@ import os
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
+from contextlib import closing
 from dataclasses import dataclass, field
 from functools import partial
 from itertools import chain
@@ -152,8 +153,11 @@ class BulkRun:
         total = NOTHING
         # Only threads can be given another environment than the process's own.
         task = partial(run_shard, environ=self._environ) if executor == "threads" and self._is_other else run_shard
-        with open_executor(executor, workers=workers, environ=self._environ if self._is_other else None) as pool:
-            for shard, report in ShardScheduler(pool, task).run(unfinished()):
+        with (
+            open_executor(executor, workers=workers, environ=self._environ if self._is_other else None) as pool,
+            closing(ShardScheduler(pool, task).run(unfinished())) as ended,
+        ):
+            for shard, report in ended:
                 if report.is_final and not report.is_saved:  # of a shard that was cut up, no worker has all
                     checkpoints.write(shard, report)
                 total += report

@@ -15,7 +15,7 @@ from s3img.transfer.executors import is_given_up, is_worker_death
 from s3img.transfer.workers import submit
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator
+    from collections.abc import Callable, Generator, Iterable, Iterator
 
     from s3img.bulk.shards import Shard
     from s3img.transfer.executors import OpenExecutor
@@ -37,7 +37,7 @@ class ShardScheduler:
         self._most = 2 * pool.workers + 1
         self._suspects: deque[tuple[Shard, int]] = deque()
 
-    def run(self, shards: Iterable[Shard]) -> Iterator[tuple[Shard, ShardReport]]:
+    def run(self, shards: Iterable[Shard]) -> Generator[tuple[Shard, ShardReport], None, None]:
         """Yield each shard with its report as it ends. Raise what a task raises; errors of pictures are values.
 
         When a worker dies, all shards under way may have been its own. Each is then tried again alone, so that the next

@@ -71,9 +71,8 @@ class Config(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
     name of `config.providers`, which fills in an empty ``endpoint_url`` and ``region``. ``public_url`` is the public
     address of what ``bucket`` names, prefix included. ``widths`` in px; ``quality`` per format; ``subsampling`` of
     colour in AVIF and JPEG; ``workers`` uploads at a time; ``deadline`` in seconds, after which a run begins no further
-    upload (0: none); ``check_public``: a publish asks for one object as a visitor would before it changes pages;
-    ``variants``: a sync of folders renders too. Raise
-    ConfigError listing every problem.
+    upload (0: none); ``executor`` is what renders; ``check_public``: a publish asks for one object as a visitor would
+    before it changes pages; ``variants``: a sync of folders renders too. Raise ConfigError listing every problem.
     """
 
     bucket: str = ""
@@ -101,6 +100,7 @@ class Config(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
     cache_dir: str = ""
     workers: int = 32
     deadline: float = 0
+    executor: Literal["threads", "processes"] = "threads"
     variants: bool = False
     presets: dict[str, str] = {}
     fonts: dict[str, str] = {}

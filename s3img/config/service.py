@@ -81,9 +81,9 @@ class ServiceSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_
     for each processor) bound what each process does at a time, ``queue`` how many requests may wait for each, and
     ``per_client`` the requests of one address at a time (0: no bound). After ``fresh`` a source is checked again, a
     missing one after ``missing``; for ``stale_if_error`` results are still served when the source can't be reached;
-    ``seconds`` is the time for one request; ``missing_detector`` is what ``fo-face`` does where nothing is installed
-    that finds faces: the same as ``fo-auto``, or an error; ``private`` keeps every answer out of shared caches, for
-    pictures behind a login.
+    ``seconds`` is the time for one request; while there is a file ``drain_file``, ``/readyz`` answers 503;
+    ``missing_detector`` is what ``fo-face`` does where nothing is installed that finds faces: the same as ``fo-auto``,
+    or an error; ``private`` keeps every answer out of shared caches, for pictures behind a login.
     """
 
     max_age: int = 86_400
@@ -96,6 +96,7 @@ class ServiceSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_
     missing_detector: Literal["auto", "refuse"] = "auto"
     server_timing: bool = False
     metrics_path: str = ""
+    drain_file: str = ""
     results: str = ""
     cache_bytes: int = 1 << 30
     memory_bytes: int = 0

@@ -81,7 +81,7 @@ class SitePublisher:
         self._editor = Editor(config, self._placement, self._inventory)
         self._styles = SiteStyles(files.root, config, self._placement)
         self._writer = PageWriter(files, self._editor, self._styles)
-        self._renderer = Renderer(self._source, cache, config.limits)
+        self._renderer = Renderer(self._source, cache, config.limits, executor=config.executor)
         self._placeholders = Placeholders(self._source, cache, config.limits)
         self._delivery = Delivery(lambda: bucket, workers=config.workers, deadline=config.deadline, progress=progress)
 

@@ -7,11 +7,12 @@ import socket
 import sys
 import time
 from functools import partial
+from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 from werkzeug.datastructures import EnvironHeaders
 
-from s3img.errors import ConfigError, MethodNotAllowed
+from s3img.errors import Busy, ConfigError, MethodNotAllowed
 from s3img.service import failure
 from s3img.service.access import ClientLimiter
 from s3img.service.answers import answer_info, answer_original, answer_picture
@@ -216,11 +217,19 @@ class TransformService:
             now=now,
         )
 
+    def _check_drain(self) -> None:
+        """Raise Busy while the service is being taken out of its load balancer; requests are answered all the same."""
+        path = self._config.service.drain_file
+        # A file, because all processes of a machine have to say the same, whichever of them is asked.
+        if path and Path(path).exists():
+            raise Busy("The service is being drained.", retry_after=1, fix="Ask another machine.")
+
     def _respond_to_operator(self, path: str, budget: Budget) -> Response:
         """Answer health, readiness or metrics."""
         if path == "/healthz":
             return Response.whole(b"ok\n", PLAIN)
         if path == "/readyz":
+            self._check_drain()
             self._engine.ready(budget)
             return Response.whole(b"ready\n", PLAIN)
         return Response.whole(*self._engine.metrics())

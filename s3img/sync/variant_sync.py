@@ -81,7 +81,7 @@ class VariantMaker:
         self._plan = plan
         self._scope = scope
         self._config = config
-        self._renderer = Renderer(lambda asset: scope.file(asset.path), cache, config.limits)
+        self._renderer = Renderer(lambda asset: scope.file(asset.path), cache, config.limits, executor=config.executor)
         self._inventory = RenderInventory()
         self._kept: dict[str, list[Variant]] = {}
         self._colours: dict[str, str] = {}

@@ -42,13 +42,14 @@ class OpenExecutor:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        self.executor.shutdown(wait=kind is None, cancel_futures=True)
+        # Whoever submitted tasks cancels them: not every executor's `shutdown` can.
+        self.executor.shutdown(wait=kind is None)
         if self._close:
             self._close()
 
     def reopen(self) -> None:
         """Take new workers in place of those that died."""
-        self.executor.shutdown(wait=False, cancel_futures=True)
+        self.executor.shutdown(wait=False)
         self.executor = self._open_again()
 
 
@@ -123,6 +124,6 @@ def _open_dask(address: str, count: int) -> OpenExecutor:
         except (OSError, ValueError) as error:
             fix = "Start it with `dask scheduler`, or check its address."
             raise Unreachable(f"No Dask scheduler answers at {address}: {error}.", action="connect", fix=fix) from error
-        workers = len(client.scheduler_info(n_workers=-1)["workers"]) or count
+        workers = sum(client.ncores().values()) or count
         # Not pure: two runs of one shard are two tasks, and none is taken for the result of the other.
         return OpenExecutor(partial(client.get_executor, pure=False), workers=workers, close=stack.pop_all().close)

@@ -6,8 +6,8 @@ import hashlib
 import os
 import tempfile
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from concurrent.futures import FIRST_COMPLETED, BrokenExecutor, Executor, Future, ThreadPoolExecutor, wait
-from contextlib import nullcontext
+from concurrent.futures import FIRST_COMPLETED, BrokenExecutor, Executor, Future, wait
+from contextlib import contextmanager
 from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -18,6 +18,7 @@ from s3img.atomic import write_atomically
 from s3img.cache import RENDERING_PREFIX
 from s3img.errors import S3ImgError, unexpected
 from s3img.imaging import RenderTarget
+from s3img.transfer.executors import open_executor
 from s3img.transfer.plan import Upload
 from s3img.transfer.workers import submit
 from s3img.transform import Transform
@@ -48,11 +49,12 @@ Outcome = list[tuple[int, str]]
 class Renderer:
     """Render variants into the cache, one job an image, all cores at work.
 
-    ``executor`` (of processes or machines that share the cache, too) is left open; by default threads do the work.
+    ``executor`` is a name that `open_executor` knows, or one that is open (of processes or machines that share the
+    cache, too) and is left so.
     """
 
     def __init__(
-        self, source: Callable[[Asset], Path], cache: Cache, limits: Limits, *, executor: Executor | None = None
+        self, source: Callable[[Asset], Path], cache: Cache, limits: Limits, *, executor: Executor | str = "threads"
     ) -> None:
         self._source = source
         self._cache = cache
@@ -99,8 +101,7 @@ class Renderer:
         if not groups:
             return
         self._cache.remove_stale()
-        threads = self._executor or ThreadPoolExecutor(os.cpu_count(), thread_name_prefix="s3img-render")
-        with nullcontext(threads) if self._executor else threads as executor:
+        with self._open() as executor:
             for done, (group, outcome) in enumerate(self._outcomes(executor, groups.values()), 1):
                 errors = [error for _, error in outcome if error]
                 if errors:
@@ -110,6 +111,14 @@ class Renderer:
                 inventory.sizes |= made
                 self.rendered += len(made)
                 progress("rendering", done, len(groups))
+
+    @contextmanager
+    def _open(self) -> Iterator[Executor]:
+        if isinstance(self._executor, Executor):
+            yield self._executor
+            return
+        with open_executor(self._executor) as pool:
+            yield pool.executor
 
     def _outcomes(
         self, executor: Executor, groups: Iterable[Mapping[str, Variant]]

@@ -63,15 +63,15 @@ def plan(tmp_path: Path) -> list[Variant]:
 
 
 def rendered(
-    variants: list[Variant], folder: Path, executor: Executor | None
+    variants: list[Variant], folder: Path, executor: Executor | str | None
 ) -> tuple[dict[str, str], list[tuple[str, str]]]:
     """Return the sha256 of each result by key, and what was wrong with which image."""
     faults: list[tuple[str, str]] = []
     renderer = Renderer(
         lambda asset: folder / asset.path,
-        Cache(folder / f"cache-{type(executor).__name__}"),
+        Cache(folder / f"cache-{executor if isinstance(executor, str) else type(executor).__name__}"),
         Limits(),
-        executor=executor,
+        executor=executor or "threads",
     )
     inventory = RenderInventory()
     renderer.run(variants, inventory, lambda asset, text: faults.append((asset.path, text)), lambda *_: None)
@@ -113,6 +113,13 @@ def test_a_job_is_positional_plain_values(plan: list[Variant], tmp_path: Path) -
     for source, digest, variants, limits in executor.jobs:
         assert (type(source), type(digest), type(limits)) == (str, str, Limits)
         assert {type(value) for variant in variants for value in variant} == {str, int, tuple}
+
+
+def test_an_executor_is_opened_by_its_name(plan: list[Variant], tmp_path: Path) -> None:
+    variants = [variant for variant in plan if variant.asset.path == "drawing.png"]
+    made = [rendered(variants, tmp_path, executor) for executor in ("threads", "processes")]
+    assert made[0] == made[1]
+    assert len(made[0][0]) == len(variants)
 
 
 def test_an_executor_that_was_given_is_left_open(plan: list[Variant], tmp_path: Path) -> None:

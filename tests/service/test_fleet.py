@@ -1,0 +1,163 @@
+"""Several machines with the service over one bucket: each result is made at most once a machine, and a balancer helps."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import shutil
+import subprocess
+import threading
+import time
+import urllib.request
+from concurrent.futures import ThreadPoolExecutor
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import pytest
+from s3_servers import S3Server, free_ports, new_bucket
+from sites import photo
+from werkzeug.test import Client
+
+from s3img import Config
+from s3img.imaging.isolation import tasks
+from s3img.limits import Limits
+from s3img.service import TransformService
+from s3img.service.engine import engine as engine_module
+from s3img.service.engine import result_stores
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+EXAMPLES = Path(__file__).parents[2] / "examples" / "fleet"
+NGINX = shutil.which("nginx", path=f"{os.environ.get('PATH', '')}:/usr/sbin")
+
+
+def test_each_machine_renders_a_result_at_most_once(
+    seaweedfs: S3Server, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Two machines, which share a bucket and no disk, are asked for the same at once, and once more later."""
+    monkeypatch.setattr(result_stores, "PATIENCE", 60.0)
+    made: list[int] = []
+
+    def render_drawn(*arguments: Any, **keywords: Any) -> Any:
+        made.append(1)
+        return tasks.draw_request(*arguments, **keywords)
+
+    monkeypatch.setattr(engine_module, "draw_request", render_drawn)
+    bucket = new_bucket(seaweedfs)
+    bucket.bucket.put("cat.jpg", photo(200, 150), media_type="image/jpeg")
+    environ = {"S3IMG_ACCESS_KEY_ID": seaweedfs.access_key, "S3IMG_SECRET_ACCESS_KEY": seaweedfs.secret_key}
+    settings: dict[str, Any] = {
+        "bucket": bucket.address,
+        "endpoint_url": bucket.options.endpoint_url,
+        "addressing_style": "path",
+        "region": "us-east-1",
+        "access": "open",
+        "limits": Limits(isolate=False),
+    }
+    machines = [TransformService(Config(**settings, cache_dir=str(tmp_path / name)), environ=environ) for name in "ab"]
+    ask = "/tr:w-64,f-webp/cat.jpg"
+    with ThreadPoolExecutor(8) as pool:
+        answers = [*pool.map(lambda machine: Client(machine).get(ask), machines * 4)]
+    assert {answer.status_code for answer in answers} == {200}
+    assert len({answer.data for answer in answers}) == 1
+    assert 1 <= len(made) <= 2
+    for machine in machines:
+        machine.close()
+    made.clear()
+    third = TransformService(Config(**settings, cache_dir=str(tmp_path / "c")), environ=environ)
+    assert Client(third).get(ask).data == answers[0].data
+    third.close()
+    assert made == []
+    assert len([*bucket.bucket.list(".s3img/results/")]) == 1
+
+
+def test_readiness_ends_while_a_machine_is_drained(tmp_path: Path) -> None:
+    drain = tmp_path / "drain"
+    (tmp_path / "pictures").mkdir()
+    (tmp_path / "pictures" / "cat.jpg").write_bytes(photo(60, 40))
+    config = Config(
+        bucket=(tmp_path / "pictures").as_uri(),
+        cache_dir=str(tmp_path / "cache"),
+        access="open",
+        service={"drain_file": str(drain)},
+    )
+    service = TransformService(config)
+    client = Client(service)
+    assert client.get("/readyz").status_code == 200
+    drain.touch()
+    answer = client.get("/readyz")
+    assert (answer.status_code, answer.headers["Retry-After"]) == (503, "1")
+    assert client.get("/healthz").status_code == 200
+    assert client.get("/tr:orig-true/cat.jpg").status_code == 200
+    drain.unlink()
+    assert client.get("/readyz").status_code == 200
+    service.close()
+
+
+class Machine(BaseHTTPRequestHandler):
+    """Answer with the number of the machine."""
+
+    def do_GET(self) -> None:
+        self.send_response(200)
+        self.end_headers()
+        self.wfile.write(str(self.server.server_port).encode())  # type: ignore[attr-defined]
+
+    def log_message(self, *_: Any) -> None:
+        pass
+
+
+@pytest.fixture
+def balancer(tmp_path: Path) -> Iterator[str]:
+    """Run the example's nginx in front of two machines that say which one they are."""
+    if NGINX is None:
+        pytest.skip("nginx is not installed")
+    with contextlib.ExitStack() as stack:
+        servers = [ThreadingHTTPServer(("127.0.0.1", 0), Machine) for _ in range(2)]
+        for server in servers:
+            threading.Thread(target=server.serve_forever, args=(0.05,), daemon=True).start()
+            stack.callback(server.server_close)
+            stack.callback(server.shutdown)
+        (port,) = free_ports(1)
+        text = (EXAMPLES / "nginx.conf").read_text()
+        places = {
+            "/run/nginx.pid": f"{tmp_path}/pid",
+            "/var/log/nginx": str(tmp_path),
+            "listen 8080": f"listen 127.0.0.1:{port}",
+            "10.0.0.11:8000": f"127.0.0.1:{servers[0].server_port}",
+            "10.0.0.12:8000": f"127.0.0.1:{servers[1].server_port}",
+            "worker_processes auto": "daemon off; master_process off",
+        }
+        for one, other in places.items():
+            assert one in text
+            text = text.replace(one, other)
+        (tmp_path / "nginx.conf").write_text(text)
+        process = subprocess.Popen(
+            [NGINX, "-p", str(tmp_path), "-e", f"{tmp_path}/error.log", "-c", f"{tmp_path}/nginx.conf"]
+        )
+        stack.callback(process.wait, 30)
+        stack.callback(process.kill)
+        url = f"http://127.0.0.1:{port}"
+        for _ in range(200):
+            with contextlib.suppress(OSError):
+                get(url, "/")
+                break
+            assert process.poll() is None
+            time.sleep(0.1)
+        yield url
+
+
+def get(url: str, path: str) -> str:
+    with urllib.request.urlopen(url + path, timeout=30) as answer:
+        text: str = answer.read().decode()
+        return text
+
+
+def test_balancer_sends_all_sizes_of_a_picture_to_one_machine(balancer: str) -> None:
+    forms = ("/tr:w-{}/2026/{}.jpg", "/2026/{1}.jpg?tr=w-{0}", "/tr:w-{},f-webp/2026/{}.jpg?ik-s=abc")
+    machines = [
+        {get(balancer, form.format(width, number)) for form in forms for width in (100, 200)} for number in range(24)
+    ]
+    assert {len(found) for found in machines} == {1}
+    assert len(set.union(*machines)) == 2
