@@ -7,6 +7,7 @@ from dataclasses import dataclass, field, replace
 from functools import partial
 from typing import TYPE_CHECKING
 
+from msgspec import structs
 from PIL import Image
 
 from s3img.errors import ImageError, TransformError, UnsupportedImage
@@ -22,12 +23,14 @@ from s3img.transform.expressions import nearest
 from s3img.transform.geometry import StepGeometry, check_size, pixels, plan
 from s3img.transform.overlays import Canvas, Text
 from s3img.transform.steps import Step
+from s3img.transform.transform import page_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
     from typing import TypeAlias
 
     from s3img.imaging.decode import Decoded, RenderDeadline
+    from s3img.imaging.image_info import ImageInfo
     from s3img.imaging.probing import ImageSource
     from s3img.limits import Limits
     from s3img.transform.expressions import Side
@@ -180,7 +183,10 @@ class Chain:
             size = info.width, info.height
             chain = self.of_layer(layer, size, parent)
             with opened(source) as fp, located(source):
-                decoded = decode(fp, info, chain.decoded_size(_LAYER_OVERSAMPLING), self.limits)
+                page = page_of(chain.steps)
+                still(info, page)
+                needed = chain.decoded_size(_LAYER_OVERSAMPLING)
+                decoded = decode(fp, info, needed, self.limits, page=max(0, page - 1))
             return size, chain.run(decoded)
 
     def of_layer(self, layer: Layer, size: Size, parent: Size) -> Chain:
@@ -193,6 +199,17 @@ class Chain:
     def keeps_profile(self, decoded: Decoded) -> bool:
         """Tell whether the result is in the source's own profile: RGB only, other spaces always become sRGB."""
         return self.keep_profile and bool(decoded.profile) and decoded.image.mode in {"RGB", "RGBA"}
+
+
+def still(info: ImageInfo, page: int) -> ImageInfo:
+    """Return what is known of one frame of a source; raise TransformError for a frame that it does not have.
+
+    How many pages a TIFF has is seen where it is decoded.
+    """
+    if page > info.frames and info.format != "tiff":
+        has = f"{info.frames} frames" if info.animated else "one picture"
+        raise TransformError(f"There is no frame {page}: the source has {has}.", token=f"pg-{page}")
+    return structs.replace(info, frames=1) if page else info
 
 
 @contextmanager
@@ -235,7 +252,7 @@ def changes(step: Step, planned: Plan, *, alpha: bool) -> bool:
     geometry = planned.resizes or planned.crops or planned.pads or planned.border or any(planned.radii)
     tones = step.grayscale or step.contrast or step.blur or step.sharpen or step.unsharp
     colors = step.colorize or step.color_replace or step.gradient
-    placing = step.trim or step.flip or step.rotate or step.distort or (alpha and step.shadow)
+    placing = step.page > 1 or step.trim or step.flip or step.rotate or step.distort or (alpha and step.shadow)
     return bool(
         geometry or tones or colors or placing or step.opacity != 100 or (alpha and step.background) or step.layers
     )

@@ -189,10 +189,11 @@ class Decoded:
 
 
 def decode(fp: BinaryIO, info: ImageInfo, wanted: tuple[int, int], limits: Limits, *, page: int = 0) -> Decoded:
-    """Decode a page or frame, at least as large as ``wanted`` (px, upright) if the source is that large.
+    """Decode a page or frame, the first one being 0, as a viewer shows it.
 
-    A JPEG that lacks nothing but its end marker, which browsers show, is taken where ``limits`` are tolerant. Raises
-    ``ImageTooLarge`` for a JPEG that has to be decoded at more than ``input_pixels``.
+    It is at least as large as ``wanted`` (px, upright) if the source is that large. A JPEG that lacks nothing but its
+    end marker, which browsers show, is taken where ``limits`` are tolerant. Raises ``ImageTooLarge`` for a JPEG that
+    has to be decoded at more than ``input_pixels``.
     """
     try:
         return _decode(fp, info, wanted, limits, page)
@@ -207,7 +208,7 @@ def decode(fp: BinaryIO, info: ImageInfo, wanted: tuple[int, int], limits: Limit
         if not limits.tolerant:
             fix = "Save it again, or set limits.tolerant = true."
             raise ImageError("The JPEG lacks its end marker, although its picture is whole.", fix=fix) from error
-        return _decode(BytesIO(whole), info, wanted, limits)
+        return _decode(BytesIO(whole), info, wanted, limits, page)
 
 
 def with_end_marker(fp: BinaryIO) -> bytes | None:
@@ -232,8 +233,8 @@ def with_end_marker(fp: BinaryIO) -> bytes | None:
 def _decode(fp: BinaryIO, info: ImageInfo, wanted: tuple[int, int], limits: Limits, page: int = 0) -> Decoded:
     with decoder(fp, info) as image:
         profile = profile_in_force(fp, image)
-        if number := first_shown(image) + page:
-            seek(image, number, size=(info.width, info.height) if info.format in _TURNED else info.stored_size)
+        shown = (info.width, info.height) if info.format in _TURNED else info.stored_size
+        drawn = seek(image, page, size=shown)
         drafted = image.draft(None, upright(wanted, info.orientation)) if info.format == "jpeg" else None
         if info.format == "jpeg" and image.size[0] * image.size[1] > limits.input_pixels and not info.buffered:
             what = f"To be shown as large as asked, the JPEG is decoded at {image.size[0]} x {image.size[1]} px"
@@ -242,8 +243,11 @@ def _decode(fp: BinaryIO, info: ImageInfo, wanted: tuple[int, int], limits: Limi
         image.load()
         width, height = drafted[1][2:] if drafted else image.size
         pixels = resizable(image) if low is None else with_deep_key(image, low)
-        if isinstance(image, GifImagePlugin.GifImageFile) and image.dispose_extent not in {None, (0, 0, *image.size)}:
-            pixels = transparent_outside(pixels, [image.dispose_extent])
+        if drawn and drawn[0] not in {None, (0, 0, *info.stored_size)}:
+            pixels = transparent_outside(pixels, drawn)
+        if drawn and pixels.size != info.stored_size:  # the screen of a GIF grows in Pillow while it plays
+            pixels = pixels.crop((0, 0, *info.stored_size))
+            width, height = pixels.size
         return Decoded(
             image=pixels,
             source=(info.width, info.height),
@@ -254,14 +258,24 @@ def _decode(fp: BinaryIO, info: ImageInfo, wanted: tuple[int, int], limits: Limi
         )
 
 
-def seek(image: ImageFile.ImageFile, number: int, *, size: Size) -> None:
-    """Go to a page or frame; raise ``TransformError`` where there is none, ``UnsupportedImage`` for another size."""
-    if number >= getattr(image, "n_frames", 1):
-        raise TransformError(f"page: the picture has no page {number}; the first is 0.")
-    image.seek(number)
-    # Limits were checked, and the geometry was planned, for the size of the first.
-    if image.size != size:
-        raise UnsupportedImage(f"Page {number} has {image.size} px, and the first has {size}: it can't be shown here.")
+def seek(image: ImageFile.ImageFile, page: int, *, size: Size) -> list[tuple[int, int, int, int] | None]:
+    """Go to a page or frame, from 0; return where the frames of a GIF up to it were drawn.
+
+    Raise ``TransformError`` where there is none, ``UnsupportedImage`` for one of another size.
+    """
+    first, count = first_shown(image), getattr(image, "n_frames", 1) if page else 1
+    if page and first + page >= count:
+        raise TransformError(f"The picture has no page {page}, counted from 0: it has {count - first}.")
+    drawn = []
+    for number in range(first, first + page + 1):  # a frame shows what those before it have left
+        if number:
+            image.seek(number)
+        if isinstance(image, GifImagePlugin.GifImageFile):
+            drawn.append(image.dispose_extent)
+    # Limits were checked, and the geometry was planned, for the size of the first. The screen of a GIF grows in Pillow.
+    if page and image.size != size and not drawn:
+        raise UnsupportedImage(f"Page {page} has {image.size} px, and the first has {size}: it can't be shown here.")
+    return drawn
 
 
 def first_shown(image: ImageFile.ImageFile) -> int:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Final
 from s3img.errors import UnsupportedImage
 from s3img.imaging.animation import Animation, keeps_animation, load_animation
 from s3img.imaging.auto_quality import encode_to_target
-from s3img.imaging.chain import Chain, changes, layer_errors
+from s3img.imaging.chain import Chain, changes, layer_errors, still
 from s3img.imaging.color import has_alpha
 from s3img.imaging.decode import OVERSAMPLING, RenderDeadline, decode, pillow_errors
 from s3img.imaging.encode import DEFAULT_QUALITY, SUBSAMPLINGS, Encoding, check_encoder, encoders, kept_exif
@@ -113,7 +113,9 @@ def draw(
             raise too_large("steps", f"The transform has {transform.step_count} steps", limits.steps)
         hints = hints or Hints()
         settled = transform.settled((info.width, info.height), hints=hints, limits=limits)
-        request = RenderRequest(info, settled, profile, accept, limits, quality or {}, hints, inputs or {})
+        request = RenderRequest(
+            still(info, settled.page), settled, profile, accept, limits, quality or {}, hints, inputs or {}
+        )
         return request.run(fp)
 
 
@@ -212,7 +214,8 @@ class RenderRequest:
             # Layers are in sRGB, and can't be laid over a picture in another space.
             keep = bool(output.color_profile or output.metadata) and not self.transform.inputs
             chain = Chain(steps, size, self.hints, self.limits, deadline, keep, self.inputs)
-            decoded = decode(fp, info, chain.decoded_size(OVERSAMPLING[self.profile]), self.limits)
+            needed = chain.decoded_size(OVERSAMPLING[self.profile])
+            decoded = decode(fp, info, needed, self.limits, page=max(0, self.transform.page - 1))
             deadline.check()
             with pillow_errors(f"The {info.format.upper()} can't be transformed"):
                 picture = chain.run(decoded)

@@ -64,6 +64,8 @@ PARAMETERS: Final = (
               "w-300,h-200,cm-extract,xc-400,yc-300"),
     Parameter("dpr", "dpr", kinds.DPR, "1", "Multiplies `w` and `h`; ignored where that gives less than 1 or more than "
               "5000 px.", "w-300,dpr-2", "decided"),
+    Parameter("pg", "page", whole(1, 9999), "all frames, or the first", "Takes one frame of an animation (GIF, APNG, "
+              "WebP, AVIF), or page of a TIFF, as a still picture.", "pg-1,w-300", "decided"),
     Parameter("t", "trim", kinds.TRIM, "`false`", "Cuts off edges of nearly one colour; higher cuts more.", "t-true",
               "decided"),
     Parameter("fl", "flip", choice(get_args(Flip), aliases={"v_h": "h_v"}), "none",
@@ -176,7 +178,6 @@ BY_NAME: Final = {parameter.name: parameter for parameter in reversed(PARAMETERS
 
 REFUSED: Final = {
     "z": "zoom on an object",
-    "pg": "pages and frames",
     "c2pa": "content credentials",
     **dict.fromkeys(
         ("e-bgremove", "e-removedotbg", "e-changebg", "e-edit", "e-dropshadow", "e-retouch", "e-upscale", "e-genvar"),

@@ -185,11 +185,13 @@ class FocusBox(msgspec.Struct, frozen=True):
 class Step(msgspec.Struct, frozen=True, kw_only=True, repr_omit_defaults=True):
     """One step between two ``:``; a field at its default does nothing.
 
-    ``dpr`` multiplies width and height (``auto``: the client's hint); ``x y`` are the top left corner and ``xc yc``
-    the centre of an extract; ``trim`` is a tolerance of 1 to 99, 0 for none; ``blur`` 0 to 100; ``sharpen`` from 0;
+    ``page`` is the number of the source's frame to take, from 1, wherever it stands in a chain; 0 is the usual.
+    ``dpr`` multiplies width and height (``auto``: the client's hint); ``x y`` are the top left corner and ``xc yc`` the
+    centre of an extract; ``trim`` is a tolerance of 1 to 99, 0 for none; ``blur`` 0 to 100; ``sharpen`` from 0;
     ``rotate`` in degrees clockwise, 0 <= r < 360; ``opacity`` in per cent.
     """
 
+    page: int = 0
     trim: int = 0
     width: Side | Literal["auto"] | None = None
     height: Side | None = None

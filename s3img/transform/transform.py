@@ -18,7 +18,7 @@ from s3img.transform.parameters import BY_NAME
 from s3img.transform.steps import Output, OutputFormat, Step, Subsampling, renamed_content
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable, Iterable, Mapping
 
     from s3img.limits import Limits
     from s3img.transform.overlays import Content
@@ -51,6 +51,7 @@ class TransformOptions(TypedDict, total=False):
     xc: int | str | None
     yc: int | str | None
     dpr: float | Fraction | str | None
+    page: int | None
     trim: bool | int | None
     flip: Flip | None
     grayscale: bool | None
@@ -156,6 +157,11 @@ class Transform(msgspec.Struct, frozen=True, cache_hash=True):
 
         return type(self)(tuple(step.with_contents(change) for step in self.steps), self.output)
 
+    @property
+    def page(self) -> int:
+        """Return the number of the source's frame to take, from 1; 0 where none is asked for."""
+        return page_of(self.steps)
+
     def has_focus(self, name: Focus) -> bool:
         """Tell whether a crop of the picture itself asks for this focus."""
         return any(name in step.focuses() for step in self.steps)
@@ -216,6 +222,11 @@ class Transform(msgspec.Struct, frozen=True, cache_hash=True):
             return size
         steps = self.settled(size, hints=hints, limits=limits).steps
         return plans(size, steps or (_NOTHING,), hints=hints, limits=limits)[-1].output
+
+
+def page_of(steps: Iterable[Step]) -> int:
+    """Return the frame that the first step names which names any, 0 without one."""
+    return next((step.page for step in steps if step.page), 0)
 
 
 def with_output(first: Output, second: Output) -> Output:
