@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import hashlib
 from typing import Final
 
 import msgspec
+
+from s3img.errors import ImageError
 
 MEDIA_TYPES: Final = {
     "jpeg": "image/jpeg",
@@ -100,3 +103,10 @@ class RenderTarget(msgspec.Struct, frozen=True):
 def upright(size: tuple[int, int], orientation: int) -> tuple[int, int]:
     """Exchange the sides of ``size`` if EXIF ``orientation`` lays the picture on its side."""
     return (size[1], size[0]) if orientation >= 5 else size
+
+
+def check_digest(data: bytes, expected: tuple[str, str]) -> None:
+    """Raise ImageError for a source with another digest than ``expected``: name and hexadecimal digits, "" for any."""
+    kind, digest = expected
+    if kind and hashlib.new(kind, data).hexdigest() != digest:
+        raise ImageError(f"hashsum: the source has another {kind} than the address names.")

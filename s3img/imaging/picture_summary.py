@@ -6,11 +6,17 @@ import hashlib
 import math
 from typing import TYPE_CHECKING, Any, Final
 
+from s3img.imaging.attention import attention_point, thumbnail_size
 from s3img.imaging.color import has_alpha
-from s3img.imaging.decode import decode
+from s3img.imaging.decode import decode, decoder
 from s3img.imaging.description import cosines, dot, shown_exif, thumbhash
+from s3img.imaging.dominant_colors import dominant_colors
+from s3img.imaging.embedded_metadata import embedded_metadata
+from s3img.imaging.image_info import check_digest
 from s3img.imaging.probing import opened, probe
 from s3img.imaging.resize import resize
+from s3img.imgproxy.box_geometry import plan_boxes
+from s3img.imgproxy.processing_options import Pipeline
 
 if TYPE_CHECKING:
     from PIL import Image
@@ -30,6 +36,7 @@ def picture_facts(data: bytes, options: InfoOptions, *, limits: Limits) -> dict[
     Raise what ``probe`` raises, and ImageError for corrupt px.
     """
     info = probe(data, limits=limits)
+    check_digest(data, options.hashsum)
     facts: dict[str, Any] = {}
     if options.size:
         facts["size"] = len(data)
@@ -43,19 +50,71 @@ def picture_facts(data: bytes, options: InfoOptions, *, limits: Limits) -> dict[
         facts["hashsums"] = {name: hashlib.new(name, data).hexdigest() for name in options.calc_hashsums}
     if not info.renderable:
         return facts
+    return facts | _stored(data, info, options) | _looks(data, info, options, limits)
+
+
+def _stored(data: bytes, info: ImageInfo, options: InfoOptions) -> dict[str, Any]:
+    """Return what is told without a look at the px."""
+    facts: dict[str, Any] = {}
     if options.exif:
         facts["exif"] = shown_exif(data, info)
-    return facts | _looks(data, info, options, limits)
+    if options.iptc or options.xmp:
+        facts |= embedded_metadata(data, info, iptc=options.iptc, xmp=options.xmp)
+    if options.colorspace or options.bands or options.sample_format:
+        facts |= _samples(data, info, options)
+    return facts
+
+
+def _samples(data: bytes, info: ImageInfo, options: InfoOptions) -> dict[str, Any]:
+    """Tell how px are stored, under the names of libvips; a palette counts as the colours in it."""
+    with opened(data) as fp, decoder(fp, info) as image:
+        mode = image.mode
+        bands = len(image.getbands()) if mode != "P" else 4 if info.alpha else 3
+    is_grey = mode in {"1", "L", "LA", "F"} or mode.startswith("I")
+    words = {
+        "colorspace": "cmyk" if mode == "CMYK" else "b-w" if is_grey else "srgb",
+        "bands": bands,
+        "sample_format": "float" if mode == "F" else "ushort" if mode.startswith("I") else "uchar",
+    }
+    return {name: word for name, word in words.items() if getattr(options, name)}
+
+
+def _crop(data: bytes, info: ImageInfo, options: InfoOptions, limits: Limits) -> dict[str, float]:
+    """Return the part that a crop would keep, in shares of the upright picture."""
+    size = info.width, info.height
+    pipeline = Pipeline(crop=options.crop, gravity=options.gravity)
+    gravity = options.crop.gravity or options.gravity
+    crop = plan_boxes(size, 1, pipeline).crop
+    if gravity.type == "sm":
+        with opened(data) as fp:
+            decoded = decode(fp, info, size, limits)
+        small = thumbnail_size(size)
+        picture = decoded.picture((0.0, 0.0, float(size[0]), float(size[1])), small)
+        x, y = attention_point(picture, (crop[2] / size[0], crop[3] / size[1]))
+        crop = plan_boxes(size, 1, pipeline, crop_focus=(float(x), float(y))).crop
+    left, top, width, height = crop
+    return {
+        "left": left / size[0],
+        "top": top / size[1],
+        "width": width / size[0],
+        "height": height / size[1],
+    }
 
 
 def _looks(data: bytes, info: ImageInfo, options: InfoOptions, limits: Limits) -> dict[str, Any]:
+    if options.crop.width and options.crop.height:
+        return {"crop": _crop(data, info, options, limits)} | _colors(data, info, options, limits)
+    return _colors(data, info, options, limits)
+
+
+def _colors(data: bytes, info: ImageInfo, options: InfoOptions, limits: Limits) -> dict[str, Any]:
     looks = (options.alpha, options.average, options.palette, options.thumb_hash, options.perceptual_hash)
-    if not any(looks) and options.blurhash == (0, 0):
+    if not any(looks) and not options.dominant_colors and options.blurhash == (0, 0):
         return {}
     scale = min(1.0, _SIDE / max(info.width, info.height))
     size = max(1, round(info.width * scale)), max(1, round(info.height * scale))
     with opened(data) as fp:
-        decoded = decode(fp, info, size, limits)
+        decoded = decode(fp, info, size, limits, page=options.page)
     picture = decoded.picture((0.0, 0.0, float(info.width), float(info.height)), size).convert("RGBA")
     found: dict[str, Any] = {}
     if options.alpha:
@@ -64,6 +123,8 @@ def _looks(data: bytes, info: ImageInfo, options: InfoOptions, limits: Limits) -
         found["average"] = average(picture)
     if options.palette:
         found["palette"] = palette_of(picture, options.palette)
+    if options.dominant_colors:
+        found["dominant_colors"] = dominant_colors(picture, build_missed=options.build_missed)
     if options.blurhash != (0, 0):
         found["blurhash"] = blurhash(picture.convert("RGB"), options.blurhash)
     if options.thumb_hash:

@@ -2,22 +2,20 @@
 
 from __future__ import annotations
 
-import hashlib
-import hmac
 import math
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Final
 
 import msgspec
 
-from s3img.errors import ImageError, UnsupportedImage
+from s3img.errors import UnsupportedImage
 from s3img.imaging import color_adjustments, effects, filters
 from s3img.imaging.animation import keeps_animation, load_animation
 from s3img.imaging.attention import attention_point, thumbnail_size
 from s3img.imaging.color import has_alpha
 from s3img.imaging.decode import OVERSAMPLING, Decoded, RenderDeadline, decode, pillow_errors
 from s3img.imaging.encode import DEFAULT_QUALITY, Encoding, Subsampling, check_encoder, copyright_exif, kept_exif
-from s3img.imaging.image_info import upright
+from s3img.imaging.image_info import check_digest, upright
 from s3img.imaging.pipeline import Drawn, choose_formats
 from s3img.imaging.probing import opened, probe
 from s3img.imaging.resize import resize
@@ -61,9 +59,7 @@ def draw_processed(
     """
     limits = _narrowed(limits or Limits(), options)
     info = probe(data, limits=limits)
-    kind, digest = options.hashsum
-    if kind and not hmac.compare_digest(hashlib.new(kind, data).hexdigest(), digest):
-        raise ImageError(f"hashsum: the source has another {kind} than the address names.")
+    check_digest(data, options.hashsum)
     is_kept = info.format in options.skip_processing and options.format in {"", info.format}
     if is_kept or (not info.renderable and options.format in {"", info.format}):
         return Drawn.whole(data, info)

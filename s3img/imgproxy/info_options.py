@@ -2,55 +2,78 @@
 
 from __future__ import annotations
 
-from typing import Final
+from typing import Any, Final
 
 import msgspec
 
 from s3img.errors import TransformError
-from s3img.imgproxy.option_grammar import Args, at_most, bad, boolean, integer
+from s3img.imgproxy.option_grammar import (
+    HASHES,
+    OUTPUT_OPTIONS,
+    PIPELINE_OPTIONS,
+    Args,
+    at_most,
+    bad,
+    boolean,
+    integer,
+)
+from s3img.imgproxy.processing_options import CropArea, Gravity
 
 _SWITCHES: Final = {
     "size": "s",
     "format": "f",
     "dimensions": "d",
     "exif": "",
+    "iptc": "",
+    "xmp": "",
+    "video_meta": "vm",
+    "colorspace": "cs",
+    "bands": "b",
+    "sample_format": "sf",
+    "dominant_colors": "dc",
     "pages_number": "pn",
     "alpha": "a",
     "average": "avg",
     "thumb_hash": "th",
     "perceptual_hash": "phash ph",
 }
-_HASHES: Final = ("md5", "sha1", "sha256", "sha512")
 _OTHERS: Final = {"palette": "p", "blurhash": "bh", "calc_hashsums": "chs", "cachebuster": "cb", "expires": "exp"}
-_UNSUPPORTED: Final = {
-    "iptc": "",
-    "xmp": "",
-    "video_meta": "vm",
-    "detect_objects": "do",
-    "classify": "cl",
-    "colorspace": "cs",
-    "bands": "b",
-    "sample_format": "sf",
-    "dominant_colors": "dc",
-    "crop": "c",
-    "page": "pg",
-    "hashsum": "hs",
+_READ_ALIKE: Final = {name: PIPELINE_OPTIONS[name] for name in ("crop", "gravity")} | {
+    name: OUTPUT_OPTIONS[name] for name in ("page", "hashsum")
 }
+"""Options that are those of pictures."""
+_TWO: Final = frozenset({"alpha", "average", "dominant_colors", "exif"})
+_UNSUPPORTED: Final = {"detect_objects": "do", "classify": "cl", "objects_position": "obj_pos op"}
 _LONG: Final = {
     spelling: name
-    for table in (_SWITCHES, _OTHERS, _UNSUPPORTED)
+    for table in (_SWITCHES, _OTHERS, {name: short for name, (short, _) in _READ_ALIKE.items()}, _UNSUPPORTED)
     for name, short in table.items()
     for spelling in (name, *short.split())
 }
 
 
 class InfoOptions(msgspec.Struct, frozen=True, kw_only=True):
-    """Say what is told of a picture: ``palette`` colours, ``blurhash`` terms across and down, hashes of its bytes."""
+    """Say what is told of a picture: ``palette`` colours, ``blurhash`` terms across and down, hashes of its bytes.
+
+    ``video_meta`` is read and has no effect: there are no videos here.
+    """
 
     size: bool = True
     format: bool = True
     dimensions: bool = True
     exif: bool = True
+    iptc: bool = True
+    xmp: bool = True
+    video_meta: bool = True
+    colorspace: bool = False
+    bands: bool = False
+    sample_format: bool = False
+    dominant_colors: bool = False
+    build_missed: bool = False
+    crop: CropArea = CropArea()
+    gravity: Gravity = Gravity()
+    page: int = 0
+    hashsum: tuple[str, str] = ("", "")
     pages_number: bool = False
     alpha: bool = False
     average: bool = False
@@ -65,12 +88,13 @@ class InfoOptions(msgspec.Struct, frozen=True, kw_only=True):
 
 def read_info_options(options: list[tuple[str, Args]]) -> InfoOptions:
     """Read options by name; raise TransformError for one that is wrong, or that is not offered."""
-    fields: dict[str, object] = {}
+    fields: dict[str, Any] = {}
     for name, args in options:
         long = _LONG.get(name, "")
         if long in _SWITCHES:
-            at_most(name, args, 2 if long in {"alpha", "average"} else 1)
-            fields[long] = boolean(name, args[0])
+            fields |= _switch(name, long, args)
+        elif long in _READ_ALIKE:
+            _READ_ALIKE[long][1](name, fields, args)
         elif long == "palette":
             at_most(name, args, 1)
             fields[long] = integer(name, args[0], least=0, most=256, what="number of colours up to 256")
@@ -80,8 +104,8 @@ def read_info_options(options: list[tuple[str, Args]]) -> InfoOptions:
                 raise TransformError(f"{name}: write the terms across and down, as {name}:4:3.", token=name)
             fields[long] = tuple(terms)
         elif long == "calc_hashsums":
-            if unknown := [text for text in args if text not in _HASHES]:
-                raise bad(name, unknown[0], f"hash: choose {', '.join(_HASHES)}")
+            if unknown := [text for text in args if text not in HASHES]:
+                raise bad(name, unknown[0], f"hash: choose {', '.join(HASHES)}")
             fields[long] = tuple(sorted(set(args)))
         elif long in {"cachebuster", "expires"}:
             at_most(name, args, 1)
@@ -89,4 +113,13 @@ def read_info_options(options: list[tuple[str, Args]]) -> InfoOptions:
         else:
             what = f"{long} is not offered here" if long else "imgproxy's info has no such option"
             raise TransformError(f"{name[:80]}: {what}.", token=name[:80])
-    return InfoOptions(**fields)  # type: ignore[arg-type] # read by name just now
+    return InfoOptions(**fields)
+
+
+def _switch(name: str, long: str, args: Args) -> dict[str, bool]:
+    """Read what is told or not; of four, a second argument says how."""
+    at_most(name, args, 2 if long in _TWO else 1)
+    found = {long: boolean(name, args[0])}
+    if long == "dominant_colors":
+        found["build_missed"] = len(args) > 1 and boolean(name, args[1])
+    return found

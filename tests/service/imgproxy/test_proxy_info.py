@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from PIL import Image
 
+from s3img.imaging.embedded_metadata import xmp_properties
 from s3img.imaging.picture_summary import blurhash, perceptual_hash
 from s3img.signing import ImgproxySigner
 
@@ -80,7 +81,7 @@ def test_blurhash_is_that_of_its_specification() -> None:
 
 
 @pytest.mark.parametrize(
-    "option", ["do:1", "classify:1", "video_meta:1", "iptc:1", "bh:1", "p:999", "chs:crc", "nope:1"]
+    "option", ["do:1", "classify:1", "op:ce", "c:x", "hs:crc:0", "bh:1", "p:999", "chs:crc", "nope:1"]
 )
 def test_fact_that_is_not_offered_is_named(serve: Callable[..., Served], option: str) -> None:
     answer = serve(imgproxy={}).ask(f"/imgproxy/info/_/{option}/plain/local:///cat.jpg")
@@ -98,3 +99,106 @@ def test_facts_need_the_signature_and_expire(serve: Callable[..., Served]) -> No
     assert served.status(f"/imgproxy/info{SIGNER.sign('/exp:5/plain/local:///cat.jpg')}") == (410, "EEXPIRED")
     named = serve(access="named", imgproxy={"presets": {"a": "w:1"}})
     assert named.status(f"/imgproxy/info/_{path}") == (403, "ESIGNATURE")
+
+
+PACKET = """<?xpacket begin="" id="W5M0MpCehiHzreSzNTczkc9d"?><x:xmpmeta xmlns:x="adobe:ns:meta/">
+<rdf:RDF xmlns:rdf="http://www.w3.org/1999/02/22-rdf-syntax-ns#"><rdf:Description rdf:about=""
+ xmlns:dc="http://purl.org/dc/elements/1.1/" xmlns:photoshop="http://ns.adobe.com/photoshop/1.0/"
+ xmlns:exif="http://ns.adobe.com/exif/1.0/" photoshop:DateCreated="2016-09-11" photoshop:City="Kyiv" exif:GPSLatitude="50,27N">
+<dc:creator><rdf:Seq><rdf:li>Ada</rdf:li><rdf:li>Grace</rdf:li></rdf:Seq></dc:creator>
+<dc:title><rdf:Alt><rdf:li xml:lang="x-default">A cat</rdf:li></rdf:Alt></dc:title>
+<dc:source rdf:parseType="Resource"><dc:a>b</dc:a></dc:source>
+</rdf:Description></rdf:RDF></x:xmpmeta>"""
+
+
+def records(*sets: tuple[int, bytes]) -> bytes:
+    """Return a JPEG's segment with IPTC data sets of record 2."""
+    data = b"".join(b"\x1c\x02" + bytes([number]) + len(text).to_bytes(2) + text for number, text in sets)
+    block = b"8BIM\x04\x04\0\0" + len(data).to_bytes(4) + data + b"\0" * (len(data) % 2)
+    body = b"Photoshop 3.0\0" + block
+    return b"\xff\xed" + (len(body) + 2).to_bytes(2) + body
+
+
+def test_iptc_and_xmp_are_told_without_places(facts: Callable[[str], dict[str, Any]], folder: Path) -> None:
+    Image.new("RGB", (20, 10)).save(folder / "told.jpg", xmp=PACKET.encode())
+    data = (folder / "told.jpg").read_bytes()
+    sets = records((5, b"Spider"), (25, b"one"), (25, "zw\u00f6lf".encode()), (90, b"Kyiv"), (116, b"caf\xe9"))
+    (folder / "told.jpg").write_bytes(data[:2] + sets + data[2:])
+    found = facts("/plain/local:///told.jpg")
+    assert found["iptc"] == {"Name": "Spider", "Keywords": ["one", "zw\u00f6lf"], "Copyright Notice": "caf\u00e9"}
+    assert found["xmp"] == {
+        "photoshop": {"DateCreated": "2016-09-11"},
+        "dc": {"creator": ["Ada", "Grace"], "title": "A cat"},
+    }
+    assert not {"iptc", "xmp"} & facts("/iptc:0/xmp:0/plain/local:///told.jpg").keys()
+
+
+@pytest.mark.parametrize("packet", [b"<a", b"", b"<!DOCTYPE x [<!ENTITY e 'e'>]><x>&e;</x>", b"\xff\xfe", b"<x/>"])
+def test_broken_xmp_is_passed_over(packet: bytes) -> None:
+    assert xmp_properties(packet) == {}
+
+
+def test_samples_are_told_in_the_words_of_libvips(facts: Callable[[str], dict[str, Any]], folder: Path) -> None:
+    for mode, words in {
+        "RGB": ("srgb", 3, "uchar"),
+        "RGBA": ("srgb", 4, "uchar"),
+        "L": ("b-w", 1, "uchar"),
+        "P": ("srgb", 3, "uchar"),
+        "I;16": ("b-w", 1, "ushort"),
+    }.items():
+        Image.new(mode, (8, 8)).save(folder / "one.png")
+        (folder / "one.png").rename(folder / f"{mode[0]}{len(mode)}.png")
+        found = facts(f"/s:0/f:0/d:0/exif:0/cs:1/b:1/sf:1/plain/local:///{mode[0]}{len(mode)}.png")
+        assert tuple(found[name] for name in ("colorspace", "bands", "sample_format")) == words, mode
+    Image.new("CMYK", (8, 8)).save(folder / "print.jpg")
+    assert facts("/cs:1/b:1/plain/local:///print.jpg")["colorspace"] == "cmyk"
+
+
+@pytest.mark.parametrize(
+    ("option", "crop"),
+    [
+        ("c:100:150", (0.3775, 0.25, 0.25, 0.5)),
+        ("c:0.5:0.5:nowe", (0.0, 0.0, 0.5, 0.5)),
+        ("c:100:60:soea", (0.75, 0.8, 0.25, 0.2)),
+        ("g:soea/c:100:60", (0.75, 0.8, 0.25, 0.2)),
+        ("c:1000:1000:sm", (0.0, 0.0, 1.0, 1.0)),
+    ],
+)
+def test_crop_is_told_in_shares(
+    facts: Callable[[str], dict[str, Any]], option: str, crop: tuple[float, float, float, float]
+) -> None:
+    found = facts(f"/{option}/plain/local:///cat.jpg")["crop"]
+    wanted = dict(zip(("left", "top", "width", "height"), crop, strict=True))
+    assert found == pytest.approx(wanted, abs=0.004)
+
+
+def test_smart_crop_holds_what_draws_attention(facts: Callable[[str], dict[str, Any]], folder: Path) -> None:
+    picture = Image.new("RGB", (400, 100), "white")
+    picture.paste((200, 0, 0), (300, 20, 340, 80))
+    picture.save(folder / "spot.png")
+    found = facts("/c:100:100:sm/plain/local:///spot.png")["crop"]
+    assert found["left"] <= 0.75
+    assert found["left"] + found["width"] >= 0.85
+
+
+def test_dominant_colours_are_those_of_the_picture(facts: Callable[[str], dict[str, Any]], folder: Path) -> None:
+    picture = Image.new("RGB", (90, 30), (220, 40, 40))
+    picture.paste((110, 130, 120), (30, 0, 60, 30))
+    picture.paste((20, 20, 90), (60, 0, 90, 30))
+    picture.save(folder / "three.png")
+    found = facts("/dc:1/plain/local:///three.png")["dominant_colors"]
+    assert {name: tuple(color.values()) for name, color in found.items()} == {
+        "vibrant": pytest.approx((220, 40, 40), abs=12),
+        "muted": pytest.approx((110, 130, 120), abs=12),
+        "dark_vibrant": pytest.approx((20, 20, 90), abs=12),
+    }
+    every = facts("/dc:1:1/plain/local:///three.png")["dominant_colors"]
+    assert set(every) == {f"{light}{kind}" for light in ("", "light_", "dark_") for kind in ("vibrant", "muted")}
+    assert sum(every["light_muted"].values()) > sum(every["muted"].values()) > sum(every["dark_muted"].values())
+
+
+def test_info_of_another_source_than_meant_is_refused(serve: Callable[..., Served], picture_bytes: bytes) -> None:
+    served = serve(imgproxy={})
+    digest = hashlib.sha256(picture_bytes).hexdigest()
+    assert served.ask(f"/imgproxy/info/_/hs:sha256:{digest}/plain/local:///cat.jpg").status_code == 200
+    assert served.status(f"/imgproxy/info/_/hs:sha256:{'0' * 64}/plain/local:///cat.jpg") == (422, "EIMAGE")
