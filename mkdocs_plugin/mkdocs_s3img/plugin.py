@@ -48,7 +48,7 @@ class S3ImgPlugin(BasePlugin[PluginConfig]):
         path = Path(self.config.config_file) if self.config.config_file else None
         folder = Path(config.config_file_path or ".").parent
         try:
-            settings = load(host=SettingsSource(values, _spell), path=path, folder=folder)
+            settings = load(host=SettingsSource(values, spell), path=path, folder=folder)
             self._images = Images(with_theme_sizes(settings, config.theme.name or ""))
         except S3ImgError as error:
             raise PluginError(f"s3img: {error}") from error
@@ -89,15 +89,15 @@ class S3ImgPlugin(BasePlugin[PluginConfig]):
         errors = []
         for problem in result.problems:
             if problem.severity == "error":
-                errors.append(self._say(problem))
+                errors.append(self.message_of(problem))
             else:
-                (log.warning if problem.severity == "warning" else log.info)(self._say(problem))
+                (log.warning if problem.severity == "warning" else log.info)(self.message_of(problem))
         if errors:
             raise PluginError("s3img: " + "\n".join(errors))
         if result.pages_changed:
             log.info(str(result))
 
-    def _say(self, problem: Problem) -> str:
+    def message_of(self, problem: Problem) -> str:
         """Name the Markdown file that the author edits, and the place in it, not the page that was made of it."""
         if problem.page not in self._sources:
             return str(problem)
@@ -127,5 +127,6 @@ def add_locked_files(files: Files, lock: Path, config: MkDocsConfig) -> None:
             files.append(LockedFile(name, config.docs_dir, config.site_dir, config.use_directory_urls))
 
 
-def _spell(name: str) -> str:
+def spell(name: str) -> str:
+    """Name a setting as who edits ``mkdocs.yml`` finds it."""
     return f"mkdocs.yml plugins: s3img: {name}"

@@ -38,7 +38,7 @@ _COMMANDS = {
     "restore": "s3img.cli.manage",
     "rm": "s3img.cli.manage",
     "serve": "s3img.cli.serve",
-    "sign": "s3img.cli.sign",
+    "sign": "s3img.cli.url",
     "size": "s3img.cli.image_files",
     "sync": "s3img.cli.sync",
     "transform": "s3img.cli.image_files",

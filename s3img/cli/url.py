@@ -1,4 +1,4 @@
-"""``s3img url IMAGE [TRANSFORM]``."""
+"""``s3img url IMAGE [TRANSFORM]`` and ``s3img sign ADDRESS``: addresses to paste."""
 
 from __future__ import annotations
 
@@ -69,6 +69,22 @@ def url_command(
         return 0
     url = catalog.url(name, transform) if expires is None else _expiring(catalog, name, transform, expires)
     click.echo(markdown_image(url, alt) if form == "markdown" else one_line(url))
+    return 0
+
+
+@click.command("sign")
+@click.argument("address")
+@command_options.address
+@click.option("--expires", callback=duration, help="End the address after 7d, 12h or 30m.")
+def sign_command(address: str, *, expires: timedelta | None, config_file: Path | None, **options: Any) -> int:  # noqa: ANN401 - click passes what its options say
+    """Print ADDRESS of the service, such as /tr:w-300/cat.jpg, with its signature.
+
+    It begins after the endpoint. Where service_url is set, the whole address is printed. Nothing is asked of the
+    bucket, and the picture need not be in s3img.lock.
+    """
+    images = command_options.open_images(config_file, options)
+    until = None if expires is None else int(time.time() + expires.total_seconds())
+    click.echo(one_line(images.sign(address, expires=until)))
     return 0
 
 

@@ -6,9 +6,8 @@ not sent again. `s3img.transfer.delivery.Delivery` is the whole way of objects i
 
 from __future__ import annotations
 
-from s3img.transfer.failures import SAME_FAILURES, Deadline
 from s3img.transfer.plan import Upload, UploadPlan, UploadResult, plan_uploads
-from s3img.transfer.run import run_uploads, upload_one
+from s3img.transfer.run import SAME_FAILURES, Deadline, run_uploads, upload_one
 
 __all__ = [
     "SAME_FAILURES",

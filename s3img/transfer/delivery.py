@@ -16,9 +16,8 @@ from s3img.errors import BucketError, ObjectNotFound
 from s3img.gc.references import is_named, reference_folder
 from s3img.gc.trash import FOLDER as TRASH_FOLDER
 from s3img.transfer.claims import BucketSnapshot, claim, missing_keys, take_snapshot
-from s3img.transfer.failures import Deadline
 from s3img.transfer.plan import Upload, UploadPlan, UploadResult, plan_uploads
-from s3img.transfer.run import run_uploads
+from s3img.transfer.run import Deadline, run_uploads
 from s3img.transfer.workers import WorkerPool
 
 if TYPE_CHECKING:
