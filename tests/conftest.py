@@ -34,6 +34,9 @@ TESTS = Path(__file__).parent
 STORES = frozenset({"moto_server", "seaweedfs", "rclone", "external", "limited"})
 """Fixtures that start a real store; a test that asks for one of them is marked ``s3``."""
 
+SERVERS = frozenset({"moto", "seaweedfs", "rclone", "external"})
+"""Names of stores as parameters have them, also of their fixtures: ``moto``, ``moto_bucket``."""
+
 STARTERS = frozenset({"subprocess", "multiprocessing", "ProcessPoolExecutor", "fork"})
 """Names that a test has to use to start a process; a test that uses one, itself or through a helper, is marked so."""
 
@@ -51,9 +54,9 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
     for item in items:
         fixtures = set(getattr(item, "fixturenames", ()))
         parameters = getattr(item, "callspec", None)
-        # `lane_bucket` asks for its server by name while the test runs, which its parameter tells before.
+        # Fixtures ask for a server by name while the test runs, which their parameter tells before.
         lanes = [value for value in parameters.params.values() if isinstance(value, str)] if parameters else []
-        if fixtures & STORES or not LANES.keys().isdisjoint(lanes):
+        if fixtures & STORES or any(lane in LANES or lane.removesuffix("_bucket") in SERVERS for lane in lanes):
             item.add_marker("s3")
         if "chromium" in fixtures:
             item.add_marker("browser")

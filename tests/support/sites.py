@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import io
 import random
 from typing import TYPE_CHECKING
@@ -15,6 +16,13 @@ if TYPE_CHECKING:
 
 def photo(width: int, height: int, *, seed: int = 1, format: str = "JPEG", **options: object) -> bytes:  # noqa: A002
     """Return a picture that compresses like a photograph: smooth areas, edges and some noise."""
+    buffer = io.BytesIO()
+    _pixels(width, height, seed).save(buffer, format, **({"quality": 92} if format == "JPEG" else {}), **options)
+    return buffer.getvalue()
+
+
+@functools.cache  # half a second for a large one, and the same for all who ask
+def _pixels(width: int, height: int, seed: int) -> Image.Image:
     rng = random.Random(seed)
     small = Image.new("RGB", (16, 12))
     small.putdata([tuple(rng.randrange(256) for _ in range(3)) for _ in range(16 * 12)])
@@ -24,12 +32,10 @@ def photo(width: int, height: int, *, seed: int = 1, format: str = "JPEG", **opt
         x, y = rng.randrange(width), rng.randrange(height)
         draw.ellipse((x, y, x + width // 12, y + height // 12), fill=tuple(rng.randrange(256) for _ in range(3)))
     noise = Image.frombytes("L", (width, height), rng.randbytes(width * height)).convert("RGB")
-    image = Image.blend(image, noise, 0.06)
-    buffer = io.BytesIO()
-    image.save(buffer, format, **({"quality": 92} if format == "JPEG" else {}), **options)
-    return buffer.getvalue()
+    return Image.blend(image, noise, 0.06)
 
 
+@functools.cache
 def drawing(width: int, height: int) -> bytes:
     """Return a PNG with an alpha channel."""
     image = Image.new("RGBA", (width, height), (0, 0, 0, 0))
@@ -39,6 +45,7 @@ def drawing(width: int, height: int) -> bytes:
     return buffer.getvalue()
 
 
+@functools.cache
 def animation(width: int, height: int, frames: int = 4) -> bytes:
     """Return an endless GIF."""
     pictures = []
