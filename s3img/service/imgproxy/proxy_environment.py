@@ -75,8 +75,20 @@ SETTINGS: Final[Mapping[str, tuple[str, Read]]] = {
 }
 """Variables that are settings of the service, or fields of its tables."""
 
+_USUAL: Final = {
+    "STRIP_METADATA": "sm",
+    "KEEP_COPYRIGHT": "kcr",
+    "STRIP_COLOR_PROFILE": "scp",
+    "AUTO_ROTATE": "ar",
+    "RETURN_ATTACHMENT": "att",
+    "JPEG_PROGRESSIVE": "jpgo",
+}
+"""Variables that are the default of an option that is on or off."""
+
 _ELSEWHERE: Final = frozenset(
     {
+        *_USUAL,
+        "SKIP_PROCESSING_FORMATS",
         "USE_S3",  # origins tell
         "S3_ALLOWED_BUCKETS",
         "S3_DENIED_BUCKETS",
@@ -167,7 +179,18 @@ def _presets(given: Mapping[str, str], problems: list[str]) -> dict[str, Any]:
             if not equals:
                 problems.append(f"{PREFIX}PRESETS: {line!r} is not a preset: write NAME=OPTIONS")
             presets[name.strip()] = options.strip()
+    if usual := _usual_options(given):
+        presets["default"] = "/".join([*usual, *([presets["default"]] if presets.get("default") else [])])
     return {"presets": presets} if presets else {}
+
+
+def _usual_options(given: Mapping[str, str]) -> list[str]:
+    """Return the options that variables set for all addresses; they come before those of the preset ``default``."""
+    separator = given.get("ARGUMENTS_SEPARATOR", ":")
+    found = [separator.join((name, str(int(is_true(given[one]))))) for one, name in _USUAL.items() if one in given]
+    if formats := words(given.get("SKIP_PROCESSING_FORMATS", "")):
+        found.append(separator.join(("skp", *formats)))
+    return found
 
 
 def _pictures(given: Mapping[str, str]) -> dict[str, str]:

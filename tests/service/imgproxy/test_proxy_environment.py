@@ -145,3 +145,24 @@ def test_variables_without_effect_are_named_once(start: Starter, caplog: pytest.
 def test_bad_value_names_its_variable(start: Starter, name: str, value: str) -> None:
     with pytest.raises(ConfigError, match=f"IMGPROXY_{name}"):
         start(**KEYS, **{f"IMGPROXY_{name}": value})
+
+
+def test_variables_are_defaults_of_options_and_the_address_comes_after_them(start: Starter) -> None:
+    variables = {"IMGPROXY_STRIP_METADATA": "false", "IMGPROXY_SKIP_PROCESSING_FORMATS": "gif, png"}
+    served = start(**KEYS, **variables, IMGPROXY_PRESETS="default=w:50,small=w:20")
+    settings = served.config.imgproxy
+    assert settings is not None
+    assert settings.presets == {"default": "sm:0/skp:gif:png/w:50", "small": "w:20"}
+    for options, has_exif in (("q:80", True), ("sm:1", False)):
+        answer = served.ask(SIGNER.sign(f"/{options}/plain/local:///cat.jpg"))
+        picture = Image.open(io.BytesIO(answer.data))
+        assert (picture.width, bool(picture.getexif())) == (50, has_exif)
+
+
+def test_fallback_and_watermark_are_read_from_files(start: Starter, folder: Path) -> None:
+    files = {f"IMGPROXY_{name}_PATH": str(folder / "dot.png") for name in ("FALLBACK_IMAGE", "WATERMARK")}
+    served = start(**KEYS, **files, IMGPROXY_FALLBACK_IMAGE_HTTP_CODE="404", IMGPROXY_FALLBACK_IMAGE_TTL="7")
+    answer = served.ask(SIGNER.sign("/w:30/plain/local:///none.jpg"))
+    assert (answer.status_code, answer.headers["Cache-Control"]) == (404, "public, max-age=7")
+    assert Image.open(io.BytesIO(answer.data)).size == (30, 20)
+    assert served.ask(SIGNER.sign("/w:30/wm:1/plain/local:///cat.jpg")).status_code == 200
