@@ -116,6 +116,7 @@ class BulkRun:
     def __init__(self, request: BulkRequest, config: Config, environ: Mapping[str, str] | None = None) -> None:
         self._request = request
         self._environ = environ
+        self._deadline = config.deadline
         self.job = request.job(config)
         # What the workers have is what this process works with: no setting can differ between them.
         self.config = read_settings(self.job)
@@ -141,10 +142,14 @@ class BulkRun:
         checkpoints = Checkpoints(self.target, self.job.run)
         finished = frozenset() if self._request.again else checkpoints.finished()
         skipped = 0
+        is_late = False
 
         def unfinished() -> Iterator[Shard]:
-            nonlocal skipped
+            nonlocal skipped, is_late
             for shard in self.shards():
+                is_late = bool(self._deadline) and time.monotonic() - started >= self._deadline
+                if is_late:
+                    return
                 if shard.id in finished:
                     skipped += 1
                 else:
@@ -163,18 +168,20 @@ class BulkRun:
                 total += report
                 if progress:
                     progress(total)
-        return self.report(total, skipped=skipped, seconds=time.monotonic() - started)
+        code = BucketError.exit_code if is_late or not total.is_final else int(bool(total.failed))
+        return RenderReport(
+            run=self.job.run,
+            target=self.target.name,
+            done=total,
+            skipped=skipped,
+            is_late=is_late,
+            seconds=time.monotonic() - started,
+            exit_code=code,
+        )
 
     def estimate(self) -> RenderEstimate:
         """Say what the run would do and cost; nothing is put. Raise BucketError."""
         return estimate(self.shards(), self.job, RunPlaces(self.job, self._environ))
-
-    def report(self, total: ShardReport, *, skipped: int = 0, seconds: float = 0.0) -> RenderReport:
-        """Return the report that people read."""
-        code = BucketError.exit_code if not total.is_final else int(bool(total.failed))
-        return RenderReport(
-            run=self.job.run, target=self.target.name, done=total, skipped=skipped, seconds=seconds, exit_code=code
-        )
 
     @property
     def _is_other(self) -> bool:

@@ -86,13 +86,17 @@ _NUMBERS: Final = tuple(
 
 
 class RenderReport(msgspec.Struct, frozen=True, kw_only=True):
-    """What a run did, or what its checkpoints tell; ``skipped`` shards were finished by earlier runs."""
+    """What a run did, or what its checkpoints tell; ``skipped`` shards were finished by earlier runs.
+
+    ``is_late`` where ``deadline`` ended the run before the last shard was begun.
+    """
 
     schema: Literal["s3img.render/1"] = "s3img.render/1"
     run: str
     target: str
     done: ShardReport = NOTHING
     skipped: int = 0
+    is_late: bool = False
     seconds: float = 0.0
     exit_code: int = 0
 
@@ -103,10 +107,12 @@ class RenderReport(msgspec.Struct, frozen=True, kw_only=True):
             f"{done.rendered:,} rendered ({done.bytes_written:,} bytes)",
             f"{done.present:,} there already",
             *([f"{self.skipped:,} shards finished before"] if self.skipped else []),
+            *(["the time for this run is over: start it again to go on"] if self.is_late else []),
             *([f"{done.failed:,} failed"] if done.failed else []),
             *([f"{done.waited:.0f} s waited for a busy store"] if done.waited else []),
         ]
-        return f"{self.target}: {', '.join(parts)}. Run {self.run}."
+        told = f" (--status {self.run} tells of all shards)" if self.skipped else ""
+        return f"{self.target}: {', '.join(parts)}. Run {self.run}{told}."
 
 
 class Checkpoints:

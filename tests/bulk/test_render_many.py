@@ -207,6 +207,15 @@ def test_run_that_was_cut_off_goes_on_where_it_was(
     assert len(keys(bucket, RESULTS)) == 5
 
 
+def test_deadline_ends_a_run_that_can_go_on(tmp_path: Path) -> None:
+    (tmp_path / "cat.jpg").write_bytes(PHOTO)
+    settings: dict[str, Any] = {"bucket": tmp_path.as_uri(), "widths": (80,), "formats": ("webp",)}
+    late = Images(Config(**settings, deadline=1e-9)).render_many(BulkRequest(variants=True), workers=1)
+    assert (late.is_late, late.done.pictures, late.exit_code) == (True, 0, 5)
+    report = Images(Config(**settings)).render_many(BulkRequest(variants=True), workers=1)
+    assert (report.is_late, report.done.pictures, report.exit_code) == (False, 1, 0)
+
+
 def test_two_runs_at_once_do_no_harm(bucket: TestBucket, images: Images, environ: dict[str, str]) -> None:
     put(bucket, cat=PHOTO)
     run = BulkRun(BulkRequest(transforms=("w-64,f-webp",)), images.config, environ)

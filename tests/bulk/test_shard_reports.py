@@ -83,5 +83,6 @@ def test_name_of_a_run_is_checked(tmp_path: Path, run: str) -> None:
 def test_report_says_what_was_done() -> None:
     report = RenderReport(run="abc", target="s3://b", done=ShardReport(pictures=3, rendered=2, failed=1), skipped=4)
     assert str(report) == (
-        "s3://b: 3 pictures in 1 shards, 2 rendered (0 bytes), 0 there already, 4 shards finished before, 1 failed. Run abc."
+        "s3://b: 3 pictures in 1 shards, 2 rendered (0 bytes), 0 there already, 4 shards finished before, 1 failed. Run abc "
+        "(--status abc tells of all shards)."
     )
