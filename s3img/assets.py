@@ -109,7 +109,7 @@ class AssetRoot:
     def __init__(self, root: Path, *, site_url: str = "") -> None:
         self.root = root
         parts = urlsplit(site_url)
-        self.origin = f"{parts.scheme}://{parts.netloc}" if site_url else ""
+        self.origin = f"{parts.scheme}://{parts.netloc}".lower() if site_url else ""
         self.prefix = parts.path.rstrip("/") + "/"
         self.files: dict[str, FileStat] = {}
         self.links: dict[str, str] = {}
@@ -200,7 +200,7 @@ class AssetRoot:
     def _local_path(self, absolute: str) -> str | None:
         """Return the path below the root, "" when it lies above the prefix, None when it is another site's."""
         parts = urlsplit(absolute)
-        if f"{parts.scheme}://{parts.netloc}" not in {_ORIGIN, self.origin}:
+        if f"{parts.scheme}://{parts.netloc}".lower() not in {_ORIGIN, self.origin}:
             return None
         if not parts.path.startswith(self.prefix):
             return ""

@@ -123,6 +123,14 @@ def test_nearest_finds_a_slip_of_the_pen(site: Site) -> None:
     assert AssetRoot(site.root).nearest("img/caslte.jpg") == "img/castle.jpg"
 
 
+@pytest.mark.parametrize("site_url", ["https://Example.com/docs/", "https://example.com/docs/"])
+@pytest.mark.parametrize("url", ["HTTPS://EXAMPLE.com/docs/cat.jpg", "https://example.com/docs/cat.jpg"])
+def test_case_of_a_host_does_not_matter(site: Site, url: str, site_url: str) -> None:
+    site.add("cat.jpg", b"x")
+    target = AssetRoot(site.root, site_url=site_url).resolve(url, document="index.html")
+    assert (target.kind, target.path) == (TargetKind.FILE, "cat.jpg")
+
+
 @pytest.mark.parametrize(
     "url", ["cat.jpg", "img/cat.jpg", "../cat.jpg", "../../cat.jpg", "../../../cat.jpg", "a..b", "no"]
 )

@@ -173,7 +173,7 @@ class PageReader:
             return Strip(tag)
         candidates = image_candidates.parse(author.get("srcset") or "")
         urls = [source_url(author), *(candidate.url for candidate in candidates)]
-        found = {url: self._find(msgspec.structs.replace(reference, url=url)) for url in urls if url}
+        found = {url: self._find(msgspec.structs.replace(reference, url=url)) for url in dict.fromkeys(urls) if url}
         links = {url: link for url, link in found.items() if link}
         main = links.get(urls[0]) or next(iter(links.values()), None)
         if main is None and not candidates and not tag.picture:

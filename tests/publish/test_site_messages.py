@@ -63,6 +63,11 @@ def test_only_near_names_are_suggested(site: Site, cache_dir: str, missing: str,
     assert problem.message.endswith(suggestion)
 
 
+def test_missing_image_that_a_tag_names_twice_is_told_once(site: Site, cache_dir: str) -> None:
+    site.page("index.html", '<img src="none.jpg" srcset="none.jpg 1x" alt="">')
+    assert len(publish(site, cache_dir).problems) == 1
+
+
 def test_linked_page_is_published_once_and_stays_a_link(site: Site, cache_dir: str) -> None:
     site.add("1.0/a.jpg", photo(640, 420))
     site.page("1.0/index.html", '<img src="a.jpg" alt="">')
