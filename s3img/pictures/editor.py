@@ -110,6 +110,9 @@ class Editor:
             return TagEdit({**ours}) if ours else None
         wanted = choice.directives.markup
         how = wanted if wanted != "auto" else markup or choice.markup
+        if how == "keep" and choice.variants.formats and choice.directives.request.transform.steps:
+            # What the author asked for is another picture: its address alone is written.
+            return _edit(choice, {"src": self._offer(choice).image[-1].url}, ("", ""))
         if how == "keep":
             return self._authors_image(choice)
         offer, directives = self._offer(choice), choice.directives

@@ -82,7 +82,7 @@ class SiteStyles:
         if not isinstance(choice, Image) or level == "picture" or choice.directives.markup != "auto":
             return choice
         variants, request = choice.variants, choice.directives.request
-        if level == "keep":
+        if level == "keep" and not request.transform.steps:
             variants = unchanged(choice.asset)
         elif variants.formats:  # an <img> alone has one format
             formats = one_format(request.formats or self._config.formats)

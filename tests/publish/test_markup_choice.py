@@ -151,6 +151,15 @@ def test_image_that_gets_no_source_is_checked_again(site: Site, cache_dir: str, 
     assert markup(site, cache_dir, "", '<p><img src="coarse.jpg"></p>', formats=("webp",), widths=(640,)) == ["size"]
 
 
+def test_transform_is_kept_where_style_sheets_see_every_attribute(
+    site: Site, cache_dir: str, small_photo: bytes
+) -> None:
+    site.add("cat.jpg", small_photo)
+    css = "<style>img[srcset] { width: 9px }</style>"
+    assert markup(site, cache_dir, css, '<p><img src="cat.jpg" data-s3img="w-400,h-200"></p>') == ["keep"]
+    assert re.search(r'<img src="assets/_s3img/cat\.[^"]+\.jpg">', site.text("index.html"))
+
+
 def test_page_with_unwrapped_images_is_finished(site: Site, cache_dir: str, small_photo: bytes) -> None:
     site.add("cat.jpg", small_photo)
     markup(site, cache_dir, "<style>p>img{width:9px}</style>", '<p><img src="cat.jpg">')
