@@ -44,12 +44,13 @@ _READ_ALIKE: Final = {name: PIPELINE_OPTIONS[name] for name in ("crop", "gravity
 """Options that are those of pictures."""
 _TWO: Final = frozenset({"alpha", "average", "dominant_colors", "exif"})
 _UNSUPPORTED: Final = {"detect_objects": "do", "classify": "cl", "objects_position": "obj_pos op"}
-_LONG: Final = {
+LONG_NAMES: Final = {
     spelling: name
     for table in (_SWITCHES, _OTHERS, {name: short for name, (short, _) in _READ_ALIKE.items()}, _UNSUPPORTED)
     for name, short in table.items()
     for spelling in (name, *short.split())
 }
+"""The long name of every spelling."""
 
 
 class InfoOptions(msgspec.Struct, frozen=True, kw_only=True):
@@ -90,7 +91,7 @@ def read_info_options(options: list[tuple[str, Args]]) -> InfoOptions:
     """Read options by name; raise TransformError for one that is wrong, or that is not offered."""
     fields: dict[str, Any] = {}
     for name, args in options:
-        long = _LONG.get(name, "")
+        long = LONG_NAMES.get(name, "")
         if long in _SWITCHES:
             fields |= _switch(name, long, args)
         elif long in _READ_ALIKE:
