@@ -17,6 +17,9 @@ if TYPE_CHECKING:
 
 AddressingStyle = Literal["auto", "virtual", "path"]
 
+LEAST_RATE = 4 << 10
+"""Bytes per second below which the body of one request is given up."""
+
 
 @dataclass(frozen=True, slots=True)
 class AccessKey:
@@ -104,6 +107,13 @@ class S3Options:
     def short_seconds(self) -> float:
         """Seconds that a request with a small answer may take with all its attempts, as a page of a listing."""
         return self.connect_timeout + 1.6 * self.read_timeout
+
+    def seconds_for(self, size: int) -> float:
+        """Return the seconds that a request with ``size`` bytes of a body, at most 16 MiB, may take in all.
+
+        The rate is that of one of 32 requests that share a line of 1 Mbit/s.
+        """
+        return min(self.whole_seconds, self.short_seconds + size / LEAST_RATE)
 
 
 def is_aws(endpoint_url: str) -> bool:

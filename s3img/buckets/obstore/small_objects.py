@@ -29,8 +29,8 @@ if TYPE_CHECKING:
 
 _Answer = TypeVar("_Answer")
 
-LARGEST = 4 << 20
-"""Bytes up to which an object goes through obstore, whose time-out covers all of a request."""
+LARGEST = 1 << 20
+"""Bytes up to which an object is put through obstore, whose one time-out covers all of a request."""
 
 GIVE_UP = 8
 """Requests in a row that obstore could not do, after which boto3 does everything."""

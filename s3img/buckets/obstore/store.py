@@ -73,7 +73,8 @@ def client_options(place: StorePlace, options: S3Options) -> ClientConfig:
         "allow_http": place.url.startswith("http://"),
         "connect_timeout": timedelta(seconds=options.connect_timeout),
         "read_timeout": timedelta(seconds=options.read_timeout),
-        "timeout": timedelta(seconds=options.whole_seconds),
+        # What takes longer than a small request may is either large, and boto3 has more time for it, or too slow.
+        "timeout": timedelta(seconds=options.short_seconds),
     }
     if place.ca_file:
         found["root_certificate"] = Path(place.ca_file).read_bytes()

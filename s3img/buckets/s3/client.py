@@ -137,7 +137,7 @@ def open_client(session: Session, options: S3Options, bucket: str) -> S3Client:
         events.register("before-call.s3.DeleteObjects", _with_md5)
     events.register("before-parse.s3.ListObjectsV2", partial(_check_root, "ListBucketResult"))
     events.register("before-parse.s3.DeleteObjects", partial(_check_root, "DeleteResult"))
-    events.register("after-call.s3.GetObject", partial(_time_body, options.whole_seconds))
+    events.register("after-call.s3.GetObject", partial(_time_body, options))
     return cast("S3Client", client)
 
 
@@ -159,10 +159,12 @@ def _check_root(root: str, response_dict: dict[str, Any], **_: object) -> None:
         require_root(response_dict["body"], root)
 
 
-def _time_body(seconds: float, http_response: AWSResponse, parsed: dict[str, Any], **_: object) -> None:
+def _time_body(options: S3Options, http_response: AWSResponse, parsed: dict[str, Any], **_: object) -> None:
     """Let the body end after its time: botocore's own waits for each next byte."""
     if "Body" in parsed:
-        parsed["Body"] = TimedBody(http_response.raw, parsed.get("ContentLength"), seconds)
+        length = parsed.get("ContentLength")
+        seconds = options.whole_seconds if length is None else options.seconds_for(length)
+        parsed["Body"] = TimedBody(http_response.raw, length, seconds)
 
 
 def _with_md5(params: dict[str, Any], **_: object) -> None:

@@ -26,6 +26,10 @@ _LEAST_RATE = 16 << 10
 """Bytes per second below which a body is given up once its usual time is over."""
 
 
+EMPTY_PAGES = 100
+"""Pages without a key, one after the other, behind which no end is expected any more; Ceph and AWS send a few."""
+
+
 class NoETagError(Exception):
     """An answer came without an ETag; explained like botocore's own errors."""
 
@@ -62,26 +66,46 @@ def require_root(body: bytes, root: str) -> None:
     raise BrokenListingError(what)
 
 
-def next_token(page: Mapping[str, Any], prefix: str, seen: set[str]) -> str:
-    """Return the token of the next page, "" after the last one; note it in ``seen``.
+class ListingPages:
+    """The pages of one listing below ``prefix``, which are one whole only where each follows from the one before.
 
-    Raise BrokenListingError where a page does not say whether it is the last, has no token to go on with, repeats one,
-    or has keys that were not asked for: https://docs.aws.amazon.com/AmazonS3/latest/API/API_ListObjectsV2.html. What is
-    missing in a listing is deleted or sent again, so half of one must not pass for all.
+    What is missing in a listing is deleted or sent again, so half of one must not pass for all:
+    https://docs.aws.amazon.com/AmazonS3/latest/API/API_ListObjectsV2.html.
     """
-    if any(not item["Key"].startswith(prefix) for item in page.get("Contents", ())):
-        raise BrokenListingError("it has keys outside of the prefix")
-    if "IsTruncated" not in page:
-        raise BrokenListingError("it does not say whether it is the last page (IsTruncated)")
-    if not page["IsTruncated"]:
-        return ""
-    token = str(page.get("NextContinuationToken") or "")
-    if not token:
-        raise BrokenListingError("more pages follow, but NextContinuationToken is missing")
-    if token in seen:
-        raise BrokenListingError("the same page comes again (NextContinuationToken is repeated)")
-    seen.add(token)
-    return token
+
+    def __init__(self, prefix: str) -> None:
+        self._prefix = prefix
+        self._tokens: set[str] = set()
+        self._beginnings: set[str] = set()
+        self._empty = 0
+
+    def next_token(self, page: Mapping[str, Any]) -> str:
+        """Return the token of the page after this one, "" after the last.
+
+        Raise BrokenListingError where a page does not say whether it is the last, has no token to go on with, repeats
+        a token or a page, has keys that were not asked for, or where no keys come for very many pages.
+        """
+        keys = [item["Key"] for item in page.get("Contents", ())]
+        if not all(key.startswith(self._prefix) for key in keys):
+            raise BrokenListingError("it has keys outside of the prefix")
+        if "IsTruncated" not in page:
+            raise BrokenListingError("it does not say whether it is the last page (IsTruncated)")
+        # New tokens for ever, with the same page or with none, are an answer without an end.
+        if not self._beginnings.isdisjoint(keys[:1]):
+            raise BrokenListingError("the same page comes again (its first key is repeated)")
+        self._beginnings.update(keys[:1])
+        self._empty = 0 if keys or page.get("CommonPrefixes") else self._empty + 1
+        if not page["IsTruncated"]:
+            return ""
+        token = str(page.get("NextContinuationToken") or "")
+        if not token:
+            raise BrokenListingError("more pages follow, but NextContinuationToken is missing")
+        if token in self._tokens:
+            raise BrokenListingError("the same page comes again (NextContinuationToken is repeated)")
+        if self._empty >= EMPTY_PAGES:
+            raise BrokenListingError(f"{EMPTY_PAGES} pages in a row are empty, and more follow")
+        self._tokens.add(token)
+        return token
 
 
 def listed(item: Mapping[str, Any], base: str) -> ObjectInfo:
@@ -138,6 +162,8 @@ def within(seconds: float, call: Callable[[], _Answer]) -> _Answer:
 
     botocore reads all of an answer in one go, and its time-outs begin anew with each byte that arrives.
     """
+    if seconds <= 0:  # an attempt before this one took all there was
+        raise AnswerTooSlowError
     done: queue.SimpleQueue[tuple[_Answer | None, BaseException | None]] = queue.SimpleQueue()
 
     def run() -> None:
@@ -180,6 +206,10 @@ class TimedBody:
         self._left = length
         self._end = time.monotonic() + seconds + (length or 0) / _LEAST_RATE
         self._read_once: Callable[[int], bytes] = getattr(raw, "read1", raw.read)  # urllib3 has read1 from 2.1 on
+
+    def shorten(self, seconds: float) -> None:
+        """Let its time end earlier by seconds that were spent before it arrived."""
+        self._end -= seconds
 
     def read(self, amount: int) -> bytes:
         """Return ``amount`` bytes, fewer only at the end."""

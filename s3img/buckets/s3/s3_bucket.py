@@ -12,6 +12,7 @@ import itertools
 import logging
 import re
 import threading
+import time
 from contextlib import ExitStack, contextmanager
 from functools import partial
 from typing import TYPE_CHECKING, TypeVar
@@ -30,12 +31,12 @@ from s3img.buckets.protocol import (
 from s3img.buckets.s3.explain import Call, explain, from_answer
 from s3img.buckets.s3.response_checks import (
     AnswerTooSlowError,
+    ListingPages,
     UnprovenPutError,
     described,
     extent,
     is_other_md5,
     listed,
-    next_token,
     require_etag,
     within,
 )
@@ -71,6 +72,9 @@ _SINGLE = 16 << 20
 
 _BATCH = 1000
 """Keys of one DeleteObjects request (the protocol's limit)."""
+
+_SECONDS_EACH = 0.03
+"""Seconds that a store may take for each key of such a request, beyond those of any request."""
 
 _SPOOLED = 4 << 20
 """Bytes of an object of unknown length that are kept in memory; the rest goes into a temporary file."""
@@ -151,11 +155,11 @@ class S3Bucket:
         place: dict[str, Any] = {"Bucket": self._address.bucket, "Prefix": self._base + prefix}
         if after:
             place["StartAfter"] = self._base + after
-        tokens: set[str] = set()
+        pages = ListingPages(self._base + prefix)
 
         def page(client: S3Client) -> tuple[ListObjectsV2OutputTypeDef, str]:
             answer = client.list_objects_v2(**place)
-            return answer, next_token(answer, self._base + prefix, tokens)
+            return answer, pages.next_token(answer)
 
         while True:
             answer, token = self.send("list", prefix, page)
@@ -196,7 +200,7 @@ class S3Bucket:
 
         def page(client: S3Client) -> tuple[ListObjectsV2OutputTypeDef, str]:
             answer = client.list_objects_v2(**place)
-            return answer, next_token(answer, self._base + prefix, set())
+            return answer, ListingPages(self._base + prefix).next_token(answer)
 
         answer, token = self.send("list", prefix, page)
         folders = [found["Prefix"].removeprefix(self._base) for found in answer.get("CommonPrefixes", ())]
@@ -225,10 +229,12 @@ class S3Bucket:
             return
         with CheckedReader(source, sha256) as content:
             data = content.read()
+        end = time.monotonic() + self._options.seconds_for(len(data))
         # A condition is boto3's: what obstore could not prove would be sent again, and meet itself.
         if only_new or not self._small.put(self._base + key, data, {**named, **(metadata or {})}):
             digest = sha256 or hashlib.sha256(data).hexdigest()
-            self.send("put", key, lambda client: self._put_whole(client, key, data, parameters, digest))
+            left = end - time.monotonic()
+            self.send("put", key, lambda client: self._put_whole(client, key, data, parameters, digest), seconds=left)
 
     def _put_whole(self, client: S3Client, key: str, data: bytes, parameters: dict[str, Any], sha256: str) -> None:
         md5 = hashlib.md5(data, usedforsecurity=False)
@@ -263,20 +269,29 @@ class S3Bucket:
 
     def get(self, key: str) -> bytes:
         """Return the object's bytes; a body that breaks off is asked for again."""
+        begun = time.monotonic()
         data = self._small.get(self._base + key)
+        spent = time.monotonic() - begun
         for attempt in itertools.count(1):
             if data is not None:
                 break
-            with self.open(key) as found:
+            with self._open(key, spent=spent) as found:
                 try:
                     data = found.read()
-                except Unreachable:
-                    if attempt >= min(self._options.attempts, 3):
+                except Unreachable as error:
+                    # Each attempt at an answer that trickles would take all of the time again.
+                    if error.reason == "answer-too-slow" or attempt >= min(self._options.attempts, 3):
                         raise
         return data or b""
 
     def open(self, key: str, *, version: str = "", start: int = 0, stop: int | None = None) -> OpenObject:
         """Read the object while it arrives; without s3:ListBucket AWS denies access to a missing one (403, not 404)."""
+        return self._open(key, version=version, start=start, stop=stop)
+
+    def _open(
+        self, key: str, *, version: str = "", start: int = 0, stop: int | None = None, spent: float = 0
+    ) -> OpenObject:
+        """Read the object; ``spent`` are the seconds of its time that another attempt took."""
         start, stop = byte_range((self.name, key), None, start, stop)
         wanted: dict[str, Any] = {"VersionId": version} if version else {}
         wanted |= {"Range": f"bytes={start}-{'' if stop is None else stop - 1}"} if start or stop is not None else {}
@@ -286,6 +301,7 @@ class S3Bucket:
                 answer: Any = client.get_object(**self._place_of(key), **wanted)
                 body = answer["Body"]
                 stack.callback(body.close)
+                body.shorten(spent)
                 if (found := extent(answer)) is None:
                     body, size = _spooled(body)
                     stack.callback(body.close)
@@ -296,7 +312,9 @@ class S3Bucket:
             return OpenObject(info, body, guard, start=first, stop=end, version=answer.get("VersionId", version))
 
         guard = partial(self.explained, "get", key)
-        return self.send("get", key, ask)
+        # A large object on a slow line was too much for obstore: its answer still begins soon.
+        left = max(self._options.short_seconds - spent, self._options.connect_timeout)
+        return self.send("get", key, ask, seconds=left)
 
     def head(self, key: str) -> ObjectInfo | None:
         """Describe the object; None without one, or without the bucket: an answer to HEAD can't tell which."""
@@ -342,7 +360,10 @@ class S3Bucket:
         names: DeleteTypeDef = {"Objects": [{"Key": self._base + key} for key in keys], "Quiet": True}
         place: dict[str, Any] = {"Bucket": self._address.bucket}
         try:
-            answer = self.send("delete", "", lambda client: client.delete_objects(**place, Delete=names))
+            seconds = self._options.short_seconds + _SECONDS_EACH * len(names["Objects"])
+            answer = self.send(
+                "delete", "", lambda client: client.delete_objects(**place, Delete=names), seconds=seconds
+            )
         except (CredentialsError, AccessDenied, Unreachable):
             raise
         except BucketError as error:
@@ -356,17 +377,18 @@ class S3Bucket:
     def _place_of(self, key: str) -> dict[str, Any]:
         return {"Bucket": self._address.bucket, "Key": self._base + key}
 
-    def send(self, action: str, key: str, request: Callable[[S3Client], _Answer], *, seconds: float = 0) -> _Answer:
-        """Do a request of ``action`` within ``seconds`` (0: those that the action has); raise `BucketError`.
+    def send(
+        self, action: str, key: str, request: Callable[[S3Client], _Answer], *, seconds: float | None = None
+    ) -> _Answer:
+        """Do a request of ``action`` within ``seconds`` (None: those of a small request); raise `BucketError`.
 
         Where the store names the bucket's region and it is another one, go there once and stay.
         """
-        options = self._options
-        seconds = seconds or (options.whole_seconds if action in {"put", "delete"} else options.short_seconds)
+        most = self._options.short_seconds if seconds is None else seconds
 
         def timed(client: S3Client) -> _Answer:
             with self.explained(action, key):
-                return within(seconds, lambda: request(client))
+                return within(most, lambda: request(client))
 
         with self.explained(action, key):
             client = self.client()
