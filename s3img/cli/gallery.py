@@ -3,21 +3,21 @@
 from __future__ import annotations
 
 import webbrowser
-from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
+from s3img.cli import command_options
 from s3img.cli.command_options import load_config, lock_path
+
+if TYPE_CHECKING:
+    from pathlib import Path
 
 
 @click.command("gallery")
 @click.option("--port", default=8334, show_default=True, type=click.IntRange(0, 65535), help="Port; 0: any free one.")
 @click.option("--open/--no-open", "is_opened", default=True, help="Open it in the browser.")
-@click.option("--config", "config_file", type=click.Path(path_type=Path), help="Settings file (default: s3img.toml).")
-@click.option("--bucket", help="s3://NAME/PREFIX or file:///FOLDER.")
-@click.option("--endpoint-url", help="Address of an S3-compatible service.")
-@click.option("--public-url", help="Public address of what --bucket names.")
+@command_options.address
 def gallery_command(
     *,
     port: int,

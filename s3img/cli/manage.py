@@ -25,7 +25,8 @@ from s3img.manage import (
     search,
     sort_objects,
 )
-from s3img.manage.moving import ReferenceUpdate
+from s3img.manage.moving import MoveResult, ReferenceUpdate
+from s3img.manage.object_search import parse_size
 from s3img.manage.removal import TRASH
 
 if TYPE_CHECKING:
@@ -36,6 +37,7 @@ if TYPE_CHECKING:
     from s3img.manage.removal import RemoveResult
 
 _DRY_RUN = click.option("--dry-run", is_flag=True, help="Only say what there is to do.")
+_FILTERS = ("since", "until", "types", "min_size", "max_size")
 _FORCE = click.option("--force", is_flag=True, help="Go on when it is more than half of the bucket.")
 
 
@@ -54,6 +56,14 @@ def moment(ctx: click.Context, param: click.Parameter, value: str | None) -> dat
     return found if found.tzinfo else found.replace(tzinfo=UTC)
 
 
+def byte_size(ctx: click.Context, param: click.Parameter, value: str) -> int:  # noqa: ARG001 - click's form
+    """Read a number of bytes."""
+    try:
+        return parse_size(value)
+    except ConfigError as error:
+        raise click.BadParameter(str(error)) from None
+
+
 @click.command("ls")
 @click.argument("prefix", default="")
 @click.option("--long", "is_long", is_flag=True, help="With date and address.")
@@ -61,6 +71,8 @@ def moment(ctx: click.Context, param: click.Parameter, value: str | None) -> dat
 @click.option("--since", callback=moment, help="Only what was put at or after this date, or in the last 7d, 12h, 30m.")
 @click.option("--until", callback=moment, help="Only what was put before.")
 @click.option("--type", "types", multiple=True, help="Only this type: jpg, png, webp, … or image; repeatable.")
+@click.option("--min-size", callback=byte_size, default="0", help="Only from this size on: bytes, or 500K, 2M, 1G.")
+@click.option("--max-size", callback=byte_size, default="0", help="Only up to this size.")
 @click.option("--sort", "by", type=click.Choice(["name", "date", "size"]), default="name", show_default=True)
 @click.option("--reverse", is_flag=True, help="The last first.")
 @click.option("--limit", type=click.IntRange(1), help="No more than so many.")
@@ -79,7 +91,7 @@ def ls_command(
 ) -> int:
     """Print the keys in the bucket that start with PREFIX, with their bytes."""
     by = options.pop("by")
-    wanted = ObjectFilter.of(options.pop("words"), **{name: options.pop(name) for name in ("since", "until", "types")})
+    wanted = ObjectFilter.of(options.pop("words"), **{name: options.pop(name) for name in _FILTERS})
     images = command_options.open_images(config_file, options)
     listed = images.objects(f"{TRASH if trash else ''}{prefix}")
     found = sort_objects(search(listed, wanted), by, reverse=reverse, limit=limit or 0)
@@ -139,7 +151,7 @@ def rm_command(
         force=force,
         workers=images.config.workers,
     )
-    return show_removal(result, "remove", as_json=as_json)
+    return show(result, (f"remove {key}" for key in result.done), as_json=as_json)
 
 
 @click.command("restore")
@@ -158,17 +170,19 @@ def restore_command(
     images = command_options.open_images(config_file, options)
     bucket = images.open_bucket()
     result = restore_from_trash(bucket, keys, apply=not dry_run, workers=images.config.workers)
-    return show_removal(result, "restore", as_json=as_json)
+    return show(result, (f"restore {key}" for key in result.done), as_json=as_json)
 
 
-def show_removal(result: RemoveResult, verb: str, *, as_json: bool) -> int:
-    """Show what was removed or restored; return the exit code."""
+def show(result: RemoveResult | MoveResult, done: Iterable[str], *, as_json: bool) -> int:
+    """Show what a command did: a line for each thing done, the sum, notes and errors; return the exit code."""
     if as_json:
         print_json(result)
         return result.exit_code
-    for key in result.done:
-        click.echo(one_line(f"{verb} {key}"))
+    for line in done:
+        click.echo(one_line(line))
     click.echo(str(result))
+    for note in result.notes if isinstance(result, MoveResult) else ():
+        click.echo(one_line(f"note: {note}"), err=True)
     for problem in result.failed:
         click.echo(one_line(f"error: {problem}"), err=True)
     if result.refused:
@@ -216,21 +230,8 @@ def mv_command(
     plan = plan_move(bucket, source, target, lock=lock, force=force)
     update = ReferenceUpdate(images.config, places, path, render) if places else None
     result = move(bucket, plan, apply=not dry_run, update=update, lock=lock, workers=images.config.workers)
-    if as_json:
-        print_json(result)
-        return result.exit_code
-    for one in result.moved:
-        click.echo(one_line(f"move {one.old} -> {one.new}"))
-    for file in result.files:
-        click.echo(one_line(f"rewrite {file}"))
-    click.echo(str(result))
-    for note in result.notes:
-        click.echo(one_line(f"note: {note}"), err=True)
-    for problem in result.failed:
-        click.echo(one_line(f"error: {problem}"), err=True)
-    if result.refused:
-        click.echo(f"error: Refused: {result.refused}", err=True)
-    return result.exit_code
+    moved = [f"move {one.old} -> {one.new}" for one in result.moved]
+    return show(result, [*moved, *(f"rewrite {file}" for file in result.files)], as_json=as_json)
 
 
 @click.command("used")

@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
+from s3img.cli import command_options
 from s3img.cli.command_options import host as find_host
 from s3img.cli.command_options import load_config
 from s3img.images import Images
+
+if TYPE_CHECKING:
+    from pathlib import Path
 
 
 @click.command("picgo")
@@ -18,10 +21,7 @@ from s3img.images import Images
 @click.option("--token", envvar="S3IMG_PICGO_TOKEN", default="", help="What requests have to prove that they know.")
 @click.option("--template", help="Key template (default: i/{{hash:32}}.{{ext}}).")
 @click.option("--max-side", type=int, help="Scale larger pictures down to this many px.")
-@click.option("--config", "config_file", type=click.Path(path_type=Path), help="Settings file (default: s3img.toml).")
-@click.option("--bucket", help="s3://NAME/PREFIX or file:///FOLDER.")
-@click.option("--endpoint-url", help="Address of an S3-compatible service.")
-@click.option("--public-url", help="Public address of what --bucket names.")
+@command_options.address
 def picgo_command(
     *,
     port: int,

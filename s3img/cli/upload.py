@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 import click
 import msgspec
 
+from s3img.cli import command_options
 from s3img.cli.command_options import host, load_config
 from s3img.cli.report import markdown_image
 from s3img.errors import AssetError, ImageError
@@ -43,10 +44,7 @@ _POLICY = ("metadata", "conflict", "max_side", "variants")
 @click.option(
     "--variants", is_flag=True, default=None, help="Put the widths and formats of the settings beside each picture."
 )
-@click.option("--config", "config_file", type=click.Path(path_type=Path), help="Settings file (default: s3img.toml).")
-@click.option("--bucket", help="s3://NAME/PREFIX or file:///FOLDER.")
-@click.option("--endpoint-url", help="Address of an S3-compatible service.")
-@click.option("--public-url", help="Public address of what --bucket names.")
+@command_options.address
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object a line.")
 def upload_command(
     files: tuple[Path, ...],

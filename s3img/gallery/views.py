@@ -61,6 +61,14 @@ SORTS: Final[dict[str, tuple[Any, bool]]] = {
 
 TYPES: Final = ("image", "jpg", "png", "webp", "avif", "gif", "svg")
 
+SIZES: Final[dict[str, tuple[int, int]]] = {
+    "-100K": (0, 100_000),
+    "100K-1M": (100_000, 1_000_000),
+    "1M-10M": (1_000_000, 10_000_000),
+    "10M-": (10_000_000, 0),
+}
+"""Ranges of sizes that a search is limited to, in bytes; 0 where there is none."""
+
 MOST_READ: Final = 50_000_000
 """Bytes of an object that is opened to tell its facts."""
 
@@ -99,7 +107,9 @@ def browse(visit: Visit) -> Response:
     sort = arguments.get("sort", "name") if arguments.get("sort") in SORTS else "name"
     types = [name for name in arguments.getlist("type") if name in TYPES]
     dates = {name: date_of(arguments.get(name, "")) for name in ("since", "until")}
-    wanted = ObjectFilter.of(arguments.get("q", "")[:200], types=types, **dates)
+    least, most = SIZES.get(arguments.get("size", ""), (0, 0))
+    words_typed = arguments.get("q", "")[:200]
+    wanted = ObjectFilter.of(words_typed, types=types, min_size=least, max_size=most, **dates)
     is_search = wanted != ObjectFilter() or sort != "name"
 
     def allowed(key: str) -> bool:
@@ -110,7 +120,7 @@ def browse(visit: Visit) -> Response:
         page = search_page(visit.gallery.bucket, prefix, wanted, after, by=by, reverse=reverse, allowed=allowed)
     else:
         page = folder_page(visit.gallery.bucket, prefix, after, allowed=allowed)
-    here = {name: arguments.get(name, "") for name in ("prefix", "q", "type", "since", "until", "sort")}
+    here = {name: arguments.get(name, "") for name in ("prefix", "q", "type", "size", "since", "until", "sort")}
     title = prefix.rstrip("/").rpartition("/")[2] or words("home")
     content = [
         crumbs(layout, prefix),
@@ -154,6 +164,8 @@ def filters(layout: Layout, here: Mapping[str, str], sort: str) -> Markup:
         return element("option", text, value=value, selected=value == chosen)
 
     types = [option("", words("any"), here["type"]), *(option(name, name, here["type"]) for name in TYPES)]
+    sizes = [option("", words("any"), here["size"])]
+    sizes += [option(name, size_range(*bounds), here["size"]) for name, bounds in SIZES.items()]
     sorts = [option(name, words(name), sort) for name in SORTS]
     return element(
         "form",
@@ -165,6 +177,7 @@ def filters(layout: Layout, here: Mapping[str, str], sort: str) -> Markup:
             class_="wide",
         ),
         element("label", words("type"), element("select", *types, name="type")),
+        element("label", words("size"), element("select", *sizes, name="size")),
         element("label", words("since"), element("input", type="date", name="since", value=here["since"])),
         element("label", words("until"), element("input", type="date", name="until", value=here["until"])),
         element("label", words("sort"), element("select", *sorts, name="sort")),
@@ -174,6 +187,13 @@ def filters(layout: Layout, here: Mapping[str, str], sort: str) -> Markup:
         role="search",
         class_="filters",
     )
+
+
+def size_range(least: int, most: int) -> str:
+    """Return a range of sizes as its bounds, in no language."""
+    if least and most:
+        return f"{size_text(least)} \u2013 {size_text(most)}"
+    return f"\u2265 {size_text(least)}" if least else f"\u2264 {size_text(most)}"
 
 
 def found_note(layout: Layout, page: FolderPage, here: Mapping[str, str]) -> Markup:

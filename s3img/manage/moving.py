@@ -31,7 +31,7 @@ from s3img.manage.sibling_variants import renamed_variant, sibling_variants
 from s3img.manage.source_files import KeyUrls, rename_references, source_files
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator, Mapping
+    from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
     from pathlib import Path
 
     from s3img.buckets import Bucket, ObjectInfo
@@ -216,46 +216,33 @@ def move(
     With any conflict nothing is moved at all. Raise LockError and AssetError for a lock or source that can't be read.
     """
     refused = plan.refused or ("" if not plan.problems else "nothing was moved, because some objects can't be.")
-    moves = () if refused else plan.moves
-    failed = [*plan.problems]
-    copies: dict[str, ObjectInfo] = {}
-    if apply and moves:
-        copies, problems = make_copies(bucket, moves, plan.objects, workers)
-        failed += problems
+    moves, finished = ((), ()) if refused else (plan.moves, plan.finished)
+    copies, uncopied = make_copies(bucket, moves, plan.objects, workers) if apply and moves else ({}, [])
     done = [one for one in moves if one.old in copies or not apply]
-    renamed = {one.old: one.new for one in (*done, *(plan.finished if not refused else ()))}
-    rewritten = Rewriting(update, renamed, apply=apply)
+    renamed = {one.old: one.new for one in (*done, *finished)}
     # What the lock can't follow would be gone for it: it is read and written before anything is removed.
-    lock_lines = rewritten.lock() if update else 0
-    unwritten = rewritten.sources() if update else []
-    failed += unwritten
+    rewritten = Rewriting(update, renamed, apply=apply)
+    lock_lines, unwritten = rewritten.lock(), rewritten.sources()
     notes = [*plan.notes, *rewritten.notes]
     if update is None:
         named = {entry.key for entry in lock or ()} & renamed.keys()
         notes += [
             MoveNote(key, "the lock names this key: run the same command again with --update.") for key in sorted(named)
         ]
-    if unwritten and apply:  # what such a file shows must stay there, and nobody knows what it shows
+    undeleted: list[KeyProblem] = []
+    if apply and unwritten:  # what such a file shows must stay there, and nobody knows what it shows
         notes += [
             MoveNote(one.old, "stays beside its copy until the files above can be read and written.") for one in done
         ]
         done = []
-    if apply and done:
-        olds = {one.old: copies[one.old] for one in done}
-
-        def put_away(info: ObjectInfo) -> None:
-            check_unchanged(bucket, info.key, copy_object(bucket, info.key, TRASH + info.key))
-            check_unchanged(bucket, info.key, info)
-            bucket.delete([info.key])
-
-        removed, problems = each(put_away, olds, workers)
-        failed += problems
+    elif apply and done:
+        removed, undeleted = put_into_trash(bucket, {one.old: copies[one.old] for one in done}, workers)
         done = [one for one in done if one.old in removed]
     return MoveResult(
         target=bucket.name,
         applied=apply and not refused,
         moved=tuple(done),
-        failed=tuple(sorted(failed)),
+        failed=tuple(sorted([*plan.problems, *uncopied, *unwritten, *undeleted])),
         files=tuple(rewritten.files),
         references=rewritten.references,
         lock_lines=lock_lines,
@@ -297,6 +284,20 @@ def make_copies(
 
     copied, more = each(copy, latest, workers)
     return {key: latest[key] for key in copied}, [*problems, *more]
+
+
+def put_into_trash(
+    bucket: Bucket, originals: dict[str, ObjectInfo], workers: int
+) -> tuple[Collection[str], list[KeyProblem]]:
+    """Copy originals, as they were when they were copied, to the trash and remove them; return the keys that went."""
+
+    def put_away(info: ObjectInfo) -> None:
+        check_unchanged(bucket, info.key, copy_object(bucket, info.key, TRASH + info.key))
+        # Somebody may have replaced the object since its copy was made: then nothing has a copy of the new one.
+        check_unchanged(bucket, info.key, info)
+        bucket.delete([info.key])
+
+    return each(put_away, originals, workers)
 
 
 class Rewriting:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import heapq
 import posixpath
+import re
 import unicodedata
 from datetime import datetime  # msgspec reads the types of fields while the program runs
 from typing import TYPE_CHECKING, Any, Final, Literal, TypeAlias
@@ -91,6 +92,20 @@ def type_named(name: str) -> str:
             [f"type: {name!r} is not a type: write jpg, png, webp, avif, gif, svg, or image for all of them"]
         )
     return plain
+
+
+def parse_size(text: str) -> int:
+    """Read a size as people write it (``500K``, ``1.5 MB``; thousands, as listings show them) as bytes, 0 for no text.
+
+    Raise ConfigError for anything else.
+    """
+    match = re.fullmatch(r"(\d{1,15}(?:\.\d{1,3})?)\s*([kmgt]?)b?", text.strip().lower(), re.ASCII)
+    if match:
+        thousands = " kmgt".index(match[2] or " ")
+        return round(float(match[1]) * 10.0 ** (3 * thousands))
+    if not text.strip():
+        return 0
+    raise ConfigError([f"size: {text!r} is not a size: write a number of bytes, or 500K, 2M, 1G"])
 
 
 def folded(text: str) -> str:

@@ -324,3 +324,16 @@ def test_pages_of_a_real_store_hold_each_entry_once(store: str, request: pytest.
     assert found.count("i/a/") == 1
     result = search_page(bucket, "i/", ObjectFilter.of("00"), "i/003.png", allowed=allow)
     assert next(info.key for info in result.objects) == "i/004.png"
+
+
+def test_filter_by_size_leaves_the_others_out(visitor: Visitor, bucket: Bucket) -> None:
+    bucket.put("i/large.bin", b"x" * 150_000, media_type="image/png")
+    small = visitor.get("/?size=-100K").get_data(as_text=True)
+    large = visitor.get("/?size=100K-1M&prefix=i/").get_data(as_text=True)
+    assert ("i/cat.png" in small, "i/large.bin" in small) == (True, False)
+    assert ("i/cat.png" in large, "i/large.bin" in large) == (False, True)
+    assert '<option value="100K-1M" selected>100.0 kB \u2013 1.0 MB</option>' in large
+
+
+def test_unknown_range_of_sizes_is_no_filter(visitor: Visitor) -> None:
+    assert visitor.get("/?size=huge&q=png").get_data(as_text=True).count("i/cat.png")

@@ -52,6 +52,8 @@ def listed(capsys: pytest.CaptureFixture[str], *arguments: str) -> list[str]:
         (["--search", "cat webp"], ["i/n/cat 2.webp"]),
         (["--type", "jpeg", "--type", "png"], ["i/Dog.png", "i/cat.jpg"]),
         (["--type", "image", "--sort", "size", "--reverse"], ["i/n/cat 2.webp", "i/Dog.png", "i/cat.jpg"]),
+        (["--min-size", "2", "--max-size", "3B"], ["i/Dog.png", "i/n/cat 2.webp"]),
+        (["--min-size", "1K"], []),
         (["--since", "36h"], ["i/Dog.png", "i/cat.jpg"]),
         (["--until", "36h", "--sort", "date"], ["notes.txt", "i/n/cat 2.webp"]),
         (["--sort", "date", "--reverse", "--limit", "1"], ["i/cat.jpg"]),
@@ -71,7 +73,9 @@ def test_ls_long_has_date_and_address(capsys: pytest.CaptureFixture[str], bucket
     assert out == f"{3:>12} {day} i/n/cat 2.webp  https://img.example.com/i/n/cat%202.webp\n"
 
 
-@pytest.mark.parametrize("arguments", [["--since", "yesterday"], ["--sort", "colour"], ["--limit", "0"]])
+@pytest.mark.parametrize(
+    "arguments", [["--since", "yesterday"], ["--sort", "colour"], ["--limit", "0"], ["--min-size", "big"]]
+)
 def test_ls_refuses_what_it_does_not_know(
     capsys: pytest.CaptureFixture[str], bucket: Bucket, arguments: list[str]
 ) -> None:

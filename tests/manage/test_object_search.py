@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 from s3img.buckets import ObjectInfo
 from s3img.errors import ConfigError
 from s3img.manage import ObjectFilter, search, sort_objects
+from s3img.manage.object_search import parse_size
 
 DAYS = [datetime(2026, 11, day, tzinfo=UTC) for day in range(1, 30)]
 
@@ -75,6 +76,28 @@ def test_search_by_type_refuses_what_is_none() -> None:
 def test_search_by_size_keeps_to_both_bounds() -> None:
     wanted = ObjectFilter(min_size=2, max_size=3)
     assert [one.size for one in search([info("a", size) for size in (1, 2, 3, 4)], wanted)] == [2, 3]
+
+
+@pytest.mark.parametrize(
+    ("text", "size"),
+    [
+        ("", 0),
+        ("0", 0),
+        ("1234", 1234),
+        ("500K", 500_000),
+        ("1.5 MB", 1_500_000),
+        (" 2g ", 2_000_000_000),
+        ("1TB", 10**12),
+    ],
+)
+def test_size_is_read_as_people_write_it(text: str, size: int) -> None:
+    assert parse_size(text) == size
+
+
+@pytest.mark.parametrize("text", ["-1", "1.K", "K", "1e3", "1 MiB", "٣", "1" * 16, "1KK"])
+def test_text_that_is_no_size_is_refused(text: str) -> None:
+    with pytest.raises(ConfigError, match="500K"):
+        parse_size(text)
 
 
 def test_sort_with_a_limit_is_the_beginning_of_the_whole() -> None:
