@@ -6,7 +6,6 @@ Precedence: command line > ``S3IMG_*`` environment > host (``mkdocs.yml``, ``app
 
 from __future__ import annotations
 
-import difflib
 import re
 from typing import Any, Literal
 from urllib.parse import urlsplit
@@ -267,6 +266,10 @@ def _transform_problem(text: str, config: Config) -> list[str]:
 
 def font_problems(config: Config) -> list[tuple[str, str]]:
     """Check that ``fonts`` gives names of ImageKit's fonts, or cuts of them, a font's file each."""
+    if not config.fonts:  # a run with nothing to do loads none of this
+        return []
+    import difflib
+
     from s3img.transform.overlays import FONT_CUTS, FONTS, is_font_file
 
     known = {name + cut for name in FONTS for cut in FONT_CUTS.values()}
