@@ -7,7 +7,7 @@ import threading
 import time
 from typing import TYPE_CHECKING, Final, TypeVar
 
-from s3img.errors import StoreBusy
+from s3img.errors import BucketError
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -16,6 +16,9 @@ Made = TypeVar("Made")
 
 ATTEMPTS: Final = 8
 """Tries of one request, each of which the client of the store has repeated itself."""
+
+_PASSING: Final = frozenset({"store-busy", "store-failed", "connection-broken"})
+"""Reasons of failures that a busy store has as well, or whatever stands before it: the next try may go well."""
 
 _SHORTEST: Final = 0.25
 _LONGEST: Final = 20.0
@@ -44,13 +47,14 @@ class Pace:
         self.waited = 0.0
 
     def run(self, work: Callable[[], Made]) -> Made:
-        """Return what ``work`` returns, tried again while the store is busy; raise `StoreBusy` where it stays so."""
+        """Return what ``work`` returns, tried again while the store is busy; raise `BucketError` where it stays so."""
         for attempt in range(1, ATTEMPTS + 1):
             self._wait()
             try:
                 made = work()
-            except StoreBusy:
-                if attempt == ATTEMPTS:
+            except BucketError as error:
+                # An answer to HEAD has no body: there a busy store is just one that failed.
+                if error.reason not in _PASSING or attempt == ATTEMPTS:
                     raise
                 self._slow_down()
             else:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from s3img.bulk.pacing import ATTEMPTS, Pace
-from s3img.errors import StoreBusy, Unreachable
+from s3img.errors import BucketError, StoreBusy, Unreachable
 
 
 class Clock:
@@ -70,6 +70,20 @@ def test_pauses_are_bounded_under_a_third_of_refusals() -> None:
     for number in range(1_000):
         pace.run(failing(int(number % 10 in {0, 3, 6})))  # type: ignore[arg-type]
     assert pace.waited / 1_000 < 0.3
+
+
+def test_failure_without_a_word_is_tried_again_too() -> None:
+    """What an answer to HEAD tells of a busy store."""
+    clock = Clock()
+    found = iter([BucketError("503"), BucketError("503"), "made"])
+
+    def work() -> str:
+        answer = next(found)
+        if isinstance(answer, BucketError):
+            raise answer
+        return answer
+
+    assert clock.pace().run(work) == "made"
 
 
 def test_other_errors_are_not_tried_again() -> None:
