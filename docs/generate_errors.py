@@ -43,6 +43,7 @@ ADVICE = {
     errors.DeadlineExceeded: "Try again with a smaller image or a simpler transform, or raise the limit.",
     errors.BucketError: "Run the command again; if it stays, run `s3img doctor`.",
     errors.ObjectNotFound: "Check the key and the prefix in `bucket`.",
+    errors.InvalidPrefix: "Name a folder of the bucket, such as `img/`.",
     errors.RangeNotSatisfiable: "Ask for bytes inside of the object.",
     errors.CredentialsError: "See which credentials are in use: `s3img doctor`.",
     errors.AccessDenied: "Give the credentials, or the user, the permission that is named.",

@@ -27,6 +27,7 @@
     ├── DeadlineExceeded      504  exit 1   the time for one piece of work is over
     └── BucketError           502  exit 5   the store answered with an error; ``code`` is its own word for it
         ├── ObjectNotFound    404  exit 5
+        ├── InvalidPrefix     400  exit 5   no key can begin with it
         ├── RangeNotSatisfiable 416  exit 5  bytes that the object does not have
         ├── CredentialsError  502  exit 4   no credentials, or refused ones
         ├── AccessDenied      502  exit 4   valid credentials without the permission
@@ -301,6 +302,13 @@ class ObjectNotFound(BucketError):
 
     reason = "no-object"
     status = 404
+
+
+class InvalidPrefix(BucketError):
+    """Report a prefix that no key of the bucket can begin with."""
+
+    reason = "prefix-invalid"
+    status = 400
 
 
 class RangeNotSatisfiable(BucketError):

@@ -25,7 +25,7 @@ from s3img.buckets.protocol import (
     reopened,
 )
 from s3img.config.address import DirectoryAddress
-from s3img.errors import AccessDenied, BucketError, ObjectNotFound, Unreachable
+from s3img.errors import AccessDenied, BucketError, InvalidPrefix, ObjectNotFound, Unreachable
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping
@@ -51,6 +51,9 @@ _PROBLEMS: dict[int, tuple[type[BucketError], str]] = {
 
 _NO_FILE = frozenset({errno.ENAMETOOLONG, errno.ENOTDIR, errno.EISDIR, errno.ELOOP})
 """What is wrong with a name that no file can have: who reads it is told that it is not there."""
+
+
+_NAME_A_FOLDER = "Name a folder of the bucket, such as img/."
 
 
 class DirectoryBucket:
@@ -173,6 +176,8 @@ class DirectoryBucket:
             kind, fix = _PROBLEMS.get(number, (BucketError, "Check the folder and its disk."))
             if action in {"get", "head"} and number in _NO_FILE:
                 kind = ObjectNotFound
+            if action == "list" and number in _NO_FILE:
+                kind, fix = InvalidPrefix, _NAME_A_FOLDER
             code = errno.errorcode.get(number, type(error).__name__)
             message = f"{self.name}: can't {action} {key!r}: {error.strerror or type(error).__name__} ({code})."
             raise kind(message, code=code, action=action, bucket=self.name, key=key, fix=fix) from error
@@ -190,6 +195,9 @@ class DirectoryBucket:
         message = f"{self.name}: {key!r} can't be a file of this folder: it has {what}."
         fix = "Change the file's name or `key_template`."
         kind = ObjectNotFound if action in {"get", "head"} else BucketError
+        if action == "list":  # what is asked for is wrong, not the store: a visitor of the gallery may write any prefix
+            message = f"{self.name}: {key!r} can't be a folder below it: it has {what}."
+            kind, fix = InvalidPrefix, _NAME_A_FOLDER
         return kind(message, code="InvalidKey", action=action, bucket=self.name, key=key, fix=fix)
 
 

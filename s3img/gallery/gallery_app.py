@@ -10,6 +10,7 @@ import hmac
 import logging
 import secrets
 from dataclasses import dataclass, field
+from html import escape
 from typing import TYPE_CHECKING, Any, Final, Literal, TypeAlias
 
 import msgspec
@@ -55,6 +56,9 @@ UPLOAD_TEMPLATE: Final = "{{dir}}/{{slug}}.{{hash:8}}.{{ext}}"
 """A picture that is uploaded again to the same folder has the address that it had."""
 
 RASTER: Final = frozenset({"image/jpeg", "image/png", "image/webp", "image/avif", "image/gif"})
+
+UNSHOWN: Final = frozenset({413, 415, 422})
+"""What the service answers for an object that it makes no picture of: too large, of another kind, damaged."""
 
 POLICY: Final = (
     "default-src 'none'; img-src 'self'; style-src 'self'; script-src 'self'; connect-src 'self'; form-action 'self'; "
@@ -243,7 +247,7 @@ class Gallery:
             named = [*form.getlist("key"), *form.getlist("folder"), *views.targets_of(form)]
         return all(visit.may(route.action, key) for key in named)
 
-    def thumbnail(self, request: Request, key: str, width: int) -> Response:
+    def thumbnail(self, request: Request, key: str, width: int, words: Words) -> Response:
         """Render a small picture of an object; the caller has checked that the visitor may see it."""
         names = ("HTTP_ACCEPT", "HTTP_IF_NONE_MATCH", "REMOTE_ADDR", "SERVER_NAME", "SERVER_PORT", "SERVER_PROTOCOL")
         inner: dict[str, Any] = {
@@ -260,15 +264,27 @@ class Gallery:
         # Of what the service says only these count here; what is not a picture of px (SVG, say) is not shown at all.
         shown = {name: headers[name] for name in ("Content-Type", "Content-Length", "ETag") if name in headers}
         if status.startswith("200") and shown.get("Content-Type") not in RASTER:
+            status = "415 Unsupported Media Type"
+        if int(status[:3]) in UNSHOWN:
             for _ in body:
                 break
-            return Response(status=415)
+            # Browsers show a picture whatever its status is, so a card has no empty frame, also without a script.
+            return Response(no_preview(words), int(status[:3]), content_type="image/svg+xml")
         response = Response(body, status, shown, direct_passthrough=True)
         if response.status_code in {200, 304}:
             # Only this browser may keep it: others have to ask for permission themselves.
             response.headers["Cache-Control"] = "private, max-age=86400"
             response.headers["Vary"] = "Accept, Cookie"
         return response
+
+
+def no_preview(words: Words) -> str:
+    """Return an SVG that says in place of a thumbnail that there is none."""
+    return (
+        '<svg xmlns="http://www.w3.org/2000/svg" width="240" height="180" viewBox="0 0 240 180">'
+        '<text x="120" y="95" text-anchor="middle" font-family="sans-serif" font-size="18" fill="#777">'
+        f"{escape(words('no_preview'))}</text></svg>"
+    )
 
 
 def has_token(visit: Visit) -> bool:

@@ -14,11 +14,12 @@ import msgspec
 from werkzeug.utils import redirect
 from werkzeug.wrappers import Response
 
-from s3img.errors import ObjectNotFound, S3ImgError, UploadConflict
+from s3img.errors import InvalidPrefix, ObjectNotFound, S3ImgError, UploadConflict
 from s3img.gallery.folder_page import PAGE, folder_page, search_page
 from s3img.gallery.html_builder import element
 from s3img.imaging import probe
 from s3img.imaging.description import describe, tells_place
+from s3img.keys import MAX_KEY
 from s3img.lock import read_lock
 from s3img.manage import find_uses, move, plan_move, remove, restore_from_trash
 from s3img.manage.object_search import IMAGE_TYPES, ObjectFilter, type_of
@@ -104,6 +105,9 @@ def browse(visit: Visit) -> Response:
     """Show a folder, or what a search below it finds."""
     arguments, words, layout = visit.request.args, visit.words, visit.layout
     prefix, after = arguments.get("prefix", ""), arguments.get("after", "")
+    if len(prefix.encode()) > MAX_KEY:
+        message = f"The folder's name is longer than the {MAX_KEY} bytes that a key may have."
+        raise InvalidPrefix(message, code="KeyTooLong", action="list", fix="Go on from the first page.")
     sort = arguments.get("sort", "name") if arguments.get("sort") in SORTS else "name"
     types = [name for name in arguments.getlist("type") if name in TYPES]
     dates = {name: date_of(arguments.get(name, "")) for name in ("since", "until")}
@@ -470,7 +474,7 @@ def thumbnail(visit: Visit) -> Response:
     key = visit.request.args.get("key", "")
     if width not in map(str, WIDTHS) or not key:
         return Response(status=404)
-    return visit.gallery.thumbnail(visit.request, key, int(width))
+    return visit.gallery.thumbnail(visit.request, key, int(width), visit.words)
 
 
 def download(visit: Visit) -> Response:

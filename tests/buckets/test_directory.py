@@ -12,7 +12,7 @@ import pytest
 
 from s3img.buckets import open_bucket
 from s3img.buckets.directory import DirectoryBucket
-from s3img.errors import AccessDenied, BucketError
+from s3img.errors import AccessDenied, BucketError, InvalidPrefix
 
 
 @pytest.fixture
@@ -64,8 +64,14 @@ def test_a_key_that_is_no_path_below_the_folder_is_refused(bucket: DirectoryBuck
 
 
 def test_a_prefix_does_not_lead_outside(bucket: DirectoryBucket) -> None:
-    with pytest.raises(BucketError, match=r"'\.\.'"):
+    with pytest.raises(InvalidPrefix, match=r"'\.\.'.*Name a folder"):
         list(bucket.list("../"))
+
+
+def test_a_prefix_too_long_for_the_file_system_is_named(bucket: DirectoryBucket) -> None:
+    put(bucket, "a.png")
+    with pytest.raises(InvalidPrefix, match="ENAMETOOLONG"):
+        list(bucket.list("a" * 300 + "/"))
 
 
 @pytest.mark.parametrize("action", ["put", "get", "head", "delete"])

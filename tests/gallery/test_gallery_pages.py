@@ -98,6 +98,18 @@ def test_thumbnail_is_small_private_and_named_by_the_objects_etag(visitor: Visit
     assert again.status_code == 304
 
 
+@pytest.mark.parametrize(
+    ("data", "status"), [(b"no picture", 415), (picture(form="jpeg")[:200], 422)], ids=["other kind", "damaged"]
+)
+def test_thumbnail_of_what_is_no_picture_says_so(visitor: Visitor, bucket: Bucket, data: bytes, status: int) -> None:
+    bucket.put("i/lie.jpg", data, media_type="image/jpeg")
+    answer = visitor.get("/thumb?key=i/lie.jpg&w=240", headers={"Accept-Language": "zh"})
+    assert (answer.status_code, answer.content_type) == (status, "image/svg+xml")
+    assert ">无预览</text></svg>" in answer.get_data(as_text=True)
+    assert answer.headers["Cache-Control"] == "no-store"
+    assert "default-src 'none'" in answer.headers["Content-Security-Policy"]
+
+
 def test_replaced_picture_has_another_thumbnail_at_once(visitor: Visitor, bucket: Bucket) -> None:
     first = visitor.get("/thumb?key=i/cat.png&w=240").data
     bucket.put("i/cat.png", picture("purple", (64, 64)), media_type="image/png")
