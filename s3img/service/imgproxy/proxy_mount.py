@@ -209,11 +209,16 @@ class OriginNames:
         buckets = {name: origin.bucket for name, origin in config.origins.items()} or {OWN_BUCKET: config.bucket}
         self.names = tuple(buckets)
         self._places = {name: address.parse(bucket) for name, bucket in buckets.items() if bucket}
+        # Nobody gave the only bucket the name that it has in the program: an address that says s3://bucket/ means a
+        # bucket of this name, which is another one. A folder has no other name that could follow s3://.
+        self._callable = {
+            name for name, place in self._places.items() if config.origins or not isinstance(place, S3Address)
+        }
 
     def locate(self, url: str, separator: str = "?") -> tuple[str, str, str]:
         """Return origin, key and version of ``s3://BUCKET/KEY?VERSION`` or ``local:///KEY``.
 
-        ``s3://`` may name an origin's bucket or the origin itself. Raise NotServed for any other source.
+        ``s3://`` may name an origin's bucket or an origin of the settings. Raise NotServed for any other source.
         """
         match = _SCHEME.match(url)
         scheme = match[1].lower() if match else ""
@@ -240,16 +245,23 @@ class OriginNames:
         return folders[0]
 
     def _named(self, name: str, key: str) -> tuple[str, str]:
-        """Return the origin whose bucket is ``name`` and the key below its prefix; of several, the longest prefix."""
+        """Return the origin whose bucket is ``name`` and the key below its prefix; of several, the longest prefix.
+
+        Without such a bucket, ``name`` may be that of an origin. Raise NotServed.
+        """
         places = {one: place for one, place in self._places.items() if isinstance(place, S3Address)}
         ordered = sorted(places.items(), key=lambda item: -len(item[1].prefix))
         for origin, place in ordered:
             prefix = f"{place.prefix}/" if place.prefix else ""
             if place.bucket == name and key.startswith(prefix):
                 return origin, key.removeprefix(prefix)
-        if name in self._places:
+        # Messages don't repeat the name: an encrypted source would be shown to whoever has its address.
+        if any(place.bucket == name for place in places.values()):
+            # Another origin's name may be this word, too. What lies there is not the object that the address means.
+            raise NotServed("The source is outside of what is served of its bucket.")
+        if name in self._callable:
             return name, key
-        raise NotServed("No origin has the bucket that the source names.")
+        raise NotServed("No origin has the bucket that the source names, or is called so.")
 
 
 def check_decryption() -> None:

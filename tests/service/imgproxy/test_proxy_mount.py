@@ -14,8 +14,9 @@ from transform_service import NOW
 
 from s3img.config import Config
 from s3img.config.load import explain, load
-from s3img.errors import ConfigError, SignatureError
+from s3img.errors import ConfigError, NotServed, SignatureError
 from s3img.service import TransformService
+from s3img.service.imgproxy.proxy_mount import OriginNames
 from s3img.signing import ImgproxySigner
 
 if TYPE_CHECKING:
@@ -106,6 +107,33 @@ def test_bucket_and_prefix_of_an_origin_are_found_by_name(tmp_path: Path) -> Non
         ("shop", "d.jpg", "v1"),
     ]
     app.close()
+
+
+@pytest.mark.parametrize(
+    ("settings", "source", "found"),
+    [
+        ({"bucket": "s3://photos"}, "s3://photos/a.jpg", "a.jpg"),
+        ({"bucket": "s3://photos/shop"}, "s3://photos/shop/a.jpg", "a.jpg"),
+        ({"bucket": "s3://photos/shop"}, "s3://photos/a.jpg", None),
+        ({"bucket": "s3://photos"}, "s3://other/a.jpg", None),
+        ({"bucket": "s3://photos"}, "s3://bucket/a.jpg", None),
+        ({"bucket": "s3://photos"}, "s3://PHOTOS/a.jpg", None),
+        ({"origins": {"shop": {"bucket": "s3://photos"}}}, "s3://photos/a.jpg", "a.jpg"),
+        ({"origins": {"shop": {"bucket": "s3://photos"}}}, "s3://shop/a.jpg", "a.jpg"),
+        ({"origins": {"shop": {"bucket": "s3://photos"}}}, "s3://bucket/a.jpg", None),
+        ({"origins": {"photos": {"bucket": "s3://photos/shop"}}}, "s3://photos/shop/a.jpg", "a.jpg"),
+        ({"origins": {"photos": {"bucket": "s3://photos/shop"}}}, "s3://photos/a.jpg", None),
+    ],
+)
+def test_one_origin_is_found_by_its_own_bucket_or_name_only(
+    settings: dict[str, Any], source: str, found: str | None
+) -> None:
+    names = OriginNames(Config(**settings))
+    if found is None:
+        with pytest.raises(NotServed, match=r"its bucket|No origin"):
+            names.locate(source)
+    else:
+        assert names.locate(source) == (names.names[0], found, "")
 
 
 @pytest.mark.parametrize(
