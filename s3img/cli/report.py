@@ -87,9 +87,3 @@ def print_report(result: PublishResult) -> None:
         click.echo(f"{'format':8}{'variants':>9}{'bytes':>11}{'dropped':>9}")
         for row in result.formats:
             click.echo(f"{row.format:8}{row.variants:9}{size_text(row.bytes):>11}{row.dropped:9}")
-
-
-def markdown_image(url: str, alt: str) -> str:
-    """Return an image in Markdown; what would end its text or address is escaped."""
-    text = re.sub(r"([\\\[\]])", r"\\\1", " ".join(alt.split()))
-    return f"![{text}]({url.replace('(', '%28').replace(')', '%29')})"

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import sys
 from dataclasses import replace
-from html import escape
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -13,9 +12,10 @@ import msgspec
 
 from s3img.cli import command_options
 from s3img.cli.command_options import host, load_config
-from s3img.cli.report import markdown_image
+from s3img.cli.report import one_line
 from s3img.errors import AssetError, ImageError
 from s3img.images import Images
+from s3img.pictures.link_forms import FIELDS, FORMS, PictureLink, link_template
 
 if TYPE_CHECKING:
     from s3img.uploads import Uploaded, Uploader
@@ -32,7 +32,11 @@ _POLICY = ("metadata", "conflict", "max_side", "variants")
 )
 @click.option("--folder", default="", help="What {{dir}} stands for.")
 @click.option(
-    "--format", "form", type=click.Choice(["url", "markdown", "html", "key"]), default="url", show_default=True
+    "--format",
+    "form",
+    default="url",
+    show_default=True,
+    help=f"{', '.join([*FORMS, 'key'])}, or a template of {', '.join(f'{{{name}}}' for name in FIELDS)}.",
 )
 @click.option("--metadata", type=click.Choice(["strip", "reencode", "keep"]), help="What becomes of EXIF: strip.")
 @click.option(
@@ -58,6 +62,8 @@ def upload_command(
 ) -> int:
     """Put single pictures into the bucket and print where they are; - is standard input."""
     said = {name: value for name in _POLICY if (value := options.pop(name)) is not None}
+    if form not in {*FORMS, "key"}:
+        link_template(form)  # before anything is put
     uploader = _uploader(Images(load_config(options, config_file)), template, said)
     for file in files:
         data, name = _read(file), "" if str(file) == "-" else file.name
@@ -90,11 +96,9 @@ def _read(file: Path) -> bytes:
 
 
 def _shown(saved: Uploaded, form: str) -> str:
-    alt = Path(saved.filename).stem
-    if form == "markdown":
-        return markdown_image(saved.url, alt)
-    if form == "html":
-        if saved.variants:
-            return str(saved.picture(alt))
-        return f'<img src="{escape(saved.url)}" width="{saved.width}" height="{saved.height}" alt="{escape(alt)}">'
-    return saved.key if form == "key" else saved.url
+    name = saved.filename or saved.key.rpartition("/")[2]
+    if form == "html" and saved.variants:
+        return str(saved.picture(Path(name).stem))
+    key, name = one_line(saved.key), one_line(name)  # each picture is one line, whatever its name holds
+    link = PictureLink(url=saved.url, key=key, name=name, width=saved.width, height=saved.height)
+    return key if form == "key" else link.text(form)

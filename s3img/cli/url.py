@@ -10,8 +10,9 @@ import click
 
 from s3img.cli import command_options
 from s3img.cli.command_options import duration
-from s3img.cli.report import markdown_image, one_line
+from s3img.cli.report import one_line
 from s3img.errors import AssetError, ConfigError, LockError
+from s3img.pictures.link_forms import markdown_image
 from s3img.sync.tree import relative
 
 if TYPE_CHECKING:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import re
 from contextlib import suppress
 from datetime import UTC, datetime
-from html import escape
 from importlib.resources import files
 from typing import TYPE_CHECKING, Any, Final
 from urllib.parse import quote
@@ -26,6 +25,7 @@ from s3img.manage.object_search import IMAGE_TYPES, ObjectFilter, type_of
 from s3img.manage.removal import TRASH, list_trash
 from s3img.manage.selection import KeyProblem, key_fault
 from s3img.manage.sibling_variants import sibling_variants
+from s3img.pictures.link_forms import FORMS, PictureLink
 from s3img.publish.result import size_text
 from s3img.urls import object_url
 
@@ -420,12 +420,18 @@ def links(layout: Layout, visit: Visit, info: ObjectInfo, size: tuple[int, int],
     base = visit.gallery.config.base_url
     url = object_url(base, info.key)
     words = layout.words
-    rows = link_forms(url, info.key.rpartition("/")[2], size, {one.key: object_url(base, one.key) for one in variants})
+    renderings = tuple(
+        (object_url(base, one.key), int(match[1]))
+        for one in variants
+        if (match := re.search(r"\.w-(\d+)\.(?:jpg|png)$", one.key))
+    )
+    name = info.key.rpartition("/")[2]
+    link = PictureLink(url=url, key=info.key, name=name, width=size[0], height=size[1], renderings=renderings)
     fields = [
         element(
             "label",
             element("span", name),
-            element("input", type="text", value=text, readonly=True),
+            element("input", type="text", value=link.text(form), readonly=True),
             element(
                 "button",
                 words("copy"),
@@ -435,27 +441,9 @@ def links(layout: Layout, visit: Visit, info: ObjectInfo, size: tuple[int, int],
                 aria_label=f"{words('copy')}: {name}",
             ),
         )
-        for name, text in rows
+        for form, name in FORMS.items()
     ]
     return element("div", *fields, class_="links")
-
-
-def link_forms(url: str, name: str, size: tuple[int, int], variants: Mapping[str, str]) -> Iterator[tuple[str, str]]:
-    """Yield (form, text) of an address; ``variants`` are addresses of renderings by their keys."""
-    alt = re.sub(r"\.[^.]*$", "", name)
-    yield "URL", url
-    text = re.sub(r"([\\\[\]])", r"\\\1", alt)
-    yield "Markdown", f"![{text}]({url})"
-    measures = f' width="{size[0]}" height="{size[1]}"' if all(size) else ""
-    widths = sorted(
-        (int(match[1]), one) for key, one in variants.items() if (match := re.search(r"\.w-(\d+)\.(?:jpg|png)$", key))
-    )
-    candidates = "".join(f"{escape(one)} {width}w, " for width, one in widths)
-    srcset = f' srcset="{candidates}{escape(url)} {size[0]}w" sizes="100vw"' if widths else ""
-    yield "HTML", f'<img src="{escape(url)}"{srcset}{measures} alt="{escape(alt)}">'
-    yield "reST", f".. image:: {url}"
-    yield "AsciiDoc", f"image::{url}[]"
-    yield "BBCode", f"[img]{url}[/img]"
 
 
 def uses(visit: Visit, key: str) -> Markup:

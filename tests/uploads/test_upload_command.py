@@ -33,6 +33,10 @@ def run(store: Path, *arguments: str) -> int:
         ("key", "u/My [cat].jpg"),
         ("markdown", r"![My \[cat\]](https://img.example.com/u/My%20%5Bcat%5D.jpg)"),
         ("html", '<img src="https://img.example.com/u/My%20%5Bcat%5D.jpg" width="60" height="40" alt="My [cat]">'),
+        ("rst", ".. image:: https://img.example.com/u/My%20%5Bcat%5D.jpg"),
+        ("asciidoc", "image::https://img.example.com/u/My%20%5Bcat%5D.jpg[]"),
+        ("bbcode", "[img]https://img.example.com/u/My%20%5Bcat%5D.jpg[/img]"),
+        ("{name}|{width}x{height}|{key}", "My [cat].jpg|60x40|u/My [cat].jpg"),
     ],
 )
 def test_upload_prints_where_it_is(store: Path, capsys: Any, form: str, expected: str) -> None:
@@ -77,6 +81,8 @@ def test_upload_of_several_names_the_one_that_is_no_picture(store: Path, capsys:
         (("none.jpg",), 1, "none.jpg: can't be read"),
         (("My [cat].jpg", "--template", "{{yaer}}"), 3, "did you mean {{year}}"),
         (("My [cat].jpg", "--max-side", "-1"), 3, "max_side"),
+        (("My [cat].jpg", "--format", "textile"), 3, "'textile' is none of url, markdown, html, rst"),
+        (("My [cat].jpg", "--format", "{url} {alt}"), 3, "{alt} is not known in '{url} {alt}'"),
     ],
 )
 def test_upload_explains_what_is_wrong(store: Path, capsys: Any, arguments: Any, code: int, words: str) -> None:
