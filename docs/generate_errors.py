@@ -27,6 +27,7 @@ ADVICE = {
     errors.ImageError: "Open the image in another program and save it again.",
     errors.UnsupportedImage: "Convert it to JPEG, PNG, WebP, AVIF, GIF or SVG.",
     errors.ImageTooLarge: "Make the image smaller, or raise the limit that is named.",
+    errors.DigestMismatch: "Write the digest of the image as it is now, or ask without one.",
     errors.PublishError: "The message names page and line; `missing` in the settings is the policy.",
     errors.UploadConflict: "Choose another name, or a key template with `{{ulid}}`.",
     errors.RequestError: "Correct the address as the message says.",

@@ -10,7 +10,8 @@
     ├── AssetError            404  exit 1   a local file that is missing or can't be read
     ├── ImageError            422  exit 1   not decodable: corrupt, truncated, empty
     │   ├── UnsupportedImage  415  exit 1   not an image, or of a kind that is not handled
-    │   └── ImageTooLarge     413  exit 1   above a limit of the configuration
+    │   ├── ImageTooLarge     413  exit 1   above a limit of the configuration
+    │   └── DigestMismatch    422  exit 1   its bytes have another digest than asked for
     ├── PublishError          500  exit 1   a site that can't be published under the policy in force
     ├── UploadConflict        409  exit 1   a key that is taken by other bytes
     ├── RequestError          400  exit 1   a request to the service that can't be understood
@@ -148,6 +149,12 @@ class ImageTooLarge(ImageError):
     def __init__(self, message: str, *, limit: str = "", fix: str = "") -> None:
         super().__init__(message, fix=fix)
         self.limit = limit
+
+
+class DigestMismatch(ImageError):
+    """Report an image whose bytes have another digest than the request names."""
+
+    reason = "digest-mismatch"
 
 
 class PublishError(S3ImgError):

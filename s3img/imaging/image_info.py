@@ -7,7 +7,7 @@ from typing import Final
 
 import msgspec
 
-from s3img.errors import ImageError
+from s3img.errors import DigestMismatch
 
 MEDIA_TYPES: Final = {
     "jpeg": "image/jpeg",
@@ -106,7 +106,10 @@ def upright(size: tuple[int, int], orientation: int) -> tuple[int, int]:
 
 
 def check_digest(data: bytes, expected: tuple[str, str]) -> None:
-    """Raise ImageError for a source with another digest than ``expected``: name and hexadecimal digits, "" for any."""
+    """Raise DigestMismatch for a source without the digest ``expected``: name and hexadecimal digits, "" for any."""
     kind, digest = expected
     if kind and hashlib.new(kind, data).hexdigest() != digest:
-        raise ImageError(f"hashsum: the source has another {kind} than the address names.")
+        raise DigestMismatch(
+            f"hashsum: the source has another {kind} than the address names.",
+            fix="Write the digest of the source as it is now, or leave hashsum out.",
+        )

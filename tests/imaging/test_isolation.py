@@ -17,7 +17,7 @@ import hostile_tasks
 import pytest
 from sites import photo
 
-from s3img.errors import Busy, ConfigError, ImageError, ImageTooLarge, TransformError, UnsupportedImage
+from s3img.errors import Busy, ConfigError, DigestMismatch, ImageError, ImageTooLarge, TransformError, UnsupportedImage
 from s3img.imaging.image_info import Rendered, RenderTarget
 from s3img.imaging.isolation import RenderProcesses, fork_server, is_isolated, render_processes, tasks
 from s3img.imaging.isolation.process_messages import ErrorRecord
@@ -81,6 +81,7 @@ def test_isolated_upload_tasks_are_the_same_pictures(processes: RenderProcesses)
     [
         ImageError("damaged.", fix="Save it again."),
         UnsupportedImage("no image."),
+        DigestMismatch("another digest.", fix="Write it anew."),
         ImageTooLarge("large.", limit="input_pixels", fix="Make it smaller."),
         TransformError("bad.", token="w-x", position=3, suggestion="w-1"),
     ],

@@ -14,7 +14,15 @@ from typing import TYPE_CHECKING, Final, TypeAlias
 
 import msgspec
 
-from s3img.errors import ImageError, ImageTooLarge, S3ImgError, TextError, TransformError, UnsupportedImage
+from s3img.errors import (
+    DigestMismatch,
+    ImageError,
+    ImageTooLarge,
+    S3ImgError,
+    TextError,
+    TransformError,
+    UnsupportedImage,
+)
 from s3img.imaging.image_info import Rendered
 
 if TYPE_CHECKING:
@@ -28,7 +36,7 @@ LONGEST_HEAD: Final = 1 << 20
 LONGEST_REPLY: Final = 1 << 31
 """Bytes of results; more is not an answer to any call."""
 
-_CLASSES: Final = (ImageError, UnsupportedImage, ImageTooLarge, TextError, TransformError)
+_CLASSES: Final = (ImageError, DigestMismatch, UnsupportedImage, ImageTooLarge, TextError, TransformError)
 _KINDS: Final = {kind.__name__: kind for kind in _CLASSES}
 
 

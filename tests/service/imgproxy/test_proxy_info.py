@@ -201,4 +201,4 @@ def test_info_of_another_source_than_meant_is_refused(serve: Callable[..., Serve
     served = serve(imgproxy={})
     digest = hashlib.sha256(picture_bytes).hexdigest()
     assert served.ask(f"/imgproxy/info/_/hs:sha256:{digest}/plain/local:///cat.jpg").status_code == 200
-    assert served.status(f"/imgproxy/info/_/hs:sha256:{'0' * 64}/plain/local:///cat.jpg") == (422, "EIMAGE")
+    assert served.status(f"/imgproxy/info/_/hs:sha256:{'0' * 64}/plain/local:///cat.jpg") == (422, "EHASH")
