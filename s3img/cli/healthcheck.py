@@ -7,6 +7,8 @@ from urllib.parse import urlsplit
 
 import click
 
+from s3img.time_limit import call_within
+
 
 @click.command("healthcheck")
 @click.argument("address", default="http://127.0.0.1:8000")
@@ -29,7 +31,7 @@ def healthcheck_command(address: str, *, ready: bool, timeout: float) -> int:
     connection = HTTPConnection(host, port, timeout=timeout)
     try:
         connection.request("GET", path)
-        status = connection.getresponse().status
+        status = call_within(timeout, connection.getresponse).status
     except (OSError, HTTPException) as error:
         click.echo(f"{address} does not answer: {error or type(error).__name__}.", err=True)
         return 1

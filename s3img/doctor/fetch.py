@@ -6,12 +6,13 @@ import ssl
 import urllib.error
 import urllib.request
 from dataclasses import dataclass
-from functools import cache
+from functools import cache, partial
 from http.client import HTTPException, InvalidURL
 from typing import TYPE_CHECKING
 from urllib.parse import urljoin, urlsplit
 
 from s3img import __version__
+from s3img.time_limit import call_within
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -19,6 +20,9 @@ if TYPE_CHECKING:
 
 SECONDS = 10.0
 """Time-out of connecting, and of each wait for data."""
+
+WHOLE_SECONDS = 30.0
+"""Time that one request may take as a whole: somebody is waiting for what doctor finds."""
 
 _REDIRECTS = frozenset({301, 302, 303, 307, 308})
 _HOPS = 3
@@ -75,15 +79,16 @@ def fetch(
     follow: bool = True,
 ) -> FetchedPage:
     """Return the answer, whatever its status; follow up to three redirects on the same host. Raise OSError."""
-    answer = _once(url, ca_file, method, headers or {}, limit)
+    ask = partial(_once, ca_file=ca_file, method=method, headers=headers or {}, limit=limit)
+    answer = call_within(WHOLE_SECONDS, partial(ask, url))
     for _ in range(_HOPS if follow else 0):
         if not answer.redirect or urlsplit(answer.redirect).hostname != urlsplit(url).hostname:
             break
-        answer = _once(answer.redirect, ca_file, method, headers or {}, limit)
+        answer = call_within(WHOLE_SECONDS, partial(ask, answer.redirect))
     return answer
 
 
-def _once(url: str, ca_file: str, method: str, headers: Mapping[str, str], limit: int) -> FetchedPage:
+def _once(url: str, *, ca_file: str, method: str, headers: Mapping[str, str], limit: int) -> FetchedPage:
     if urlsplit(url).scheme not in {"http", "https"}:
         raise NoAddress(f"{urlsplit(url).scheme}: is not http or https")
     request = urllib.request.Request(  # noqa: S310 - http and https only, as of the line above

@@ -42,6 +42,7 @@ from s3img.keys import KeyTemplate
 from s3img.lock import Lock, LockEntry, read_lock
 from s3img.pictures.protocols import ReferenceFault
 from s3img.pictures.variants import VariantRequest, VariantSet, choose
+from s3img.time_limit import call_within
 from s3img.transform.overlays import is_font_file
 from s3img.urls import object_url
 
@@ -374,6 +375,9 @@ def is_still(image: Image, present: Mapping[str, int]) -> bool:
 _SECONDS: Final = 30.0
 """Time-out of a connection, and of each wait for bytes."""
 
+_SLOWEST: Final = 100_000
+"""Bytes a second that an answer has to have on the whole, after the first 30 seconds."""
+
 
 class PublicObjects:
     """Objects below a ``public_url``, at most ``limit`` bytes each; any thread may ask."""
@@ -405,9 +409,14 @@ class PublicObjects:
         """Send a request and return the first ``limit`` bytes of the answer; raise `BucketError`."""
         url = object_url(self.name, key)
         request = urllib.request.Request(url, headers={"User-Agent": "s3img"}, method=method)  # noqa: S310 - see above
-        try:
+
+        def read() -> bytes:
             with urllib.request.urlopen(request, timeout=_SECONDS) as answer:  # noqa: S310 - see above
                 data: bytes = answer.read(limit)
+            return data
+
+        try:
+            return call_within(_SECONDS + limit / _SLOWEST, read)
         except urllib.error.HTTPError as error:
             with error:
                 raise _refused(url, key, error.code) from error
@@ -415,7 +424,6 @@ class PublicObjects:
             reason = getattr(error, "reason", error)
             fix = "Check public_url and the network: s3img doctor tells how far it comes."
             raise Unreachable(f"{url} can't be reached: {reason}.", action="get", key=key, fix=fix) from error
-        return data
 
 
 def _refused(url: str, key: str, status: int) -> BucketError:
