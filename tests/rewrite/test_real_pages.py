@@ -21,8 +21,8 @@ def descriptions() -> dict[str, str]:
     """Return the Markdown texts that installed packages describe themselves with."""
     found = {}
     for package in metadata.distributions():
-        text = package.metadata.get_payload()
-        if "markdown" in (package.metadata["Description-Content-Type"] or "") and "](" in text:
+        text, kind = package.metadata.get_payload(), "Description-Content-Type"
+        if kind in package.metadata and "markdown" in package.metadata[kind] and "](" in text:
             found[package.metadata["Name"]] = text
     return dict(sorted(found.items())[:20])
 
