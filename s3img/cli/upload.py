@@ -1,4 +1,4 @@
-"""``s3img upload FILE…``."""
+"""``s3img upload FILE…``: single pictures, and those of folders."""
 
 from __future__ import annotations
 
@@ -19,6 +19,9 @@ from s3img.pictures.link_forms import FIELDS, FORMS, PictureLink, link_template
 
 if TYPE_CHECKING:
     from s3img.uploads import Uploaded, Uploader
+
+_SUFFIXES = frozenset((".avif", ".gif", ".jpeg", ".jpg", ".png", ".webp"))
+"""Of the formats that uploads take; what a file is, its bytes say."""
 
 _POLICY = ("metadata", "conflict", "max_side", "variants")
 
@@ -60,20 +63,47 @@ def upload_command(
     as_json: bool,
     **options: Any,  # noqa: ANN401 - click passes what its options say
 ) -> int:
-    """Put single pictures into the bucket and print where they are; - is standard input."""
+    """Put pictures into the bucket and print where they are; - is standard input, a folder all pictures in it.
+
+    Of a folder, hidden files and those that are called no picture are left out; {{dir}} follows its own folders.
+    """
     said = {name: value for name in _POLICY if (value := options.pop(name)) is not None}
     if form not in {*FORMS, "key"}:
         link_template(form)  # before anything is put
     uploader = _uploader(Images(load_config(options, config_file)), template, said)
-    for file in files:
-        data, name = _read(file), "" if str(file) == "-" else file.name
-        try:
-            saved = uploader.save(data, filename=name, folder=folder)
-        except ImageError as error:  # of several files, the one that it is about
-            error.message = f"{file}: {error.message}" if name else error.message
-            raise
-        click.echo(msgspec.json.encode(saved) if as_json else _shown(saved, form))
-    return 0
+    exit_code = 0
+    for place in files:
+        for file, below in pictures_in(place) if place.is_dir() else [(place, "")]:
+            data, name = _read(file), "" if str(file) == "-" else file.name
+            try:
+                saved = uploader.save(data, filename=name, folder="/".join(filter(None, (folder.rstrip("/"), below))))
+            except ImageError as error:  # of several files, the one that it is about
+                error.message = f"{file}: {error.message}" if name else error.message
+                if not place.is_dir():
+                    raise
+                # One damaged picture keeps none of the others of its folder out.
+                click.echo(one_line(f"Error: {error}"), err=True)
+                exit_code = error.exit_code
+                continue
+            click.echo(msgspec.json.encode(saved) if as_json else _shown(saved, form))
+    return exit_code
+
+
+def pictures_in(folder: Path) -> list[tuple[Path, str]]:
+    """Return (file, its folder below this one) of what is called a picture, in the order of paths.
+
+    Raise AssetError for a folder without one: it is more likely the wrong one than meant.
+    """
+    found = []
+    for file in sorted(folder.rglob("*")):
+        below = file.relative_to(folder)
+        is_hidden = any(part.startswith(".") for part in below.parts)
+        if file.suffix.lower() in _SUFFIXES and not is_hidden and file.is_file():
+            found.append((file, "" if below.parent == Path() else below.parent.as_posix()))
+    if not found:
+        message = f"{folder}: holds no picture."
+        raise AssetError(message, path=str(folder), fix=f"Name a folder with {', '.join(sorted(_SUFFIXES))} files.")
+    return found
 
 
 def _uploader(images: Images, template: str | None, said: dict[str, Any]) -> Uploader:

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 def store(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     monkeypatch.chdir(tmp_path)
     (tmp_path / "My [cat].jpg").write_bytes(photo(60, 40))
+    (tmp_path / "empty").mkdir()
     return tmp_path / "bucket"
 
 
@@ -75,10 +76,39 @@ def test_upload_of_several_names_the_one_that_is_no_picture(store: Path, capsys:
     assert "bad.jpg: The file is a Git LFS pointer" in capsys.readouterr().err
 
 
+@pytest.fixture
+def album(store: Path) -> Path:
+    album = store.parent / "album"
+    for name in ("b.JPG", "a.png", "day/c.webp", ".hidden.png", ".git/d.png"):
+        (album / name).parent.mkdir(parents=True, exist_ok=True)
+        form = {"G": "JPEG", "p": "WEBP"}.get(name[-1], "PNG")
+        (album / name).write_bytes(photo(60, 40, format=form))
+    (album / "notes.txt").write_text("notes")
+    (album / "folder.png").mkdir()
+    return album
+
+
+def test_upload_of_a_folder_puts_its_pictures_below_their_folders(store: Path, album: Path, capsys: Any) -> None:
+    template = ("--folder", "trip/", "--template", "{{dir}}/{{stem}}.{{ext}}", "--format", "key")
+    assert run(store, str(album), *template) == 0
+    assert capsys.readouterr().out.split() == ["trip/a.png", "trip/b.jpg", "trip/day/c.webp"]
+    assert run(store, str(album), "My [cat].jpg", *template) == 0  # again, with another one: the same addresses
+    assert len(capsys.readouterr().out.splitlines()) == 4
+
+
+def test_damaged_picture_keeps_no_other_of_its_folder_out(store: Path, album: Path, capsys: Any) -> None:
+    (album / "a.png").write_bytes(b"no picture")
+    assert run(store, "album", "--format", "{name}") == 1
+    out, err = capsys.readouterr()
+    assert out.split() == ["b.JPG", "c.webp"]
+    assert "Error: album/a.png: " in err
+
+
 @pytest.mark.parametrize(
     ("arguments", "code", "words"),
     [
         (("none.jpg",), 1, "none.jpg: can't be read"),
+        (("empty",), 1, "empty: holds no picture. Name a folder with .avif, "),
         (("My [cat].jpg", "--template", "{{yaer}}"), 3, "did you mean {{year}}"),
         (("My [cat].jpg", "--max-side", "-1"), 3, "max_side"),
         (("My [cat].jpg", "--format", "textile"), 3, "'textile' is none of url, markdown, html, rst"),
