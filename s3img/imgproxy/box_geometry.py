@@ -52,6 +52,8 @@ _UPSIDE_DOWN: Final[dict[GravityType, GravityType]] = {
     "nowe": "sowe",
     "sowe": "nowe",
 }
+_ROUNDING: Final = 2
+"""Px that a result may have above a limit: lengths and padding are rounded one by one, as in imgproxy."""
 
 
 class BoxPlan(msgspec.Struct, frozen=True, kw_only=True):
@@ -286,6 +288,22 @@ def _limit(scales: _Scales, size: Size, pipeline: Pipeline, most: int) -> None:
         scales.height = max(scales.height * factor, 1 / size[1])
         scales.dpr *= factor
         _calc_sizes(scales, size, pipeline)
+        # No side gets less than 1 px, and a ratio to such a side can come out at twice the limit: that is cut.
+        left, top, right, bottom = _padding(pipeline, scales.dpr)
+        room = max(1, most - left - right), max(1, most - top - bottom)
+        scales.target = _cut(scales.target, room)
+        scales.extended_ratio = _cut(scales.extended_ratio, room)
+        scales.result_crop = _cut(scales.result_crop, room)
+        width, height = scales.result_crop
+        scales.result_crop = (
+            width if width or scales.scaled[0] <= room[0] + _ROUNDING else room[0],
+            height if height or scales.scaled[1] <= room[1] + _ROUNDING else room[1],
+        )
+
+
+def _cut(size: Size, room: Size) -> Size:
+    width, height = (side if side <= most + _ROUNDING else most for side, most in zip(size, room, strict=True))
+    return width, height
 
 
 def _padding(pipeline: Pipeline, dpr: float) -> tuple[int, int, int, int]:

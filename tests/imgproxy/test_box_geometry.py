@@ -94,8 +94,20 @@ def test_nothing_grows_that_may_not(width: int, height: int, pipeline: Pipeline)
 @given(SIDES, SIDES, PIPELINES, st.integers(100, 500))
 def test_result_keeps_to_the_limit_of_its_sides(width: int, height: int, pipeline: Pipeline, most: int) -> None:
     planned = plan_boxes((width, height), 1, pipeline, max_dimension=most)
-    # Each length is rounded by itself, and no side is less than 1 px, as in imgproxy: a side of 1 px lets the other double.
-    assert max(planned.canvas) <= 2 * most + 3
+    assert max(planned.canvas) <= most + 3  # each length is rounded by itself, as in imgproxy
+
+
+@pytest.mark.parametrize(
+    ("size", "options"),
+    [
+        ((1089, 2544), "rs:force:2813:2/exar:1"),
+        ((3, 3), "rs:fit:2407:2/z:3.56:1/exar:1/rot:90"),
+        ((2, 1), "rs:fill-down:2:2977/z:1.45:1/exar:1/pd:30:45:0:0"),
+    ],
+)
+def test_limit_holds_where_a_side_is_1_px(size: tuple[int, int], options: str) -> None:
+    pipeline = GRAMMAR.parse(f"/{options}/plain/x").options.pipelines[0]
+    assert max(plan_boxes(size, 1, pipeline, max_dimension=300).canvas) <= 302
 
 
 @given(SIDES, SIDES, PIPELINES)
