@@ -290,7 +290,7 @@ def _limit(scales: _Scales, size: Size, pipeline: Pipeline, most: int) -> None:
         _calc_sizes(scales, size, pipeline)
         # No side gets less than 1 px, and a ratio to such a side can come out at twice the limit: that is cut.
         left, top, right, bottom = _padding(pipeline, scales.dpr)
-        room = max(1, most - left - right), max(1, most - top - bottom)
+        room = _room(scales.scaled[0], most - left - right), _room(scales.scaled[1], most - top - bottom)
         scales.target = _cut(scales.target, room)
         scales.extended_ratio = _cut(scales.extended_ratio, room)
         scales.result_crop = _cut(scales.result_crop, room)
@@ -299,6 +299,11 @@ def _limit(scales: _Scales, size: Size, pipeline: Pipeline, most: int) -> None:
             width if width or scales.scaled[0] <= room[0] + _ROUNDING else room[0],
             height if height or scales.scaled[1] <= room[1] + _ROUNDING else room[1],
         )
+
+
+def _room(scaled: int, most: int) -> int:
+    """Return what a side may have: ``most``, or a px or two more where rounding alone makes the picture larger."""
+    return scaled if most < scaled <= most + _ROUNDING else max(1, most)
 
 
 def _cut(size: Size, room: Size) -> Size:
