@@ -104,6 +104,14 @@ def test_damaged_picture_keeps_no_other_of_its_folder_out(store: Path, album: Pa
     assert "Error: album/a.png: " in err
 
 
+def test_key_that_is_taken_keeps_no_other_of_its_folder_out(store: Path, album: Path, capsys: Any) -> None:
+    (album / "a.jpg").write_bytes(photo(50, 40))
+    assert run(store, "album", "--template", "{{height}}{{ext}}", "--format", "key") == 1
+    out, err = capsys.readouterr()
+    assert out.split() == ["40jpg", "40png", "40webp"]
+    assert "Error: album/b.JPG: " in err
+
+
 @pytest.mark.parametrize(
     ("arguments", "code", "words"),
     [
