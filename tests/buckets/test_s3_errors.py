@@ -297,7 +297,7 @@ def test_scrub_removes_secrets(text: str, scrubbed: str) -> None:
 def options_for(endpoint_url: str) -> S3Options:
     key = AccessKey("key", "secret")
     return S3Options(
-        endpoint_url=endpoint_url, access_key=key, connect_timeout=0.3, read_timeout=0.3, attempts=1, region="us-east-1"
+        endpoint_url=endpoint_url, access_key=key, connect_timeout=1.0, read_timeout=1.0, attempts=1, region="us-east-1"
     )
 
 

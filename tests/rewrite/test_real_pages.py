@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import subprocess
 import sys
+from email import message_from_string
 from importlib import metadata
 from pathlib import Path
 
@@ -21,9 +22,11 @@ def descriptions() -> dict[str, str]:
     """Return the Markdown texts that installed packages describe themselves with."""
     found = {}
     for package in metadata.distributions():
-        text, kind = package.metadata.get_payload(), "Description-Content-Type"
-        if kind in package.metadata and "markdown" in package.metadata[kind] and "](" in text:
-            found[package.metadata["Name"]] = text
+        # Not package.metadata: another shape once some test has imported the package importlib_metadata.
+        facts = message_from_string(package.read_text("METADATA") or "")
+        text = str(facts.get_payload())
+        if "markdown" in facts.get("Description-Content-Type", "") and "](" in text:
+            found[facts["Name"]] = text
     return dict(sorted(found.items())[:20])
 
 

@@ -149,9 +149,11 @@ class _Handler(BaseHTTPRequestHandler):
                 self.send_header(name, value)
         self.send_header("Content-Length", str(length))
         self.end_headers()
-        for start in range(0, len(reply.body[:keep]), 64 if pause else 1 << 30):
+        # An answer to HEAD has no body: a client would take it for the beginning of the next answer.
+        body = reply.body[:keep] if has_body else b""
+        for start in range(0, len(body), 64 if pause else 1 << 30):
             time.sleep(pause)
-            self.wfile.write(reply.body[:keep][start : start + (64 if pause else 1 << 30)])
+            self.wfile.write(body[start : start + (64 if pause else 1 << 30)])
 
     def reset(self) -> None:
         """Close with RST instead of FIN, as a broken link does."""
