@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import socket
 import threading
 from typing import TYPE_CHECKING
 
 import pytest
 from click.testing import CliRunner
+from slow_server import slow_server
 
 from s3img.cli.healthcheck import healthcheck_command
 from s3img.doctor import fetch
@@ -22,34 +22,8 @@ if TYPE_CHECKING:
 @pytest.fixture
 def trickling() -> Iterator[str]:
     """Return the address of a server that never ends its headers."""
-    server = socket.create_server(("127.0.0.1", 0))
-    over = threading.Event()
-
-    def answer(connection: socket.socket) -> None:
-        with connection:
-            connection.recv(65536)
-            connection.sendall(b"HTTP/1.1 200 OK\r\nX-Slow: ")
-            while not over.wait(0.05):
-                try:
-                    connection.sendall(b"a")
-                except OSError:
-                    return
-
-    def accept() -> None:
-        while True:
-            try:
-                connection, _ = server.accept()
-            except OSError:
-                return
-            threading.Thread(target=answer, args=(connection,), daemon=True).start()
-
-    threading.Thread(target=accept, daemon=True).start()
-    try:
-        yield f"http://127.0.0.1:{server.getsockname()[1]}"
-    finally:
-        over.set()
-        server.shutdown(socket.SHUT_RDWR)
-        server.close()
+    with slow_server(b"HTTP/1.1 200 OK\r\nX-Slow: ", b"a", pause=0.05) as url:
+        yield url
 
 
 def test_call_within_its_time_returns_what_it_returns() -> None:

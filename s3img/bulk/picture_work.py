@@ -14,7 +14,6 @@ import msgspec
 from s3img import imaging
 from s3img.assets import Asset, ImageFacts
 from s3img.buckets import HOME, MARKER, home_of
-from s3img.imaging import Rendered, RenderTarget
 from s3img.imaging.isolation.tasks import draw_request, render_drawn
 from s3img.keys import KeyTemplate
 from s3img.lock import Lock, LockEntry
@@ -28,6 +27,7 @@ from s3img.pictures.result_names import (
     is_private,
 )
 from s3img.pictures.variants import VariantRequest, choose
+from s3img.transfer.render import render_target
 from s3img.transform import Transform
 from s3img.transform.geometry import NO_HINTS
 
@@ -37,6 +37,7 @@ if TYPE_CHECKING:
     from s3img.buckets import Bucket, ObjectInfo
     from s3img.bulk.shards import BulkJob, ShardItem
     from s3img.config import Config
+    from s3img.imaging import Rendered
     from s3img.pictures.variants import Variant
 
 ACCEPTS: Final = {"avif": ("image/avif", "image/webp"), "webp": ("image/webp",), "plain": ()}
@@ -168,16 +169,7 @@ class PageVariants:
         """Yield each wanted variant (by key) as it is made; raise ImageError."""
         keys = {*wanted}
         variants = [variant for variant in self._variants(item, source) if variant.key in keys]
-        targets = [
-            RenderTarget(
-                variant.width,
-                variant.height,
-                variant.format,
-                variant.transform.quality or 0,
-                variant.transform.output.subsampling or "",
-            )
-            for variant in variants
-        ]
+        targets = [render_target(variant) for variant in variants]
         made = imaging.render_variants(source.data, targets, limits=self._config.limits)
         for variant, rendered in zip(variants, made, strict=True):
             if isinstance(rendered, Exception):
@@ -198,8 +190,7 @@ class PageVariants:
         return choose(asset, VariantRequest(), self._config, self._template).variants
 
     def _facts(self, source: ReadPicture) -> ImageFacts:
-        info = imaging.probe(source.data, limits=self._config.limits)
-        return ImageFacts(info.media_type, info.width, info.height, animated=info.animated, alpha=info.alpha)
+        return imaging.probe(source.data, limits=self._config.limits).facts
 
     def _metadata(self, item: ShardItem, source: ReadPicture | None) -> Mapping[str, str]:
         """Mark a variant as its picture is: a clean-up deletes those of a site, and leaves those of uploads alone."""

@@ -7,6 +7,7 @@ from typing import Final
 
 import msgspec
 
+from s3img.assets import ImageFacts
 from s3img.errors import DigestMismatch
 
 MEDIA_TYPES: Final = {
@@ -71,6 +72,11 @@ class ImageInfo(msgspec.Struct, frozen=True):
     def renderable(self) -> bool:
         """Tell whether ``render`` takes this format as a source."""
         return self.format not in PUBLISHED_AS_IS
+
+    @property
+    def facts(self) -> ImageFacts:
+        """Return what markup, plans and the cache need of it."""
+        return ImageFacts(self.media_type, self.width, self.height, animated=self.animated, alpha=self.alpha)
 
     @property
     def stored_size(self) -> tuple[int, int]:

@@ -37,7 +37,7 @@ from s3img.errors import (
 )
 from s3img.imaging import probe
 from s3img.imaging.detectors import without_detector
-from s3img.imaging.probing import lacks_end_marker, too_large
+from s3img.imaging.probing import read_facts, too_large
 from s3img.keys import KeyTemplate
 from s3img.lock import Lock, LockEntry, read_lock
 from s3img.pictures.protocols import ReferenceFault
@@ -53,7 +53,6 @@ if TYPE_CHECKING:
     from s3img.assets import AssetRoot, LinkTarget
     from s3img.buckets import Bucket
     from s3img.config import Config
-    from s3img.imaging import ImageInfo
     from s3img.pictures.choices import Image
 
 _FONT: Final = "font/sfnt"
@@ -162,15 +161,7 @@ class SiteLibrary:
             known = self._state.facts.get(digest)
             if known is None:
                 file = self._root.file(path)
-                info = probe(file, limits=self._config.limits)
-                known = ImageFacts(
-                    info.media_type,
-                    info.width,
-                    info.height,
-                    animated=info.animated,
-                    alpha=info.alpha,
-                    is_cut=info.format == "jpeg" and lacks_end_marker(file),
-                )
+                known = read_facts(file, limits=self._config.limits)
                 self._state.facts[digest] = known
             if known.is_cut:
                 self._fault(path, NO_END_MARKER, CUT_JPEG)
@@ -285,7 +276,7 @@ class LockedOriginals:
         if facts is None or not SHA256.fullmatch(digest):
             data = self._bucket.get(key)
             digest = hashlib.sha256(data).hexdigest()  # what somebody wrote into metadata is not relied on
-            facts = image_facts(probe(data, limits=self._config.limits))
+            facts = probe(data, limits=self._config.limits).facts
             self._facts[digest] = facts
             write_atomically(self._folder / digest[:2] / digest, data)
         return Asset(key, digest, info.size, facts, key)
@@ -313,7 +304,7 @@ class LockedOriginals:
             info = probe(self.file(asset), limits=self._config.limits)
         except S3ImgError:  # what can't be fetched or read is reported where it is rendered
             return False
-        facts = image_facts(info)
+        facts = info.facts
         self._facts[asset.digest] = facts
         self._unsure.discard(asset.digest)
         return facts != asset.facts
@@ -359,11 +350,6 @@ class LockedOriginals:
             message = f"The cache can't be written: {error.strerror}."
             return AssetError(message, path=asset.path, fix="Free space, or name another cache_dir.")
         return None
-
-
-def image_facts(info: ImageInfo) -> ImageFacts:
-    """Return what publishing needs of an image's header."""
-    return ImageFacts(info.media_type, info.width, info.height, animated=info.animated, alpha=info.alpha)
 
 
 def is_still(image: Image, present: Mapping[str, int]) -> bool:

@@ -8,17 +8,15 @@ import os
 from threading import Thread
 from typing import TYPE_CHECKING
 
-from s3img.assets import ImageFacts
 from s3img.cache import is_settled
 from s3img.errors import AssetError
-from s3img.imaging import probe
-from s3img.imaging.probing import lacks_end_marker
+from s3img.imaging.probing import read_facts
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
     from pathlib import Path
 
-    from s3img.assets import FileStat
+    from s3img.assets import FileStat, ImageFacts
     from s3img.cache import SiteState
     from s3img.limits import Limits
     from s3img.sync.tree import ScopeFiles
@@ -106,14 +104,6 @@ class Reader:
         return digest
 
     def _probed(self, source: Path | bytes, digest: str) -> ImageFacts:
-        info = probe(source, limits=self._limits)
-        facts = ImageFacts(
-            info.media_type,
-            info.width,
-            info.height,
-            animated=info.animated,
-            alpha=info.alpha,
-            is_cut=info.format == "jpeg" and lacks_end_marker(source),
-        )
+        facts = read_facts(source, limits=self._limits)
         self.known.facts[digest] = facts
         return facts

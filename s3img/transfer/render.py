@@ -12,6 +12,8 @@ from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+import msgspec
+
 from s3img import imaging
 from s3img.assets import Asset
 from s3img.atomic import write_atomically
@@ -151,10 +153,15 @@ class Renderer:
     def _plain(self, variant: Variant) -> Plain:
         """Return a variant as values that any process understands; no transform where it is just another size."""
         text = str(variant.transform) if len(variant.transform.steps) > 1 else ""
-        quality, path = variant.transform.quality or 0, str(self.path(variant))
-        subsampling = variant.transform.output.subsampling or ""
+        w, h, name, quality, colour = msgspec.structs.astuple(render_target(variant))
         inputs = tuple((key, str(self._source(asset)), asset.digest) for key, asset in variant.inputs)
-        return text, variant.width, variant.height, variant.format, quality, subsampling, inputs, path
+        return text, w, h, name, quality, colour, inputs, str(self.path(variant))
+
+
+def render_target(variant: Variant) -> RenderTarget:
+    """Return what a variant that is another size of its picture asks of the engine."""
+    quality, colour = variant.transform.quality or 0, variant.transform.output.subsampling or ""
+    return RenderTarget(variant.width, variant.height, variant.format, quality, colour)
 
 
 def render_group(source: str, digest: str, variants: tuple[Plain, ...], limits: Limits) -> Outcome:

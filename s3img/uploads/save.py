@@ -16,7 +16,7 @@ from typing import IO, TYPE_CHECKING
 import msgspec
 
 from s3img import imaging
-from s3img.assets import Asset, ImageFacts
+from s3img.assets import Asset
 from s3img.buckets import MARKER
 from s3img.buckets.copying import NO_CONDITIONS
 from s3img.errors import (
@@ -28,11 +28,12 @@ from s3img.errors import (
     UnsupportedImage,
     UploadConflict,
 )
-from s3img.imaging import SUFFIXES, Rendered, RenderTarget
+from s3img.imaging import SUFFIXES, Rendered
 from s3img.imaging.isolation import run_untrusted, tasks
 from s3img.keys import KeyFields, KeyTemplate, visible_name
 from s3img.pictures.markup import ImageCandidate, Picture
 from s3img.pictures.variants import VariantRequest, choose
+from s3img.transfer.render import render_target
 from s3img.uploads.policy import UploadPolicy, explained_to_visitors
 from s3img.uploads.template import DEFAULT_TEMPLATE, UploadFields, UploadTemplate
 from s3img.urls import object_url
@@ -308,20 +309,9 @@ class Uploader:
 
     def _variants(self, key: str, clean: Rendered, digest: str) -> Iterable[tuple[Variant, Rendered]]:
         """Render the variants that a published page would show; nothing as large as the upload is kept."""
-        info = imaging.probe(clean.data, limits=self._limits)
-        facts = ImageFacts(info.media_type, info.width, info.height, animated=info.animated, alpha=info.alpha)
-        asset = Asset(key, digest, len(clean.data), facts)
+        asset = Asset(key, digest, len(clean.data), imaging.probe(clean.data, limits=self._limits).facts)
         variants = choose(asset, VariantRequest(), self._config, KeyTemplate.parse(self._config.key_template)).variants
-        targets = [
-            RenderTarget(
-                variant.width,
-                variant.height,
-                variant.format,
-                variant.transform.quality or 0,
-                variant.transform.output.subsampling or "",
-            )
-            for variant in variants
-        ]
+        targets = [render_target(variant) for variant in variants]
         pictures = self._decode(partial(tasks.render_sizes, targets=targets), clean.data)
         for variant, rendered in zip(variants, pictures, strict=True):
             if isinstance(rendered, Rendered) and len(rendered.data) < len(clean.data):

@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import gc
-import socket
 import threading
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING
 
 import pytest
+from slow_server import slow_server
 from stub_store import Answer, Request, stub_store
 
 from s3img.buckets import S3Options, open_bucket
@@ -18,7 +17,7 @@ from s3img.buckets.s3 import response_checks
 from s3img.errors import BucketError, CredentialsError, ObjectNotFound, Unreachable
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable
 
     from s3img.buckets import Bucket
 
@@ -200,36 +199,6 @@ def test_key_that_can_not_be_sent_is_not_found(key: str) -> None:
     assert caught.value.reason in {"key-invalid", "key-not-text"}
 
 
-@contextmanager
-def raw_server(*pieces: bytes, pause: float) -> Iterator[str]:
-    """Answer every request with pieces, and a pause (seconds) before each; then again and again the last one."""
-    listener = socket.create_server(("127.0.0.1", 0))
-    ended = threading.Event()
-
-    def serve(connection: socket.socket) -> None:
-        with connection, suppress(OSError):  # of a client that has given up
-            connection.recv(1 << 16)
-            for piece in pieces:
-                connection.sendall(piece)
-            while not ended.wait(pause):
-                connection.sendall(pieces[-1][:1])
-
-    def accept() -> None:
-        while True:
-            try:
-                connection = listener.accept()[0]
-            except OSError:
-                return
-            threading.Thread(target=serve, args=(connection,), daemon=True).start()
-
-    threading.Thread(target=accept, daemon=True).start()
-    try:
-        yield f"http://127.0.0.1:{listener.getsockname()[1]}"
-    finally:
-        ended.set()
-        listener.close()
-
-
 HEAD = b'HTTP/1.1 200 OK\r\nETag: "e"\r\nContent-Length: 1000\r\n'
 
 
@@ -257,7 +226,7 @@ ACTIONS: dict[str, Callable[[Bucket], object]] = {
 )
 def test_answer_of_a_byte_at_a_time_ends_in_an_error(pieces: tuple[bytes, ...], *, use_obstore: bool) -> None:
     """Whatever is asked; all at once, because each takes its whole time."""
-    with raw_server(*pieces, pause=0.05) as url, stub_store() as store, ThreadPoolExecutor(len(ACTIONS)) as pool:
+    with slow_server(*pieces, pause=0.05) as url, stub_store() as store, ThreadPoolExecutor(len(ACTIONS)) as pool:
         options = store.options(
             endpoint_url=url, read_timeout=0.5, connect_timeout=0.5, use_obstore=use_obstore, attempts=2
         )
@@ -296,7 +265,7 @@ def test_body_that_breaks_off_is_asked_for_again() -> None:
 def test_object_without_a_length_is_read_to_its_end(size: int) -> None:
     body = bytes(size)
     pieces = b"".join(b"%x\r\n%b\r\n" % (len(part), part) for part in (body[:1000], body[1000:]) if part) + b"0\r\n\r\n"
-    with raw_server(b'HTTP/1.1 200 OK\r\nETag: "e"\r\nTransfer-Encoding: chunked\r\n\r\n' + pieces, pause=60) as url:
+    with slow_server(b'HTTP/1.1 200 OK\r\nETag: "e"\r\nTransfer-Encoding: chunked\r\n\r\n' + pieces, pause=60) as url:
         with stub_store() as store:
             bucket = open_bucket("s3://pics", store.options(endpoint_url=url))
         with bucket.open("a") as found:

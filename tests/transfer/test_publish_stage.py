@@ -20,14 +20,14 @@ def test_nothing_is_rendered_from_bytes_that_changed(tmp_path: Path, transform: 
     planned = photo(80, 60)
     (tmp_path / "cat.jpg").write_bytes(photo(80, 60, seed=2))
     target = tmp_path / "cache" / "ab" / "cat.webp"
-    variant = (transform, 40, 30, "webp", 80, str(target))
+    variant = (transform, 40, 30, "webp", 80, "", (), str(target))
     outcome = render_group(str(tmp_path / "cat.jpg"), hashlib.sha256(planned).hexdigest(), (variant,), Limits())
     assert "was changed meanwhile" in outcome[0][1]
     assert not target.exists()
 
 
 def test_a_file_that_is_gone_is_a_value(tmp_path: Path) -> None:
-    variant = ("", 40, 30, "webp", 80, str(tmp_path / "cat.webp"))
+    variant = ("", 40, 30, "webp", 80, "", (), str(tmp_path / "cat.webp"))
     outcome = render_group(str(tmp_path / "gone.jpg"), "0" * 64, (variant, variant), Limits())
     assert [size for size, _ in outcome] == [0, 0]
     assert all("can't be read" in error for _, error in outcome)

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import queue
 import re
-import threading
 import time
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 
 from s3img.buckets.protocol import ObjectInfo
+from s3img.time_limit import TimeExceeded, call_within
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -158,31 +157,16 @@ def _is_encrypted(answer: Mapping[str, Any]) -> bool:
 
 
 def within(seconds: float, call: Callable[[], _Answer]) -> _Answer:
-    """Do a call in a thread of its own; raise AnswerTooSlowError when it takes longer, and leave it to itself.
+    """Return what a call returns; raise AnswerTooSlowError when it takes longer, or when no time is left for it.
 
     botocore reads all of an answer in one go, and its time-outs begin anew with each byte that arrives.
     """
     if seconds <= 0:  # an attempt before this one took all there was
         raise AnswerTooSlowError
-    done: queue.SimpleQueue[tuple[_Answer | None, BaseException | None]] = queue.SimpleQueue()
-
-    def run() -> None:
-        try:
-            done.put((call(), None))
-        except BaseException as error:  # whatever it is belongs to the caller
-            done.put((None, error))
-
-    threading.Thread(target=run, daemon=True, name="s3img-request").start()
     try:
-        answer, error = done.get(timeout=seconds)
-    except queue.Empty:
+        return call_within(seconds, call)
+    except TimeExceeded:
         raise AnswerTooSlowError from None
-    if error is not None:
-        try:
-            raise error
-        finally:
-            del error  # its traceback leads here, and from here to it
-    return answer  # type: ignore[return-value] # None only beside an error, or where the call returns it
 
 
 class RawBody(Protocol):

@@ -9,12 +9,15 @@ from io import BytesIO
 from pathlib import Path
 from typing import TYPE_CHECKING, BinaryIO, Final, TypeAlias
 
+import msgspec
+
 from s3img.errors import AssetError, ImageError, ImageTooLarge, UnsupportedImage
 from s3img.limits import Limits
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+    from s3img.assets import ImageFacts
     from s3img.imaging.image_info import ImageInfo
 
 ImageSource: TypeAlias = bytes | str | os.PathLike[str]
@@ -100,6 +103,12 @@ def lacks_end_marker(source: ImageSource) -> bool:
     while data[at : at + 1] == b"\xff" and data[at + 1 : at + 2] != b"\xda":
         at += 2 + int.from_bytes(data[at + 2 : at + 4])  # over segments: a thumbnail in them has an end of its own
     return data.find(b"\xff\xd9", at) < 0
+
+
+def read_facts(source: ImageSource, *, limits: Limits) -> ImageFacts:
+    """Return the facts of an image, and whether it is a JPEG without its end; raise what ``probe`` raises."""
+    info = probe(source, limits=limits)
+    return msgspec.structs.replace(info.facts, is_cut=info.format == "jpeg" and lacks_end_marker(source))
 
 
 @contextmanager
