@@ -99,7 +99,7 @@ def test_flask_tutorial_takes_a_photograph_and_refuses_a_text(
     output = follow(START / "flask.md", tmp_path, wheels, moto_server)
     assert output.count("302\n") == 2
     assert "<picture" in output
-    assert "app.py" in output
+    assert "“app.py” can't be used" in output  # what is told to who sent a text instead of a picture
     assert f"{moto_server.endpoint_url}/my-images/app/" in output
 
 
