@@ -135,5 +135,7 @@ def test_site_is_built_by_s3img_without_a_warning_and_shows_every_picture(
     assert broken == []
     assert checked > 50
     report = open_page(serve(site))
-    assert report.faults == ()
+    assert report.broken_images == ()
+    # Material asks GitHub for the repository's stars; nothing else leaves the site.
+    assert [request for request in report.failed_requests if not request.startswith("https://api.github.com/")] == []
     assert report.layout_shift < 0.01
