@@ -20,7 +20,6 @@ from s3img.bulk.estimate import RenderEstimate, check_cost, estimate
 from s3img.bulk.inventory import read_inventory
 from s3img.bulk.picture_work import ACCEPTS
 from s3img.bulk.result_places import (
-    OWN_BUCKET,
     engine_name,
     open_origin,
     open_target,
@@ -36,6 +35,7 @@ from s3img.config.address import parse
 from s3img.errors import BucketError, ConfigError
 from s3img.imaging.detectors import without_detector
 from s3img.lock import LOCK_NAME, read_lock
+from s3img.pictures.result_names import OWN_BUCKET
 from s3img.transfer.executors import open_executor
 from s3img.transform import Transform
 

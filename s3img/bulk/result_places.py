@@ -12,19 +12,15 @@ from s3img import __version__
 from s3img.buckets import S3Options, open_bucket, open_configured, require_credentials
 from s3img.buckets.origin_options import origin_options
 from s3img.config import Config
-from s3img.config.address import S3Address
-from s3img.config.service import NO_RESULTS
 from s3img.errors import ConfigError
 from s3img.keys import RENDER_VERSION
+from s3img.pictures.result_names import OWN_BUCKET
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from s3img.buckets import Bucket
     from s3img.bulk.shards import BulkJob
-
-OWN_BUCKET: Final = "bucket"
-"""Name of the origin that ``bucket`` is, where no origins are configured; part of the names of results."""
 
 _KEPT: Final = (
     *("bucket", "provider", "account", "endpoint_url", "region", "addressing_style", "aws_profile", "role_arn"),
@@ -67,17 +63,12 @@ def open_origin(config: Config, origin: str, environ: Mapping[str, str] | None =
     return open_bucket(config.origins[origin].bucket, origin_options(only, environ).get(origin))
 
 
-def results_address(config: Config) -> str:
-    """Return where the service keeps renderings, "none" where they stay on its disk."""
-    return config.service.results or (config.bucket if isinstance(config.address, S3Address) else NO_RESULTS)
-
-
 def open_target(config: Config, *, is_results: bool, environ: Mapping[str, str] | None = None) -> Bucket:
     """Open the bucket for results of the service, or for variants of pages; raise ConfigError without one."""
     environ = os.environ if environ is None else environ
     if not is_results:
         return require_credentials(open_configured(config, environ))
-    where = results_address(config)
-    if where == NO_RESULTS:
+    where = config.results_bucket
+    if not where:
         raise ConfigError(["service.results: is needed for results: write s3://NAME or file:///FOLDER"])
     return require_credentials(open_bucket(where, S3Options.from_config(config, environ)))

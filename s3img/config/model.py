@@ -16,6 +16,7 @@ from msgspec.structs import force_setattr
 from s3img.config import address, providers
 from s3img.config.imgproxy import ImgproxySettings
 from s3img.config.service import (
+    NO_RESULTS,
     Access,
     Endpoint,
     Origin,
@@ -172,6 +173,13 @@ class Config(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
     def store(self) -> providers.Provider:
         """Return what is known of the service that the bucket is on."""
         return providers.named(self.provider) if self.provider else providers.of_endpoint(self.endpoint_url)
+
+    @property
+    def results_bucket(self) -> str:
+        """Return the address of the bucket for the service's renderings, "" where they stay on a machine's disk."""
+        if self.service.results == NO_RESULTS:
+            return ""
+        return self.service.results or (self.bucket if isinstance(self.address, address.S3Address) else "")
 
     @property
     def base_url(self) -> str:

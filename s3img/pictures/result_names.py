@@ -28,6 +28,8 @@ if TYPE_CHECKING:
 
 RESULTS: Final = ".s3img/results/"
 """Where results are that no site refers to: a prefix that gc never takes for a site's images."""
+OWN_BUCKET: Final = "bucket"
+"""Name of the only origin where none is configured: what ``bucket`` names. It is part of the names of results."""
 PRIVATE: Final = "isprivatefile"
 """Name of the metadata, as ImageKit has it, that keeps an object from unsigned requests where it is ``true``."""
 _MODERN: Final = ("avif", "webp")

@@ -11,14 +11,11 @@ import msgspec
 from s3img.buckets import S3Options, open_bucket
 from s3img.buckets.origin_options import origin_options
 from s3img.cache import Cache
-from s3img.config.address import S3Address
-from s3img.config.service import NO_RESULTS
 from s3img.errors import ConfigError
-from s3img.pictures.result_names import SyncedVariants, is_private
+from s3img.pictures.result_names import OWN_BUCKET, SyncedVariants, is_private
 from s3img.service.engine.engine import Engine
 from s3img.service.engine.jobs import EngineOptions
 from s3img.service.imgproxy.kept_pictures import KEPT, has_kept, kept_folder
-from s3img.service.request_reader import OWN_BUCKET
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -96,8 +93,8 @@ def open_origins(config: Config, environ: Mapping[str, str]) -> dict[str, Bucket
 
 def open_results(config: Config, environ: Mapping[str, str]) -> Bucket | None:
     """Open the bucket that keeps renderings, None where they stay on this machine's disk."""
-    where = config.service.results or (config.bucket if isinstance(config.address, S3Address) else NO_RESULTS)
-    return None if where == NO_RESULTS else open_bucket(where, _patient(S3Options.from_config(config, environ), config))
+    where = config.results_bucket
+    return open_bucket(where, _patient(S3Options.from_config(config, environ), config)) if where else None
 
 
 def _patient(options: S3Options, config: Config) -> S3Options:

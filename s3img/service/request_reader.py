@@ -10,6 +10,7 @@ from werkzeug.exceptions import HTTPException
 from werkzeug.wsgi import get_host
 
 from s3img.errors import ConfigError, NotServed, SignatureError
+from s3img.pictures.result_names import OWN_BUCKET
 from s3img.service.access import AccessPolicy, Grant
 from s3img.service.request_parsing import ParsedRequest, RequestTarget, checked_key, parse_request, remember_short
 from s3img.signing import PARAMETER, ImageKitSigner, Signer, canonical
@@ -23,8 +24,6 @@ if TYPE_CHECKING:
     from s3img.config.service import Access
     from s3img.signing import Verified
 
-OWN_BUCKET: Final = "bucket"
-"""Name of the only origin where none is configured: what ``bucket`` names."""
 _SIGNED: Final = f"{PARAMETER}="
 _IMAGEKIT: Final = re.compile(r"(?:^|&)ik-[st]=")
 

@@ -14,11 +14,12 @@ from s3img.errors import ConfigError, NotServed, RequestError, SignatureError, S
 from s3img.imgproxy import ProcessingOptions, ProxyRequest
 from s3img.imgproxy.info_options import InfoOptions, read_info_options
 from s3img.imgproxy.option_grammar import decode_base64, repaired
+from s3img.pictures.result_names import OWN_BUCKET
 from s3img.service.access import Grant
 from s3img.service.engine.jobs import SourceRef
 from s3img.service.imgproxy.kept_pictures import keep_picture
 from s3img.service.request_parsing import ParsedRequest, checked_key, remember_short
-from s3img.service.request_reader import OWN_BUCKET, Route
+from s3img.service.request_reader import Route
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
