@@ -12,6 +12,7 @@ import sys
 import tempfile
 import time
 from pathlib import Path
+from typing import Literal
 
 from s3img import Config, Images
 
@@ -36,10 +37,10 @@ def build(theme: str, folder: Path) -> Path:
     return site
 
 
-def publish(site: Path, folder: Path, markup: str) -> tuple[float, int, int]:
+def publish(site: Path, folder: Path, markup: Literal["picture", "auto"]) -> tuple[float, int, int]:
     """Publish a copy; return seconds of processor time, pages, and how many pictures got a wrapper."""
     copy = Path(shutil.copytree(site, folder / "copy"))
-    images = Images(Config(cache_dir=str(folder / "cache"), widths=(320, 640), formats=("webp",), markup=markup))  # type: ignore[arg-type]
+    images = Images(Config(cache_dir=str(folder / "cache"), widths=(320, 640), formats=("webp",), markup=markup))
     start = time.process_time()
     result = images.publish(copy)
     seconds = time.process_time() - start
