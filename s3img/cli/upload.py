@@ -67,10 +67,10 @@ def upload_command(
 
     Of a folder, hidden files and those that are called no picture are left out; {{dir}} follows its own folders.
     """
-    said = {name: value for name in _POLICY if (value := options.pop(name)) is not None}
+    given = {name: value for name in _POLICY if (value := options.pop(name)) is not None}
     if form not in {*FORMS, "key"}:
         link_template(form)  # before anything is put
-    uploader = _uploader(Images(load_config(options, config_file)), template, said)
+    uploader = _uploader(Images(load_config(options, config_file)), template, given)
     exit_code = 0
     for place in files:
         for file, below in pictures_in(place) if place.is_dir() else [(place, "")]:
@@ -106,8 +106,8 @@ def pictures_in(folder: Path) -> list[tuple[Path, str]]:
     return found
 
 
-def _uploader(images: Images, template: str | None, said: dict[str, Any]) -> Uploader:
-    """Return what saves under the options that were said, those of the host program, and the limits of the settings."""
+def _uploader(images: Images, template: str | None, given: dict[str, Any]) -> Uploader:
+    """Return what saves under the given options, those of the host program, and the limits of the settings."""
     from s3img.uploads import Uploader, UploadPolicy
     from s3img.uploads.template import AUTHORS_TEMPLATE
 
@@ -115,7 +115,7 @@ def _uploader(images: Images, template: str | None, said: dict[str, Any]) -> Upl
     found = host()
     policy = found.policy if found else UploadPolicy(max_bytes=limits.input_bytes, max_pixels=limits.input_pixels)
     template = template or (found.template if found else "") or AUTHORS_TEMPLATE
-    return Uploader(images.open_bucket(), images.config, template=template, policy=replace(policy, **said))
+    return Uploader(images.open_bucket(), images.config, template=template, policy=replace(policy, **given))
 
 
 def _read(file: Path) -> bytes:

@@ -45,7 +45,9 @@ def failing(function: Any, is_bad: Any) -> Any:
 def patch(monkeypatch: pytest.MonkeyPatch, site: Site, place: str) -> None:
     bad = photo(64, 48, seed=0)
     if place == "probe":
-        monkeypatch.setattr(library, "probe", failing(library.probe, lambda source: Path(source).name == "bad.jpg"))
+        monkeypatch.setattr(
+            library, "read_facts", failing(library.read_facts, lambda source: Path(source).name == "bad.jpg")
+        )
     elif place == "render":
         monkeypatch.setattr(
             imaging, "render_job", failing(imaging.render_job, lambda data, *_: data == bad), raising=False
@@ -83,8 +85,8 @@ def test_unforeseen_exception_in_a_sync_is_a_finding_of_its_file(
     for name in ("bad", "good"):
         (tmp_path / f"{name}.jpg").write_bytes(photo(64, 48, seed=len(name)))
     bad = (tmp_path / "bad.jpg").read_bytes()
-    of = failing(reading.probe, lambda source: source == bad or source == tmp_path / "bad.jpg")
-    monkeypatch.setattr(reading, "probe", of)
+    of = failing(reading.read_facts, lambda source: source == bad or source == tmp_path / "bad.jpg")
+    monkeypatch.setattr(reading, "read_facts", of)
     images = Images(Config(bucket=(tmp_path / "bucket").as_uri(), cache_dir=str(tmp_path / "cache")))
     result = images.sync(lock=tmp_path / "s3img.lock")
     (finding,) = result.problems
