@@ -7,16 +7,9 @@ from typing import Any, Final
 import msgspec
 
 from s3img.errors import TransformError
-from s3img.imgproxy.option_grammar import (
-    HASHES,
-    OUTPUT_OPTIONS,
-    PIPELINE_OPTIONS,
-    Args,
-    at_most,
-    bad,
-    boolean,
-    integer,
-)
+from s3img.imgproxy.arguments import Args, at_most, bad, boolean, integer
+from s3img.imgproxy.output_options import HASHES, OUTPUT_OPTIONS
+from s3img.imgproxy.pipeline_options import PIPELINE_OPTIONS
 from s3img.imgproxy.processing_options import CropArea, Gravity
 
 _SWITCHES: Final = {

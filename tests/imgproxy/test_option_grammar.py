@@ -13,7 +13,9 @@ from hypothesis import strategies as st
 
 from s3img.errors import RequestError, S3ImgError, TransformError
 from s3img.imgproxy import OptionGrammar, Pipeline, ProcessingOptions
-from s3img.imgproxy.option_grammar import LONG_NAMES, OUTPUT_OPTIONS, PIPELINE_OPTIONS, repaired
+from s3img.imgproxy.option_grammar import LONG_NAMES, repaired
+from s3img.imgproxy.output_options import OUTPUT_OPTIONS
+from s3img.imgproxy.pipeline_options import PIPELINE_OPTIONS
 from s3img.imgproxy.processing_options import FORMATS, Gravity
 
 VECTORS = json.loads((Path(__file__).parent.parent / "data/imgproxy/imgproxy-grammar.json").read_text())["vectors"]

@@ -11,7 +11,7 @@ import msgspec
 
 from s3img.config.load import SettingsSource
 from s3img.errors import ConfigError
-from s3img.imgproxy.option_grammar import is_true
+from s3img.imgproxy.arguments import is_true
 
 if TYPE_CHECKING:
     from s3img.config.imgproxy import ImgproxySettings

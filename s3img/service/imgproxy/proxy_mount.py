@@ -12,8 +12,9 @@ from s3img.config import address
 from s3img.config.address import S3Address
 from s3img.errors import ConfigError, NotServed, RequestError, SignatureError, SignatureExpired, TransformError
 from s3img.imgproxy import ProcessingOptions, ProxyRequest
+from s3img.imgproxy.arguments import decode_base64
 from s3img.imgproxy.info_options import InfoOptions, read_info_options
-from s3img.imgproxy.option_grammar import decode_base64, repaired
+from s3img.imgproxy.option_grammar import repaired
 from s3img.pictures.result_names import OWN_BUCKET
 from s3img.service.access import Grant
 from s3img.service.engine.jobs import SourceRef
