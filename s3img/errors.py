@@ -13,7 +13,7 @@
     │   ├── ImageTooLarge     413  exit 1   above a limit of the configuration
     │   └── DigestMismatch    422  exit 1   its bytes have another digest than asked for
     ├── PublishError          500  exit 1   a site that can't be published under the policy in force
-    ├── UploadConflict        409  exit 1   a key that is taken by other bytes
+    ├── KeyTaken              409  exit 1   a key that another object has
     ├── RequestError          400  exit 1   a request to the service that can't be understood
     │   ├── NotServed         404  exit 1   an address that the service has nothing at
     │   ├── MethodNotAllowed  405  exit 1   ``allowed`` lists the methods that are
@@ -28,6 +28,7 @@
     ├── DeadlineExceeded      504  exit 1   the time for one piece of work is over
     └── BucketError           502  exit 5   the store answered with an error; ``code`` is its own word for it
         ├── ObjectNotFound    404  exit 5
+        ├── ObjectChanged     409  exit 5   another object than a moment ago, or than a record says
         ├── InvalidPrefix     400  exit 5   no key can begin with it
         ├── RangeNotSatisfiable 416  exit 5  bytes that the object does not have
         ├── CredentialsError  502  exit 4   no credentials, or refused ones
@@ -163,8 +164,8 @@ class PublishError(S3ImgError):
     reason = "site-unusable"
 
 
-class UploadConflict(S3ImgError):
-    """Report a key that an upload may not have, because another object is there."""
+class KeyTaken(S3ImgError):
+    """Report a key that an object may not have, because another one is there; ``key`` is the key."""
 
     reason = "key-taken"
     status = 409
@@ -309,6 +310,13 @@ class ObjectNotFound(BucketError):
 
     reason = "no-object"
     status = 404
+
+
+class ObjectChanged(BucketError):
+    """Report an object that is not what it was a moment ago, or what a record says that it is."""
+
+    reason = "object-changed"
+    status = 409
 
 
 class InvalidPrefix(BucketError):

@@ -8,7 +8,7 @@ import tempfile
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
-from s3img.errors import BucketError
+from s3img.errors import BucketError, ObjectChanged
 
 if TYPE_CHECKING:
     from typing import Any
@@ -106,13 +106,7 @@ def _fits(data: bytes, info: ObjectInfo) -> bool:
     return hashlib.md5(data, usedforsecurity=False).hexdigest() == info.etag.lower()
 
 
-def _differs(bucket: Bucket, key: str, what: str) -> BucketError:
-    return BucketError(
-        f"{bucket.name}: {key!r} can't be copied: {what}; it stays where it is.",
-        code="CopyDiffers",
-        reason="copy-differs",
-        action="put",
-        bucket=bucket.name,
-        key=key,
-        fix="Run the command again; if it stays, look at the proxy before the store.",
-    )
+def _differs(bucket: Bucket, key: str, what: str) -> ObjectChanged:
+    message = f"{bucket.name}: {key!r} can't be copied: {what}; it stays where it is."
+    fix = "Run the command again; if it stays, look at the proxy before the store."
+    return ObjectChanged(message, action="put", bucket=bucket.name, key=key, fix=fix)

@@ -22,6 +22,7 @@ from s3img.errors import (
     BucketError,
     CredentialsError,
     ImageTooLarge,
+    ObjectChanged,
     ObjectNotFound,
     S3ImgError,
     Unreachable,
@@ -291,8 +292,8 @@ def read_source(bucket: Bucket, item: ShardItem, limit: int) -> ReadPicture:
     raise AssertionError  # the last attempt returns or raises
 
 
-def source_changed(bucket: Bucket, item: ShardItem) -> BucketError:
+def source_changed(bucket: Bucket, item: ShardItem) -> ObjectChanged:
     """Report a picture that was replaced since it was listed, or since it was locked."""
     message = f"{bucket.name}: {item.key!r} was changed since it was listed."
     fix = "Run the command again: it is listed anew."
-    return BucketError(message, code=CHANGED, reason=CHANGED, action="get", bucket=bucket.name, key=item.key, fix=fix)
+    return ObjectChanged(message, reason=CHANGED, action="get", bucket=bucket.name, key=item.key, fix=fix)

@@ -13,7 +13,7 @@ import msgspec
 from s3img.cli import command_options
 from s3img.cli.command_options import host, load_config
 from s3img.cli.report import one_line
-from s3img.errors import AssetError, ImageError, UploadConflict
+from s3img.errors import AssetError, ImageError, KeyTaken
 from s3img.images import Images
 from s3img.pictures.link_forms import FIELDS, FORMS, PictureLink, link_template
 
@@ -77,7 +77,7 @@ def upload_command(
             data, name = _read(file), "" if str(file) == "-" else file.name
             try:
                 saved = uploader.save(data, filename=name, folder="/".join(filter(None, (folder.rstrip("/"), below))))
-            except (ImageError, UploadConflict) as error:  # of several files, the one that it is about
+            except (ImageError, KeyTaken) as error:  # of several files, the one that it is about
                 error.message = f"{file}: {error.message}" if name else error.message
                 if not place.is_dir():
                     raise

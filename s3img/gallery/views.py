@@ -13,7 +13,7 @@ import msgspec
 from werkzeug.utils import redirect
 from werkzeug.wrappers import Response
 
-from s3img.errors import InvalidPrefix, ObjectNotFound, S3ImgError, UploadConflict
+from s3img.errors import InvalidPrefix, KeyTaken, ObjectNotFound, S3ImgError
 from s3img.gallery.folder_page import PAGE, folder_page, search_page
 from s3img.gallery.html_builder import element
 from s3img.imaging import probe
@@ -557,7 +557,7 @@ def upload(visit: Visit) -> Response:
         try:
             saved = visit.gallery.uploader.save(file.stream, filename=name, folder=prefix)
         except S3ImgError as error:
-            text = str(error) if isinstance(error, UploadConflict) else error.visitor
+            text = str(error) if isinstance(error, KeyTaken) else error.visitor
             results.append({"ok": False, "name": name, "message": text})
             continue
         page = layout.url("/object", key=saved.key)

@@ -9,7 +9,7 @@ import msgspec
 
 from s3img.buckets import copy_object
 from s3img.buckets.copying import digest_of
-from s3img.errors import BucketError, ObjectNotFound, S3ImgError
+from s3img.errors import KeyTaken, ObjectChanged, ObjectNotFound, S3ImgError
 from s3img.gc import trash
 from s3img.manage.selection import KeyProblem, ObjectSelection, described, expression, in_order, is_most_of, select
 
@@ -144,7 +144,7 @@ def is_named(key: str, name: str) -> bool:
 
 
 def is_same(bucket: Bucket, key: str, other: str) -> bool:
-    """Tell whether two keys have the same bytes, False where ``other`` is free; raise BucketError where they differ."""
+    """Tell whether two keys have the same bytes, False where ``other`` is free; raise KeyTaken where they differ."""
     there = described(bucket, other)
     if there is None:
         return False
@@ -155,35 +155,17 @@ def is_same(bucket: Bucket, key: str, other: str) -> bool:
         with bucket.open(key) as one, bucket.open(other) as two:
             if digest_of(one) == digest_of(two):
                 return True
-    raise taken(bucket, other)
-
-
-def taken(bucket: Bucket, key: str) -> BucketError:
-    """Report a key that another object has."""
-    return BucketError(
-        f"another object has the key {key!r}.",
-        code="KeyTaken",
-        reason="key-taken",
-        action="put",
-        bucket=bucket.name,
-        key=key,
-        fix="Move or remove that one first, or choose another key.",
-    )
+    fix = "Move or remove that one first, or choose another key."
+    raise KeyTaken(f"another object has the key {other!r}.", key=other, fix=fix)
 
 
 def check_unchanged(bucket: Bucket, key: str, before: ObjectInfo) -> None:
-    """Raise BucketError for an object that somebody has replaced since it was copied: it must not be deleted."""
+    """Raise ObjectChanged for an object that somebody has replaced since it was copied: it must not be deleted."""
     now = bucket.head(key)
     if now is not None and (now.size, now.etag) != (before.size, before.etag):
-        raise BucketError(
-            f"{key!r} was replaced meanwhile and stays.",
-            code="Replaced",
-            reason="condition-failed",
-            action="delete",
-            bucket=bucket.name,
-            key=key,
-            fix="Look at it, then run the command again.",
-        )
+        message = f"{key!r} was replaced meanwhile and stays."
+        fix = "Look at it, then run the command again."
+        raise ObjectChanged(message, action="delete", bucket=bucket.name, key=key, fix=fix)
 
 
 def refusal(bucket: Bucket, selections: Iterable[ObjectSelection], verb: str, *, force: bool) -> str:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from s3img.atomic import TEMPORARY_PREFIX, remove_stale, write_atomically
 from s3img.cache import file_digest
-from s3img.errors import AssetError, BucketError, S3ImgError
+from s3img.errors import AssetError, ObjectChanged, S3ImgError
 from s3img.lock import LockEntry, read_lock
 from s3img.sync.outcome import FileFinding, PullResult
 from s3img.sync.tree import Scope, is_inside
@@ -106,9 +106,8 @@ def restore_one(bucket: Bucket, entry: LockEntry, base: Path) -> S3ImgError | No
         data = bucket.get(entry.key)
         if hashlib.sha256(data).hexdigest() != entry.sha256:
             message = f"{bucket.name}: {entry.key!r} is not the image of the lock."
-            return BucketError(
-                message, action="get", bucket=bucket.name, key=entry.key, fix="Find out who replaced it."
-            )
+            fix = "Find out who replaced it."
+            return ObjectChanged(message, action="get", bucket=bucket.name, key=entry.key, fix=fix)
         write_atomically(base / entry.path, data)
     except S3ImgError as error:
         return error

@@ -11,9 +11,9 @@ from s3img.errors import (
     ConfigError,
     ImageError,
     ImageTooLarge,
+    KeyTaken,
     S3ImgError,
     UnsupportedImage,
-    UploadConflict,
 )
 
 if TYPE_CHECKING:
@@ -97,6 +97,6 @@ def visitor_text(error: S3ImgError, filename: str, policy: UploadPolicy) -> str:
         return f"{name} takes too long to read. Please save it again with another program."
     if isinstance(error, ImageError):
         return f"{name} is damaged or incomplete. Please save or download it again."
-    if isinstance(error, UploadConflict):
+    if isinstance(error, KeyTaken):
         return f"There is already another picture of this name. Please give {name} another name."
     return f"{name} could not be saved. Please try again later."

@@ -24,9 +24,9 @@ from s3img.errors import (
     ConfigError,
     ImageError,
     ImageTooLarge,
+    KeyTaken,
     S3ImgError,
     UnsupportedImage,
-    UploadConflict,
 )
 from s3img.imaging import SUFFIXES, Rendered
 from s3img.imaging.isolation import run_untrusted, tasks
@@ -154,7 +154,7 @@ class Uploader:
 
         ``filename`` is the sender's word and only used for ``{{stem}}`` and the like; ``folder`` fills ``{{dir}}``.
         Raise ImageTooLarge, UnsupportedImage and ImageError for what the policy or the decoder refuses,
-        UploadConflict for a key that is taken, ConfigError for a key that can't be made, BucketError. Each has a
+        KeyTaken for a key that is taken, ConfigError for a key that can't be made, BucketError. Each has a
         ``visitor`` text for the person who sent the picture.
         """
         with explained_to_visitors(filename, self._policy):
@@ -247,9 +247,9 @@ class Uploader:
         known = (there.metadata or {}).get("sha256") or hashlib.sha256(self._bucket.get(there.key)).hexdigest()
         return known == digest
 
-    def _conflict(self, key: str) -> UploadConflict:
+    def _conflict(self, key: str) -> KeyTaken:
         message = f"{self._bucket.name}: {key!r} is taken by another picture."
-        return UploadConflict(message, key=key, fix="Use {{ulid}} in the template, or conflict='rename'.")
+        return KeyTaken(message, key=key, fix="Use {{ulid}} in the template, or conflict='rename'.")
 
     def _read(self, source: bytes | IO[bytes]) -> bytes:
         """Read as much as may be, and one byte; sockets and pipes give less at a time than they are asked for."""

@@ -65,7 +65,7 @@ def test_copy_that_is_not_the_original_is_an_error(read: bytes, head: dict[str, 
         store.answer_by = answer
         with pytest.raises(BucketError) as caught:
             copy_object(open_bucket("s3://pics", store.options()), "a", "trash/a")
-    assert caught.value.reason == "copy-differs"
+    assert caught.value.reason == "object-changed"
 
 
 def test_copy_of_an_encrypted_object_needs_no_md5() -> None:

@@ -316,7 +316,7 @@ def test_object_that_changes_while_it_moves_is_not_removed(
 
     monkeypatch.setattr(moving, "copy_object", meddling)
     result = move(folder_bucket, plan, apply=True)
-    assert [problem.code for problem in result.failed] == ["condition-failed"]
+    assert [problem.code for problem in result.failed] == ["object-changed"]
     assert folder_bucket.get("a.png") == b"somebody else's"
 
 

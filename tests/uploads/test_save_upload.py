@@ -25,9 +25,9 @@ from s3img.errors import (
     ConfigError,
     ImageError,
     ImageTooLarge,
+    KeyTaken,
     S3ImgError,
     UnsupportedImage,
-    UploadConflict,
 )
 from s3img.imaging import probe
 from s3img.keys import visible_name
@@ -170,7 +170,7 @@ def test_the_same_picture_is_stored_once(bucket: Bucket) -> None:
 def test_another_picture_never_replaces_one(bucket: Bucket, conflict: Any) -> None:
     first = uploader(bucket).save(photo(60, 40), filename="a.jpg")
     stored = bucket.get(first.key)
-    with pytest.raises(UploadConflict, match="taken") as caught:
+    with pytest.raises(KeyTaken, match="taken") as caught:
         uploader(bucket, conflict=conflict).save(photo(60, 40, seed=2), filename="a.jpg")
     assert caught.value.key == first.key
     assert bucket.get(first.key) == stored
@@ -178,7 +178,7 @@ def test_another_picture_never_replaces_one(bucket: Bucket, conflict: Any) -> No
 
 def test_error_refuses_even_the_same_picture(bucket: Bucket) -> None:
     uploader(bucket).save(photo(60, 40), filename="a.jpg")
-    with pytest.raises(UploadConflict):
+    with pytest.raises(KeyTaken):
         uploader(bucket, conflict="error").save(photo(60, 40), filename="a.jpg")
 
 
@@ -385,7 +385,7 @@ def test_a_visitor_is_told_what_is_accepted(bucket: Bucket, data: bytes, policy:
 
 def test_a_visitor_is_told_nothing_of_the_bucket(bucket: Bucket) -> None:
     uploader(bucket, "u").save(photo(20, 20))
-    with pytest.raises(UploadConflict) as caught:
+    with pytest.raises(KeyTaken) as caught:
         uploader(bucket, "u").save(photo(30, 20))
     assert bucket.name not in caught.value.visitor
     failing: Any = FailingBucket(bucket, 1)
@@ -409,7 +409,7 @@ def test_uploads_at_the_same_moment_never_replace_each_other(bucket: Bucket, con
         start.wait()
         try:
             saved = uploader(bucket, conflict=conflict).save(photo(60, 40, seed=seed), filename="a.jpg")
-        except UploadConflict:
+        except KeyTaken:
             return "", ""
         return saved.key, saved.sha256
 
@@ -443,7 +443,7 @@ def test_upload_of_another_process_in_the_same_instant_stays(bucket: Bucket, con
         assert save(photo(60, 40), filename="a.jpg").key == "u/a-4.jpg"
         assert [bucket.get(f"u/a{n}.jpg") for n in ("", "-2", "-3")] == [b"another picture"] * 3
         return
-    with pytest.raises(UploadConflict):
+    with pytest.raises(KeyTaken):
         save(photo(60, 40), filename="a.jpg")
     assert bucket.get("u/a.jpg") == b"another picture"
 
@@ -470,7 +470,7 @@ def test_store_without_conditions_takes_uploads(bucket: Bucket) -> None:
 @pytest.mark.parametrize(("taken", "template"), [("u", "u/{{stem}}.{{ext}}"), ("u/a.jpg/b", "u/{{stem}}.{{ext}}")])
 def test_clash_of_file_and_folder_is_a_conflict(bucket: Bucket, taken: str, template: str) -> None:
     bucket.put(taken, b"x", media_type="text/plain")
-    with pytest.raises(UploadConflict) as caught:
+    with pytest.raises(KeyTaken) as caught:
         uploader(bucket, template).save(photo(60, 40), filename="a.jpg")
     assert caught.value.status == 409
     assert bucket.get(taken) == b"x"
