@@ -81,6 +81,12 @@ def test_plugin_is_thin() -> None:
     assert sum(counted) < 160
 
 
+@pytest.mark.parametrize("name", ["django/**/*.py", "sphinx.py"])
+def test_adapter_is_thin(name: str) -> None:
+    files = (ROOT / "s3img/adapters").glob(name)
+    assert 0 < sum(path.read_text().count("\n") for path in files) < 150
+
+
 def test_version_is_in_the_changelog_or_ahead_of_it() -> None:
     assert "## [Unreleased]" in (ROOT / "CHANGELOG.md").read_text()
     assert re.fullmatch(r"\d+\.\d+\.\d+", s3img.__version__)

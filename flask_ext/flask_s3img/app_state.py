@@ -67,10 +67,8 @@ class AppState:
 
     def folders(self) -> tuple[Path, ...]:
         """Return the folders that a sync takes: the app's own and its blueprints', not those of installed packages."""
-        # A package's pictures come with each of its versions: they are its own to deliver, not this app's to sync.
-        own = (folder for folder in self.names.folders if folder.inside is not None or not folder.owner)
-        found = (folder.folder for folder in own if "site-packages" not in folder.folder.parts)
-        return tuple(dict.fromkeys(folder for folder in found if folder.is_dir()))
+        own = (one for one in self.names.folders if one.inside is not None or not one.owner)
+        return tuple(dict.fromkeys(one.folder for one in own if not one.is_installed and one.folder.is_dir()))
 
     def bucket(self) -> Bucket:
         """Return the app's bucket, opened once; raise ConfigError and CredentialsError."""

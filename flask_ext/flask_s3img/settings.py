@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import difflib
-import posixpath
 import re
 from dataclasses import dataclass, field, fields
 from pathlib import Path
@@ -16,6 +15,7 @@ from s3img.config import Config
 from s3img.config.load import SettingsSource, load
 from s3img.errors import ConfigError
 from s3img.lock import LOCK_NAME
+from s3img.pictures.static_images import StaticFolder
 from s3img.uploads import UploadPolicy, UploadTemplate
 from s3img.uploads.template import DEFAULT_TEMPLATE
 
@@ -180,29 +180,6 @@ _FILE = "<path:filename>"
 URL_STARTS = ("/", "http://", "https://")
 
 
-@dataclass(frozen=True, slots=True)
-class StaticFolder:
-    """Describe a folder that the app serves as it is, below ``prefix`` (``/static/``; "" where it is not fixed).
-
-    ``inside`` is its path below the lock's folder ("." is that folder), None for a folder elsewhere. ``owner`` names
-    the blueprint that it belongs to, "" for the app, None for a folder of ``S3IMG_STATIC``; ``host`` is the one that
-    serves it, "" for any.
-    """
-
-    folder: Path
-    prefix: str
-    inside: str | None
-    owner: str | None = ""
-    host: str = ""
-
-    def path(self, name: str) -> str:
-        """Return the path in the lock of a file in this folder, "" for one that can't be in it."""
-        if self.inside is None:
-            return ""
-        path = posixpath.normpath(f"{self.inside}/{name}")
-        return "" if path.startswith(("../", "/")) or path in {".", ".."} else path
-
-
 class Names:
     """Look names up; ``base`` is the lock's folder, ``extra`` maps further URL prefixes to folders."""
 
@@ -272,11 +249,7 @@ class Names:
                 continue
             prefix = rule.rule.removesuffix(_FILE)
             host = rule.host or (f"{rule.subdomain}.{server}" if rule.subdomain and server else "")
-            yield self._folder(scaffold.static_folder, "" if "<" in prefix else prefix, owner, host)
+            yield StaticFolder.below(self._base, scaffold.static_folder, "" if "<" in prefix else prefix, owner, host)
         for url, path in self._extra.items():
-            yield self._folder(str(Path(self._app.root_path, path)), f"/{url.strip('/')}/".replace("//", "/"), None)
-
-    def _folder(self, folder: str, prefix: str, owner: str | None, host: str = "") -> StaticFolder:
-        path = Path(folder).resolve()
-        inside = path.relative_to(self._base).as_posix() if path.is_relative_to(self._base) else None
-        return StaticFolder(path, prefix, inside, owner, host)
+            folder = Path(self._app.root_path, path)
+            yield StaticFolder.below(self._base, folder, f"/{url.strip('/')}/".replace("//", "/"), None)

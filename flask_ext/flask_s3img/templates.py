@@ -12,8 +12,7 @@ from flask_s3img.app_state import current_state, log
 from flask_s3img.settings import URL_STARTS
 from s3img.errors import AssetError, ConfigError
 from s3img.middleware.wsgi import STYLE_PATH
-from s3img.pictures.catalog import LockedPicture
-from s3img.pictures.markup import ImageCandidate, Picture
+from s3img.pictures.catalog import plain_picture
 from s3img.transform import Transform
 from s3img.urls import object_url
 
@@ -89,9 +88,8 @@ def s3img_picture(
         name: str(written[name]) for name in ("alt", "class", "loading", "width") if written.get(name)
     }
     author |= options.get("attributes") or {}
-    candidate = ImageCandidate(_local_url(name, blueprint), 0, 0)
-    image = Picture({}, [candidate], 0, 0, 0, priority=bool(options.get("priority")), nested=True)
-    return Markup(LockedPicture(image, author).html())  # noqa: S704 - escaped there
+    image = plain_picture(_local_url(name, blueprint), author, priority=bool(options.get("priority")))
+    return Markup(image.html())  # noqa: S704 - escaped there
 
 
 def s3img_srcset(name: str, format: str = "", *, blueprint: str = "", **options: Any) -> str:  # noqa: A002 - what authors write

@@ -84,6 +84,30 @@ class LazyGroup(SuggestingGroup):
         return command
 
 
+_SITE_COMMANDS = frozenset({"demo", "gallery", "init", "markdown", "picgo", "publish", "serve"})
+"""Commands of built sites and of programs of their own, which have nothing to do with an application's images."""
+
+
+class HostedGroup(LazyGroup):
+    """The commands of ``s3img`` inside another program (``flask s3img``); ``obj`` of its context is its `Host`."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        """Return the names of the commands that make sense there."""
+        return [name for name in super().list_commands(ctx) if name not in _SITE_COMMANDS]
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        """Load a command; return None for one that makes no sense there."""
+        return super().get_command(ctx, cmd_name) if cmd_name not in _SITE_COMMANDS else None
+
+    def invoke(self, ctx: click.Context) -> None:
+        """Run a command and exit; what it returns is the exit code."""
+        try:
+            code = super().invoke(ctx)
+        except S3ImgError as error:
+            code = explain(error)
+        ctx.exit(code or 0)
+
+
 @click.command(cls=LazyGroup, context_settings={"help_option_names": ["-h", "--help"]})
 @click.version_option(__version__, prog_name="s3img")
 def group() -> None:

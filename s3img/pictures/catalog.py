@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from functools import lru_cache
 from html import escape
 from pathlib import Path
-from typing import TYPE_CHECKING, Self, get_args
+from typing import TYPE_CHECKING, Any, Self, get_args
 
 from s3img.assets import Asset, ImageFacts
 from s3img.errors import AssetError, ConfigError
@@ -40,6 +40,8 @@ if TYPE_CHECKING:
 
 _FORMATS = ("avif", "webp", "jpeg", "png")
 _NAME = re.compile(r"[A-Za-z_:][-\w:.]*", re.ASCII)
+
+_SEPARATORS = re.compile(r"[\s,]+")
 
 _ORDER = ("src", "srcset", "sizes", "alt", "class", "width", "height")
 
@@ -98,9 +100,9 @@ class Catalog:
         *,
         alt: str,
         transform: str | Transform = "",
-        widths: Iterable[int] | None = None,
-        formats: Iterable[str] | None = None,
-        width: int = 0,
+        widths: Iterable[int] | str | None = None,
+        formats: Iterable[str] | str | None = None,
+        width: int | str = 0,
         sizes: str = "",
         class_: str = "",
         loading: str = "",
@@ -111,12 +113,16 @@ class Catalog:
         """Return an image with all its candidates.
 
         ``width`` is the layout width in css px, ``widths`` those wanted in px; the nearest existing variants are
-        offered. ``loading`` is lazy by default, not so with ``priority``; ``attributes`` are further attributes of the
+        offered. Both, and ``formats``, may be text, as languages of templates without lists have them: ``"320,640"``.
+        ``loading`` is lazy by default, not so with ``priority``; ``attributes`` are further attributes of the
         ``<img>``. Raise the errors of `url`, and AssetError for a value that can't be written.
         """
         entry = self.entry(name)
-        request = VariantRequest(width, layout, self._transform(transform), (*(widths or ()),), (*(formats or ()),))
+        pixels = next(iter(_values(width)), 0) if isinstance(width, str) else width
+        request = VariantRequest(pixels, layout, self._transform(transform), _values(widths), _values(formats))
         problems = []
+        if not isinstance(pixels, int) or pixels < 0:
+            problems.append(f"width: {width!r}: name px as a whole number")
         if layout not in get_args(Layout):
             problems.append(f"layout: {layout!r}: write one of {', '.join(get_args(Layout))}")
         if not all(isinstance(width, int) and width > 0 for width in request.widths):
@@ -127,7 +133,7 @@ class Catalog:
             raise ConfigError(problems)
         if request.transform.steps:
             self._required_service(request.transform)
-        given = {"class": class_, "loading": loading, "sizes": sizes, "width": str(width or "")}
+        given = {"class": class_, "loading": loading, "sizes": sizes, "width": str(pixels or "")}
         author = {"alt": alt, **{name: value for name, value in given.items() if value}, **(attributes or {})}
         lookup = self.lookup
         variant_set = lookup.variants(entry, request)
@@ -166,6 +172,15 @@ class Catalog:
         by_base = {posixpath.basename(path).lower(): path for path in self.lock.entries}
         near = difflib.get_close_matches(base, by_base, n=1, cutoff=0.6)
         return by_base[near[0]] if near else ""
+
+
+def _values(written: Iterable[Any] | str | None) -> tuple[Any, ...]:
+    """Return the items of a list, or of a text such as ``"320, 640"`` with its whole numbers as such."""
+    if not isinstance(written, str):
+        return tuple(written or ())
+    return tuple(
+        int(item) if item.isascii() and item.isdecimal() else item for item in _SEPARATORS.split(written) if item
+    )
 
 
 class CatalogFile:
@@ -246,6 +261,11 @@ class LockedPicture:
         """Return the candidates of a format (``avif``, ``webp``, …), of the plain ``<img>`` by default; "" for none."""
         candidates = self.picture.sources.get(format, ()) if format else self.picture.image
         return srcset(self.picture, candidates)
+
+
+def plain_picture(url: str, author: Mapping[str, str | None], *, priority: bool = False) -> LockedPicture:
+    """Return an image that is not in the lock: an ``<img>`` with what the template gives, as its px are not known."""
+    return LockedPicture(Picture({}, [ImageCandidate(url, 0, 0)], 0, 0, 0, priority=priority, nested=True), author)
 
 
 _MADE, _OWN, _NEVER = 0, 1, 1 << 62

@@ -190,11 +190,11 @@ def test_picture_without_alt_is_an_error(probed: dict[str, Any]) -> None:
 
 
 def test_width_that_is_no_number_is_named(probed: dict[str, Any]) -> None:
-    assert re.match("TemplateSyntaxError: s3img_picture 'cat.jpg': .*'wide'", probed["tags"][TAGS[9]])
+    assert re.match("ConfigError: .*widths: .*'wide'", probed["tags"][TAGS[9]])
 
 
 def test_image_outside_the_lock_is_local_in_production_and_an_error_while_debugging(probed: dict[str, Any]) -> None:
-    assert re.match(r'<img alt="\S*&gt;" loading="eager" src="/static/new\.\w+\.jpg">', probed["tags"][TAGS[6]])
+    assert re.match(r'<img src="/static/new\.\w+\.jpg" alt="\S*&gt;" loading="eager">', probed["tags"][TAGS[6]])
     assert probed["tags"][TAGS[3]].startswith("/static/new.")
     assert probed["debug"][TAGS[3]].startswith("AssetError: 'new.jpg' is not in the lock.")
 
@@ -204,8 +204,8 @@ def test_image_outside_the_lock_is_local_in_production_and_an_error_while_debugg
     [
         ("missing", r"s3img\.W002 .*nowhere\.lock does not exist"),
         ("broken", r"s3img\.E003 .*broken\.lock:1: is not a lock"),
-        ("public_url", r"s3img\.E002 S3IMG has no public_url"),
-        ("bucket", r"s3img\.W001 S3IMG has no bucket"),
+        ("public_url", r"s3img\.E002 public_url is not set"),
+        ("bucket", r"s3img\.W001 No bucket is set"),
         ("wrong", r"s3img\.E001 .*S3IMG\['colour'\]: unknown setting"),
     ],
 )
@@ -218,5 +218,20 @@ def test_check_names_what_is_wrong(probed: dict[str, Any], case: str, expected: 
 def test_check_command_names_images_that_differ(project: Path, probed: dict[str, Any]) -> None:
     found = manage(project, "s3img", "check")
     assert found.returncode == 1
-    assert re.search(r"static/new\.jpg: ", found.stderr)
-    assert "static/gone.jpg" not in manage(project, "s3img", "check", "--allow-missing").stderr
+    assert re.search(r"static/new\.jpg: ", found.stdout)
+    assert "static/gone.jpg" not in manage(project, "s3img", "check", "--allow-missing").stdout
+
+
+def test_command_explains_a_wrong_setting(project: Path) -> None:
+    text = SETTINGS.replace('"widths": [40]', '"colour": "red"')
+    (project / "wrong_settings.py").write_text(text)
+    found = manage(project, "s3img", "--settings=wrong_settings", "check")
+    assert (found.returncode, found.stdout) == (3, "")
+    assert "S3IMG['colour']: unknown setting" in found.stderr
+    assert "Traceback" not in found.stderr
+
+
+def test_command_has_what_an_application_needs(project: Path, synced: str) -> None:
+    url = manage(project, "s3img", "url", "static/cat.jpg")
+    assert url.stdout.startswith("https://img.example.com/static/cat.")
+    assert manage(project, "s3img", "publish", ".").returncode == 2  # for built sites

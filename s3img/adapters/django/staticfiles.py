@@ -16,9 +16,8 @@ class LockedStaticFilesMixin:
 
         A name with a fragment (``icons.svg#cat``) is never in the lock: browsers take ``<use>`` from one origin only.
         """
-        found = apps.get_app_config("s3img").find(name or "")
-        address: str = found[0].url(found[1]) if found else super().url(name, *args, **options)  # type: ignore[misc] # the storage's
-        return address
+        found = apps.get_app_config("s3img").images.find(name or "")
+        return found[0].url(found[1]) if found else super().url(name, *args, **options)  # type: ignore[misc] # the storage's
 
 
 class LockedStaticFilesStorage(LockedStaticFilesMixin, ManifestStaticFilesStorage):

@@ -1,48 +1,32 @@
-"""``manage.py s3img sync`` and ``check``: the project's static folders, with its settings and its lock."""
+"""``manage.py s3img sync``: the commands of ``s3img``, with the project's settings, lock and static folders."""
 
 from __future__ import annotations
 
+import argparse
+import sys
+from contextlib import redirect_stdout
 from typing import Any
 
 from django.apps import apps
-from django.core.exceptions import ImproperlyConfigured
-from django.core.management.base import BaseCommand, CommandError, CommandParser
+from django.core.management.base import BaseCommand, CommandParser
 
-from s3img import S3ImgError
+from s3img.cli import HostedGroup
+from s3img.cli.command_options import Host
 
 
 class Command(BaseCommand):
-    """Sync or check the images of the static folders that lie below the lock's folder."""
+    """Run a command of ``s3img``."""
 
-    help = "Put the project's static images into the bucket and write s3img.lock, or compare both."
+    help = "Static images of this project in its bucket, and their lock."
     requires_system_checks = ()  # they ask for the lock, which this command writes
 
     def add_arguments(self, parser: CommandParser) -> None:
-        """Name the options of both actions."""
-        actions = parser.add_subparsers(dest="action", required=True)
-        sync = actions.add_parser("sync", help="Put images into the bucket as they are, and write the lock.")
-        sync.add_argument("--verify", action="store_true", help="List the bucket, and put again what was removed.")
-        sync.add_argument("--prune", action="store_true", help="Drop lines of images that are not on disk.")
-        sync.add_argument("--dry-run", action="store_true", help="Only say what there is to do.")
-        check = actions.add_parser("check", help="Compare the lock with the images on disk; asks no bucket.")
-        check.add_argument("--allow-missing", action="store_true", help="Pass images that are not on disk.")
+        """Take everything that follows."""
+        parser.add_argument("arguments", nargs=argparse.REMAINDER, help="a command and its options; --help for all")
 
-    def handle(self, *_: Any, action: str, **options: Any) -> None:  # noqa: ANN401 - Django's form
-        """Run one action; raise CommandError with the exit code of ``s3img`` for what fails."""
+    def handle(self, *_: Any, arguments: list[str], **options: Any) -> None:  # noqa: ANN401 - Django's form
+        """Run it, and exit with its code, as Django's own commands with an exit code do."""
         app = apps.get_app_config("s3img")
-        given = {name: options[name] for name in {"allow_missing", "verify", "prune", "dry_run"} & options.keys()}
-        try:
-            folders = [folder for folder, _, inside in app.folders if inside is not None and folder.is_dir()]
-            if action == "sync" and not folders:
-                raise CommandError(f"No static folder lies below {app.lock.parent}: set S3IMG_LOCK to a file above.")
-            result = getattr(app.images, action)(*folders, lock=app.lock, **given)
-        except ImproperlyConfigured as error:
-            raise CommandError(f"The settings can't be used: {error}", returncode=3) from error
-        except S3ImgError as error:
-            raise CommandError(str(error), returncode=error.exit_code) from error
-        for finding in result.findings if action == "check" else result.problems + result.notes:
-            self.stderr.write(str(finding))
-        text = f"{result.images} checked, {len(result.findings)} findings." if action == "check" else str(result)
-        if result.exit_code:
-            raise CommandError(text, returncode=result.exit_code)
-        self.stdout.write(text)
+        host = Host(app.load, app.lock, lambda: app.images.own_folders())  # noqa: PLW0108 - settings may be wrong
+        with redirect_stdout(options.get("stdout") or sys.stdout):  # what call_command was given
+            HostedGroup("s3img", help=self.help, context_settings={"obj": host}).main(arguments, "manage.py s3img")
