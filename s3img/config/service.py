@@ -81,7 +81,8 @@ class ServiceSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_
     for each processor) bound what each process does at a time, ``queue`` how many requests may wait for each, and
     ``per_client`` the requests of one address at a time (0: no bound). After ``fresh`` a source is checked again, a
     missing one after ``missing``; for ``stale_if_error`` results are still served when the source can't be reached;
-    ``seconds`` is the time for one request; while there is a file ``drain_file``, ``/readyz`` answers 503;
+    ``seconds`` is the time for one request; for ``lease`` other machines wait for the one that makes a result (0: they
+    make it as well); while there is a file ``drain_file``, ``/readyz`` answers 503;
     ``missing_detector`` is what ``fo-face`` does where nothing is installed that finds faces: the same as ``fo-auto``,
     or an error; ``private`` keeps every answer out of shared caches, for pictures behind a login.
     """
@@ -108,6 +109,7 @@ class ServiceSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_
     fresh: float = 60.0
     missing: float = 10.0
     seconds: float = 30.0
+    lease: float = 0.0
 
 
 def service_problems(

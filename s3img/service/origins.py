@@ -71,6 +71,7 @@ def _engine_options(config: Config) -> EngineOptions:
         missing=settings.missing,
         stale_while_revalidate=settings.stale_while_revalidate,
         stale_if_error=settings.stale_if_error,
+        lease_seconds=settings.lease,
     )
     return replace(options, renders=settings.renders or options.renders, encodes=settings.encodes or options.encodes)
 

@@ -3,21 +3,25 @@
 from __future__ import annotations
 
 import contextlib
+import json
 import os
 import shutil
 import subprocess
 import threading
 import time
 import urllib.request
+from collections import Counter
 from concurrent.futures import ThreadPoolExecutor
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
+import s3_servers
 from s3_servers import S3Server, free_ports, new_bucket
 from sites import photo
 from werkzeug.test import Client
+from wsgi_servers import running_gunicorn, send
 
 from s3img import Config
 from s3img.imaging.isolation import tasks
@@ -71,6 +75,46 @@ def test_each_machine_renders_a_result_at_most_once(
     third.close()
     assert made == []
     assert len([*bucket.bucket.list(".s3img/results/")]) == 1
+
+
+@pytest.mark.parametrize(("lease", "most"), [(0, 2), (60, 1)])
+def test_processes_render_once_each_or_once_in_all(seaweedfs: S3Server, tmp_path: Path, lease: int, most: int) -> None:
+    """Two machines are two processes with a cache each; both are asked for six sizes at the same moment."""
+    bucket = new_bucket(seaweedfs)
+    bucket.bucket.put("cat.jpg", photo(200, 150), media_type="image/jpeg")
+    environ = {
+        "S3IMG_ACCESS_KEY_ID": seaweedfs.access_key,
+        "S3IMG_SECRET_ACCESS_KEY": seaweedfs.secret_key,
+        "S3IMG_BUCKET": bucket.address,
+        "S3IMG_ENDPOINT_URL": bucket.options.endpoint_url,
+        "S3IMG_ADDRESSING_STYLE": "path",
+        "S3IMG_REGION": "us-east-1",
+        "S3IMG_ACCESS": "open",
+        "S3IMG_INSECURE": "1",
+        "S3IMG_SERVICE": json.dumps({"server_timing": True, "lease": lease, "seconds": 300}),
+        "PYTHONPATH": str(Path(s3_servers.__file__).parent),
+    }
+    with contextlib.ExitStack() as stack:
+        ports = [
+            stack.enter_context(
+                running_gunicorn(
+                    {**environ, "S3IMG_CACHE_DIR": str(tmp_path / name)},
+                    "--threads=8",
+                    app="patient_service:create_app()",
+                )
+            )[0]
+            for name in "ab"
+        ]
+        asked = [(port, f"/tr:w-{width},f-webp/cat.jpg") for width in range(30, 90, 10) for port in ports]
+        with ThreadPoolExecutor(len(asked)) as pool:
+            answers = [*zip(asked, pool.map(lambda one: send(*one), asked), strict=True)]
+    assert {answer.status for _, answer in answers} == {200}
+    made = Counter(path for (_, path), answer in answers if "render" in answer.headers["Server-Timing"])
+    assert len(made) == 6
+    assert max(made.values()) <= most
+    assert all((tmp_path / name / "service").is_dir() for name in "ab")
+    assert len([*bucket.bucket.list(".s3img/results/")]) == 6
+    assert [*bucket.bucket.list(".s3img/leases/")] == []
 
 
 def test_readiness_ends_while_a_machine_is_drained(tmp_path: Path) -> None:

@@ -39,6 +39,7 @@ from s3img.service.engine.jobs import (
 )
 from s3img.service.engine.metrics import Metrics, NoMetrics, PrometheusMetrics, Stopwatch
 from s3img.service.engine.readiness import OriginReadiness
+from s3img.service.engine.result_leases import ResultLeases
 from s3img.service.engine.result_maker import InputChanged, MakeRequest, Outcome, ResultMaker
 from s3img.service.engine.result_stores import MemoryCache, ResultBucket, ResultStores
 from s3img.service.engine.sources import Sources
@@ -96,7 +97,8 @@ class Engine:
         self._pools = (self._fetching, self._rendering, *self._encoders.pools, storing)
         disk = DiskCache(options.cache_folder, limit=options.cache_bytes) if options.cache_folder else None
         results = ResultBucket(target, limits) if target else None
-        self._stores = ResultStores(MemoryCache(options.memory_bytes), disk, results, storing)
+        leases = ResultLeases(target, options.lease_seconds) if target and options.lease_seconds else None
+        self._stores = ResultStores(MemoryCache(options.memory_bytes), disk, results, storing, leases)
         self._readiness = OriginReadiness(origin, origins, self._fetching)
         self._sources = Sources(origin, options, self._fetching, disk, clock)
         self._calls: SingleFlight[Outcome] = SingleFlight()

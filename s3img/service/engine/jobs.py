@@ -208,7 +208,8 @@ class EngineOptions:
 
     A source is asked about again after ``fresh``, a missing one after ``missing``; its old facts are then used for
     ``stale_while_revalidate`` while it is asked in the background, and for ``stale_if_error`` when it does not answer.
-    ``lock_seconds`` is how long one process waits for another that makes the same result.
+    ``lock_seconds`` is how long one process waits for another that makes the same result, ``lease_seconds`` how long
+    one machine waits for another (0: it does not).
     """
 
     cache_folder: Path | None = None
@@ -225,4 +226,5 @@ class EngineOptions:
     stale_while_revalidate: float = 0.0
     stale_if_error: float = 86_400.0
     lock_seconds: float = 30.0
+    lease_seconds: float = 0.0
     retry_after: int = 2

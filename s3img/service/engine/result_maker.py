@@ -130,23 +130,55 @@ class _Making:
         self._watch = watch
         self._budget = budget
         self._asked_for = ""
+        self._leased = ""
         self._found: tuple[CachedResult, str] | None = None
 
     def run(self) -> Outcome:
         """Look where another process or machine may have put the result, else fetch the source and make it."""
         maker = self._maker
         facts = maker.sources.usable(self._request.source)
-        if facts is None or not self._is_kept(facts):
-            facts, started = self._start()
-            if started is not None:
-                made = maker.encoders.wait_for(started, self._budget)
-                self._found = made, "render"
-                maker.stores.keep(maker.locate(self._request.source, self._request.recipe, facts), made)
+        is_wanted = facts is None or not self._is_kept(facts)
+        if facts is None and maker.stores.leases is not None:
+            # Asked for by itself: while this machine waits for another one, the source's connection stays closed.
+            facts = maker.sources.facts(self._request.source, self._budget, self._watch)
+            is_wanted = self._is_wanted(facts)
+        if facts is None or (is_wanted and not self._is_made_elsewhere(facts)):
+            try:
+                facts = self._make()
+            finally:
+                if self._leased:
+                    maker.stores.release(self._leased)
         entry, origin = self._found or (None, "")
         if entry is not None and not isinstance(entry.body, bytes):  # every request opens a file of its own
             entry.body.close()
             entry = None
         return Outcome(facts, maker.locate(self._request.source, self._request.recipe, facts), entry, origin)
+
+    def _make(self) -> SourceFacts:
+        """Fetch the source and make the result, unless its facts now lead to one that is there."""
+        maker = self._maker
+        facts, started = self._start()
+        if started is not None:
+            made = maker.encoders.wait_for(started, self._budget)
+            self._found = made, "render"
+            location = maker.locate(self._request.source, self._request.recipe, facts)
+            maker.stores.keep(location, made)
+            if location.identity == self._leased:
+                self._leased = ""  # given back when the bucket has the result
+        return facts
+
+    def _is_made_elsewhere(self, facts: SourceFacts) -> bool:
+        """Take the lease of the result where there are leases; else wait for the machine that has it."""
+        stores, location = self._maker.stores, self._maker.locate(self._request.source, self._request.recipe, facts)
+        if stores.leases is None:
+            return False
+        self._found = stores.wait_for_others(location, self._request.media_type, self._budget, self._watch)
+        if self._found is not None:
+            # The lease may be this machine's by now: the result was put a moment before.
+            stores.release(location.identity)
+            return True
+        self._leased = location.identity
+        return False
 
     def _start(self) -> tuple[SourceFacts, CachedResult | Future[CachedResult] | None]:
         """Do what the source's bytes are needed for; when this returns, nothing keeps them in memory."""

@@ -18,7 +18,7 @@ from s3img.service.engine.disk_cache import CachedResult, ResultHeader
 from s3img.service.log import RateLimitedLog, operator_text
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Callable, Iterable
 
     from s3img.buckets import Bucket
     from s3img.limits import Limits
@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from s3img.service.engine.disk_cache import DiskCache
     from s3img.service.engine.jobs import Budget
     from s3img.service.engine.metrics import Stopwatch
+    from s3img.service.engine.result_leases import ResultLeases
 
 T = TypeVar("T")
 
@@ -34,6 +35,9 @@ MARKER: Final = {"s3img": "result"}
 """Metadata of those; results that a sync makes as well carry a sync's, so that gc knows them for its own."""
 PATIENCE: Final = 2.0
 """Seconds to wait for a bucket to find a result: most are made sooner."""
+_FIRST_POLL: Final = 0.05
+_LAST_POLL: Final = 0.8
+"""Seconds between looks for the result of another machine; they double."""
 _REST: Final = 10.0
 """Seconds without a further request after the bucket has failed."""
 _SHARE: Final = 16
@@ -161,12 +165,16 @@ class ResultBucket:
 
 @dataclass(frozen=True, slots=True)
 class ResultStores:
-    """Find results and keep them; what takes long (the bucket, making room) happens in the background in ``pool``."""
+    """Find results and keep them; what takes long (the bucket, making room) happens in the background in ``pool``.
+
+    With ``leases``, a machine waits for another one that makes the same result.
+    """
 
     memory: MemoryCache
     disk: DiskCache | None
     target: ResultBucket | None
     pool: QueuedPool
+    leases: ResultLeases | None = None
 
     def find(self, identity: str) -> tuple[CachedResult, str] | None:
         """Return a result from memory or disk, and the name of the one it was in."""
@@ -188,17 +196,51 @@ class ResultStores:
         """
         if self.target is None or self.target.rests("read"):
             return None
-        deadline = budget.deadline - budget.left + min(PATIENCE, budget.left / 2)
-        try:
-            get = partial(self.target.get_first, (*location.others, location.key), media_type)
-            entry = self.pool.run(get, msgspec.structs.replace(budget, deadline=deadline), watch)
-        except (Busy, DeadlineExceeded) as error:
-            self.target.fail("read", error)
-            return None
+        entry = self._ask(partial(self.target.get_first, (*location.others, location.key), media_type), budget, watch)
         if entry is None:
             return None
         self.keep(location, entry, is_stored=True)
         return entry, "target"
+
+    def wait_for_others(
+        self, location: ResultLocation, media_type: str, budget: Budget, watch: Stopwatch
+    ) -> tuple[CachedResult, str] | None:
+        """Take the lease of a result, or wait for what the machine that has it puts into the bucket.
+
+        None means that the result is to be made here: it is this machine's turn, or the other one takes too long, or
+        the bucket does not answer. Raise `ClientGone`.
+        """
+        if self.target is None or self.leases is None or self.target.rests("read"):
+            return None
+        end = time.monotonic() + min(self.leases.seconds, budget.left / 2)
+        pause = _FIRST_POLL
+        is_free = True
+        while True:
+            if is_free and self._ask(partial(self.leases.take, location.identity), budget, watch) is not False:
+                # The other machine may have put it after this one has looked, and then given its lease back.
+                return self.find_in_bucket(location, media_type, budget, watch)
+            budget.check("wait for another machine")
+            time.sleep(max(0.0, min(pause, end - time.monotonic())))
+            pause = min(2 * pause, _LAST_POLL)
+            found = self.find_in_bucket(location, media_type, budget, watch)
+            if found is not None or self.target.rests("read") or time.monotonic() >= end:
+                return found
+            is_free = self._ask(partial(self.leases.is_free, location.identity), budget, watch) is not False
+
+    def release(self, identity: str) -> None:
+        """Give back the lease of a result that is not made after all, in the background."""
+        if self.leases is not None:
+            self.pool.start_in_background(partial(self.leases.release, identity))
+
+    def _ask(self, question: Callable[[], T], budget: Budget, watch: Stopwatch) -> T | None:
+        """Return what the bucket answers in time; None where it does not, and then leave it alone for a while."""
+        deadline = budget.deadline - budget.left + min(PATIENCE, budget.left / 2)
+        try:
+            return self.pool.run(question, msgspec.structs.replace(budget, deadline=deadline), watch)
+        except (Busy, DeadlineExceeded) as error:
+            if self.target is not None:
+                self.target.fail("read", error)
+            return None
 
     def keep(self, location: ResultLocation, entry: CachedResult, *, is_stored: bool = False) -> None:
         """Keep a result; the bucket gets it after the answer, unless it has it already."""
@@ -208,4 +250,10 @@ class ResultStores:
             if self.disk.is_due():
                 self.pool.start_in_background(self.disk.sweep)
         if self.target is not None and not is_stored:
-            self.pool.start_in_background(partial(self.target.put, location.key, entry))
+            self.pool.start_in_background(partial(self._store, self.target, location, entry))
+
+    def _store(self, target: ResultBucket, location: ResultLocation, entry: CachedResult) -> None:
+        """Put a result, and only then let other machines make it: whoever waits finds it."""
+        target.put(location.key, entry)
+        if self.leases is not None:
+            self.leases.release(location.identity)
