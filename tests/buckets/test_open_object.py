@@ -153,6 +153,15 @@ def test_a_missing_version_is_not_found(made: TestBucket) -> None:
         made.bucket.open("cat.png", version="0" * 32)
 
 
+def test_a_delete_marker_is_no_version(made: TestBucket) -> None:
+    client = made.server.client()
+    client.put_bucket_versioning(Bucket=made.name, VersioningConfiguration={"Status": "Enabled"})
+    made.bucket.put("cat.png", b"x", media_type="image/png")
+    marker = client.delete_object(Bucket=made.name, Key="cat.png")["VersionId"]
+    with pytest.raises(ObjectNotFound):
+        made.bucket.open("cat.png", version=marker)
+
+
 def test_a_folder_has_no_versions(tmp_path: Path) -> None:
     put(bucket := open_bucket(tmp_path.as_uri()))
     with pytest.raises(ObjectNotFound):

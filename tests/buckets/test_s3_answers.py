@@ -192,6 +192,46 @@ def test_key_or_version_that_no_object_can_have_is_not_found(status: int, code: 
         assert isinstance(caught.value, ObjectNotFound) == (caught.value.reason == "no-version")
 
 
+@pytest.mark.parametrize(
+    ("status", "code"),
+    [(400, "InvalidRequest"), (400, "InvalidArgument"), (405, "MethodNotAllowed"), (501, "NotImplemented")],
+)
+def test_refused_version_is_none_of_the_object(status: int, code: str) -> None:
+    """AWS answers 405 to the id of a delete marker."""
+    with stub_store(Answer.error(status, code, "no")) as store:
+        bucket = open_bucket("s3://pics", store.options())
+        with pytest.raises(ObjectNotFound) as caught:
+            bucket.open("a", version="x")
+        assert caught.value.reason == "no-version"
+        with pytest.raises(BucketError) as without:
+            bucket.open("a")
+        assert not isinstance(without.value, ObjectNotFound)
+
+
+@pytest.mark.parametrize("sent", [{}, {"x-amz-version-id": "2"}, {"x-oss-version-id": "2"}])
+def test_another_version_is_not_the_one_that_was_asked_for(sent: dict[str, str]) -> None:
+    with stub_store(Answer(200, b"new", {"ETag": '"1"', **sent})) as store:
+        bucket = open_bucket("s3://pics", store.options())
+        with pytest.raises(ObjectNotFound) as caught:
+            bucket.open("a", version="1")
+        assert caught.value.reason == "no-version"
+        with bucket.open("a", version="2" if sent else "null") as found:
+            assert (found.read(), found.version) == (b"new", "2" if sent else "null")
+
+
+@pytest.mark.parametrize("key", ["a//b", "/a", "a/../b", "./a", "a\x01", "a\\b", "s" * 256, "a/" + "s" * 256])
+def test_key_that_a_store_keeps_no_object_under_is_not_found(key: str) -> None:
+    with stub_store(Answer.error(400, "InvalidRequest", "Invalid Request")) as store:
+        bucket = open_bucket("s3://pics", store.options(use_obstore=False))
+        assert bucket.head(key) is None
+        with pytest.raises(ObjectNotFound) as caught:
+            bucket.open(key)
+        assert caught.value.reason == "key-refused"
+        with pytest.raises(BucketError) as put:
+            bucket.put(key, b"x", media_type="image/png")
+        assert (put.value.reason, put.value.status) == ("key-refused", 502)
+
+
 @pytest.mark.parametrize("key", ["", "\ud800.png"])
 def test_key_that_can_not_be_sent_is_not_found(key: str) -> None:
     with stub_store() as store, pytest.raises(ObjectNotFound) as caught:

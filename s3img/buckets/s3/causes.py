@@ -6,6 +6,7 @@ Codes: AWS's list of error responses, and what SeaweedFS, Ceph, R2, B2, OSS and 
 
 from __future__ import annotations
 
+import re
 from typing import TYPE_CHECKING, NamedTuple
 
 from s3img.errors import (
@@ -134,14 +135,14 @@ _KEY_LENGTH = Cause(
     "key-too-long", BucketError, "the key is longer than 1024 bytes", "Shorten the file's path or `key_template`."
 )
 
-_KEY = Cause(
+KEY = Cause(
     "key-refused",
     BucketError,
     "the store does not accept this key; it said: {said}",
     "Rename the file or change `key_template`.",
 )
 
-_VERSION = Cause("no-version", ObjectNotFound, "no such version of the object", "Check the version, or leave it out.")
+NO_VERSION = Cause("no-version", ObjectNotFound, "no such version of the object", "Check the version, or leave it out.")
 
 _LARGE = Cause(
     "object-too-large",
@@ -173,7 +174,7 @@ _CONDITION = Cause(
     "Read it again before you write it.",
 )
 
-_REFUSED = Cause(
+REFUSED = Cause(
     "store-refused", BucketError, "the store refused; it said: {said}", "Look the code up in the store's documentation."
 )
 
@@ -198,7 +199,7 @@ _BY_CODE: dict[str, Cause] = {
     ),
     **dict.fromkeys(("PreconditionFailed", "ConditionalRequestConflict"), _CONDITION),
     "MissingContentMD5": _NO_MD5,
-    "NoSuchVersion": _VERSION,
+    "NoSuchVersion": NO_VERSION,
     "InvalidRange": Cause(
         "no-such-range", RangeNotSatisfiable, "no byte of the object is in the range", "Ask for bytes inside of it."
     ),
@@ -222,7 +223,7 @@ _BY_CODE: dict[str, Cause] = {
     "MissingContentLength": _LENGTH,
     **dict.fromkeys(("BadDigest", "InvalidDigest", "XAmzContentSHA256Mismatch", "IncompleteBody"), _CHANGED),
     **dict.fromkeys(("KeyTooLongError", "KeyTooLong"), _KEY_LENGTH),
-    **dict.fromkeys(("InvalidURI", "InvalidObjectName", "XMinioInvalidObjectName", "InvalidKey"), _KEY),
+    **dict.fromkeys(("InvalidURI", "InvalidObjectName", "XMinioInvalidObjectName", "InvalidKey"), KEY),
     "EntityTooLarge": _LARGE,
     **dict.fromkeys(("QuotaExceeded", "InsufficientStorage", "XMinioStorageFull"), _FULL),
 }
@@ -256,10 +257,29 @@ def of_store(code: str, status: str, said: str = "", *, is_elsewhere: bool = Fal
     if code in _SUM_CODES and "content-md5" in said.lower():
         return _NO_MD5
     if code in {"InvalidArgument", "InvalidRequest"} and "version" in said.lower():
-        return _VERSION  # AWS calls what no version can be called an invalid argument
+        return NO_VERSION  # AWS calls what no version can be called an invalid argument
     if code == "400" and is_elsewhere:
         return REGION
-    return _BY_CODE.get(code) or _BY_STATUS.get(status) or _BY_STATUS.get(code) or _REFUSED
+    return _BY_CODE.get(code) or _BY_STATUS.get(status) or _BY_STATUS.get(code) or REFUSED
+
+
+OF_A_WRONG_NAME = frozenset({REFUSED, _MISSING})
+"""What stores answer to an object or a version that can't be, for want of a better code.
+
+AWS answers 405 to the id of a delete marker, SeaweedFS 400 to one with a slash, rclone 501 to any version:
+https://docs.aws.amazon.com/AmazonS3/latest/userguide/DeleteMarker.html.
+"""
+
+_UNUSUAL = re.compile(r"[\x00-\x1f\x7f\\]|[^/]{256}|(?:^|/)\.{0,2}(?:/|$)")
+
+
+def is_unusual(key: str) -> bool:
+    """Tell whether some stores keep no object under a key: empty segments, ``.``, ``..``, controls, long names.
+
+    Those that keep objects as files refuse them all: SeaweedFS, rclone, MinIO; B2 refuses half of them:
+    https://www.backblaze.com/docs/cloud-storage-files#file-names.
+    """
+    return _UNUSUAL.search(key) is not None
 
 
 def store_causes() -> dict[Cause, list[str]]:
@@ -268,7 +288,7 @@ def store_causes() -> dict[Cause, list[str]]:
     for table in (_BY_CODE, _BY_STATUS):
         for code, cause in table.items():
             found.setdefault(cause, []).append(code)
-    return found | {ROLE: ["AssumeRole…"], _CHECKSUM: sorted(_SUM_CODES), _REFUSED: ["any other"]}
+    return found | {ROLE: ["AssumeRole…"], _CHECKSUM: sorted(_SUM_CODES), REFUSED: ["any other"]}
 
 
 _NOT_TLS = Cause(
@@ -368,6 +388,7 @@ _BY_CLASS: dict[str, Cause] = {
         "the answer was not complete in time",
         f"Check the store and the network. {LATER}",
     ),
+    "NoVersionError": NO_VERSION,
     "UnprovenPutError": Cause(
         "not-stored",
         BucketError,

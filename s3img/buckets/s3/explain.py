@@ -56,12 +56,16 @@ _LONGEST = 400
 
 
 class Call(NamedTuple):
-    """One request: ``action`` of the protocol, the bucket's address and endpoint, the key or prefix below it."""
+    """One request: ``action`` of the protocol, the bucket's address and endpoint, the key or prefix below it.
+
+    ``version`` is the one that was asked for, "" for the newest.
+    """
 
     action: str
     bucket: str
     endpoint: str
     key: str = ""
+    version: str = ""
 
     def __str__(self) -> str:
         what = f" {self.key!r}" if self.key else ""
@@ -107,6 +111,10 @@ def from_answer(
     region = scrub(named if re.fullmatch(_REGION, named) else "", *secrets)
     is_role = operation.startswith("AssumeRole")
     cause = causes.ROLE if is_role else causes.of_store(code, status, said, is_elsewhere=bool(region))
+    if cause in causes.OF_A_WRONG_NAME and call.version and status in {"400", "405", "501"}:
+        cause = causes.NO_VERSION  # each store has its own answer to an id that no version can have
+    elif cause is causes.REFUSED and status == "400" and causes.is_unusual(call.key):
+        cause = causes.KEY
     facts = {
         "permission": PERMISSIONS.get(call.action, "s3"),
         "region": region or "the bucket's own",

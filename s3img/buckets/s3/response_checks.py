@@ -41,6 +41,10 @@ class AnswerTooSlowError(Exception):
     """An answer was not complete when its time was over."""
 
 
+class NoVersionError(Exception):
+    """A store sent another version of an object than was asked for, or one without an id."""
+
+
 class UnprovenPutError(Exception):
     """A store answered that it has an object, and has other bytes."""
 
@@ -140,6 +144,16 @@ def extent(answer: Mapping[str, Any]) -> tuple[int, int, int] | None:
         return int(part[1]), int(part[2]) + 1, int(part[3])
     length = answer.get("ContentLength")
     return None if length is None else (0, length, length)
+
+
+def version_of(answer: Mapping[str, Any]) -> str:
+    """Return the version that an answer to GET brings, "" where the store names none.
+
+    OSS, OBS and COS have a header of their own for it, ``x-oss-version-id`` and so on.
+    """
+    headers = answer["ResponseMetadata"].get("HTTPHeaders", {})
+    named = (value for name, value in headers.items() if name.startswith("x-") and name.endswith("-version-id"))
+    return answer.get("VersionId") or next(named, "")
 
 
 def is_other_md5(answer: Mapping[str, Any], md5: str) -> bool:
