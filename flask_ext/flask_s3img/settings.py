@@ -13,6 +13,7 @@ import msgspec
 
 from s3img.config import Config
 from s3img.config.load import SettingsSource, load
+from s3img.config.type_problems import type_problem
 from s3img.errors import ConfigError
 from s3img.lock import LOCK_NAME
 from s3img.pictures.static_images import StaticFolder
@@ -115,7 +116,7 @@ def _app_options(values: dict[str, Any], problems: list[str]) -> AppOptions:
             try:
                 good[f.name] = msgspec.convert(values[f.name], _TYPES[f.name])
             except msgspec.ValidationError as error:
-                problems.append(f"{spell(f.name)}: {error}")
+                problems.append(f"{spell(f.name)}: {type_problem(error, _TYPES[f.name])}")
     service = good.get("service", "")
     if service and not _SERVICE_PATH.fullmatch(service):
         problems.append(

@@ -54,6 +54,9 @@ def parse(text: str) -> Address:
             raise ConfigError([f"{text!r} is not an absolute folder: write file:///FOLDER with three slashes"])
         # file:///C:/pictures is C:/pictures on Windows.
         return DirectoryAddress(Path(path[1:] if re.match(r"/[A-Za-z]:", path) else path))
+    if text.startswith(("http://", "https://")):
+        problem = f"{text!r} is a web address: write s3://NAME/PREFIX, and the address of the store as endpoint_url"
+        raise ConfigError([problem])
     if not text.startswith("s3://"):
         raise ConfigError([f"{text!r} is not a bucket address: {_FORMS}"])
     name, _, prefix = text.removeprefix("s3://").partition("/")

@@ -6,12 +6,13 @@ import os
 import re
 from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import Any, NamedTuple, get_args, get_origin
+from typing import Any, NamedTuple
 
 import msgspec
 
 from s3img.config.imgproxy import IMGPROXY_SECRETS
 from s3img.config.model import SECRET_SETTINGS, Config
+from s3img.config.type_problems import type_problem
 from s3img.errors import ConfigError
 
 FILE_NAME = "s3img.toml"
@@ -198,11 +199,7 @@ def _convert(name: str, value: Any, *, lax: bool) -> Any:  # noqa: ANN401 - sett
     try:
         return msgspec.convert(value, _TYPES[name], strict=not lax)
     except msgspec.ValidationError as error:
-        wanted = _TYPES[name]
-        inner = get_args(wanted)[0] if get_origin(wanted) is tuple else wanted
-        known = [value for value in get_args(inner) if isinstance(value, str)]
-        choices = f": write one of {', '.join(known)}" if known else ""
-        raise ValueError(f"{error}{choices}") from error
+        raise ValueError(type_problem(error, _TYPES[name])) from error
 
 
 def _from_text(value: str, wanted: Any) -> Any:  # noqa: ANN401 - the type is data here

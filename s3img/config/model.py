@@ -25,6 +25,7 @@ from s3img.config.service import (
     is_absolute_url,
     service_problems,
 )
+from s3img.config.type_problems import type_problem
 from s3img.errors import ConfigError, TransformError
 from s3img.keys import KeyTemplate
 from s3img.limits import Limits
@@ -130,7 +131,7 @@ class Config(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
             try:
                 force_setattr(self, name, msgspec.convert(getattr(self, name), kind))
             except msgspec.ValidationError as error:
-                raise ConfigError([f"{name}: {error}"]) from error
+                raise ConfigError([f"{name}: {type_problem(error, kind)}"]) from error
         problems = [f"{name}: {text}" for name, text in self.problems()]
         if problems:
             raise ConfigError(problems)

@@ -58,8 +58,8 @@ def test_all_problems_are_reported_in_their_own_words(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("name", "value", "words"),
     [
-        ("MISSING", "skip", "Invalid enum value 'skip': write one of error, warn, keep"),
-        ("FORMATS", "avif,gif", "Invalid enum value 'gif' - at `$[1]`: write one of avif, webp, jpeg, png"),
+        ("MISSING", "skip", "'skip' is not a choice: write one of error, warn, keep"),
+        ("FORMATS", "avif,gif", "entry 2: 'gif' is not a choice: write one of avif, webp, jpeg, png"),
     ],
 )
 def test_what_may_be_written_is_listed(tmp_path: Path, name: str, value: str, words: str) -> None:

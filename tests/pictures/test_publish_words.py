@@ -171,9 +171,9 @@ def test_rules_are_read_from_a_file_and_from_the_environment(tmp_path: Path) -> 
         ({"match": "/img/*"}, "rules.1: match = '/img/*'"),
         ({"match": "a", "widths": [0]}, "rules.1: widths: name px"),
         ({"match": "a", "s3img": "w-x"}, "rules.1: s3img: "),
-        ({"match": "a", "layout": "wide"}, "rules: Invalid enum value 'wide'"),
-        ({"match": "a", "width": 3}, "rules: Object contains unknown field `width`"),
-        ({}, "rules: Object missing required field `match`"),
+        ({"match": "a", "layout": "wide"}, "rules: layout of entry 1: 'wide' is not a choice"),
+        ({"match": "a", "width": 3}, "rules: entry 1: unknown setting width, did you mean widths?"),
+        ({}, "rules: entry 1: match is missing"),
     ],
 )
 def test_bad_rule_is_refused(rule: dict[str, object], words: str) -> None:
