@@ -45,6 +45,7 @@ class SiteState(msgspec.Struct, kw_only=True):
     schema: str = "s3img.state/1"
     digests: dict[str, tuple[FileStat, str]] = {}
     facts: dict[str, ImageFacts] = {}  # by digest
+    found: dict[str, str] = {}  # boxes ("" for none) by digest and what was looked for
     settled: dict[str, FileStat] = {}  # pages in which nothing is left to do
     settings: str = ""  # what decided that
     confirmed: float = 0.0

@@ -362,6 +362,10 @@ class Images:
         output = msgspec.structs.replace(transform.output, subsampling=wanted)
         transform = msgspec.structs.replace(transform, output=output)
         transform = transform.with_fonts(config.fonts)
+        if not transform.is_located:
+            from s3img.imaging.detectors import Detectors
+
+            transform = Detectors.of(config.focus_detectors).located(transform, source, inputs or {}, config.limits)
         quality = msgspec.structs.asdict(config.quality)
         return imaging.render(source, transform, limits=config.limits, quality=quality, inputs=inputs)
 

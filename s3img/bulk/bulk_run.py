@@ -33,7 +33,7 @@ from s3img.bulk.shard_worker import RunPlaces, run_shard
 from s3img.bulk.shards import BulkJob, Shard, ShardItem, ShardPart, cut, is_picture, with_lines
 from s3img.config.address import parse
 from s3img.errors import BucketError, ConfigError
-from s3img.imaging.detectors import without_detector
+from s3img.imaging.detectors import Detectors
 from s3img.lock import LOCK_NAME, read_lock
 from s3img.pictures.result_names import OWN_BUCKET
 from s3img.transfer.executors import open_executor
@@ -86,17 +86,18 @@ class BulkRequest:
             origin = OWN_BUCKET
         if unknown := [name for name in self.accepts if name not in ACCEPTS]:
             raise ConfigError([f"--accept: {unknown[0]!r} is unknown: write {', '.join(ACCEPTS)}"])
+        detectors = Detectors.of(config.focus_detectors)
         parsed = [
             # As the service does before a result gets its name.
-            without_detector(Transform.parse(text, presets=config.presets, limits=config.limits)).with_fonts(
+            detectors.settled(Transform.parse(text, presets=config.presets, limits=config.limits)).with_fonts(
                 config.fonts
             )
             for text in self.transforms
         ]
         if whole := [text for text, one in zip(self.transforms, parsed, strict=True) if one.output.original]:
             raise ConfigError([f"--tr: {whole[0]!r} asks for the picture as it is, which is there: leave it out"])
-        if custom := [text for text, one in zip(self.transforms, parsed, strict=True) if one.has_focus("custom")]:
-            message = f"--tr: {custom[0]!r} has fo-custom, which the metadata of each picture decide"
+        if custom := [text for text, one in zip(self.transforms, parsed, strict=True) if not one.is_located]:
+            message = f"--tr: {custom[0]!r} has a focus that each picture's metadata, or a detector, decide"
             raise ConfigError([f"{message}: leave these results to the service, or write fo-auto"])
         job = BulkJob(
             "",

@@ -41,6 +41,10 @@ def transform_command(source: Path, result: Path, *, text: str, as_json: bool) -
         transform = transform.then(Transform.parse(f"f-{wanted}"))
     transform = transform.with_fonts(config.fonts)
     inputs = layer_files(transform.inputs, source.parent, config)
+    if not transform.is_located:
+        from s3img.imaging.detectors import Detectors
+
+        transform = Detectors.of(config.focus_detectors).located(transform, source, inputs, config.limits)
     rendered = render(source, transform, profile="build", limits=config.limits, inputs=inputs)
     _check_suffix(result, rendered.media_type)
     try:

@@ -105,6 +105,7 @@ class Config(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
     variants: bool = False
     presets: dict[str, str] = {}
     fonts: dict[str, str] = {}
+    focus_detectors: dict[str, str] = {}
     rules: tuple[Rule, ...] = ()
     limits: Limits = Limits()
     upload_origins: tuple[str, ...] = ()
@@ -146,6 +147,7 @@ class Config(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
             *(bucket_problems, provider_problems, url_problems, key_template_problems, preset_problems),
             *(
                 font_problems,
+                detector_problems,
                 rule_problems,
                 number_problems,
                 upload_origin_problems,
@@ -290,6 +292,25 @@ def font_problems(config: Config) -> list[tuple[str, str]]:
             found.append((f"fonts.{name}", f"is not a font of ImageKit: {hint}"))
         elif not is_font_file(key) or key.startswith("/"):
             found.append((f"fonts.{name}", f'{key!r}: write the key of a TTF, OTF, WOFF or WOFF2, as "fonts/My.ttf"'))
+    return found
+
+
+def detector_problems(config: Config) -> list[tuple[str, str]]:
+    """Check that ``focus_detectors`` gives what can be looked for a function of a module each."""
+    if not config.focus_detectors:
+        return []
+    import difflib
+
+    from s3img.transform.focus import FOUND, OBJECTS
+
+    found = []
+    for name, reference in config.focus_detectors.items():
+        if name not in {*FOUND, OBJECTS}:
+            near = difflib.get_close_matches(name, [*FOUND, OBJECTS], n=1)
+            hint = f"did you mean {near[0]}?" if near else "known are face, objects, and objects such as car"
+            found.append((f"focus_detectors.{name}", f"is nothing that can be looked for: {hint}"))
+        elif not re.fullmatch(r"[A-Za-z_][\w.]*:[A-Za-z_][\w.]*", reference):
+            found.append((f"focus_detectors.{name}", f'{reference!r}: write a function as "my_faces:find"'))
     return found
 
 

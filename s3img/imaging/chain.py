@@ -14,12 +14,12 @@ from s3img.errors import ImageError, TransformError, UnsupportedImage
 from s3img.imaging import effects, layers
 from s3img.imaging.attention import attention_point, thumbnail_size
 from s3img.imaging.decode import decode
-from s3img.imaging.detectors import detected_point
 from s3img.imaging.probing import located, opened, probe
 from s3img.imaging.resize import resize
 from s3img.imaging.text import TextStyle, draw_text
 from s3img.transform import Transform
 from s3img.transform.expressions import nearest
+from s3img.transform.focus import DetectedFocus, FocusBox
 from s3img.transform.geometry import StepGeometry, check_size, pixels, plan
 from s3img.transform.overlays import Canvas, Text
 from s3img.transform.steps import Step
@@ -64,23 +64,31 @@ class Chain:
     trims: dict[int, effects.PixelBox] = field(default_factory=dict)
     focuses: dict[int, Point] = field(default_factory=dict)
 
-    def plan(self, size: Size, number: int, small: Callable[[Size], Image.Image] | None = None) -> Plan:
-        """Return what a step does to a picture of ``size`` px.
+    def plan(
+        self,
+        size: Size,
+        number: int,
+        small: Callable[[Size], Image.Image] | None = None,
+        *,
+        uncut: Size = (0, 0),
+    ) -> Plan:
+        """Return what a step does to a picture of ``size`` px; it had ``uncut`` px where the step has trimmed it.
 
-        ``small`` returns a copy of that picture at a size, which is looked at for faces or for what draws attention.
+        ``small`` returns a copy of that picture at a size, which is looked at for what draws attention. What a detector
+        finds is part of the transform by now; where nobody has asked one, it is what draws attention as well.
         """
         step = self.steps[number]
+        if isinstance(step.focus, FocusBox) and number in self.trims:
+            step = structs.replace(step, focus=step.focus.within(self.size, uncut, self.trims[number]))
         context = partial(plan, size, step, source=self.size, hints=self.hints, limits=self.limits, parent=self.parent)
         planned = context()
-        if step.focus not in {"auto", "face"} or not planned.crops or not small:
+        is_auto = step.focus in {"auto", "auto-custom_override"} or isinstance(step.focus, DetectedFocus)
+        if not is_auto or not planned.crops or not small:
             return planned
         if number not in self.focuses:
-            found = detected_point(small, size, "face") if step.focus == "face" else None
-            if found is None:  # no detector, or it saw none
-                left, top, right, bottom = planned.source.edges
-                window = (right - left) / size[0], (bottom - top) / size[1]
-                found = attention_point(small(thumbnail_size(size)), window)
-            self.focuses[number] = found
+            left, top, right, bottom = planned.source.edges
+            window = (right - left) / size[0], (bottom - top) / size[1]
+            self.focuses[number] = attention_point(small(thumbnail_size(size)), window)
         return context(focus=self.focuses[number])
 
     def decoded_size(self, oversampling: float) -> Size:
@@ -109,10 +117,11 @@ class Chain:
         """Return a picture that has gone through the first ``done`` steps after it has gone through the rest."""
         for number, step in enumerate(self.steps[done:], done):
             self.deadline.check()
+            uncut = picture.size
             if step.trim:
                 box = self.trims.setdefault(number, effects.trim_box(picture, step.trim))
                 picture = resize(picture, (box[2] - box[0], box[3] - box[1]), box)
-            planned = self.plan(picture.size, number, partial(resize, picture))
+            planned = self.plan(picture.size, number, partial(resize, picture), uncut=uncut)
             picture = finish(resize(picture, planned.scaled, planned.source.edges), step, planned)
             picture = self.with_layers(picture, number)
         return picture

@@ -82,6 +82,8 @@ _CONVERSION_SCALE: Final = 2
 photographs), because means of another space's values are not means of sRGB's; at full size it costs 38 ns a px."""
 
 
+DEFAULT_DPI: Final = 72.0
+_MOST_DPI: Final = 100_000
 _END_MARKER: Final = b"\xff\xd9"
 _NOISE: Final = bytes((167 * n * n + 89 * n) % 251 for n in range(4096))  # never FF, which begins a marker
 
@@ -153,6 +155,7 @@ class Decoded:
     orientation: int
     profile: bytes | None
     exif: bytes | None = None
+    dpi: float = DEFAULT_DPI
 
     def part(self, box: Box, size: Size) -> Image.Image:
         """Return the part ``box`` of the upright picture (px of the source) scaled to ``size``, not yet upright."""
@@ -255,7 +258,17 @@ def _decode(fp: BinaryIO, info: ImageInfo, wanted: tuple[int, int], limits: Limi
             orientation=1 if info.format in _TURNED else info.orientation,
             profile=profile,
             exif=image.info.get("exif"),
+            dpi=density_of(image),
         )
+
+
+def density_of(image: Image.Image) -> float:
+    """Return the dots per inch that a source states, 72 where it states none or nonsense."""
+    try:
+        across = float(image.info["dpi"][0])
+    except (KeyError, IndexError, TypeError, ValueError, ZeroDivisionError):
+        return DEFAULT_DPI
+    return across if 1 <= across <= _MOST_DPI else DEFAULT_DPI
 
 
 def seek(image: ImageFile.ImageFile, page: int, *, size: Size) -> list[tuple[int, int, int, int] | None]:

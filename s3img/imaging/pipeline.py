@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass, replace
+from fractions import Fraction
 from typing import TYPE_CHECKING, Final
 
 from s3img.errors import UnsupportedImage
@@ -18,6 +19,7 @@ from s3img.imaging.probing import located, opened, probe, too_large
 from s3img.imaging.smallest import encode_smallest, write
 from s3img.imaging.strip import stripped
 from s3img.limits import Limits
+from s3img.transform.expressions import DENSITY_VARIABLE, MOST_DENSITY, Expression, nearest
 from s3img.transform.geometry import Hints, plans
 from s3img.transform.overlays import is_font_file
 from s3img.transform.worthwhile import worthwhile
@@ -224,7 +226,8 @@ class RenderRequest:
             names = choose_formats(output.format, info, self.accept, alpha=has_alpha(picture))
             icc = decoded.profile if chain.keeps_profile(decoded) and picture.mode in {"RGB", "RGBA"} else None
             exif = kept_exif(decoded.exif) if output.metadata else b""
-            encodings = tuple(self.encoding(name, icc=icc or b"", exif=exif) for name in names)
+            dpi = self.density(decoded.dpi)
+            encodings = tuple(self.encoding(name, icc=icc or b"", exif=exif, dpi=dpi) for name in names)
         if not self.is_source(names, picture.size, planned):
             return Drawn(picture, encodings)
         fp.seek(0)
@@ -247,12 +250,21 @@ class RenderRequest:
         """Tell whether the source without its metadata is a result, too: same pixels, a format that may be sent."""
         info = self.info
         sendable = info.format in names or (len(names) > 1 and info.format in _EVERYWHERE)
-        if not sendable or size != info.stored_size or info.orientation != 1 or self.transform.output.metadata:
+        # Dots per inch are no pixels, but asked for all the same.
+        is_plain = not (self.transform.output.metadata or self.transform.output.density)
+        if not sendable or not is_plain or size != info.stored_size or info.orientation != 1:
             return False
         pairs = zip(self.transform.steps, planned, strict=True)
         return not any(changes(step, plan, alpha=info.alpha) for step, plan in pairs)
 
-    def encoding(self, name: str, *, icc: bytes = b"", exif: bytes = b"") -> Encoding:
+    def density(self, source: float) -> int:
+        """Return the dots per inch to write, 0 for none; ``source`` are the source's own."""
+        wanted = self.transform.output.density or 0
+        if not isinstance(wanted, Expression):
+            return wanted
+        return min(max(nearest(wanted.evaluate({DENSITY_VARIABLE: Fraction(source)})), 1), MOST_DENSITY)
+
+    def encoding(self, name: str, *, icc: bytes = b"", exif: bytes = b"", dpi: int = 0) -> Encoding:
         """Return how to write the format ``name``; raise ``UnsupportedImage`` for one that can't be written."""
         check_encoder(name)
         output = self.transform.output
@@ -264,7 +276,7 @@ class RenderRequest:
             progressive=bool(output.progressive),
             icc=icc,
             exif=exif,
-            dpi=output.density or 0,
+            dpi=dpi,
             lossless_source=self.info.is_lossless,
             subsampling=SUBSAMPLINGS[output.subsampling or ""],
         )

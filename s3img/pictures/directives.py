@@ -13,7 +13,7 @@ from s3img.errors import TransformError
 from s3img.pictures.markup import pixels
 from s3img.pictures.variants import Layout, VariantRequest
 from s3img.transform import Transform
-from s3img.transform.steps import FocusBox
+from s3img.transform.focus import FocusBox
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

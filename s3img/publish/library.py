@@ -36,13 +36,14 @@ from s3img.errors import (
     unexpected,
 )
 from s3img.imaging import probe
-from s3img.imaging.detectors import without_detector
+from s3img.imaging.detectors import Detectors, look
 from s3img.imaging.probing import read_facts, too_large
 from s3img.keys import KeyTemplate
 from s3img.lock import Lock, LockEntry, read_lock
 from s3img.pictures.protocols import ReferenceFault
-from s3img.pictures.variants import VariantRequest, VariantSet, choose
+from s3img.pictures.variants import LayerInputs, VariantRequest, VariantSet, choose
 from s3img.time_limit import call_within
+from s3img.transform.focus import DetectedFocus, FocusBox
 from s3img.transform.overlays import is_font_file
 from s3img.urls import object_url
 
@@ -54,6 +55,8 @@ if TYPE_CHECKING:
     from s3img.buckets import Bucket
     from s3img.config import Config
     from s3img.pictures.choices import Image
+    from s3img.transform import Transform
+    from s3img.transform.focus import Focus
 
 _FONT: Final = "font/sfnt"
 
@@ -122,14 +125,50 @@ class SiteLibrary:
         """
         found = self._variants.get((asset.path, asset.key, request))
         if found is None:
-            name, transform = request, without_detector(request.transform).with_fonts(self._config.fonts)
-            request = replace(request, transform=transform)
-            inputs = [(key, self.layer_input(key)) for key in request.transform.inputs]
+            transform = request.transform.with_fonts(self._config.fonts)
+            inputs = [(key, self.layer_input(key)) for key in transform.inputs]
             faults = [one for _, one in inputs if isinstance(one, ReferenceFault)]
             good = tuple((key, one) for key, one in inputs if isinstance(one, Asset))
-            found = faults[0] if faults else choose(asset, request, self._config, self._template, inputs=good)
-            self._variants[asset.path, asset.key, name] = found
+            found = faults[0] if faults else self._choose(asset, replace(request, transform=transform), good)
+            self._variants[asset.path, asset.key, request] = found
         return found
+
+    def _choose(self, asset: Asset, request: VariantRequest, inputs: LayerInputs) -> VariantSet | ReferenceFault:
+        if not request.transform.is_located:
+            try:
+                request = replace(request, transform=self.located(asset, request.transform, inputs))
+            except S3ImgError as error:
+                why = without_path(error, asset.path)
+                return ReferenceFault("bad-image", f"{asset.path}: {why} Its references stay as they are.")
+        return choose(asset, request, self._config, self._template, inputs=inputs)
+
+    def located(self, asset: Asset, transform: Transform, inputs: LayerInputs) -> Transform:
+        """Return the transform with the boxes that detectors find, for which each image is looked at once.
+
+        Raise ImageError where a detector fails, and what fetching an image of the lock raises.
+        """
+        detectors = Detectors.of(self._config.focus_detectors)
+        assets = {"": asset, **dict(inputs)}
+
+        def find(focus: Focus, key: str) -> Focus:
+            if not isinstance(focus, DetectedFocus):
+                return "center" if focus == "custom" else "auto"  # pages and rules name boxes, and this has none
+            asked, page, one = detectors.asked(focus), 0 if key else transform.page, assets[key]
+            name = f"{one.digest} {page} {'+'.join(f'{each.kind}={each.reference}' for each in asked)}"
+            if asked and name not in self._state.found:
+                box = look(self.file(one), asked, limits=self._config.limits, page=page)
+                self._state.found[name] = str(box or "")
+            return FocusBox.parse(self._state.found.get(name, "")) or "auto"
+
+        return transform.located(find)
+
+    def file(self, asset: Asset) -> Path:
+        """Return where an image's bytes are, fetched where only the bucket has them; raise what fetching raises."""
+        if self._originals is None or asset not in self._originals:
+            return self._root.file(asset.path)
+        for _, error in self._originals.fetch([asset]).values():
+            raise error
+        return self._originals.file(asset)
 
     def layer_input(self, path: str) -> Asset | ReferenceFault:
         """Return the picture or font that a layer names by its path below the site, or why there is none."""

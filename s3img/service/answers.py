@@ -3,28 +3,30 @@
 from __future__ import annotations
 
 import mimetypes
-from contextlib import ExitStack
+from contextlib import ExitStack, closing
 from functools import partial
 from itertools import chain
 from typing import TYPE_CHECKING, Final, TypeAlias
 
+import msgspec
 from werkzeug.wsgi import ClosingIterator, wrap_file
 
 from s3img import imaging
 from s3img.codings import is_known as is_known_coding
 from s3img.errors import AccessDenied, BucketError, NotServed, ObjectNotFound, TransformError
-from s3img.imaging.detectors import without_detector
+from s3img.imaging.detectors import Detectors, find_json
 from s3img.imaging.isolation.tasks import describe_picture
 from s3img.service.caching import HINTS, accepts_codings, hints_of, is_current, modern_formats, uses_hints, wanted_range
 from s3img.service.engine.jobs import RenderJob, SourceRef
 from s3img.service.service_request import Response
+from s3img.transform.focus import DetectedFocus, FocusBox
 from s3img.transform.geometry import NO_HINTS
-from s3img.transform.steps import FocusBox
 
 if TYPE_CHECKING:
     from s3img.service.engine.jobs import EngineProtocol, Original, Result, SourceFacts
     from s3img.service.service_request import ServiceRequest
     from s3img.transform import Transform
+    from s3img.transform.focus import Focus
 
 _Inputs: TypeAlias = tuple[tuple[str, SourceRef, "SourceFacts"], ...]
 """The pictures and fonts of layers: the keys that a transform names, where they are, and what is known of them."""
@@ -41,10 +43,9 @@ def answer_picture(request: ServiceRequest, engine: EngineProtocol, transform: T
     Raise what the engine raises, and SignatureError.
     """
     key, asked = request.parsed.key, transform
-    transform = without_detector(asked)
+    transform = asked if asked.is_located else Detectors.of(request.config.focus_detectors).settled(asked)
     if transform != asked and request.config.service.missing_detector == "refuse":
-        message = "'fo-face' needs a detector, and none is installed."
-        raise TransformError(message, token="fo-face", suggestion="fo-auto")  # noqa: S106 - a token of the text
+        raise no_detector(asked, transform)
     inputs = _locate_inputs(request, engine, transform)
     try:
         response = _answer_rendering(request, engine, transform, key, inputs)
@@ -98,7 +99,7 @@ def _answer_rendering(
     def ask(origin: str) -> tuple[SourceRef, Result]:
         source = SourceRef(origin, key, version)
         places = tuple((key, place) for key, place, _ in inputs)
-        job = RenderJob(source, focused(request, engine, source, transform), accept, hints, places)
+        job = RenderJob(source, focused(request, engine, source, transform, inputs), accept, hints, places)
         return source, engine.result(job, request.budget, inspect=inspect)
 
     source, result = request.first_of_origins(ask)
@@ -115,15 +116,55 @@ def _answer_rendering(
     return complete(request, source, result, response)
 
 
-def focused(request: ServiceRequest, engine: EngineProtocol, source: SourceRef, transform: Transform) -> Transform:
-    """Put the box that a source's metadata name for ``fo-custom`` into the transform; without one it is the centre.
+def no_detector(asked: Transform, transform: Transform) -> TransformError:
+    """Return the error for a focus that nothing here finds: one that ``asked`` has and ``transform`` has not."""
+    missing: list[str] = []
 
-    As part of the transform it is part of the result's name: another box is another result.
+    def note(focus: Focus, _: str) -> Focus:
+        missing.append(str(focus))
+        return focus
+
+    transform.located(note)
+    left = set(missing)
+    missing.clear()
+    asked.located(note)
+    name = next(f"fo-{one}" for one in missing if one not in left)
+    message = f"{name!r} needs a detector, and none is installed: name one in focus_detectors."
+    return TransformError(message, token=name, suggestion="fo-auto")
+
+
+def focused(
+    request: ServiceRequest, engine: EngineProtocol, source: SourceRef, transform: Transform, inputs: _Inputs = ()
+) -> Transform:
+    """Put the boxes that metadata name for ``fo-custom``, and those that detectors find, into the transform.
+
+    As part of the transform they are part of the result's name: another box is another result. A source is looked at
+    once for each focus, for what was found is kept like a rendering.
     """
-    if not transform.has_focus("custom"):
+    if transform.is_located:
         return transform
-    box = FocusBox.parse(engine.facts(source, request.budget).metadata.get("focus", ""))
-    return transform.with_focus(lambda focus: (box or "center") if focus == "custom" else focus)
+    detectors = Detectors.of(request.config.focus_detectors)
+    places = {"": source, **{key: place for key, place, _ in inputs}}
+
+    def find(focus: Focus, key: str) -> Focus:
+        place = places[key]
+        if not isinstance(focus, DetectedFocus):
+            box = FocusBox.parse(engine.facts(place, request.budget).metadata.get("focus", ""))
+            return box or ("center" if focus == "custom" else "auto")
+        asked, page = detectors.asked(focus), 0 if key else transform.page
+        # The detector is part of the name: what another one has found is not taken for its own.
+        name = f"focus/1/{page}/{'+'.join(f'{one.kind}={one.reference}' for one in asked)}"
+        make = partial(find_json, asked=asked, limits=request.config.limits, page=page)
+        found = engine.derived(place, name, make, request.budget, inspect=check, decodes=True)
+        with closing(found):
+            data = found.body if isinstance(found.body, bytes) else found.body.read()
+        return msgspec.json.decode(data, type=FocusBox | None) or "auto"
+
+    def check(facts: SourceFacts, _: str) -> bool:
+        request.grant.check_source(facts)
+        return False
+
+    return transform.located(find)
 
 
 def answer_info(request: ServiceRequest, engine: EngineProtocol) -> Response:

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Final
 
 from msgspec.structs import replace
 
+from s3img.transform.focus import is_detected
 from s3img.transform.geometry import NEVER_ENLARGE
 from s3img.transform.kinds import write_number
 from s3img.transform.overlays import CANVAS, Canvas, Position, Text, write_input, write_text
@@ -138,6 +139,14 @@ def _tokens(value: Step | Output, plain: Step | Output, rows: tuple[Parameter, .
             yield token
 
 
+def keeps_whole(step: Step) -> bool:
+    """Tell whether the result of a normal step shows all of the picture and nothing else, in the same places."""
+    sides = (step.width is not None) + (step.height is not None)
+    only_scales = step.crop in _UNCUT or (sides < 2 and step.aspect_ratio is None and "extract" not in step.crop)
+    moves = step.trim or step.flip or step.border or step.rotate or step.distort or is_detected(step.focus)
+    return only_scales and not moves
+
+
 def _is_ignored(side: Side | str | None) -> bool:
     return isinstance(side, int) and side > _MAX_SIDE
 
@@ -165,6 +174,11 @@ def _normal_place(step: Step) -> Step:
     if "extract" in step.crop:
         has_focus = None in (x if xc is None else xc, y if yc is None else yc)
     else:
-        cuts = step.aspect_ratio is not None or None not in (step.width, step.height)
+        sides = (step.width is not None) + (step.height is not None)
+        cuts = step.aspect_ratio is not None or sides == 2
+        if is_detected(step.focus):
+            # Without a size, what was found is all that is kept; a picture that is padded loses nothing.
+            cuts = (cuts or not sides) and not step.crop.startswith("pad")
         has_focus = cuts and step.crop not in _UNCUT
-    return replace(step, x=x, y=y, xc=xc, yc=yc, focus=step.focus if has_focus else "center")
+    zoom = step.zoom if has_focus and is_detected(step.focus) else _ONE
+    return replace(step, x=x, y=y, xc=xc, yc=yc, zoom=zoom, focus=step.focus if has_focus else "center")

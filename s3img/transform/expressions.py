@@ -22,6 +22,9 @@ if TYPE_CHECKING:
 VARIABLES: Final = ("iw", "ih", "iar", "cw", "ch", "car", "bw", "bh", "bar")
 """Width, height and aspect ratio of the source (``i``), of the picture that enters the step (``c``), and of the picture
 that a layer is laid on (``b``), which are known only inside layers."""
+DENSITY_VARIABLE: Final = "idn"
+"""The source's dots per inch, known only to ``dn``."""
+MOST_DENSITY: Final = 1200
 MAX_OPERATORS: Final = 16
 LARGEST: Final = 10**6
 """Numbers of a transform are below this."""
@@ -58,12 +61,12 @@ class Expression(msgspec.Struct, frozen=True):
     operators: tuple[str, ...] = ()
 
     @classmethod
-    def parse(cls, text: str) -> Expression | None:
-        """Read ``iw_sub_10_div_2``; return None for anything that is not an expression."""
+    def parse(cls, text: str, *, variables: tuple[str, ...] = VARIABLES) -> Expression | None:
+        """Read ``iw_sub_10_div_2``; return None for anything that is not an expression of these variables."""
         words = text.split("_", 2 * MAX_OPERATORS + 1)  # a longer one is not an expression, whatever follows
         if len(words) % 2 == 0 or len(words) > 2 * MAX_OPERATORS + 1:
             return None
-        operands = tuple(word if word in VARIABLES else parse_number(word) for word in words[::2])
+        operands = tuple(word if word in variables else parse_number(word) for word in words[::2])
         known = tuple(operand for operand in operands if operand is not None)
         operators = tuple(words[1::2])
         return cls(known, operators) if len(known) == len(operands) and _OPERATORS.keys() >= {*operators} else None

@@ -15,9 +15,10 @@ import msgspec
 from s3img.errors import ImageError, ImageTooLarge, TransformError
 from s3img.limits import Limits
 from s3img.transform.expressions import Expression, nearest, parse_number
+from s3img.transform.focus import FocusBox, is_detected
 from s3img.transform.look import Gradient
 from s3img.transform.overlays import ANCHORS, has_parent_variables
-from s3img.transform.steps import FocusBox, Step
+from s3img.transform.steps import Step
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping
@@ -183,6 +184,25 @@ def pad_extract(size: Size, wanted: Size, holds: Holds) -> Fit:
             f"A {wanted[0]}x{wanted[1]} extract at {left}, {top} lies outside the {size[0]}x{size[1]} picture."
         )
     return Fit(part, scaled, wanted, (int(part.left) - left, int(part.top) - top))
+
+
+FACE_ROOM: Final = 2
+"""How much larger than a face the window around it is: detectors see it from brow to chin, people mean the head."""
+
+
+def widened(part: Box, ratio: Fraction, size: Size) -> Box:
+    """Return the smallest box of a ratio around a part of the picture, inside it and at most as large."""
+    width = max(Fraction(part.right - part.left), (part.bottom - part.top) * ratio)
+    width = min(width, Fraction(size[0]), size[1] * ratio)
+    return around(part, (width, width / ratio), size)
+
+
+def around(part: Box, window: tuple[Fraction, Fraction], size: Size) -> Box:
+    """Return a window that is not larger than the picture, with the centre of a part, moved inside the picture."""
+    edges: list[Fraction] = []
+    for low, high, side, whole in zip((part.left, part.top), (part.right, part.bottom), window, size, strict=True):
+        edges.append(min(max(Fraction(low + high - side) / 2, Fraction(0)), whole - side))
+    return Box(edges[0], edges[1], edges[0] + window[0], edges[1] + window[1])
 
 
 _CENTRED: Final = (Hold(_HALF), Hold(_HALF))
@@ -356,8 +376,47 @@ class StepGeometry(msgspec.Struct, frozen=True):
         angle = math.radians(gradient.direction)
         return float(stop) / (abs(canvas[0] * math.sin(angle)) + abs(canvas[1] * math.cos(angle)))
 
+    def found(self) -> Fit | None:
+        """Return what is taken around a face or an object that was found; None for the rules of all other crops.
+
+        Without a size it is the face or the object itself, and with one a face fills it. Else there is as much around
+        the object as the picture has; ``zoom`` takes less of that, or less of an extract.
+        """
+        step, size = self.step, self.size
+        box = step.focus
+        if not isinstance(box, FocusBox) or not is_detected(box):
+            return None
+        across, down = Fraction(size[0], self.source[0]), Fraction(size[1], self.source[1])
+        spot = Box(box.left * across, box.top * down, (box.left + box.width) * across, (box.top + box.height) * down)
+        room = (FACE_ROOM if box.kind == "face" else 1) / step.zoom
+        wide = min(room * box.width * across, Fraction(size[0]))
+        part = around(spot, (wide, min(room * box.height * down, Fraction(size[1]))), size)
+        if step.width is None and step.height is None:
+            if step.aspect_ratio is not None:
+                part = widened(part, Fraction(self.positive(step.aspect_ratio)), size)
+            part = Box(*(nearest(edge) for edge in (part.left, part.top, part.right, part.bottom)))
+            kept = max(1, int(part.right - part.left)), max(1, int(part.bottom - part.top))
+            left, top = min(int(part.left), size[0] - kept[0]), min(int(part.top), size[1] - kept[1])
+            return Fit(Box(left, top, left + kept[0], top + kept[1]), kept, kept)
+        width, height = self.wanted()
+        if width is None or height is None:
+            return None
+        ratio = Fraction(width, height)
+        if step.crop == "maintain_ratio" and box.kind == "face":
+            return Fit(widened(part, ratio, size), (width, height), (width, height))
+        largest = min(Fraction(size[0]), size[1] * ratio)
+        if step.crop == "maintain_ratio":
+            taken = min(largest / step.zoom, largest)
+        elif step.crop == "extract" and step.zoom != 1:
+            taken = min(width / step.zoom, largest)
+        else:
+            return None
+        return Fit(around(spot, (taken, taken / ratio), size), (width, height), (width, height))
+
     def fit(self) -> Fit:
         """Return what is taken of the picture and where it goes."""
+        if (found := self.found()) is not None:
+            return found
         width, height = self.wanted()
         crop, size = self.step.crop, self.size
         if width is None and height is None:
@@ -412,7 +471,7 @@ def plan(
 ) -> Plan:
     """Work out the geometry of one step on a picture of ``size``; ``source`` is the size before the first step.
 
-    ``focus`` is what a crop keeps under ``fo-auto`` and ``fo-face``; the sizes of a plan do not depend on it.
+    ``focus`` is what a crop keeps under ``fo-auto``; the sizes of a plan do not depend on it.
     ``parent`` is the size of what a layer is laid on. Raise TransformError when an expression has no useful value for
     this picture or an extract leaves it, ImageTooLarge when the result is above ``limits``, ImageError when ``size`` is
     not a size.

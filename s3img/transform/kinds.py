@@ -12,7 +12,18 @@ from urllib.parse import quote
 import msgspec
 
 from s3img.transform.colors import NAMES, Color
-from s3img.transform.expressions import LARGEST, Expression, Side, format_number, nearest, parse_number, read_value
+from s3img.transform.expressions import (
+    DENSITY_VARIABLE,
+    LARGEST,
+    MOST_DENSITY,
+    Expression,
+    Side,
+    format_number,
+    nearest,
+    parse_number,
+    read_value,
+)
+from s3img.transform.focus import FOUND, DetectedFocus, Focus, FocusBox, NamedFocus
 from s3img.transform.geometry import LEAST_DPR, MOST_DPR
 from s3img.transform.look import (
     Colorize,
@@ -38,8 +49,6 @@ from s3img.transform.steps import (
     DEFAULT_UNSHARP,
     WHOLE,
     Border,
-    Focus,
-    FocusBox,
     Radius,
     Unsharp,
     read_offset,
@@ -167,7 +176,9 @@ _SHARPEN: Final = whole(1, 2000)
 
 _SIDE_LIMIT: Final = whole(1, 65535)
 
-_FOCUS: Final = choice(get_args(Focus))
+_DENSITY: Final = whole(1, MOST_DENSITY)
+
+_FOCUS: Final = choice(get_args(NamedFocus))
 
 WIDTH: Final = ParameterKind(
     "px, share of the source (`0.4`), expression, `auto`",
@@ -265,9 +276,22 @@ def read_font(text: str) -> str | None:
     return path if path and is_font_file(path) else None
 
 
-def read_focus(text: str) -> str | FocusBox | None:
-    """Read a name of `Focus`, or ``custom_`` and a box."""
-    return FocusBox.parse(text.removeprefix("custom_")) if text.startswith("custom_") else _FOCUS.read(text)
+def read_focus(text: str) -> Focus | None:
+    """Read a name, what a detector finds, or a box with its kind in front."""
+    named: NamedFocus | None = _FOCUS.read(text)
+    return named or DetectedFocus.parse(text) or (None if text[:1].isdigit() else FocusBox.parse(text))
+
+
+def read_zoom(text: str) -> Fraction | None:
+    """Read a factor from 0.01 to 100."""
+    value = parse_number(text)
+    return value if value is not None and Fraction(1, 100) <= value <= 100 else None
+
+
+def read_density(text: str) -> Expression | int | None:
+    """Read dots per inch, or an expression of the source's own."""
+    expression = Expression.parse(text, variables=(DENSITY_VARIABLE,))
+    return _DENSITY.read(text) if expression is None or expression.is_constant else expression
 
 
 def read_padding(text: str) -> tuple[Side, ...] | None:
@@ -280,11 +304,20 @@ def read_padding(text: str) -> tuple[Side, ...] | None:
 
 
 FOCUS: Final = ParameterKind(
-    f"{_FOCUS.values}, `custom_LEFT_TOP_WIDTH_HEIGHT`",
+    f"{_FOCUS.values}, `face`, [an object](#detectors) such as `car`, several (`cat_dog`), "
+    "`custom_LEFT_TOP_WIDTH_HEIGHT`",
     read_focus,
-    lambda value: f"custom_{value}" if isinstance(value, FocusBox) else str(value),
-    lambda text: _FOCUS.near(text.partition("_")[0] if text.startswith("custom") else text),
+    str,
+    lambda text: (
+        "custom"
+        if text.startswith("custom")
+        else closest(text, [*get_args(NamedFocus), "face"]) or closest(text, FOUND)
+    ),
 )
+
+ZOOM: Final = ParameterKind("0.01 to 100", read_zoom, write_number)
+
+DENSITY: Final = ParameterKind("1 to 1200, expression of `idn`", read_density, str, _DENSITY.near)
 
 TEXT: Final = ParameterKind(f"text, at most {MAX_CHARACTERS} characters", read_text, write_text)
 

@@ -52,8 +52,11 @@ PARAMETERS: Final = (
     Parameter("cm", "crop", choice(MODES), "none", "Pad or cut instead of scaling to fill; wins over `c`.",
               "w-300,h-300,cm-pad_resize", "decided"),
     Parameter("fo", "focus", kinds.FOCUS, "`center`", "What a crop keeps; where padding puts the picture. `auto` keeps "
-              "what draws attention, `face` faces, `custom` the box that the picture's metadata name.",
-              "w-300,h-300,fo-left", "decided"),
+              "what draws attention, `face` and objects what a detector finds, `custom` the box that the picture's "
+              "metadata name.", "w-300,h-300,fo-left", "decided"),
+    Parameter("z", "zoom", kinds.ZOOM, "1", "Shows more (below 1) or less (above) around what a detector found; only "
+              "beside `fo-face`, `fo-` with an object, and boxes of these.",
+              "w-300,h-300,fo-object_700_300_300_300,z-2", "decided"),
     Parameter("x", "x", kinds.OFFSET, "by `fo`", "Left edge of an extract.", "w-300,h-200,cm-extract,x-10,y-20",
               "decided"),
     Parameter("y", "y", kinds.OFFSET, "by `fo`", "Top edge of an extract.", "w-300,h-200,cm-extract,x-10,y-20",
@@ -110,7 +113,8 @@ PARAMETERS: Final = (
     Parameter("md", "metadata", kinds.BOOLEAN, "`false`", "Keeps metadata.", "w-300,md-true"),
     Parameter("cp", "color_profile", kinds.BOOLEAN, "`false`", "Keeps the colour profile; else colours become sRGB.",
               "w-300,cp-true", "extended"),
-    Parameter("dn", "density", whole(1, 1200), "none", "Dots per inch, as metadata.", "dn-300"),
+    Parameter("dn", "density", kinds.DENSITY, "none", "Dots per inch, as metadata of JPEG and PNG; `idn` is the "
+              "source's (72 where it states none).", "dn-300"),
     Parameter("orig", "original", kinds.BOOLEAN, "`false`", "The source's own bytes; everything else but `di` is "
               "ignored.", "orig-true"),
     Parameter("di", "default_image", kinds.PATH, "none", "Key of the picture to show when the source is missing.",
@@ -177,19 +181,27 @@ BY_TEXT_KEY: Final = BY_LAYER_KEY | {parameter.key: parameter for parameter in T
 BY_NAME: Final = {parameter.name: parameter for parameter in reversed(PARAMETERS)}
 
 REFUSED: Final = {
-    "z": "zoom on an object",
     "c2pa": "content credentials",
     **dict.fromkeys(
         ("e-bgremove", "e-removedotbg", "e-changebg", "e-edit", "e-dropshadow", "e-retouch", "e-upscale", "e-genvar"),
         "generative effects",
     ),
     **dict.fromkeys(("vc", "ac", "so", "eo", "du", "sr", "lso", "leo", "ldu"), "video"),
-    **dict.fromkeys(("oi", "ot", "ow", "oh", "ox", "oy"), "overlays from before ImageKit's layers"),
+    **dict.fromkeys(
+        (
+            *("oi", "oiw", "oih", "oiar", "oic", "oicm", "oifo", "oibg", "oib", "oir", "oirt", "oit", "oiq", "oidpr"),
+            *("ot", "ote", "otw", "ots", "otf", "otc", "otbg", "otp", "ott", "otia", "oa", "or"),
+            *("ox", "oy", "ow", "oh", "ofo", "obg"),
+        ),
+        "overlays from before ImageKit's layers",
+    ),
+    **dict.fromkeys(("fol", "fsh"), "subtitles"),
 }
 """Keys of ImageKit that are understood and refused, with what they are."""
 
 REFUSED_VALUES: Final = {
     "bg": ("genfill",),
     "f": ("svg", "mp4", "webm"),
+    "pg": ("name-",),
 }
 """Beginnings of ImageKit's values that are understood and refused, by key."""

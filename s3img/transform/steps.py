@@ -36,8 +36,9 @@ from msgspec.structs import replace
 from s3img.transform.colors import Color
 from s3img.transform.conditions import SizeTest
 from s3img.transform.expressions import LARGEST, Expression, Offset, Side, format_number, parse_number, read_value
+from s3img.transform.focus import Focus
 from s3img.transform.look import Backdrop, Colorize, ColorReplacement, Distortion, Gradient, Shadow
-from s3img.transform.overlays import Content, LayerMode, Place, Position, Text
+from s3img.transform.overlays import Content, LayerMode, Position, Text
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -55,9 +56,6 @@ Crop = Literal[
     "pad_extract",
     "pad_extract_no_shrink",
 ]
-Focus = Literal[Place, "auto", "face", "custom"]
-"""What a crop keeps: ``auto`` where the picture draws attention (``s3img.imaging.attention``), ``face`` what a detector
-finds (``s3img.imaging.detectors``), ``custom`` the `FocusBox` that the picture's owner gave, the centre without one."""
 Flip = Literal["h", "v", "h_v"]
 Subsampling = Literal["444", "420"]
 OutputFormat = Literal["auto", "orig", "jpeg", "png", "webp", "avif", "gif"]
@@ -72,7 +70,6 @@ DEFAULT_SHARPEN = 10
 
 
 WHOLE: Final = re.compile(r"[0-9]{1,6}")
-_BOX: Final = re.compile(r"([0-9]{1,6})[_,] ?([0-9]{1,6})[_,] ?([0-9]{1,6})[_,] ?([0-9]{1,6})")
 _BORDER = re.compile(r"(.+)[-_]([^-_]+)")
 
 
@@ -153,40 +150,12 @@ DEFAULT_UNSHARP = Unsharp(Fraction(2), Fraction(2), Fraction("0.8"), Fraction("0
 """What ``e-usm`` without numbers means: the numbers of ImageKit's own example."""
 
 
-class FocusBox(msgspec.Struct, frozen=True):
-    """What a crop keeps: a box in px of the upright source; its text form is ``LEFT_TOP_WIDTH_HEIGHT``.
-
-    In texts ``custom_`` stands in front of it, so that what metadata or an attribute says becomes part of the
-    transform, and with it of every key.
-    """
-
-    left: int
-    top: int
-    width: int
-    height: int
-
-    @classmethod
-    def parse(cls, text: str) -> Self | None:
-        """Read four whole numbers between ``_`` or ``,``; None for anything else, and for a box of no px."""
-        match = _BOX.fullmatch(text)
-        box = cls(*map(int, match.groups())) if match else None
-        return box if box and box.width and box.height else None
-
-    def __str__(self) -> str:
-        return f"{self.left}_{self.top}_{self.width}_{self.height}"
-
-    def centre(self, size: tuple[int, int]) -> tuple[Fraction, Fraction]:
-        """Return its centre as shares of a picture's sides; outside of a picture, the nearest edge."""
-        x = Fraction(2 * self.left + self.width, 2 * size[0])
-        y = Fraction(2 * self.top + self.height, 2 * size[1])
-        return min(x, Fraction(1)), min(y, Fraction(1))
-
-
 class Step(msgspec.Struct, frozen=True, kw_only=True, repr_omit_defaults=True):
     """One step between two ``:``; a field at its default does nothing.
 
     ``page`` is the number of the source's frame to take, from 1, wherever it stands in a chain; 0 is the usual.
-    ``dpr`` multiplies width and height (``auto``: the client's hint); ``x y`` are the top left corner and ``xc yc`` the
+    ``zoom`` divides the window around what a detector found. ``dpr`` multiplies width and height (``auto``: the
+    client's hint); ``x y`` are the top left corner and ``xc yc`` the
     centre of an extract; ``trim`` is a tolerance of 1 to 99, 0 for none; ``blur`` 0 to 100; ``sharpen`` from 0;
     ``rotate`` in degrees clockwise, 0 <= r < 360; ``opacity`` in per cent.
     """
@@ -197,7 +166,8 @@ class Step(msgspec.Struct, frozen=True, kw_only=True, repr_omit_defaults=True):
     height: Side | None = None
     aspect_ratio: Fraction | Expression | None = None
     crop: Crop = "maintain_ratio"
-    focus: Focus | FocusBox = "center"
+    focus: Focus = "center"
+    zoom: Fraction = Fraction(1)
     x: Offset | None = None
     y: Offset | None = None
     xc: Offset | None = None
@@ -231,14 +201,14 @@ class Step(msgspec.Struct, frozen=True, kw_only=True, repr_omit_defaults=True):
                 if key:
                     yield key
 
-    def focuses(self) -> Iterator[Focus | FocusBox]:
+    def focuses(self) -> Iterator[Focus]:
         """Yield what the step and its branches keep of the picture; layers have a focus of their own."""
         yield self.focus
         if self.condition:
             for step in (*self.condition.then.steps, *self.condition.otherwise.steps):
                 yield from step.focuses()
 
-    def with_focus(self, change: Callable[[Focus | FocusBox], Focus | FocusBox]) -> Step:
+    def with_focus(self, change: Callable[[Focus], Focus]) -> Step:
         """Return the step with another focus, and its branches with theirs; layers keep their own."""
         condition = self.condition
         if condition:
@@ -299,8 +269,8 @@ class Output(msgspec.Struct, frozen=True, kw_only=True, repr_omit_defaults=True)
     """How the last step's picture is written; None leaves the choice to the configuration or the engine.
 
     ``quality`` 1 to 100; ``subsampling`` of colour in AVIF and JPEG; ``metadata`` keeps all of it, ``color_profile``
-    the ICC profile only; ``density`` in dots per inch; ``original`` asks for the source's own bytes; ``default_image``
-    is the key served for a missing source.
+    the ICC profile only; ``density`` in dots per inch, or an expression of the source's (``idn``); ``original`` asks
+    for the source's own bytes; ``default_image`` is the key served for a missing source.
     """
 
     format: OutputFormat = "auto"
@@ -310,7 +280,7 @@ class Output(msgspec.Struct, frozen=True, kw_only=True, repr_omit_defaults=True)
     progressive: bool | None = None
     metadata: bool = False
     color_profile: bool = False
-    density: int | None = None
+    density: int | Expression | None = None
     original: bool = False
     default_image: str = ""
 

@@ -11,6 +11,7 @@ from msgspec.structs import asdict, force_setattr, replace
 from s3img.errors import TransformError
 from s3img.transform import canonical, grammar
 from s3img.transform.expressions import format_number
+from s3img.transform.focus import DetectedFocus, is_sought
 from s3img.transform.geometry import LIMITS, NO_HINTS, Hints, Plan, Size, plan, plans
 from s3img.transform.kinds import closest
 from s3img.transform.overlays import Text
@@ -21,8 +22,12 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping
 
     from s3img.limits import Limits
+    from s3img.transform.focus import Focus
     from s3img.transform.overlays import Content
-    from s3img.transform.steps import Corner, Crop, Flip, Focus, FocusBox
+    from s3img.transform.steps import Corner, Crop, Flip
+
+    FindFocus = Callable[[Focus, str], Focus]
+    """Say what to keep for a focus that is to be looked up: of the picture (""), or of a layer's under a key."""
 
 _NO_PRESETS: Final[Mapping[str, str]] = {}
 _OUTPUT_NAMES: Final = frozenset(Output.__struct_fields__)
@@ -45,7 +50,8 @@ class TransformOptions(TypedDict, total=False):
     height: Length | None
     aspect_ratio: Length | tuple[float, float] | None
     crop: Crop | None
-    focus: Focus | None
+    focus: str | None
+    zoom: float | Fraction | None
     x: int | str | None
     y: int | str | None
     xc: int | str | None
@@ -76,7 +82,7 @@ class TransformOptions(TypedDict, total=False):
     progressive: bool | None
     metadata: bool | None
     color_profile: bool | None
-    density: int | None
+    density: int | str | None
     original: bool | None
     default_image: str | None
 
@@ -162,11 +168,23 @@ class Transform(msgspec.Struct, frozen=True, cache_hash=True):
         """Return the number of the source's frame to take, from 1; 0 where none is asked for."""
         return page_of(self.steps)
 
+    @property
+    def is_located(self) -> bool:
+        """Tell whether no crop, of the picture or of a layer, keeps what has to be looked up before."""
+        return not any(is_sought(inner.focus) for step in self.steps for inner in step.every())
+
     def has_focus(self, name: Focus) -> bool:
         """Tell whether a crop of the picture itself asks for this focus."""
         return any(name in step.focuses() for step in self.steps)
 
-    def with_focus(self, change: Callable[[Focus | FocusBox], Focus | FocusBox]) -> Self:
+    def located(self, find: FindFocus) -> Self:
+        """Return the transform with what `find` says in place of each focus that has to be looked up.
+
+        Boxes are in px of the source, so what a detector has to find is ``auto`` after a step that cuts, pads or turns.
+        """
+        return self if self.is_located else type(self)(located_steps(self.steps, "", find)[0], self.output)
+
+    def with_focus(self, change: Callable[[Focus], Focus]) -> Self:
         """Return the transform with another focus for each crop of the picture itself; layers keep theirs."""
         return type(self)(tuple(step.with_focus(change) for step in self.steps), self.output)
 
@@ -222,6 +240,37 @@ class Transform(msgspec.Struct, frozen=True, cache_hash=True):
             return size
         steps = self.settled(size, hints=hints, limits=limits).steps
         return plans(size, steps or (_NOTHING,), hints=hints, limits=limits)[-1].output
+
+
+def located_steps(
+    steps: Iterable[Step], key: str, find: FindFocus, *, is_whole: bool = True
+) -> tuple[tuple[Step, ...], bool]:
+    """Return a chain with each focus looked up, and whether its result still shows the whole source of ``key``."""
+    found: list[Step] = []
+    for step in steps:
+        one = step
+        if isinstance(one.focus, DetectedFocus) and not is_whole:
+            one = replace(one, focus="auto")
+        elif is_sought(one.focus):
+            one = replace(one, focus=find(one.focus, key))
+        if one.layers:
+            layers = []
+            for layer in one.layers:
+                inner = layer.content if isinstance(layer.content, str) else ""
+                chain, _ = located_steps(layer.steps, inner, find, is_whole=bool(inner))
+                layers.append(replace(layer, steps=chain))
+            one = replace(one, layers=tuple(layers))
+        if one.condition:
+            branches = one.condition.then, one.condition.otherwise
+            chains = [located_steps(branch.steps, key, find, is_whole=is_whole) for branch in branches]
+            then, otherwise = (
+                replace(branch, steps=chain) for branch, (chain, _) in zip(branches, chains, strict=True)
+            )
+            one = replace(one, condition=replace(one.condition, then=then, otherwise=otherwise))
+            is_whole = all(whole for _, whole in chains)
+        is_whole = is_whole and canonical.keeps_whole(step)
+        found.append(one)
+    return tuple(found), is_whole
 
 
 def page_of(steps: Iterable[Step]) -> int:

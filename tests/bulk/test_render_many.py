@@ -268,7 +268,7 @@ def test_secrets_do_not_travel(settings: dict[str, Any]) -> None:
         (BulkRequest(transforms=("w-3",), origin="shop"), "not among the origins"),
         (BulkRequest(variants=True, origin="shop"), "bucket's own pictures"),
         (BulkRequest(transforms=("orig-true",)), "which is there"),
-        (BulkRequest(transforms=("w-9,h-9,fo-custom",)), "fo-custom, which the metadata of each picture decide"),
+        (BulkRequest(transforms=("w-9,h-9,fo-custom",)), "that each picture's metadata, or a detector, decide"),
     ],
 )
 def test_request_that_can_not_be_done_is_refused(images: Images, request_: BulkRequest, what: str) -> None:

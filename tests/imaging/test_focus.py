@@ -10,11 +10,12 @@ from typing import TYPE_CHECKING
 import pytest
 from PIL import Image, ImageDraw
 
-from s3img.errors import ImageError
-from s3img.imaging import render
-from s3img.imaging.detectors import load_detector
+from s3img.config import Config
+from s3img.errors import ConfigError, ImageError
+from s3img.images import Images
+from s3img.imaging.detectors import installed, load_detector
 from s3img.transform import Transform
-from s3img.transform.steps import FocusBox
+from s3img.transform.focus import DetectedFocus, FocusBox
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -39,9 +40,15 @@ def scene() -> bytes:
 SCENE = scene()
 
 
-def kept(transform: str) -> set[str]:
+def made(transform: str, **settings: str) -> Image.Image:
+    """Return the scene under a transform, with detectors by what they find."""
+    images = Images(Config(focus_detectors=settings))
+    return Image.open(io.BytesIO(images.render(SCENE, f"{transform},f-png").data)).convert("RGB")
+
+
+def kept(transform: str, **settings: str) -> set[str]:
     """Return which of the three things a crop keeps."""
-    picture = Image.open(io.BytesIO(render(SCENE, Transform.parse(f"{transform},f-png")).data)).convert("RGB")
+    picture = made(transform, **settings)
     colors = {color for _, color in picture.getcolors(1 << 20) or ()}
     names = {(255, 0, 0): "red", (0, 255, 0): "green", (255, 255, 255): "checks"}
     return {names[color] for color in colors if color in names}
@@ -56,6 +63,10 @@ def detector(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
         "    assert picture.mode == 'RGB' and max(picture.size) <= 512\n"
         "    w, h = picture.size\n"
         "    return [(w * 0.88, h * 0.3, w * 0.12, h * 0.2), (w * 0.88, h * 0.5, w * 0.12, h * 0.2)]\n"
+        "def name(picture, kind):\n"
+        "    x = {'car': 520, 'cat': 0}.get(kind)\n"
+        "    w, h = picture.size\n"
+        "    return [] if x is None else [(x * w / 600, 0.3 * h, 80 * w / 600, 0.4 * h)]\n"
     )
     info = tmp_path / "face_finder-1.dist-info"
     info.mkdir()
@@ -63,8 +74,10 @@ def detector(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
     (info / "entry_points.txt").write_text("[s3img.focus]\nface = face_finder:find\n")
     monkeypatch.syspath_prepend(tmp_path)
     load_detector.cache_clear()
+    installed.cache_clear()
     yield module
     load_detector.cache_clear()
+    installed.cache_clear()
     sys.modules.pop("face_finder", None)
 
 
@@ -110,30 +123,121 @@ def test_face_is_what_a_detector_finds(detector: Path) -> None:
 
 
 def test_face_is_what_draws_attention_without_a_detector_or_a_face(detector: Path) -> None:
-    usual = render(SCENE, Transform.parse("w-200,h-200,fo-auto,f-png")).data
+    usual = made("w-200,h-200,fo-auto")
     detector.write_text("def find(picture):\n    return []\n")
-    assert render(SCENE, Transform.parse("w-200,h-200,fo-face,f-png")).data == usual
+    assert made("w-200,h-200,fo-face") == usual
+    assert made("w-200,h-200,fo-car") == usual
 
 
 @pytest.mark.parametrize("body", ["1 / 0", "return [(1, 2)]", "return ['face']", "return 5"])
 def test_detector_that_fails_is_an_error_that_names_it(detector: Path, body: str) -> None:
     detector.write_text(f"def find(picture):\n    {body}\n")
-    with pytest.raises(ImageError, match=r"The detector of faces failed"):
-        render(SCENE, Transform.parse("w-200,h-200,fo-face"))
+    with pytest.raises(ImageError, match=r"The detector 'face_finder:find' failed at fo-face"):
+        made("w-200,h-200,fo-face")
 
 
 def test_detector_that_can_not_be_imported_is_named(detector: Path) -> None:
     detector.write_text("import nothing_of_this_name\n")
-    with pytest.raises(ImageError, match=r"'face_finder:find' of s3img.focus can't be loaded"):
-        render(SCENE, Transform.parse("w-200,h-200,fo-face"))
+    with pytest.raises(ImageError, match=r"The detector 'face_finder:find' can't be loaded"):
+        made("w-200,h-200,fo-face")
 
 
 def test_boxes_outside_of_the_picture_are_brought_to_its_edge(detector: Path) -> None:
     detector.write_text("def find(picture):\n    return [(1e9, -1e9, 10, 10)]\n")
-    assert kept("w-200,h-200,fo-face") == {"green"}
+    assert made("w-200,h-200,fo-face").size == (200, 200)
 
 
 def test_boxes_that_are_no_numbers_count_as_none(detector: Path) -> None:
-    usual = render(SCENE, Transform.parse("w-200,h-200,fo-auto,f-png")).data
+    usual = made("w-200,h-200,fo-auto")
     detector.write_text("def find(picture):\n    return [(float('nan'), 0, 1, 1)]\n")
-    assert render(SCENE, Transform.parse("w-200,h-200,fo-face,f-png")).data == usual
+    assert made("w-200,h-200,fo-face") == usual
+
+
+NAMED = {"objects": "face_finder:name"}
+
+
+@pytest.mark.parametrize(
+    ("text", "size", "found"),
+    [
+        ("fo-car", (80, 80), {"green"}),
+        ("fo-cat", (80, 80), {"red"}),
+        ("fo-cat_car", (600, 80), {"red", "green", "checks"}),
+        ("fo-car,ar-2_1", (160, 80), {"green"}),
+        ("fo-car,z-0.5", (160, 160), {"green"}),
+        ("fo-car,z-2", (40, 40), {"green"}),
+        ("w-100,h-100,fo-car", (100, 100), {"green"}),
+        ("w-50,h-50,fo-car,z-4", (50, 50), {"green"}),
+        ("w-60,h-60,cm-extract,fo-cat", (60, 60), {"red"}),
+        ("w-60,h-60,cm-extract,fo-cat,z-0.5", (60, 60), {"red"}),
+        ("w-300:w-40,h-40,fo-car", (40, 40), {"green"}),
+        ("if-w_gt_10,w-200,h-200,fo-car,if-end", (200, 200), {"green"}),
+        ("t-true,w-100,h-100,fo-car", (100, 100), {"green"}),
+    ],
+)
+def test_object_is_cut_out_or_kept(detector: Path, text: str, size: tuple[int, int], found: set[str]) -> None:
+    assert made(text, **NAMED).size == size
+    assert kept(text, **NAMED) == found
+
+
+def test_zoom_takes_less_around_what_was_found(detector: Path) -> None:
+    def share(text: str) -> float:
+        picture = made(text, **NAMED)
+        return sum(count for count, color in picture.getcolors(1 << 20) or () if color == (0, 255, 0)) / 10_000
+
+    assert share("w-100,h-100,fo-car") == pytest.approx(0.16, abs=0.02)  # 80 of 200 px
+    assert share("w-100,h-100,fo-car,z-2") == pytest.approx(0.64, abs=0.03)
+    assert share("w-100,h-100,fo-car,z-0.1") == share("w-100,h-100,fo-car")
+    assert share("w-100,h-100,fo-face") > share("w-100,h-100,fo-face,z-0.7")  # as close as twice a face
+
+
+def test_object_after_a_cut_or_turn_is_what_draws_attention(detector: Path) -> None:
+    for first in ("w-300,h-200", "rt-90", "fl-h", "b-5_red", "w-700,h-700,cm-pad_extract"):
+        assert made(f"{first}:w-90,h-90,fo-car", **NAMED) == made(f"{first}:w-90,h-90,fo-auto")
+
+
+def test_what_was_found_is_part_of_the_transform_and_of_its_size() -> None:
+    asked: list[tuple[str, str]] = []
+
+    def find(focus: object, key: str) -> FocusBox:
+        asked.append((str(focus), key))
+        return FocusBox(10, 20, 300, 200, "object")
+
+    transform = Transform.parse("fo-car,l-image,i-a,w-9,h-9,fo-face,l-end").located(find)
+    assert str(transform) == "fo-object_10_20_300_200,l-image,i-a,w-9,h-9,fo-object_10_20_300_200,l-end"
+    assert Transform.parse(str(transform)) == transform
+    assert transform.is_located
+    assert transform.output_size((600, 400)) == (300, 200)
+    assert sorted(asked) == [("car", ""), ("face", "a")]
+
+
+@pytest.mark.parametrize(
+    ("text", "canonical"),
+    [
+        ("w-9,fo-car", "w-9"),
+        ("w-9,h-9,c-force,fo-car,z-2", "w-9,h-9,c-force"),
+        ("w-9,h-9,cm-pad_resize,fo-face", "w-9,h-9,cm-pad_resize"),
+        ("w-9,h-9,z-2", "w-9,h-9"),
+        ("w-9,h-9,fo-auto,z-2", "w-9,h-9,fo-auto"),
+        ("z-2.0,fo-face,w-9,h-9", "w-9,h-9,fo-face,z-2"),
+        ("fo-trafficLight_car_car", "fo-trafficLight_car"),
+        ("w-9,h-9,fo-auto-custom_override", "w-9,h-9,fo-auto-custom_override"),
+        ("fo-face_1_2_3_4,z-0.5", "fo-face_1_2_3_4,z-0.5"),
+    ],
+)
+def test_focus_has_one_canonical_form(text: str, canonical: str) -> None:
+    assert str(Transform.parse(text)) == canonical
+    assert Transform.parse(canonical) == Transform.parse(text)
+
+
+def test_several_kinds_are_bounded() -> None:
+    assert DetectedFocus.parse("_".join(["car"] * 9)) is None
+    assert DetectedFocus.parse("car_") is None
+
+
+@pytest.mark.parametrize(
+    ("settings", "message"),
+    [({"kar": "a:b"}, "did you mean car"), ({"car": "a.b"}, 'write a function as "my_faces:find"')],
+)
+def test_detectors_of_the_settings_are_checked(settings: dict[str, str], message: str) -> None:
+    with pytest.raises(ConfigError, match=message):
+        Config(focus_detectors=settings)

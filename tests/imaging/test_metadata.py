@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from io import BytesIO
 from typing import Any
 
 import pytest
@@ -99,3 +100,16 @@ def test_an_unchanged_animation_keeps_frames_and_timing(make: Any, name: str) ->
     data = make.animate(make.moving(3), name, duration=[50, 70, 90], loop=2)
     result = make.decode(render(data, Transform.parse("f-orig")).data)
     assert (result.n_frames, result.info["loop"]) == (3, 2)
+
+
+@pytest.mark.parametrize(
+    ("stated", "wanted", "written"),
+    [(150, "idn_mul_2", 300), (None, "idn_mul_2", 144), (150, "idn_mul_99", 1200), (150, "40", 40), (0.001, "idn", 72)],
+)
+def test_density_is_a_number_or_an_expression_of_the_sources(
+    make: Any, stated: float | None, wanted: str, written: int
+) -> None:
+    out = BytesIO()
+    make.quadrants(64, 48).convert("RGB").save(out, "PNG", **({"dpi": (stated, stated)} if stated else {}))
+    result = Image.open(BytesIO(render(out.getvalue(), Transform.parse(f"dn-{wanted},f-png")).data))
+    assert round(result.info["dpi"][0]) == written

@@ -172,6 +172,32 @@ def test_focus_of_the_author_and_faces_are_part_of_a_key(site: Site, cache_dir: 
     assert len({plain, auto, *boxes}) == 4
 
 
+def test_face_is_looked_for_once_and_its_box_is_part_of_the_key(
+    site: Site, cache_dir: str, cat: bytes, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    calls = tmp_path / "calls"
+    (tmp_path / "nose_finder.py").write_text(
+        "def find(picture):\n"
+        f"    with open({str(calls)!r}, 'a') as file:\n"
+        "        file.write('x')\n"
+        "    return [(0, 0, picture.width / 8, picture.height / 4)]\n"
+    )
+    monkeypatch.syspath_prepend(tmp_path)
+    site.add("cat.jpg", cat)
+    detectors = {"face": "nose_finder:find"}
+    sizes = set()
+    for words in ("w-100,h-100,fo-face", "fo-face"):
+        site.page("index.html", f'<img src="cat.jpg" alt="" data-s3img="{words}">')
+        assert publish(site, cache_dir, focus_detectors=detectors).problems == ()
+        sizes.add(re.search(r'width="(\d+)" height="(\d+)"', site.text("index.html")).groups())
+    assert sizes == {("100", "100"), ("160", "210")}  # twice the face
+    assert calls.read_text() == "x"
+    site.page("index.html", '<img src="cat.jpg" alt="" data-s3img="w-90,h-90,fo-face">')
+    (problem,) = publish(site, cache_dir, focus_detectors={"face": "nothing_of_this:name"}).problems
+    assert "can't be loaded" in problem.message
+    assert "cat.jpg" in problem.message
+
+
 def test_name_of_a_font_is_a_file_of_the_site(site: Site, cache_dir: str, cat: bytes) -> None:
     site.add("cat.jpg", cat)
     site.add("fonts/My.woff2", FONT.read_bytes())

@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING
 import pytest
 from PIL import Image
 
+from s3img.limits import Limits
+
 if TYPE_CHECKING:
     from collections.abc import Callable
 
@@ -215,6 +217,39 @@ def test_faces_without_a_detector_are_what_draws_attention_or_refused(serve: Cal
     strict = serve(service={"missing_detector": "refuse"})
     assert strict.status("/tr:w-30,h-60,fo-face/cat.jpg") == (400, "EINVAL")
     assert "detector" in strict.ask("/tr:w-30,h-60,fo-face/cat.jpg").text
+
+
+def test_object_is_looked_for_once_by_the_detector_of_the_settings(
+    serve: Callable[..., Served], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    calls = tmp_path / "calls"
+    (tmp_path / "car_finder.py").write_text(
+        "import pathlib\n"
+        "def find(picture, kind='car'):\n"
+        f"    with pathlib.Path({str(calls)!r}).open('a') as file:\n"
+        "        file.write(kind + ' ')\n"
+        "    return [(0, 0, picture.width / 4, picture.height / 2)]\n"
+    )
+    monkeypatch.syspath_prepend(tmp_path)
+    served = serve(focus_detectors={"car": "car_finder:find"}, limits=Limits(isolate=False))
+    for steps, size in {"fo-car": (100, 150), "w-40,h-40,fo-car": (40, 40), "fo-car,ar-1-1": (150, 150)}.items():
+        answer = served.ask(f"/tr:{steps},f-png/cat.jpg")
+        assert Image.open(BytesIO(answer.data)).size == size, answer.text
+        assert "S3img-Focus" not in answer.headers
+        assert served.ask(f"/tr:{steps},f-png/cat.jpg", If_None_Match=answer.headers["ETag"]).status_code == 304
+    layer = served.ask("/tr:l-image,i-cat.jpg,fo-car,lx-0,ly-0,l-end,f-png/cat.jpg")
+    assert layer.status_code == 200, layer.text
+    assert calls.read_text() == "car "  # also for the layer, which is the same source
+    (tmp_path / "bus_finder.py").write_text("def find(picture, kind='car'):\n    return []\n")
+    other = serve(focus_detectors={"car": "bus_finder:find"}, limits=Limits(isolate=False))
+    plain, found = (other.ask(f"/tr:w-40,h-40,fo-{focus},f-png/cat.jpg") for focus in ("auto", "car"))
+    assert plain.headers["ETag"] == found.headers["ETag"]
+
+
+def test_objects_without_a_detector_are_refused_by_their_name(serve: Callable[..., Served]) -> None:
+    strict = serve(service={"missing_detector": "refuse"})
+    assert "'fo-car' needs a detector" in strict.ask("/tr:w-30,h-60,fo-car/cat.jpg").text
+    assert serve().ask("/tr:fo-car,ar-2_1/cat.jpg").headers["S3img-Focus"] == "auto"
 
 
 def test_name_of_a_font_is_the_file_that_the_settings_give(serve: Callable[..., Served], folder: Path) -> None:

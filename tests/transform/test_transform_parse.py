@@ -179,7 +179,12 @@ REFUSED = [
     ("e-bgremove", "e-bgremove", 0, ""),
     ("w-9,fo-fase", "fo-fase", 4, "fo-face"),
     ("w-9,fo-custom_1_2_3", "fo-custom_1_2_3", 4, "fo-custom"),
-    ("w-9,h-9,z-2,fo-face", "z-2", 8, ""),
+    ("w-9,h-9,z-0,fo-face", "z-0", 8, ""),
+    ("dn-iw_div_2", "dn-iw_div_2", 0, ""),
+    ("w-idn", "w-idn", 0, ""),
+    ("fo-kat", "fo-kat", 0, "fo-cat"),
+    ("oit-false", "oit-false", 0, ""),
+    ("pg-name-layer", "pg-name-layer", 0, ""),
     ("bg-genfill", "bg-genfill", 0, ""),
     ("vc-h264", "vc-h264", 0, ""),
 ]
