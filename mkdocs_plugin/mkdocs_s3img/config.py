@@ -55,6 +55,7 @@ class PluginConfig(Config):
     variants = _optional(_FLAG)
     presets = _optional((dict,))
     fonts = _optional((dict,))
+    focus_detectors = _optional((dict,))
     rules = _optional((list,))
     limits = _optional((dict,))
     upload_origins = _optional((list,))

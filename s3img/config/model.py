@@ -308,7 +308,7 @@ def detector_problems(config: Config) -> list[tuple[str, str]]:
         if name not in {*FOUND, OBJECTS}:
             near = difflib.get_close_matches(name, [*FOUND, OBJECTS], n=1)
             hint = f"did you mean {near[0]}?" if near else "known are face, objects, and objects such as car"
-            found.append((f"focus_detectors.{name}", f"is nothing that can be looked for: {hint}"))
+            found.append((f"focus_detectors.{name}", f"is not a face or an object: {hint}"))
         elif not re.fullmatch(r"[A-Za-z_][\w.]*:[A-Za-z_][\w.]*", reference):
             found.append((f"focus_detectors.{name}", f'{reference!r}: write a function as "my_faces:find"'))
     return found
