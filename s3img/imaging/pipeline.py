@@ -250,7 +250,7 @@ class RenderRequest:
         """Tell whether the source without its metadata is a result, too: same pixels, a format that may be sent."""
         info = self.info
         sendable = info.format in names or (len(names) > 1 and info.format in _EVERYWHERE)
-        # Dots per inch are no pixels, but asked for all the same.
+        # Dots per inch leave the pixels as they are, but the source may state others than were asked for.
         is_plain = not (self.transform.output.metadata or self.transform.output.density)
         if not sendable or not is_plain or size != info.stored_size or info.orientation != 1:
             return False
