@@ -117,4 +117,5 @@ class GcResult(msgspec.Struct, frozen=True, kw_only=True):
             f"{len(self.expired)} {verb}deleted from the trash" if self.expired else "",
         ]
         head = "" if self.applied else "Nothing was changed. "
-        return f"{head}{self.target}, {self.objects} objects: {'; '.join(filter(None, parts))}."
+        objects = "1 object" if self.objects == 1 else f"{self.objects} objects"
+        return f"{head}{self.target}, {objects}: {'; '.join(filter(None, parts))}."

@@ -178,7 +178,8 @@ def refusal(bucket: Bucket, selections: Iterable[ObjectSelection], verb: str, *,
     named_only = number <= 1 and all(selection.kind == "key" for selection in found)
     if force or not number or named_only or not is_most_of(bucket, number):
         return ""
-    return f"{number} objects are more than half of {bucket.name}; they are only {verb} with --force."
+    what = "1 object is" if number == 1 else f"{number} objects are"
+    return f"{what} more than half of {bucket.name}: only {verb} with --force."
 
 
 def each(

@@ -96,6 +96,8 @@ class SourcePublisher:
             )
         try:
             text = file.read_bytes().decode("utf-8")
+        except IsADirectoryError as error:
+            raise AssetError(f"{file}: is a folder.", path=str(file), fix="Name Markdown files.") from error
         except OSError as error:
             raise AssetError(f"{file}: can't be read: {error.strerror}.", path=str(file)) from error
         except UnicodeDecodeError as error:

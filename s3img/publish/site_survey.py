@@ -83,6 +83,11 @@ class SiteSurvey:
         return not isinstance(placement, InsideSite) and any(not isinstance(choice, Strip) for choice in self.choices())
 
 
+_NOTHING_TO_REMOVE = (
+    "remove_local has no effect without a bucket: the pictures stay in the site's folder. Name one with --bucket."
+)
+
+
 class Surveyor:
     """Fill a survey from the files of a site; ``public_url`` is where pages will point, "" inside the site.
 
@@ -139,6 +144,8 @@ class Surveyor:
                     self._fault(path, "unexpected", f"met {unexpected(error)} The page stays as it is.")
         if doubt := files.doubt():
             self._survey.problems.append(Problem("", 0, 0, "no-site", doubt))
+        if self._config.remove_local and not self._config.bucket:
+            self._survey.problems.append(Problem("", 0, 0, "nothing-to-remove", _NOTHING_TO_REMOVE, "note"))
         self._survey.problems += generators.report(self._survey.rendered_again, self._config)
         if self._below_path:
             self._survey.problems.append(self._below_path[0])

@@ -66,6 +66,11 @@ def survey(scope: Scope, lock: Lock, reader: Reader, config: Config) -> FolderSu
     there = {*found, *unread}
     missing = tuple(path for path in lock.entries if path not in there and scope.covers(path))
     notes = []
+    if not (found or unread):
+        places = ", ".join(filter(None, scope.paths)) or str(scope.base)
+        notes.append(
+            FileFinding("", "no-images", f"{places} has no image to put. Name the folder of the images.", "note")
+        )
     if unread:
         names = ", ".join(unread[:_SHOWN]) + (f" and {len(unread) - _SHOWN} more" if len(unread) > _SHOWN else "")
         message = f"Left out, being HEIC, JPEG XL or SVGZ: {names}. Convert to JPEG, WebP, AVIF or SVG."

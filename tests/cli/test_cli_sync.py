@@ -187,3 +187,12 @@ def test_variants_are_an_option_and_a_setting(run: Any, app: Path) -> None:
     assert (code, "has variants of other settings: run s3img sync --variants" in out) == (1, True)
     assert "variants rendered" in run("sync", "static")[1]
     assert run("sync", "static", "--no-variants", "--json")[0] == 0
+
+
+@pytest.mark.parametrize("command", ["sync", "add", "push"])
+def test_folder_without_images_is_named(run: Any, app: Path, command: str) -> None:
+    run("sync", "static")
+    (app / "empty").mkdir()
+    code, out, err = run(command, "empty")
+    assert code == 0
+    assert "empty has no image to put." in out + err

@@ -10,6 +10,7 @@ from markdown_it import MarkdownIt
 from sites import photo
 
 from s3img import Config, Images
+from s3img.errors import AssetError
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -159,3 +160,19 @@ def test_markdown_lists_what_it_leaves_and_why(site: Site, cache_dir: str, tmp_p
         "'{{url}}/e.jpg' stays: a template has yet to fill it in.",
     ]
     assert result.exit_code == 0
+
+
+def test_removing_local_files_without_a_bucket_is_said_to_do_nothing(site: Site, cache_dir: str) -> None:
+    site.add("a.png", photo(64, 40))
+    site.page("index.html", '<img src="a.png" alt="">')
+    (problem,) = publish(site, cache_dir, remove_local=True).problems
+    assert problem.severity == "note"
+    assert "no effect without a bucket" in problem.message
+    assert (site.root / "a.png").exists()
+
+
+def test_folder_in_place_of_a_markdown_file_is_called_a_folder(tmp_path: Path, cache_dir: str) -> None:
+    images = Images(Config(bucket=(tmp_path / "bucket").as_uri(), cache_dir=cache_dir))
+    (tmp_path / "posts").mkdir()
+    with pytest.raises(AssetError, match=r"posts: is a folder\. Name Markdown files\."):
+        images.publish_sources([tmp_path / "posts"], root=tmp_path, render=MarkdownIt().render)
