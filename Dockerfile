@@ -21,7 +21,7 @@ LABEL org.opencontainers.image.title="s3img" \
 RUN apt-get update \
  && apt-get install -y --no-install-recommends libfribidi0 \
  && rm -rf /var/lib/apt/lists/* \
- && useradd --system --uid 10001 --home-dir /nonexistent --shell /usr/sbin/nologin s3img \
+ && useradd --uid 10001 --no-create-home --no-log-init --home-dir /nonexistent --shell /usr/sbin/nologin s3img \
  && install -d -o s3img /var/cache/s3img
 COPY --from=build /opt/s3img /opt/s3img
 ENV PATH=/opt/s3img/bin:$PATH PYTHONDONTWRITEBYTECODE=1 S3IMG_CACHE_DIR=/var/cache/s3img MALLOC_ARENA_MAX=2 \

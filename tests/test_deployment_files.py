@@ -6,6 +6,7 @@ import json
 import os
 import re
 import shlex
+import shutil
 import subprocess
 import sys
 import tomllib
@@ -14,6 +15,7 @@ from typing import Any
 
 import pytest
 from sites import photo
+from workflows import file_of
 
 from s3img import service
 from s3img.config import Config
@@ -83,6 +85,70 @@ def test_compose_gives_the_service_few_rights() -> None:
     own = {"S3IMG_ACCESS_KEY_ID", "S3IMG_SECRET_ACCESS_KEY", "S3IMG_INSECURE"}
     known = own | {f"S3IMG_{name.upper()}" for name in Config.__struct_fields__}
     assert set(one["environment"]) <= known
+
+
+RECIPES = {
+    "github-workflows": [("github-actions.md", f".github/workflows/{name}.yml") for name in ("pages", "site", "check")],
+    "gitlab-ci": [("gitlab-ci.md", ".gitlab-ci.yml")],
+}
+
+
+def test_files_of_compose_and_ci_are_right_by_their_schemas(tmp_path: Path) -> None:
+    pytest.importorskip("check_jsonschema")
+    files = {
+        "compose-spec": [ROOT / "compose.yaml"],
+        "github-actions": [ACTION],
+        "github-workflows": sorted((ROOT / ".github/workflows").glob("*.yml")),
+        "gitlab-ci": [],
+    }
+    for schema, shown in RECIPES.items():
+        for page, title in shown:
+            file = tmp_path / f"{schema}-{Path(title).name}"
+            file.write_text(file_of(ROOT / "docs" / page, title))
+            files[schema].append(file)
+    for schema, paths in files.items():
+        command = [sys.executable, "-m", "check_jsonschema", "--builtin-schema", f"vendor.{schema}", *map(str, paths)]
+        done = subprocess.run(command, capture_output=True, text=True, check=False)
+        assert done.returncode == 0, done.stdout + done.stderr
+
+
+def units() -> dict[str, str]:
+    """Return the units that are shipped or shown, by name."""
+    page = ROOT / "docs" / "systemd.md"
+    shown = ("s3img-gc.service", "s3img-gc.timer")
+    found = {name: file_of(page, f"/etc/systemd/system/{name}") for name in shown}
+    return found | {"s3img.service": (ROOT / "examples/service/s3img.service").read_text()}
+
+
+@pytest.mark.skipif(shutil.which("systemd-analyze") is None, reason="needs systemd-analyze")
+def test_units_are_understood_by_systemd(tmp_path: Path) -> None:
+    for name, text in units().items():
+        (tmp_path / name).write_text(re.sub(r"/opt/s3img/bin/\w+", "/bin/true", text))
+    command = ["systemd-analyze", "verify", "--man=no", *(str(tmp_path / name) for name in units())]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    about_ours = [line for line in done.stderr.splitlines() if "s3img" in line]
+    assert (about_ours, done.returncode) == ([], 0)
+
+
+def test_unit_runs_a_program_of_the_package() -> None:
+    text = units()["s3img.service"]
+    [program, app] = re.findall(r"^ExecStart=/opt/s3img/bin/(\w+) (\S+)$", text, re.MULTILINE)[0]
+    assert (program, hasattr(service, app.rpartition(":")[2])) == ("granian", True)
+    assert "DynamicUser=yes" in text
+
+
+NGINX = shutil.which("nginx", path=f"{os.environ.get('PATH', '')}:/usr/sbin")
+
+
+@pytest.mark.skipif(NGINX is None, reason="needs nginx")
+@pytest.mark.parametrize("title", ["service.conf", "site.conf"])
+def test_settings_of_nginx_are_understood(title: str, tmp_path: Path) -> None:
+    text = file_of(ROOT / "docs" / "nginx.md", title).replace("/var/cache/nginx/s3img", str(tmp_path / "cache"))
+    main = f"pid {tmp_path}/pid; error_log {tmp_path}/error.log; events {{}}"
+    (tmp_path / "nginx.conf").write_text(f"{main} http {{ access_log off;\n{text}\n}}")
+    command = [str(NGINX), "-t", "-q", "-p", str(tmp_path), "-c", str(tmp_path / "nginx.conf")]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
 
 
 def test_action_pins_its_actions_by_commit() -> None:

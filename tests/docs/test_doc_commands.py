@@ -28,7 +28,11 @@ def commands(text: str) -> list[tuple[int, str]]:
         if not language.startswith(("console", "sh", "bash", "yaml", "json")):
             continue
         for number, line in enumerate(fence[0].replace("\\\n", " ").split("\n")):
-            parts = (COMMAND.search(part.split(" #")[0]) for part in re.split(r"&&|;|\|\| ", line))
+            parts = (
+                COMMAND.search(part.split(" #")[0])
+                for part in re.split(r"&&|;|\|\| ", line)
+                if "pip install" not in part
+            )
             found += [(first + number, match[1]) for match in parts if match]
     return found
 

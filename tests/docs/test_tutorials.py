@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
+from sites import photo
 from tutorials import as_script, read_steps
 
 if TYPE_CHECKING:
@@ -37,6 +38,14 @@ def wheels(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
+def environ_of(folder: Path, wheels: Path) -> dict[str, str]:
+    """Return the environment of a clean machine: no settings, and the package from here until its first release."""
+    kept = ("PATH", "HOME", "LANG", "NODE_PATH", "http_proxy", "https_proxy", "no_proxy", "SSL_CERT_FILE")
+    environ = {name: value for name, value in os.environ.items() if name in kept or name.startswith(("PIP_", "npm_"))}
+    own = {"PIP_FIND_LINKS": str(wheels), "PIP_DISABLE_PIP_VERSION_CHECK": "1", "XDG_CACHE_HOME": str(folder / "cache")}
+    return environ | own
+
+
 def follow(page: Path, folder: Path, wheels: Path, server: S3Server) -> str:
     """Do what the tutorial says in an empty folder; return what was printed."""
     if page.stem == "eleventy" and shutil.which("npm") is None:
@@ -59,17 +68,16 @@ def follow(page: Path, folder: Path, wheels: Path, server: S3Server) -> str:
         "YOUR-KEY": server.access_key,
         "YOUR-SECRET": server.secret_key,
     }
-    kept = ("PATH", "HOME", "LANG", "NODE_PATH", "http_proxy", "https_proxy", "no_proxy", "SSL_CERT_FILE")
-    environ = {name: value for name, value in os.environ.items() if name in kept or name.startswith(("PIP_", "npm_"))}
-    # until a first release the package comes from here; its dependencies from where they always come from
-    environ |= {
-        "PIP_FIND_LINKS": str(wheels),
-        "PIP_DISABLE_PIP_VERSION_CHECK": "1",
-        "XDG_CACHE_HOME": str(folder / "cache"),
-    }
     script = as_script(read_steps(page), replacements)
     done = subprocess.run(
-        ["bash"], input=script, cwd=folder, env=environ, capture_output=True, text=True, check=False, timeout=280
+        ["bash"],
+        input=script,
+        cwd=folder,
+        env=environ_of(folder, wheels),
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=280,
     )
     assert done.returncode == 0, done.stdout[-3000:] + done.stderr[-3000:]
     return done.stdout
@@ -101,6 +109,40 @@ def test_flask_tutorial_takes_a_photograph_and_refuses_a_text(
     assert "<picture" in output
     assert "“app.py” can't be used" in output  # what is told to who sent a text instead of a picture
     assert f"{moto_server.endpoint_url}/my-images/app/" in output
+
+
+@pytest.mark.nightly
+@pytest.mark.process
+@pytest.mark.parametrize(
+    ("name", "picture", "page"),
+    [
+        ("guides/pelican", "content/images/cat.jpg", "output/cats.html"),
+        ("zensical", "docs/cat.jpg", "site/index.html"),
+    ],
+)
+def test_page_of_a_generator_ends_with_a_published_site(
+    name: str, picture: str, page: str, tmp_path: Path, wheels: Path
+) -> None:
+    (tmp_path / picture).parent.mkdir(parents=True)
+    (tmp_path / picture).write_bytes(photo(1200, 800))
+    if name == "zensical":
+        (tmp_path / "docs/index.md").write_text("# Cats\n\n![A cat](cat.jpg)\n")
+    script = as_script(read_steps(ROOT / "docs" / f"{name}.md"), {})
+    script = "python3 -m venv .venv; . .venv/bin/activate\n" + script
+    done = subprocess.run(
+        ["bash"],
+        input=script,
+        cwd=tmp_path,
+        env=environ_of(tmp_path, wheels),
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=280,
+    )
+    assert done.returncode == 0, done.stdout[-3000:] + done.stderr[-3000:]
+    assert re.search(
+        r'<picture[^>]*><source type="image/avif"[^>]*><source[^>]*><img[^>]*alt="A cat"', (tmp_path / page).read_text()
+    )
 
 
 @pytest.mark.parametrize("page", TUTORIALS, ids=lambda page: page.stem)
