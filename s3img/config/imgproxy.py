@@ -13,13 +13,22 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
     from s3img.imgproxy import OptionGrammar
+    from s3img.imgproxy.info_options import InfoGrammar
     from s3img.signing import ImgproxySigner
 
-IMGPROXY_SECRETS: Final = frozenset({"keys", "salts", "trusted_signatures", "encryption_key"})
+IMGPROXY_SECRETS: Final = frozenset({"keys", "salts", "trusted_signatures", "encryption_key", "secret"})
 """Fields that are never shown and never read from a file."""
 _MOUNT: Final = re.compile(r"(/[A-Za-z0-9._~-]+)*")
 _HEX: Final = re.compile(r"([0-9A-Fa-f]{2})+")
 _SIGNATURE_SIZE: Final = 32
+ResultFormat: TypeAlias = Literal["jpeg", "png", "gif", "webp", "avif", "tiff", "bmp"]
+_NUMBERS: Final = (
+    "max_result_dimension",
+    "max_animation_frames",
+    "max_animation_frame_resolution",
+    "max_chained_pipelines",
+    "autoquality_max_resolution",
+)
 CacheTagsFormat: TypeAlias = Literal["all", "cloudfront", "cloudflare", "none"]
 _KEY, _SALT = "IMGPROXY_KEY", "IMGPROXY_SALT"
 
@@ -40,6 +49,16 @@ class ImgproxySettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown
     multiplied with that of addresses. ``fallback_image``, a source like that of the watermark, takes the place of one
     that can't be fetched, under ``fallback_image_http_code`` (0: that of the failure), and may be kept for
     ``fallback_image_ttl`` seconds (0: a minute). ``cache_tags_format`` says in whose header the tags of ``ct`` stand.
+    ``secret`` is what clients have to send as a bearer token. ``allowed_sources`` are patterns of the beginnings of
+    sources (none: all that an origin has). ``preferred_formats`` are those of results whose format nobody named,
+    ``enforced_formats`` replace also one that the address names, for clients that accept them. ``client_hints`` takes
+    width and density from headers where the address has none. ``max_chained_pipelines`` bounds ``-`` (0: nothing does).
+    ``etag_buster`` is part of all entity tags. ``cache_control_passthrough`` keeps answers as long as sources.
+    ``color_profiles_dir`` is a folder of ICC profiles for ``cp``. ``autoquality_format_min`` and ``…_max`` bound the
+    quality that ``aq`` finds, by format, ``autoquality_max_resolution`` (megapixels, 0: none) the pictures it is
+    looked for. ``watermark_preprocess_url`` and ``fallback_image_preprocess_url`` apply ``base_url`` and replacements
+    to the URLs of ``wmu`` and ``fiu``. ``health_check_path`` is answered like ``/health``, below the mount. The fields
+    with ``info`` are those of addresses below ``/info``.
     """
 
     mount: str = "/imgproxy"
@@ -67,6 +86,25 @@ class ImgproxySettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown
     fallback_image_http_code: int = 200
     fallback_image_ttl: int = 0
     cache_tags_format: CacheTagsFormat = "all"
+    secret: str = ""
+    allowed_sources: tuple[str, ...] = ()
+    preferred_formats: tuple[ResultFormat, ...] = ("jpeg", "png", "gif")
+    enforced_formats: tuple[Literal["avif", "webp"], ...] = ()
+    client_hints: bool = False
+    max_chained_pipelines: int = 0
+    max_animation_frame_resolution: float = 0
+    etag_buster: str = ""
+    cache_control_passthrough: bool = False
+    color_profiles_dir: str = ""
+    autoquality_format_min: dict[str, int] = {}
+    autoquality_format_max: dict[str, int] = {}
+    autoquality_max_resolution: float = 0
+    watermark_preprocess_url: bool = False
+    fallback_image_preprocess_url: bool = False
+    info_presets: dict[str, str] = {}
+    info_only_presets: bool | None = None
+    allowed_info_options: tuple[str, ...] = ()
+    health_check_path: str = ""
 
     def __repr__(self) -> str:
         return f"ImgproxySettings({', '.join(f'{name}={value!r}' for name, value in self.__rich_repr__())})"
@@ -79,6 +117,11 @@ class ImgproxySettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown
     def place(self) -> str:
         """Return the path below which addresses are answered."""
         return self.mount.rstrip("/") + self.path_prefix.rstrip("/")
+
+    @property
+    def health_paths(self) -> frozenset[str]:
+        """Return the paths that load balancers in front of imgproxy ask for."""
+        return frozenset(f"{self.place}{path}" for path in ("/health", self.health_check_path) if path)
 
     @property
     def pairs(self) -> tuple[tuple[bytes, bytes], ...]:
@@ -116,27 +159,55 @@ class ImgproxySettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown
             base_url=self.base_url,
             url_replacements=tuple((_pattern(text), _template(new)) for text, new in self.url_replacements),
             base64_url_includes_filename=self.base64_url_includes_filename,
+            max_chained_pipelines=self.max_chained_pipelines,
         )
+
+    def info_grammar(self) -> InfoGrammar:
+        """Return what reads addresses that ask for facts; presets alone where pictures have presets alone."""
+        from s3img.imgproxy.info_options import LONG_NAMES, InfoGrammar
+
+        only = self.info_only_presets
+        return InfoGrammar(
+            presets=self.info_presets,
+            only_presets=self.only_presets and bool(self.info_presets) if only is None else only,
+            allowed_options=frozenset(LONG_NAMES.get(name, name) for name in self.allowed_info_options),
+            allow_security_options=self.allow_security_options,
+            arguments_separator=self.arguments_separator,
+        )
+
+    @property
+    def source_patterns(self) -> tuple[re.Pattern[str], ...]:
+        """Return the patterns one of which a source has to begin with; none where all may be asked for."""
+        return tuple(map(_pattern, self.allowed_sources))
 
     def problems(self) -> Iterator[tuple[str, str]]:
         """Yield (field, what is wrong and what to write instead); never repeat a secret."""
         yield from self._key_problems()
-        for name in ("mount", "path_prefix"):
+        for name in ("mount", "path_prefix", "health_check_path"):
             if not _MOUNT.fullmatch(getattr(self, name).rstrip("/")):
                 yield name, f"{getattr(self, name)!r} is not a path: write /imgproxy, or nothing for the root"
-        for name in ("max_result_dimension", "max_animation_frames"):
+        for name in _NUMBERS:
             if getattr(self, name) < 0:
                 yield name, f"{getattr(self, name)}: name a number, or 0 for none"
+        if not 0 < self.watermark_opacity <= 1:
+            yield "watermark_opacity", f"{self.watermark_opacity:g}: name a number above 0, up to 1"
+        if not self.arguments_separator or "/" in self.arguments_separator:
+            yield "arguments_separator", f"{self.arguments_separator!r} can't separate arguments: write :"
+        yield from self._result_problems()
+        yield from self._preset_problems()
+        yield from self._info_problems()
+
+    def _result_problems(self) -> Iterator[tuple[str, str]]:
         code = self.fallback_image_http_code
         if code and not 200 <= code <= 599:
             yield "fallback_image_http_code", f"{code}: name a status of HTTP, or 0 for that of the failure"
         if self.fallback_image_ttl < 0:
             yield "fallback_image_ttl", f"{self.fallback_image_ttl}: name seconds, or 0 for a minute"
-        if not 0 < self.watermark_opacity <= 1:
-            yield "watermark_opacity", f"{self.watermark_opacity:g}: name a number above 0, up to 1"
-        if not self.arguments_separator or "/" in self.arguments_separator:
-            yield "arguments_separator", f"{self.arguments_separator!r} can't separate arguments: write :"
-        yield from self._grammar_problems()
+        for name in ("autoquality_format_min", "autoquality_format_max"):
+            if not all(1 <= quality <= 100 for quality in getattr(self, name).values()):
+                yield name, "name 1 to 100 for each format"
+        if not self.preferred_formats:
+            yield "preferred_formats", "name at least one: jpeg, png, gif"
 
     def _key_problems(self) -> Iterator[tuple[str, str]]:
         for name in ("keys", "salts"):
@@ -150,7 +221,7 @@ class ImgproxySettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown
         if key and not (_HEX.fullmatch(key) and len(key) in {32, 48, 64}):
             yield "encryption_key", "is not a key: write 32, 48 or 64 hexadecimal digits"
 
-    def _grammar_problems(self) -> Iterator[tuple[str, str]]:
+    def _preset_problems(self) -> Iterator[tuple[str, str]]:
         if self.allowed_options:
             from s3img.imgproxy.option_grammar import LONG_NAMES
 
@@ -164,6 +235,21 @@ class ImgproxySettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown
                 self.grammar().check()
             except S3ImgError as error:
                 yield "presets", str(error)
+
+    def _info_problems(self) -> Iterator[tuple[str, str]]:
+        if not (self.allowed_info_options or self.info_presets or self.info_only_presets):
+            return
+        from s3img.imgproxy.info_options import LONG_NAMES as INFO_NAMES
+
+        for name in self.allowed_info_options:
+            if name not in INFO_NAMES:
+                yield "allowed_info_options", f"{name!r} is not an option of /info"
+        if self.info_only_presets and not self.info_presets:
+            yield "info_only_presets", "nothing can be asked for without info_presets: name some"
+        try:
+            self.info_grammar().check()
+        except S3ImgError as error:
+            yield "info_presets", str(error)
 
 
 def _words(text: str | tuple[str, ...]) -> tuple[str, ...]:

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from s3img.imaging.encode import DEFAULT_QUALITY, encoders
     from s3img.imaging.picture_summary import picture_facts
     from s3img.imaging.pipeline import Drawn, draw, render
-    from s3img.imaging.processing import draw_processed
+    from s3img.imaging.processing import FormatChoice, draw_processed
     from s3img.imaging.pyramid import RenderedFile, render_job, render_variants
 
 __all__ = [
@@ -28,6 +28,7 @@ __all__ = [
     "RENDER_VERSION",
     "SUFFIXES",
     "Drawn",
+    "FormatChoice",
     "ImageInfo",
     "ImageSource",
     "RenderTarget",
@@ -54,6 +55,7 @@ _LAZY: Final = {
     "cleaned": "clean",
     "Drawn": "pipeline",
     "draw": "pipeline",
+    "FormatChoice": "processing",
     "draw_processed": "processing",
     "picture_facts": "picture_summary",
     "encoders": "encode",

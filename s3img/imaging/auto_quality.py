@@ -54,7 +54,8 @@ def encode_to_target(picture: Image.Image, encoding: Encoding, wanted: AutoQuali
     if encoding.format not in DEFAULT_QUALITY:
         return None
     least, most = _RANGES.get(encoding.format, _RANGE)
-    least, most = wanted.least or least, wanted.most or most
+    least = wanted.least or dict(wanted.leasts).get(encoding.format, least)
+    most = wanted.most or dict(wanted.mosts).get(encoding.format, most)
     most = max(least, most)
     by_size = wanted.method == "size"
     made: dict[int, bytes] = {}

@@ -39,6 +39,36 @@ def to_srgb(image: Image.Image, profile: bytes | None) -> Image.Image:
     return result
 
 
+def to_profile(image: Image.Image, profile: bytes, own: bytes = b"") -> Image.Image:
+    """Return an image in the colours of an ICC profile for RGB; ``own`` is the profile that it is in, else sRGB.
+
+    Raise ValueError for a profile of another kind.
+    """
+    transform = transform_to_profile(own, profile)
+    alpha = image.getchannel("A") if image.mode in {"RGBA", "LA"} else None
+    result = image.convert("RGB")  # of a grey picture, too: its one band has no place in a profile of three
+    result = transform.apply(result) if transform else result
+    if alpha:
+        result.putalpha(alpha)
+    return result
+
+
+@lru_cache(maxsize=16)
+def transform_to_profile(own: bytes, profile: bytes) -> ImageCms.ImageCmsTransform | None:
+    """Return the transform between two profiles for RGB, None where they are one; raise ValueError for another kind."""
+    try:
+        target = ImageCms.ImageCmsProfile(BytesIO(profile))
+        if target.profile.xcolor_space != "RGB ":
+            raise ValueError("the profile is not one for RGB")
+        name = target.profile.profile_description or ""
+        if own == profile or (not own and any(known in name for known in _SRGB_NAMES)):
+            return None
+        source = ImageCms.ImageCmsProfile(BytesIO(own)) if own else srgb_profile()
+        return ImageCms.buildTransform(source, target, "RGB", "RGB")
+    except (ImageCms.PyCMSError, OSError, TypeError) as error:
+        raise ValueError("the profile can't be read") from error
+
+
 @lru_cache(maxsize=16)
 def transform_to_srgb(profile: bytes, mode: str) -> ImageCms.ImageCmsTransform | None:
     """Return the transform from ``profile`` to sRGB for ``mode``, None where there is nothing to do.

@@ -43,7 +43,7 @@ if TYPE_CHECKING:
     from PIL import ImageFile
 
     from s3img.imaging.image_info import ImageInfo
-    from s3img.imaging.resize import Box
+    from s3img.imaging.resize import Box, Resampling
     from s3img.limits import Limits
 
     Size: TypeAlias = tuple[int, int]
@@ -156,6 +156,7 @@ class Decoded:
     profile: bytes | None
     exif: bytes | None = None
     dpi: float = DEFAULT_DPI
+    resampling: Resampling = "lanczos3"
 
     def part(self, box: Box, size: Size) -> Image.Image:
         """Return the part ``box`` of the upright picture (px of the source) scaled to ``size``, not yet upright."""
@@ -168,7 +169,8 @@ class Decoded:
             left, top, right, bottom = top, left, bottom, right
         stored = upright(self.source, self.orientation)
         x, y = self.extent[0] / stored[0], self.extent[1] / stored[1]
-        return resize(self.image, upright(size, self.orientation), (left * x, top * y, right * x, bottom * y))
+        stored_box = left * x, top * y, right * x, bottom * y
+        return resize(self.image, upright(size, self.orientation), stored_box, resampling=self.resampling)
 
     def picture(self, box: Box, size: Size, *, keep_profile: bool = False) -> Image.Image:
         """Return the part ``box`` (px of the upright source) at ``size``, upright: L, LA, RGB or RGBA, in sRGB."""
@@ -184,22 +186,32 @@ class Decoded:
             max(size[0], min(_CONVERSION_SCALE * size[0], available[0])),
             max(size[1], min(_CONVERSION_SCALE * size[1], available[1])),
         )
-        return self.turned(resize(to_srgb(self.part(box, between), profile), upright(size, self.orientation)))
+        part = to_srgb(self.part(box, between), profile)
+        return self.turned(resize(part, upright(size, self.orientation), resampling=self.resampling))
 
     def turned(self, image: Image.Image) -> Image.Image:
         """Return an image of stored pixels upright."""
         return image.transpose(TURNS[self.orientation]) if self.orientation in TURNS else image
 
 
-def decode(fp: BinaryIO, info: ImageInfo, wanted: tuple[int, int], limits: Limits, *, page: int = 0) -> Decoded:
+def decode(
+    fp: BinaryIO,
+    info: ImageInfo,
+    wanted: tuple[int, int],
+    limits: Limits,
+    *,
+    page: int = 0,
+    any_size: bool = False,
+) -> Decoded:
     """Decode a page or frame, the first one being 0, as a viewer shows it.
 
     It is at least as large as ``wanted`` (px, upright) if the source is that large. A JPEG that lacks nothing but its
-    end marker, which browsers show, is taken where ``limits`` are tolerant. Raises ``ImageTooLarge`` for a JPEG that
-    has to be decoded at more than ``input_pixels``.
+    end marker, which browsers show, is taken where ``limits`` are tolerant. A page may have ``any_size`` where the
+    caller goes by that of the result. Raises ``ImageTooLarge`` for a JPEG, or such a page, that has to be decoded at
+    more than ``input_pixels``.
     """
     try:
-        return _decode(fp, info, wanted, limits, page)
+        return _decode(fp, info, wanted, limits, page, any_size=any_size)
     except ImageTooLarge:
         raise
     except ImageError as error:
@@ -233,11 +245,17 @@ def with_end_marker(fp: BinaryIO) -> bytes | None:
     return data + _END_MARKER if pictures[0] == pictures[1] else None
 
 
-def _decode(fp: BinaryIO, info: ImageInfo, wanted: tuple[int, int], limits: Limits, page: int = 0) -> Decoded:
+def _decode(
+    fp: BinaryIO, info: ImageInfo, wanted: tuple[int, int], limits: Limits, page: int = 0, *, any_size: bool = False
+) -> Decoded:
     with decoder(fp, info) as image:
         profile = profile_in_force(fp, image)
         shown = (info.width, info.height) if info.format in _TURNED else info.stored_size
-        drawn = seek(image, page, size=shown)
+        drawn = seek(image, page, size=None if any_size else shown)
+        is_other = not drawn and image.size != shown
+        if is_other and image.width * image.height > limits.input_pixels:
+            what = f"Page {page} has {image.width} x {image.height} px"
+            raise too_large("input_pixels", what, limits.input_pixels)
         drafted = image.draft(None, upright(wanted, info.orientation)) if info.format == "jpeg" else None
         if info.format == "jpeg" and image.size[0] * image.size[1] > limits.input_pixels and not info.buffered:
             what = f"To be shown as large as asked, the JPEG is decoded at {image.size[0]} x {image.size[1]} px"
@@ -253,7 +271,7 @@ def _decode(fp: BinaryIO, info: ImageInfo, wanted: tuple[int, int], limits: Limi
             width, height = pixels.size
         return Decoded(
             image=pixels,
-            source=(info.width, info.height),
+            source=pixels.size if is_other else (info.width, info.height),
             extent=(float(width), float(height)),
             orientation=1 if info.format in _TURNED else info.orientation,
             profile=profile,
@@ -271,10 +289,10 @@ def density_of(image: Image.Image) -> float:
     return across if 1 <= across <= _MOST_DPI else DEFAULT_DPI
 
 
-def seek(image: ImageFile.ImageFile, page: int, *, size: Size) -> list[tuple[int, int, int, int] | None]:
+def seek(image: ImageFile.ImageFile, page: int, *, size: Size | None) -> list[tuple[int, int, int, int] | None]:
     """Go to a page or frame, from 0; return where the frames of a GIF up to it were drawn.
 
-    Raise ``TransformError`` where there is none, ``UnsupportedImage`` for one of another size.
+    Raise ``TransformError`` where there is none, ``UnsupportedImage`` for one of another ``size`` (None: any will do).
     """
     first, count = first_shown(image), getattr(image, "n_frames", 1) if page else 1
     if page and first + page >= count:
@@ -286,9 +304,17 @@ def seek(image: ImageFile.ImageFile, page: int, *, size: Size) -> list[tuple[int
         if isinstance(image, GifImagePlugin.GifImageFile):
             drawn.append(image.dispose_extent)
     # Limits were checked, and the geometry was planned, for the size of the first. The screen of a GIF grows in Pillow.
-    if page and image.size != size and not drawn:
+    if page and size and image.size != size and not drawn:
         raise UnsupportedImage(f"Page {page} has {image.size} px, and the first has {size}: it can't be shown here.")
     return drawn
+
+
+def page_count(fp: BinaryIO, info: ImageInfo) -> int:
+    """Return how many pages or frames a file has; the header of a TIFF does not tell."""
+    if info.format != "tiff":
+        return info.frames
+    with decoder(fp, info) as image:
+        return int(getattr(image, "n_frames", 1))
 
 
 def first_shown(image: ImageFile.ImageFile) -> int:

@@ -389,6 +389,16 @@ def shadow(image: Image.Image, kind: Shadow) -> Image.Image:
     return Image.alpha_composite(result, image.convert("RGBA"))
 
 
+def stacked(pictures: Sequence[Image.Image]) -> Image.Image:
+    """Return pictures one below the other, at the left; transparent where there is none."""
+    canvas = Image.new("RGBA", (max(one.width for one in pictures), sum(one.height for one in pictures)))
+    top = 0
+    for picture in pictures:
+        canvas.paste(picture.convert("RGBA"), (0, top))
+        top += picture.height
+    return canvas
+
+
 def tiled(image: Image.Image, size: tuple[int, int], first: tuple[int, int]) -> Image.Image:
     """Repeat a picture over ``size`` px; the first tile lies at ``first``, which is not right of or below 0, 0."""
     width, height = size[0] - first[0], size[1] - first[1]

@@ -8,9 +8,10 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, Final
 from xml.etree import ElementTree
 
-from PIL import IptcImagePlugin
+from PIL import ExifTags, IptcImagePlugin
 
 from s3img.imaging.decode import decoder
+from s3img.imaging.description import plain_value
 from s3img.imaging.probing import opened
 
 if TYPE_CHECKING:
@@ -38,6 +39,50 @@ _IPTC: Final = {
     122: "Writer Editor",
 }
 """Data sets of record 2 (IPTC-IIM 4.2) without those of places."""
+_EXIF: Final = {
+    "ImageDescription": "Image Description",
+    "Make": "Manufacturer",
+    "Model": "Model",
+    "Orientation": "Orientation",
+    "XResolution": "X-Resolution",
+    "YResolution": "Y-Resolution",
+    "ResolutionUnit": "Resolution Unit",
+    "Software": "Software",
+    "DateTime": "Date and Time",
+    "Artist": "Artist",
+    "Copyright": "Copyright",
+    "ExposureTime": "Exposure Time",
+    "FNumber": "F-Number",
+    "ExposureProgram": "Exposure Program",
+    "ISOSpeedRatings": "ISO Speed Ratings",
+    "DateTimeOriginal": "Date and Time (Original)",
+    "DateTimeDigitized": "Date and Time (Digitized)",
+    "ShutterSpeedValue": "Shutter Speed",
+    "ApertureValue": "Aperture",
+    "BrightnessValue": "Brightness",
+    "ExposureBiasValue": "Exposure Bias",
+    "MaxApertureValue": "Maximum Aperture Value",
+    "SubjectDistance": "Subject Distance",
+    "MeteringMode": "Metering Mode",
+    "LightSource": "Light Source",
+    "Flash": "Flash",
+    "FocalLength": "Focal Length",
+    "ColorSpace": "Color Space",
+    "ExposureMode": "Exposure Mode",
+    "WhiteBalance": "White Balance",
+    "DigitalZoomRatio": "Digital Zoom Ratio",
+    "FocalLengthIn35mmFilm": "Focal Length in 35mm Film",
+    "SceneCaptureType": "Scene Capture Type",
+    "Contrast": "Contrast",
+    "Saturation": "Saturation",
+    "Sharpness": "Sharpness",
+    "LensMake": "Lens Make",
+    "LensModel": "Lens Model",
+}
+"""Tags that say what is in a picture and how it was taken (EXIF 2.32), and the names that libexif shows them under.
+
+Serial numbers, which find all pictures of one camera, are left out like places.
+"""
 _LISTS: Final = frozenset({"Supplemental Category", "Keywords", "Byline", "Byline Title", "Contact", "Writer Editor"})
 _RDF: Final = "{http://www.w3.org/1999/02/22-rdf-syntax-ns#}"
 _PREFIXES: Final = {
@@ -70,6 +115,20 @@ def embedded_metadata(data: bytes, info: ImageInfo, *, iptc: bool, xmp: bool) ->
         found["iptc"] = texts
     if xmp and (properties := xmp_properties(packet)):
         found["xmp"] = properties
+    return found
+
+
+def exif_texts(data: bytes, info: ImageInfo, *, canonical: bool) -> dict[str, str | float]:
+    """Return tags of EXIF by their ``canonical`` names (``DateTimeOriginal``), or by those that people read."""
+    with opened(data) as fp, decoder(fp, info) as image:
+        exif = image.getexif()
+        photo = exif.get_ifd(ExifTags.IFD.Exif)
+    found = {}
+    for name, title in _EXIF.items():
+        tag = ExifTags.Base[name]
+        value = plain_value(exif.get(tag, photo.get(tag)))
+        if value is not None:
+            found[name if canonical else title] = value
     return found
 
 

@@ -6,12 +6,15 @@ import hashlib
 import math
 from typing import TYPE_CHECKING, Any, Final
 
+import msgspec
+from PIL import ImageStat
+
 from s3img.imaging.attention import attention_point, thumbnail_size
 from s3img.imaging.color import has_alpha
-from s3img.imaging.decode import decode, decoder
-from s3img.imaging.description import cosines, dot, shown_exif, thumbhash
+from s3img.imaging.decode import decode, decoder, page_count
+from s3img.imaging.description import cosines, dot, thumbhash
 from s3img.imaging.dominant_colors import dominant_colors
-from s3img.imaging.embedded_metadata import embedded_metadata
+from s3img.imaging.embedded_metadata import embedded_metadata, exif_texts
 from s3img.imaging.image_info import check_digest
 from s3img.imaging.probing import opened, probe
 from s3img.imaging.resize import resize
@@ -35,6 +38,11 @@ def picture_facts(data: bytes, options: InfoOptions, *, limits: Limits) -> dict[
 
     Raise what ``probe`` raises, and ImageError for corrupt px.
     """
+    asked = {"input_pixels": options.max_src_resolution, "jpeg_pixels": options.max_src_resolution}
+    asked["input_bytes"] = options.max_src_file_size
+    limits = msgspec.structs.replace(
+        limits, **{name: min(getattr(limits, name), value) for name, value in asked.items() if value}
+    )
     info = probe(data, limits=limits)
     check_digest(data, options.hashsum)
     facts: dict[str, Any] = {}
@@ -45,7 +53,8 @@ def picture_facts(data: bytes, options: InfoOptions, *, limits: Limits) -> dict[
     if options.dimensions:
         facts |= {"width": info.width, "height": info.height, "orientation": info.orientation}
     if options.pages_number:
-        facts["pages_number"] = info.frames
+        with opened(data) as fp:
+            facts["pages_number"] = page_count(fp, info)
     if options.calc_hashsums:
         facts["hashsums"] = {name: hashlib.new(name, data).hexdigest() for name in options.calc_hashsums}
     if not info.renderable:
@@ -57,7 +66,7 @@ def _stored(data: bytes, info: ImageInfo, options: InfoOptions) -> dict[str, Any
     """Return what is told without a look at the px."""
     facts: dict[str, Any] = {}
     if options.exif:
-        facts["exif"] = shown_exif(data, info)
+        facts["exif"] = exif_texts(data, info, canonical=options.canonical_names)
     if options.iptc or options.xmp:
         facts |= embedded_metadata(data, info, iptc=options.iptc, xmp=options.xmp)
     if options.colorspace or options.bands or options.sample_format:
@@ -114,13 +123,13 @@ def _colors(data: bytes, info: ImageInfo, options: InfoOptions, limits: Limits) 
     scale = min(1.0, _SIDE / max(info.width, info.height))
     size = max(1, round(info.width * scale)), max(1, round(info.height * scale))
     with opened(data) as fp:
-        decoded = decode(fp, info, size, limits, page=options.page)
-    picture = decoded.picture((0.0, 0.0, float(info.width), float(info.height)), size).convert("RGBA")
+        decoded = decode(fp, info, size, limits, page=options.page, any_size=True)
+    picture = decoded.picture((0.0, 0.0, float(decoded.source[0]), float(decoded.source[1])), size).convert("RGBA")
     found: dict[str, Any] = {}
     if options.alpha:
-        found["alpha"] = has_alpha(picture)
+        found["alpha"] = has_alpha(picture) if options.check_transparency else info.alpha
     if options.average:
-        found["average"] = average(picture)
+        found["average"] = average(picture, weighted=options.ignore_transparent)
     if options.palette:
         found["palette"] = palette_of(picture, options.palette)
     if options.dominant_colors:
@@ -134,8 +143,10 @@ def _colors(data: bytes, info: ImageInfo, options: InfoOptions, limits: Limits) 
     return found
 
 
-def average(picture: Image.Image) -> dict[str, int]:
-    """Return the mean colour of an RGBA picture; transparent px count as little as they show."""
+def average(picture: Image.Image, *, weighted: bool = True) -> dict[str, int]:
+    """Return the mean colour of an RGBA picture; where it is ``weighted``, px count as much as they show."""
+    if not weighted:
+        return dict(zip("RGBA", (round(mean) for mean in ImageStat.Stat(picture).mean), strict=True))
     red, green, blue, alpha = (
         sum(value * count for value, count in enumerate(band.histogram())) for band in picture.convert("RGBa").split()
     )

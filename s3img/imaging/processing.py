@@ -4,20 +4,22 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass, field, replace
-from typing import TYPE_CHECKING, Final
+from functools import partial
+from typing import TYPE_CHECKING, BinaryIO, Final
 
 import msgspec
 
-from s3img.errors import UnsupportedImage
+from s3img.errors import ImageTooLarge, UnsupportedImage
 from s3img.imaging import color_adjustments, effects, filters
 from s3img.imaging.animation import keeps_animation, load_animation
 from s3img.imaging.attention import attention_point, thumbnail_size
-from s3img.imaging.color import has_alpha
-from s3img.imaging.decode import OVERSAMPLING, Decoded, RenderDeadline, decode, pillow_errors
+from s3img.imaging.color import has_alpha, to_profile
+from s3img.imaging.decode import OVERSAMPLING, Decoded, RenderDeadline, decode, page_count, pillow_errors
 from s3img.imaging.encode import DEFAULT_QUALITY, Encoding, Subsampling, check_encoder, copyright_exif, kept_exif
 from s3img.imaging.image_info import check_digest, upright
 from s3img.imaging.pipeline import Drawn, choose_formats
-from s3img.imaging.probing import opened, probe
+from s3img.imaging.probing import opened, probe, too_large
+from s3img.imaging.probing.svg import with_style
 from s3img.imaging.resize import resize
 from s3img.imaging.watermarks import lay_watermark, watermark_pictures
 from s3img.imgproxy.box_geometry import area_box, plan_boxes
@@ -36,6 +38,7 @@ if TYPE_CHECKING:
     from s3img.imgproxy.processing_options import Pipeline, ProcessingOptions
 
 _EVERYWHERE: Final = frozenset({"jpeg", "png", "gif"})
+_PREFERRED: Final = ("jpeg", "png", "gif")
 _MORE: Final = OVERSAMPLING["request"]
 _LARGEST_ICON: Final = 256
 _CLEAR: Final = Color(0, 0, 0, 0)
@@ -45,29 +48,41 @@ def draw_processed(
     data: bytes,
     options: ProcessingOptions,
     *,
-    accept: frozenset[str] = frozenset(),
+    choice: FormatChoice | None = None,
     limits: Limits | None = None,
     quality: Mapping[str, int] | None = None,
     subsampling: Subsampling = "auto",
     watermarks: Mapping[str, bytes] | None = None,
+    profile: bytes = b"",
 ) -> Drawn:
-    """Do all that ``options`` say but encode; ``accept`` holds the modern media types that the client takes.
+    """Do all that ``options`` say but encode; ``choice`` tells which formats may be written.
 
     ``quality`` and ``subsampling`` replace encoder defaults. ``watermarks`` are the pictures that are laid over the
-    result, by the URLs that options name ("" for the service's own). A source whose format is skipped, or that is never
+    result, by the URLs that options name ("" for the service's own); ``profile`` is the ICC profile that the result
+    gets, where its format has one. A source whose format is skipped, or that is never
     rendered (SVG, ICO) and has no format asked for, is the result itself. Raises what ``imaging.render`` raises.
     """
     limits = _narrowed(limits or Limits(), options)
+    if len(options.pipelines) > limits.steps:
+        raise too_large("steps", f"The address has {len(options.pipelines)} pipelines", limits.steps)
     info = probe(data, limits=limits)
+    frame = options.max_animation_frame_resolution
+    if frame and info.animated and info.width * info.height > frame:
+        what = f"A frame of the animation has {info.width} x {info.height} px; {frame:,} is the limit (mafr)."
+        fix = "Make it smaller, or raise imgproxy.max_animation_frame_resolution."
+        raise ImageTooLarge(what, limit="max_animation_frame_resolution", fix=fix)
     check_digest(data, options.hashsum)
     is_kept = info.format in options.skip_processing and options.format in {"", info.format}
     if is_kept or (not info.renderable and options.format in {"", info.format}):
-        return Drawn.whole(data, info)
+        is_styled = info.format == "svg" and options.style
+        return Drawn.whole(with_style(data, options.style) if is_styled else data, info)
     if not info.renderable:
         fix = "Leave out the format, and it is passed on as it is."
         raise UnsupportedImage(f"{info.format.upper()} is published as it is and never rendered.", fix=fix)
     marks = watermark_pictures(options, watermarks or {}, limits)
-    return ProcessingRequest(info, options, accept, limits, quality or {}, subsampling, marks).run(data)
+    return ProcessingRequest(
+        info, options, choice or FormatChoice(), limits, quality or {}, subsampling, marks, profile
+    ).run(data)
 
 
 def _narrowed(limits: Limits, options: ProcessingOptions) -> Limits:
@@ -76,10 +91,44 @@ def _narrowed(limits: Limits, options: ProcessingOptions) -> Limits:
         "input_pixels": options.max_src_resolution,
         "jpeg_pixels": options.max_src_resolution,
         "input_bytes": options.max_src_file_size,
-        "frame_pixels": options.max_animation_frame_resolution,
     }
     changed = {name: min(getattr(limits, name), value) for name, value in asked.items() if value}
     return msgspec.structs.replace(limits, **changed) if changed else limits
+
+
+@dataclass(frozen=True, slots=True)
+class FormatChoice:
+    """Which formats a result may have.
+
+    ``accept`` are the modern media types that are offered and that the client takes; of ``enforced`` formats the first
+    one is written whatever was asked for; ``preferred`` are those for what has no format of its own.
+    """
+
+    accept: frozenset[str] = frozenset()
+    enforced: tuple[str, ...] = ()
+    preferred: tuple[str, ...] = _PREFERRED
+
+    def formats(self, wanted: str, info: ImageInfo, *, alpha: bool) -> tuple[str, ...]:
+        """Return the formats of which the smallest result is taken; ``wanted`` is what was asked for, or ""."""
+        # A moving picture stays one: as imgproxy, which writes no animated AVIF.
+        enforced = [name for name in self.enforced if not info.animated or keeps_animation(info, name)]
+        if enforced:
+            return (enforced[0],)
+        if wanted:
+            return (wanted,)
+        chosen = choose_formats("auto", info, self.accept, alpha=alpha)
+        return chosen if self.preferred == _PREFERRED else (*chosen[:-1], self._plain(info, alpha=alpha))
+
+    def _plain(self, info: ImageInfo, *, alpha: bool) -> str:
+        """Return the source's own format where that is preferred, else the first preferred one that fits."""
+        if info.format in self.preferred:
+            return info.format
+        fitting = [
+            name
+            for name in self.preferred
+            if (not info.animated or keeps_animation(info, name)) and not (alpha and name in {"jpeg", "bmp"})
+        ]
+        return (*fitting, self.preferred[0])[0]
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,11 +137,12 @@ class ProcessingRequest:
 
     info: ImageInfo
     options: ProcessingOptions
-    accept: frozenset[str]
+    choice: FormatChoice
     limits: Limits
     quality: Mapping[str, int]
     subsampling: Subsampling = "auto"
     watermarks: tuple[Image.Image | None, ...] = ()
+    profile: bytes = b""
 
     def run(self, data: bytes) -> Drawn:
         """Refuse what is above a limit, then decode and run the pipelines."""
@@ -110,7 +160,7 @@ class ProcessingRequest:
                 untrimmed = replace(run, trims=False)  # each frame would have edges of its own
                 picture = load_animation(fp, moving, untrimmed.run, limits=self.limits, deadline=run.deadline)
             else:
-                decoded = decode(fp, info, self.decoded_size(first), self.limits, page=options.page)
+                decoded = self.decoded(fp, first, run.deadline)
                 run.deadline.check()
                 with pillow_errors(f"The {info.format.upper()} can't be transformed"):
                     picture = run.run(decoded)
@@ -118,13 +168,37 @@ class ProcessingRequest:
                 names = self.formats(alpha=has_alpha(picture))
                 if names == ("ico",):
                     picture = smaller(picture, _LARGEST_ICON)
-                keeps = run.keeps_profile(decoded) and picture.mode in {"RGB", "RGBA"}
-                icc = (decoded.profile or b"") if keeps else b""
+                icc = (
+                    (decoded.profile or b"") if run.keeps_profile(decoded) and picture.mode in {"RGB", "RGBA"} else b""
+                )
+                if self.profile:
+                    picture, icc = to_profile(picture, self.profile, icc), self.profile
                 encodings = tuple(self.encoding(name, icc=icc, exif=self.exif(decoded)) for name in names)
         if self.is_source(names, first):
             return Drawn(picture, encodings, data, info.format, max_bytes=options.max_bytes)
-        tuned = options.auto_quality if options.auto_quality.method != "none" else None
+        tuned = options.auto_quality if options.auto_quality.fits(picture.size) else None
         return Drawn(picture, encodings, max_bytes=options.max_bytes, auto_quality=tuned)
+
+    def decoded(self, fp: BinaryIO, first: BoxPlan, deadline: RenderDeadline) -> Decoded:
+        """Decode the page asked for, or several of them: one below the other, at the left."""
+        info, options = self.info, self.options
+        decode_page = partial(decode, fp, info, limits=self.limits, any_size=True)
+        if options.pages == 1:
+            return decode_page(self.decoded_size(first), page=options.page)
+        pages = []
+        for number in range(options.page, min(options.page + options.pages, page_count(fp, info))):
+            deadline.check()  # to come to a frame, all before it are decoded again
+            page = decode_page((info.width, info.height), page=number)
+            box = (0.0, 0.0, float(page.source[0]), float(page.source[1]))
+            pages.append(page.picture(box, page.source))
+            size = max(one.width for one in pages), sum(one.height for one in pages)
+            # A file of a thousand small pages may be stacked to a picture that no source may be.
+            if size[0] * size[1] > self.limits.input_pixels:
+                what = f"The pages together have {size[0]} x {size[1]} px"
+                raise too_large("input_pixels", what, self.limits.input_pixels)
+        if not pages:
+            return decode_page((info.width, info.height), page=options.page)  # which tells that there is none
+        return pixels(effects.stacked(pages))
 
     @property
     def stored_size(self) -> Size:
@@ -147,9 +221,7 @@ class ProcessingRequest:
 
     def formats(self, *, alpha: bool) -> tuple[str, ...]:
         """Return the formats of which the smallest result is taken."""
-        if self.options.format:
-            return (self.options.format,)
-        return choose_formats("auto", self.info, self.accept, alpha=alpha)
+        return self.choice.formats(self.options.format, self.info, alpha=alpha)
 
     def encoding(self, name: str, *, icc: bytes = b"", exif: bytes = b"") -> Encoding:
         """Return how to write the format ``name``; raise ``UnsupportedImage`` for one that can't be written."""
@@ -182,7 +254,8 @@ class ProcessingRequest:
         info, options = self.info, self.options
         sendable = info.format in names or (len(names) > 1 and info.format in _EVERYWHERE)
         keeps = options.strip_metadata and options.strip_color_profile
-        keeps = keeps and not (options.max_bytes or options.dpi or options.page or options.has_encoder_options)
+        keeps = keeps and not (options.max_bytes or options.dpi or options.page or options.pages > 1)
+        keeps = keeps and not (options.has_encoder_options or self.profile)
         return sendable and keeps and not first.changes and all(not one.paints for one in options.pipelines)
 
 
@@ -237,7 +310,12 @@ class PipelineRun:
                 decoded = pixels(picture.crop((left, top, right, bottom)), decoded.orientation)
                 size = decoded.image.size
             planned = self.focused(number, decoded, size)
-            turned = replace(decoded, orientation=planned.orientation, source=planned.source)
+            turned = replace(
+                decoded,
+                orientation=planned.orientation,
+                source=planned.source,
+                resampling=pipeline.resizing_algorithm,
+            )
             picture = finish(turned.picture(planned.box, planned.size, keep_profile=keep), pipeline, planned)
             if mark := self.watermarks[number]:
                 picture = lay_watermark(picture, mark, pipeline.watermark, planned.dpr, self.limits)

@@ -8,7 +8,7 @@ video's BT.709 is a power of 2.4, and PQ and HLG are brought to the range of a s
 from __future__ import annotations
 
 import struct
-from functools import lru_cache
+from functools import cache, lru_cache
 from math import exp
 from typing import TYPE_CHECKING, BinaryIO, Final, TypeAlias
 
@@ -19,6 +19,11 @@ if TYPE_CHECKING:
 
 Chromaticities: TypeAlias = tuple[float, ...]
 """x and y of white, red, green and blue (CIE 1931), in the order of a PNG's cHRM."""
+
+Curve: TypeAlias = "float | tuple[float, ...] | Callable[[float], float]"
+
+_SRGB_CURVE: Final = (2.4, 1 / 1.055, 0.055 / 1.055, 1 / 12.92, 0.04045)
+"""Of IEC 61966-2-1: gamma, and the numbers a to d of ICC.1:2022, table 68."""
 
 D65: Final = (0.3127, 0.329)
 PRIMARIES: Final[dict[int, Chromaticities]] = {
@@ -115,6 +120,13 @@ def avif_profile(fp: BinaryIO, embedded: bytes | None) -> bytes | None:
     return cicp_profile(primaries, 13 if transfer in {1, 6, 14, 15} else transfer, grey=False)
 
 
+@cache
+def srgb_icc() -> bytes:
+    """Return a profile of sRGB in a few hundred bytes, always the same ones; its name is what browsers know it by."""
+    profile = profile_of(PRIMARIES[1], _SRGB_CURVE, grey=False, name="sRGB")
+    return profile or b""
+
+
 @lru_cache(maxsize=32)
 def cicp_profile(primaries: int, transfer: int, *, grey: bool) -> bytes | None:
     """Return a profile for code points of ITU-T H.273, None for sRGB and for codes that are unknown or unspecified."""
@@ -156,11 +168,11 @@ CURVES: Final = {13: srgb_to_linear, 16: pq_to_linear, 18: hlg_to_linear}
 
 
 @lru_cache(maxsize=32)
-def profile_of(primaries: Chromaticities, curve: float | Callable[[float], float], *, grey: bool) -> bytes | None:
+def profile_of(primaries: Chromaticities, curve: Curve, *, grey: bool, name: str = "Stated in numbers") -> bytes | None:
     """Return an ICC profile (version 4): a matrix of ``primaries`` and one curve.
 
-    The curve is a power, or the function that makes light (0 to 1) of a value. None where the chromaticities are none
-    that colours have.
+    The curve is a power, the function that makes light (0 to 1) of a value, or the parameters of such a function.
+    None where the chromaticities are none that colours have.
     """
     try:
         columns = [(x, y, 1 - x - y) for x, y in (primaries[2:4], primaries[4:6], primaries[6:8])]
@@ -179,7 +191,7 @@ def profile_of(primaries: Chromaticities, curve: float | Callable[[float], float
         )
         for column, share in zip(columns, shares, strict=True)
     ]
-    tags = {b"desc": _text("Stated in numbers"), b"cprt": _text("No rights reserved"), b"wtpt": _xyz_tag(_D50)}
+    tags = {b"desc": _text(name), b"cprt": _text("No rights reserved"), b"wtpt": _xyz_tag(_D50)}
     if grey:
         tags[b"kTRC"] = _curve(curve)
     else:
@@ -219,7 +231,9 @@ def _text(text: str) -> bytes:
     return b"mluc\0\0\0\0" + struct.pack(">LL2s2sLL", 1, 12, b"en", b"US", len(encoded), 28) + encoded
 
 
-def _curve(curve: float | Callable[[float], float]) -> bytes:
+def _curve(curve: Curve) -> bytes:
+    if isinstance(curve, tuple):  # ICC.1:2022, table 68, function type 3
+        return b"para\0\0\0\0\0\3\0\0" + b"".join(map(_fixed, curve))
     if not callable(curve):
         return b"para\0\0\0\0\0\0\0\0" + _fixed(curve)
     values = [round(65535 * min(1.0, curve(i / (_SAMPLES - 1)))) for i in range(_SAMPLES)]

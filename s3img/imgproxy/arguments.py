@@ -136,6 +136,17 @@ def at_most(name: str, args: Args, count: int) -> None:
         raise TransformError(f"{name}: {len(args)} arguments; it has {count} at most.", token=name)
 
 
+def split_options(segments: list[str], separator: str) -> tuple[list[tuple[str, Args]], list[str]]:
+    """Take options off the front of an address: the first segment without an argument begins the source."""
+    options: list[tuple[str, Args]] = []
+    for at, segment in enumerate(segments):
+        name, *args = segment.split(separator)
+        if not args and segment != "-":
+            return options, segments[at:]
+        options.append((name, args))
+    return options, []
+
+
 def simple(key: str, read: Callable[[str, str], object], name: str, state: State, args: Args) -> None:
     """Read an option of one argument."""
     at_most(name, args, 1)

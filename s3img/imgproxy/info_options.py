@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
-from typing import Any, Final
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, Final
 
 import msgspec
 
 from s3img.errors import TransformError
-from s3img.imgproxy.arguments import Args, at_most, bad, boolean, integer
+from s3img.imgproxy.arguments import Args, at_most, bad, boolean, integer, split_options
 from s3img.imgproxy.output_options import HASHES, OUTPUT_OPTIONS
 from s3img.imgproxy.pipeline_options import PIPELINE_OPTIONS
 from s3img.imgproxy.processing_options import CropArea, Gravity
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
 
 _SWITCHES: Final = {
     "size": "s",
@@ -30,13 +34,27 @@ _SWITCHES: Final = {
     "thumb_hash": "th",
     "perceptual_hash": "phash ph",
 }
-_OTHERS: Final = {"palette": "p", "blurhash": "bh", "calc_hashsums": "chs", "cachebuster": "cb", "expires": "exp"}
+_OTHERS: Final = {"palette": "p", "blurhash": "bh", "calc_hashsums": "chs", "preset": "pr"}
+_LIMITS: Final = frozenset({"max_src_resolution", "max_src_file_size"})
 _READ_ALIKE: Final = {name: PIPELINE_OPTIONS[name] for name in ("crop", "gravity")} | {
-    name: OUTPUT_OPTIONS[name] for name in ("page", "hashsum")
+    name: OUTPUT_OPTIONS[name]
+    for name in ("page", "hashsum", "cachebuster", "expires", "cache_tags", "bypass_cache", *sorted(_LIMITS))
 }
 """Options that are those of pictures."""
-_TWO: Final = frozenset({"alpha", "average", "dominant_colors", "exif"})
-_UNSUPPORTED: Final = {"detect_objects": "do", "classify": "cl", "objects_position": "obj_pos op"}
+_TWO: Final = {
+    "alpha": "check_transparency",
+    "average": "ignore_transparent",
+    "dominant_colors": "build_missed",
+    "exif": "canonical_names",
+}
+"""Options with a second argument, and the field that it is."""
+_UNSUPPORTED: Final = {
+    "detect_objects": "do",
+    "classify": "cl",
+    "objects_position": "obj_pos op",
+    "video_thumbnail_second": "vts",
+    "video_thumbnail_keyframes": "vtk",
+}
 LONG_NAMES: Final = {
     spelling: name
     for table in (_SWITCHES, _OTHERS, {name: short for name, (short, _) in _READ_ALIKE.items()}, _UNSUPPORTED)
@@ -49,13 +67,15 @@ LONG_NAMES: Final = {
 class InfoOptions(msgspec.Struct, frozen=True, kw_only=True):
     """Say what is told of a picture: ``palette`` colours, ``blurhash`` terms across and down, hashes of its bytes.
 
-    ``video_meta`` is read and has no effect: there are no videos here.
+    ``video_meta`` is read and has no effect: there are no videos here. Limits are those of this request alone: px,
+    bytes; 0 leaves them to the settings.
     """
 
     size: bool = True
     format: bool = True
     dimensions: bool = True
     exif: bool = True
+    canonical_names: bool = False
     iptc: bool = True
     xmp: bool = True
     video_meta: bool = True
@@ -70,7 +90,9 @@ class InfoOptions(msgspec.Struct, frozen=True, kw_only=True):
     hashsum: tuple[str, str] = ("", "")
     pages_number: bool = False
     alpha: bool = False
+    check_transparency: bool = False
     average: bool = False
+    ignore_transparent: bool = True
     thumb_hash: bool = False
     perceptual_hash: bool = False
     palette: int = 0
@@ -78,42 +100,89 @@ class InfoOptions(msgspec.Struct, frozen=True, kw_only=True):
     calc_hashsums: tuple[str, ...] = ()
     cachebuster: str = ""
     expires: int = 0
+    cache_tags: tuple[str, ...] = ()
+    max_src_resolution: int = 0
+    max_src_file_size: int = 0
 
 
-def read_info_options(options: list[tuple[str, Args]]) -> InfoOptions:
-    """Read options by name; raise TransformError for one that is wrong, or that is not offered."""
-    fields: dict[str, Any] = {}
-    for name, args in options:
+def blurhash_terms(name: str, args: Args) -> tuple[int, int]:
+    """Read how many terms a BlurHash has across and down; 0 for none at all."""
+    terms = [integer(name, text, least=0, most=9, what="number from 0 to 9") for text in args]
+    if len(terms) != 2 or (0 in terms and terms != [0, 0]):
+        raise TransformError(f"{name}: write the terms across and down, as {name}:4:3.", token=name)
+    return terms[0], terms[1]
+
+
+@dataclass(frozen=True, slots=True)
+class InfoGrammar:
+    """Read the options of addresses below ``/info``; the fields are settings of `config.imgproxy.ImgproxySettings`."""
+
+    presets: Mapping[str, str] = field(default_factory=dict)
+    only_presets: bool = False
+    allowed_options: frozenset[str] = frozenset()
+    allow_security_options: bool = False
+    arguments_separator: str = ":"
+
+    def check(self) -> None:
+        """Raise TransformError for a preset that can't be applied."""
+        for name in self.presets:
+            self._apply_presets({}, [name], ())
+
+    def read(self, segments: list[str]) -> tuple[InfoOptions, bool, list[str]]:
+        """Return the options, whether presets alone made them, and the segments of the source.
+
+        Raise TransformError for an option that is wrong, or that is not offered.
+        """
+        fields: dict[str, Any] = {}
+        if "default" in self.presets:
+            self._apply_presets(fields, ["default"], ())
+        if self.only_presets:
+            self._apply_presets(fields, segments[0].split(self.arguments_separator), ())
+            return InfoOptions(**fields), True, segments[1:]
+        options, rest = split_options(segments, self.arguments_separator)
+        for name, args in options:
+            if self.allowed_options and LONG_NAMES.get(name, name) not in self.allowed_options:
+                raise TransformError(f"{name}: this option is not among those allowed here.", token=name)
+            self._apply(fields, name, args, ())
+        names = {LONG_NAMES.get(name, "") for name, _ in options}
+        return InfoOptions(**fields), "preset" in names <= {"preset", "cachebuster", "expires"}, rest
+
+    def _apply_presets(self, fields: dict[str, Any], names: list[str], used: tuple[str, ...]) -> None:
+        for name in names:
+            if name not in self.presets:
+                raise TransformError(f"preset: {name[:80]!r} is not a preset of /info.", token=f"preset:{name[:80]}")
+            if name in used:
+                continue
+            options, rest = split_options(self.presets[name].strip().split("/"), self.arguments_separator)
+            if rest:
+                raise TransformError(f"preset {name}: {'/'.join(rest)!r} is not an option.", token=rest[0])
+            for option, args in options:
+                self._apply(fields, option, args, (*used, name))
+
+    def _apply(self, fields: dict[str, Any], name: str, args: Args, used: tuple[str, ...]) -> None:
         long = LONG_NAMES.get(name, "")
-        if long in _SWITCHES:
-            fields |= _switch(name, long, args)
+        if long in _LIMITS and not self.allow_security_options:
+            raise TransformError(
+                f"{name}: options that set limits are not allowed here (allow_security_options).", token=name
+            )
+        if long == "preset":
+            self._apply_presets(fields, args, used)
+        elif long in _SWITCHES:
+            at_most(name, args, 2 if long in _TWO else 1)
+            fields[long] = boolean(name, args[0])
+            if len(args) > 1:
+                fields[_TWO[long]] = boolean(name, args[1])
         elif long in _READ_ALIKE:
             _READ_ALIKE[long][1](name, fields, args)
         elif long == "palette":
             at_most(name, args, 1)
             fields[long] = integer(name, args[0], least=0, most=256, what="number of colours up to 256")
         elif long == "blurhash":
-            terms = [integer(name, text, least=1, most=9, what="number from 1 to 9") for text in args]
-            if len(terms) != 2:
-                raise TransformError(f"{name}: write the terms across and down, as {name}:4:3.", token=name)
-            fields[long] = tuple(terms)
+            fields[long] = blurhash_terms(name, args)
         elif long == "calc_hashsums":
             if unknown := [text for text in args if text not in HASHES]:
                 raise bad(name, unknown[0], f"hash: choose {', '.join(HASHES)}")
             fields[long] = tuple(sorted(set(args)))
-        elif long in {"cachebuster", "expires"}:
-            at_most(name, args, 1)
-            fields[long] = integer(name, args[0], least=0, what="Unix timestamp") if long == "expires" else args[0]
         else:
-            what = f"{long} is not offered here" if long else "imgproxy's info has no such option"
+            what = f"{long} needs a model or video" if long else "imgproxy's info has no such option"
             raise TransformError(f"{name[:80]}: {what}.", token=name[:80])
-    return InfoOptions(**fields)
-
-
-def _switch(name: str, long: str, args: Args) -> dict[str, bool]:
-    """Read what is told or not; of four, a second argument says how."""
-    at_most(name, args, 2 if long in _TWO else 1)
-    found = {long: boolean(name, args[0])}
-    if long == "dominant_colors":
-        found["build_missed"] = len(args) > 1 and boolean(name, args[1])
-    return found

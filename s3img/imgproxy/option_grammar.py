@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Final, Literal, TypeAlias
 from urllib.parse import unquote_to_bytes
 
 from s3img.errors import RequestError, TransformError
-from s3img.imgproxy.arguments import Args, State, decode_base64
+from s3img.imgproxy.arguments import Args, State, decode_base64, split_options
 from s3img.imgproxy.output_options import OUTPUT_OPTIONS, SECURITY_OPTIONS, written_format
 from s3img.imgproxy.pipeline_options import PIPELINE_OPTIONS
 from s3img.imgproxy.processing_options import RESIZING_TYPES, Pipeline, ProcessingOptions
@@ -19,21 +19,16 @@ if TYPE_CHECKING:
 SourceForm: TypeAlias = Literal["url", "encrypted"]
 _BROKEN_SCHEME: Final = re.compile(r"(\S+):/([^/])")
 UNSUPPORTED: Final = {
-    "resizing_algorithm": "ra",
     "objects_position": "obj_pos op",
     "blur_detections": "bd",
     "draw_detections": "dd",
-    "crop_objects": "",  # its short name is that of contrast as well
-    "style": "st",
-    "color_profile": "cp icc",
-    "pages": "pgs",
+    "crop_objects": "c_obj",  # the other short name of imgproxy's documents is that of contrast
     "video_thumbnail_second": "vts",
     "video_thumbnail_keyframes": "vtk",
     "video_thumbnail_tile": "vtt",
     "video_thumbnail_animation": "vta",
-    "bypass_cache": "bc",
 }
-"""Options of imgproxy Pro that need a model or video, or that mean nothing here, and their short names."""
+"""Options of imgproxy Pro that need a model or video, and their short names."""
 LONG_NAMES: Final[Mapping[str, str]] = {
     spelling: name
     for table in (PIPELINE_OPTIONS, OUTPUT_OPTIONS, {"preset": ("pr", None)})
@@ -71,6 +66,7 @@ class OptionGrammar:
     base_url: str = ""
     url_replacements: tuple[tuple[re.Pattern[str], str], ...] = ()
     base64_url_includes_filename: bool = False
+    max_chained_pipelines: int = 0
 
     def check(self) -> None:
         """Raise TransformError for a preset that can't be applied."""
@@ -92,7 +88,10 @@ class OptionGrammar:
             self.apply_presets(reading, segments[0].split(self.arguments_separator))
             rest, names = segments[1:], {"preset"}
         else:
-            options, rest = self.split(segments)
+            options, rest = split_options(segments, self.arguments_separator)
+            count = 1 + sum(name == "-" for name, _ in options)  # those of presets don't count, as in imgproxy
+            if self.max_chained_pipelines and count > self.max_chained_pipelines:
+                raise TransformError(f"-: {count} pipelines; {self.max_chained_pipelines} is the limit.")
             for name, args in options:
                 if self.allowed_options and LONG_NAMES.get(name, name) not in self.allowed_options:
                     raise TransformError(f"{name}: this option is not among those allowed here.", token=name)
@@ -104,16 +103,6 @@ class OptionGrammar:
         if extension and not reading.output.get("raw"):
             reading.output["format"] = written_format("extension", extension)
         return ProxyRequest(reading.options(), source, form, "preset" in names <= {"preset", "cachebuster", "expires"})
-
-    def split(self, segments: list[str]) -> tuple[list[tuple[str, Args]], list[str]]:
-        """Take options off the front: the first segment without an argument begins the source."""
-        options: list[tuple[str, Args]] = []
-        for at, segment in enumerate(segments):
-            name, *args = segment.split(self.arguments_separator)
-            if not args and segment != "-":
-                return options, segments[at:]
-            options.append((name, args))
-        return options, []
 
     def apply(self, reading: _Reading, name: str, args: Args, used: tuple[str, ...] = ()) -> None:
         """Apply one option; ``used`` are the presets that are being applied."""
@@ -132,7 +121,10 @@ class OptionGrammar:
                 )
             OUTPUT_OPTIONS[long][1](name, reading.output, args)
         elif name in _UNSUPPORTED_NAMES:
-            raise TransformError(f"{name}: {_UNSUPPORTED_NAMES[name]} of imgproxy Pro is not offered here.", token=name)
+            raise TransformError(
+                f"{name}: {_UNSUPPORTED_NAMES[name]} of imgproxy Pro is not offered here: it needs a model or video.",
+                token=name,
+            )
         else:
             raise TransformError(f"{name[:80]}: imgproxy has no such option.", token=name[:80])
 
@@ -145,7 +137,7 @@ class OptionGrammar:
                 )
             if name in used:
                 continue
-            options, rest = self.split(self.presets[name].strip().split("/"))
+            options, rest = split_options(self.presets[name].strip().split("/"), self.arguments_separator)
             if rest:
                 raise TransformError(f"preset {name}: {'/'.join(rest)!r} is not an option.", token=rest[0])
             for option, args in options:

@@ -44,8 +44,13 @@ if TYPE_CHECKING:
 
 _TAG: Final = re.compile(r"[!#-+\--~]{1,1024}")
 _MOST_TAGS: Final = 4096
+_CSS: Final = re.compile(r"[^A-Za-z0-9_=-]")
+_LONGEST_STYLE: Final = 4096
+_PROFILE: Final = re.compile(r"[\w .()+-]{1,100}")
 HASHES: Final = {"md5": 32, "sha1": 40, "sha256": 64, "sha512": 128}
 """Digests of sources, with their hexadecimal digits."""
+_MOST_PAGES: Final = 1000
+_PAGES: Final = f"number of pages, from 1 to {_MOST_PAGES}"
 _PRESETS: Final = ("default", "photo", "picture", "drawing", "icon", "text")
 SECURITY_OPTIONS: Final = frozenset(
     {
@@ -119,6 +124,33 @@ def skip_processing(name: str, state: State, args: Args) -> None:
     state["skip_processing"] = tuple(sorted(formats))
 
 
+def style(name: str, state: State, args: Args) -> None:
+    """Read CSS from base64, or as it is: it has characters that base64 has not, and clients send it either way."""
+    text = ":".join(args)
+    found = unquote_to_bytes(text).decode("utf-8", "replace") if _CSS.search(text) else base64_text(name, text)
+    if len(found) > _LONGEST_STYLE:
+        raise TransformError(f"{name}: {len(found)} characters; {_LONGEST_STYLE} is the limit.", token=name)
+    state["style"] = found
+
+
+def color_profile(name: str, text: str) -> str:
+    """Read the name of a colour profile, percent-encoded, without the suffix of its file."""
+    found = unquote_to_bytes(text).decode("utf-8", "replace").removesuffix(".icc").removesuffix(".icm")
+    if found and not _PROFILE.fullmatch(found):
+        raise bad(name, text, "name of a colour profile")
+    return found
+
+
+def bypass_cache(name: str, state: State, args: Args) -> None:  # noqa: ARG001 - readers have one signature
+    """Read whether results that are kept are passed over, which can only be switched off."""
+    at_most(name, args, 1)
+    if is_true(args[0]):
+        # Anybody with such an address could have the same picture made again and again.
+        raise TransformError(
+            f"{name}: results that are kept can't be passed over here; change cb for another one.", token=name
+        )
+
+
 def filename(name: str, state: State, args: Args) -> None:
     """Read ``fn:NAME``, percent-encoded, or ``fn:BASE64:1``."""
     at_most(name, args, 2)
@@ -147,7 +179,7 @@ OUTPUT_OPTIONS: Final[Mapping[str, tuple[str, Handler]]] = {
     "format_quality": ("fq", format_quality),
     "max_bytes": ("mb", partial(simple, "max_bytes", positive)),
     "format": ("f ext", partial(simple, "format", written_format)),
-    "skip_processing": ("skp", skip_processing),
+    "skip_processing": ("skp sp", skip_processing),
     "raw": ("", partial(simple, "raw", boolean)),
     "cachebuster": ("cb", partial(simple, "cachebuster", text_argument)),
     "expires": ("exp", expires),
@@ -164,6 +196,10 @@ OUTPUT_OPTIONS: Final[Mapping[str, tuple[str, Handler]]] = {
     "dpi": ("", partial(simple, "dpi", partial(integer, least=0, most=65_535, what="number from 0 to 65535"))),
     "disable_animation": ("da", partial(simple, "disable_animation", boolean)),
     "page": ("pg", partial(simple, "page", partial(integer, least=0, most=100_000, what="number of a page, from 0"))),
+    "pages": ("pgs", partial(simple, "pages", partial(integer, least=1, most=_MOST_PAGES, what=_PAGES))),
+    "style": ("st stl", style),
+    "color_profile": ("cp icc", partial(simple, "color_profile", color_profile)),
+    "bypass_cache": ("bc", bypass_cache),
     "hashsum": ("hs", hashsum),
     "fallback_image_url": ("fiu", partial(simple, "fallback_image_url", base64_text)),
     "cache_tags": ("ct", cache_tags),

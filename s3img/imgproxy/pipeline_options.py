@@ -24,6 +24,7 @@ from s3img.imgproxy.arguments import (
     listed,
     nested,
     not_negative,
+    one_of,
     positive,
     share,
     simple,
@@ -40,6 +41,7 @@ from s3img.imgproxy.processing_options import (
     Gravity,
     GravityType,
     Padding,
+    ResizingAlgorithm,
     Tint,
     TrimRule,
     UnsharpMask,
@@ -61,6 +63,11 @@ _DIRECTIONS: Final = {"down": 0.0, "left": 90.0, "up": 180.0, "right": 270.0}
 
 def gravity_type(name: str, text: str, allowed: Sequence[str]) -> GravityType:
     """Read one of the gravities that an option takes."""
+    if text in {"obj", "objw"}:
+        raise TransformError(
+            f"{name}: {text} needs a model that detects objects, and there is none here; write sm or fp.",
+            token=f"{name}:{text}",
+        )
     if text not in allowed:
         raise bad(name, text, f"gravity: choose one of {', '.join(allowed)}")
     return next(one for one in get_args(GravityType) if one == text)
@@ -261,6 +268,10 @@ PIPELINE_OPTIONS: Final[Mapping[str, tuple[str, Handler]]] = {
     "resize": ("rs", resize),
     "size": ("s", size),
     "resizing_type": ("rt", partial(simple, "resizing_type", resizing_type)),
+    "resizing_algorithm": (
+        "ra",
+        partial(simple, "resizing_algorithm", partial(one_of, words=get_args(ResizingAlgorithm))),
+    ),
     "width": ("w", partial(simple, "width", positive)),
     "height": ("h", partial(simple, "height", positive)),
     "min-width": ("mw", partial(simple, "min_width", positive)),

@@ -18,6 +18,7 @@ QualityMethod: TypeAlias = Literal["none", "size", "dssim"]
 WebpCompression: TypeAlias = Literal["lossy", "near_lossless", "lossless"]
 AvifSubsample: TypeAlias = Literal["auto", "on", "off"]
 UnsharpMode: TypeAlias = Literal["auto", "none", "always"]
+ResizingAlgorithm: TypeAlias = Literal["nearest", "linear", "cubic", "lanczos2", "lanczos3"]
 
 RESIZING_TYPES: Final[tuple[ResizingType, ...]] = ("fit", "fill", "fill-down", "force", "auto")
 PLACES: Final[tuple[GravityType, ...]] = ("ce", "no", "ea", "so", "we", "nowe", "noea", "sowe", "soea")
@@ -181,7 +182,8 @@ class ColorRamp(msgspec.Struct, frozen=True):
 class AutoQuality(msgspec.Struct, frozen=True):
     """Choose the quality by ``target`` bytes (``size``) or structural dissimilarity (``dssim``, within ``error``).
 
-    ``least`` and ``most`` bound it; 0 is the default of the format.
+    ``least`` and ``most`` bound it; 0 is that of ``leasts`` and ``mosts``, by format, or the default of the format.
+    Pictures of more than ``pixels`` px are left out (0: none).
     """
 
     method: QualityMethod = "none"
@@ -189,6 +191,13 @@ class AutoQuality(msgspec.Struct, frozen=True):
     least: int = 0
     most: int = 0
     error: float = 0.002
+    leasts: tuple[tuple[str, int], ...] = ()
+    mosts: tuple[tuple[str, int], ...] = ()
+    pixels: int = 0
+
+    def fits(self, size: tuple[int, int]) -> bool:
+        """Tell whether a quality is looked for, of a picture of this size."""
+        return self.method != "none" and not 0 < self.pixels < size[0] * size[1]
 
     def __str__(self) -> str:
         return join(self.method, self.target, self.least, self.most, self.error)
@@ -243,6 +252,7 @@ class Pipeline(msgspec.Struct, frozen=True, kw_only=True):
     """Describe one pass over the pixels; the fields are imgproxy's options of the same names."""
 
     resizing_type: ResizingType = "fit"
+    resizing_algorithm: ResizingAlgorithm = "lanczos3"
     width: int = 0
     height: int = 0
     min_width: int = 0
@@ -328,7 +338,9 @@ class ProcessingOptions(msgspec.Struct, frozen=True, kw_only=True):
     """Describe a rendering: one pipeline or several in a row, then how the result is written and sent.
 
     ``quality`` 0 is the default of the format, ``format_quality`` pairs of format and quality; ``expires`` in Unix
-    seconds (0: never). Limits are those of this request alone: px, bytes, frames; 0 leaves them to the settings.
+    seconds (0: never). ``pages`` is how many pages, from ``page`` on, are stacked. ``style`` is CSS for an SVG,
+    ``color_profile`` the name of the profile of the result's colours. Limits are those of this request alone: px,
+    bytes, frames; 0 leaves them to the settings.
     """
 
     pipelines: tuple[Pipeline, ...] = (Pipeline(),)
@@ -355,6 +367,9 @@ class ProcessingOptions(msgspec.Struct, frozen=True, kw_only=True):
     dpi: int = 0
     disable_animation: bool = False
     page: int = 0
+    pages: int = 1
+    style: str = ""
+    color_profile: str = ""
     hashsum: tuple[str, str] = ("", "")
     fallback_image_url: str = ""
     cache_tags: tuple[str, ...] = ()
@@ -401,6 +416,10 @@ class ProcessingOptions(msgspec.Struct, frozen=True, kw_only=True):
             "ct": [quote(tag, safe="") for tag in self.cache_tags],
         }
         yield from (f"{name}:{join(*parts)}" for name, parts in lists.items() if parts)
+        if self.style:
+            yield f"st:{encode_text(self.style)}"
+        if self.color_profile:
+            yield f"cp:{quote(self.color_profile, safe='')}"
         if self.fallback_image_url:
             yield f"fiu:{encode_text(self.fallback_image_url)}"
         if self.filename:  # in base64, because a name may have any character
@@ -445,6 +464,7 @@ def encode_text(text: str) -> str:
 
 _PIPELINE_NAMES: Final = {
     "rt": "resizing_type",
+    "ra": "resizing_algorithm",
     "w": "width",
     "h": "height",
     "mw": "min_width",
@@ -485,6 +505,7 @@ _ENCODER_NAMES: Final = {
 _OUTPUT_NAMES: Final = {
     **_ENCODER_NAMES,
     "pg": "page",
+    "pgs": "pages",
     "sm": "strip_metadata",
     "kcr": "keep_copyright",
     "scp": "strip_color_profile",

@@ -138,7 +138,8 @@ class TransformService:
         self._engine = engine or build_engine(config, environ, lock)
         self._clock = clock
         self._clients = ClientLimiter(config.service.per_client)
-        self._operator_paths = {"/healthz", "/readyz", config.service.metrics_path or "/healthz"}
+        self._health_paths = {"/healthz", *(config.imgproxy.health_paths if config.imgproxy else ())}
+        self._operator_paths = {*self._health_paths, "/readyz", config.service.metrics_path or "/healthz"}
 
     def __call__(self, environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
         """Answer one request."""
@@ -192,7 +193,7 @@ class TransformService:
             now = self._clock()
             below = self._mount.below(target.path) if self._mount else None
             if self._mount and below is not None:
-                proxied = self._mount.read(below, now=now)
+                proxied = self._mount.read(below, now=now, authorization=environ.get("HTTP_AUTHORIZATION", ""))
                 request = self._request(environ, proxied, budget, now)
                 return answer_proxied(request, self._engine, proxied)
             allowed = self._reader.read(environ, target, now=now)
@@ -226,7 +227,7 @@ class TransformService:
 
     def _respond_to_operator(self, path: str, budget: Budget) -> Response:
         """Answer health, readiness or metrics."""
-        if path == "/healthz":
+        if path in self._health_paths:
             return Response.whole(b"ok\n", PLAIN)
         if path == "/readyz":
             self._check_drain()

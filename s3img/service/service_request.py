@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
     from wsgiref.types import StartResponse
 
+    from s3img.config.service import ServiceSettings
     from s3img.service.engine.jobs import SourceFacts, SourceRef, Timings
 
 T = TypeVar("T")
@@ -126,10 +127,14 @@ class ServiceRequest(msgspec.Struct, frozen=True, kw_only=True):
         *,
         fallback: bool = False,
         layers: Iterable[SourceFacts] = (),
+        settings: ServiceSettings | None = None,
     ) -> Response:
-        """Return a response with what does not depend on its body; ``layers`` are facts of what is laid over it."""
+        """Return a response with what does not depend on its body; ``layers`` are facts of what is laid over it.
+
+        ``settings`` are those of the service in force for this answer, where they are others.
+        """
         keep = cache_control(
-            self.config.service,
+            settings or self.config.service,
             facts,
             self.grant,
             pinned=bool(source.version),

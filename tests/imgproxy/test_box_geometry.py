@@ -15,6 +15,7 @@ from s3img.imgproxy.box_geometry import position
 from s3img.imgproxy.processing_options import PLACES, CropArea, Extend, Gravity, Padding
 
 VECTORS = json.loads((Path(__file__).parent.parent / "data/imgproxy/imgproxy-sizes.json").read_text())["vectors"]
+BOXES = json.loads((Path(__file__).parent.parent / "data/imgproxy/imgproxy-boxes.json").read_text())["vectors"]
 GRAMMAR = OptionGrammar(allow_security_options=True)
 
 SIDES = st.integers(1, 3000)
@@ -135,3 +136,13 @@ def test_place_of_a_window_of_50_x_50_in_200_x_100(gravity: Gravity, place: tupl
 def test_length_that_the_limit_makes_less_than_a_pixel_still_cuts() -> None:
     pipeline = Pipeline(resizing_type="fill", width=201, height=1, enlarge=True)
     assert plan_boxes((3, 200), 1, pipeline, max_dimension=100).canvas == (100, 1)
+
+
+@pytest.mark.parametrize("part", range(8))
+def test_boxes_are_those_of_imgproxys_own_arithmetic(part: int) -> None:
+    for stored, orientation, options, scaled, window, canvas, offset in BOXES[part::8]:
+        read = GRAMMAR.parse(f"/{options}/plain/x").options
+        most = read.max_result_dimension
+        planned = plan_boxes(tuple(stored), orientation, read.pipelines[0], max_dimension=most)
+        found = [planned.scaled, planned.window, planned.canvas, planned.offset]
+        assert [[*box] for box in found] == [scaled, window, canvas, offset], (stored, orientation, options)

@@ -105,6 +105,11 @@ def test_short_names_mean_the_same(name: str) -> None:
         "watermark_url": "YS5wbmc",
         "hashsum": f"md5:{'0a' * 16}",
         "fallback_image_url": "YS5wbmc",
+        "resizing_algorithm": "cubic",
+        "pages": "3",
+        "style": "cmVjdHtmaWxsOnJlZH0",
+        "color_profile": "Display%20P3",
+        "bypass_cache": "0",
         "cache_tags": "a:b%3Ac",
         "autoquality": "dssim:0.01:50:90:0.001",
         "png_options": "0:1:16",
@@ -184,7 +189,9 @@ def test_limits_are_set_by_addresses_where_that_is_allowed_only(option: str) -> 
         options_of(option)
 
 
-@pytest.mark.parametrize("option", ["crop_objects:face", "co:face", "style:YQ", "vts:3", "dd:1"])
+@pytest.mark.parametrize(
+    "option", ["crop_objects:face", "c_obj:1", "co:face", "vts:3", "dd:1", "g:obj:face", "c:9:9:objw:face:2"]
+)
 def test_option_that_needs_a_model_or_video_is_named(option: str) -> None:
     with pytest.raises(TransformError, match=option.partition(":")[0]):
         options_of(option)
@@ -251,7 +258,8 @@ def test_any_address_is_read_or_refused_and_what_is_read_is_written_again(option
     [
         "hs:crc:00", "hs:md5", "hs:md5:xyz", "hs:md5:00:00", "hs:md5:" + "0" * 31, "ct:a%0Ab", "ct:a%2Cb", "ct:a%20b", "ct:%C3%A9",
         "ct:" + "a" * 1025, "fiu:%3F", "pg:-1", "pg:x", "aq:psnr", "aq:dssim:-1", "aq:size:1:0:101", "jpgo:1:1:1:1:1:9",
-        "pngo:0:1:1", "pngo:0:1:257", "webpo:best", "webpo:lossy:1:text:1", "avifo:maybe", "hs:md5:" + "0" * 32 + "/raw:1",
+        "pngo:0:1:1", "pngo:0:1:257", "webpo:best", "webpo:lossy:1:text:1", "avifo:maybe", "ra:lanczos4", "pgs:0", "pgs:1001", "st:%zz:%",
+        "st:" + "a" * 9000, "cp:../etc", "cp:a%2Fb", "bc:1", "hs:md5:" + "0" * 32 + "/raw:1",
     ],
 )  # fmt: skip
 def test_option_of_pro_with_a_bad_argument_is_named(option: str) -> None:
@@ -272,3 +280,16 @@ def test_arguments_that_are_left_out_stay_as_a_preset_has_them() -> None:
 def test_best_format_is_the_one_that_the_client_takes() -> None:
     assert options_of("f:png/f:best").format == ""
     assert GRAMMAR.parse("/f:png/plain/s3://b/k.png@best").options.format == ""
+
+
+def test_style_may_be_written_as_it_is() -> None:
+    css = "rect{fill:red;stroke:#00f}"
+    assert options_of("st:rect%7Bfill:red;stroke:%2300f%7D").style == css
+    assert options_of("stl:rect{fill:red;stroke:%2300f}").style == css
+
+
+def test_pipelines_are_counted_but_not_those_of_presets() -> None:
+    presets = {"two": "w:9/-/w:8"}
+    assert len(options_of("w:3/-/pr:two", presets=presets, max_chained_pipelines=2).pipelines) == 3
+    with pytest.raises(TransformError, match=r"^-: 3 pipelines"):
+        options_of("w:3/-/w:2/-/w:1", max_chained_pipelines=2)

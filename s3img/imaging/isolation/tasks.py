@@ -64,20 +64,22 @@ def draw_options(
     limits: Limits,
     *,
     options: ProcessingOptions,
-    accept: frozenset[str],
+    choice: imaging.FormatChoice,
     quality: Mapping[str, int],
     subsampling: Subsampling,
     watermarks: Mapping[str, bytes],
+    profile: bytes,
 ) -> Drawn:
     """Draw what imgproxy's options ask for; raise what `imaging.draw_processed` raises."""
     return imaging.draw_processed(
         data,
         options,
-        accept=accept,
+        choice=choice,
         limits=limits,
         quality=quality,
         subsampling=subsampling,
         watermarks=watermarks,
+        profile=profile,
     )
 
 

@@ -11,6 +11,7 @@ from __future__ import annotations
 import codecs
 import re
 from typing import TYPE_CHECKING, Final
+from xml.sax.saxutils import escape
 
 from s3img.errors import UnsupportedImage
 from s3img.imaging.image_info import ImageInfo
@@ -44,14 +45,7 @@ _PX: Final = {
 def svg(fp: BinaryIO) -> ImageInfo:
     """Return the size the root element states, or raise ``UnsupportedImage`` where the file is not a SVG."""
     fp.seek(0)
-    head = fp.read(_HEAD)
-    # Decoded by the byte order mark, else as UTF-8: the tags of the root are ASCII in every other encoding of the web.
-    mark = next((mark for mark in _BOMS if head.startswith(mark)), b"")
-    text = head[len(mark) :].decode(_BOMS.get(mark, "utf-8"), "replace")
-    position = 0
-    while skipped := _SKIPPED.match(text, position):
-        position = skipped.end()
-    root = _ROOT.match(text, position)
+    root, _, _ = root_tag(fp.read(_HEAD))
     if root is None:
         raise UnsupportedImage(
             "The file is not an image of a kind that s3img reads.",
@@ -71,6 +65,34 @@ def svg(fp: BinaryIO) -> ImageInfo:
     if not (width and height) or max(width, height) > _LARGEST:
         return ImageInfo("svg", 0, 0, alpha=True)
     return ImageInfo("svg", max(1, round(width)), max(1, round(height)), alpha=True)
+
+
+def root_tag(head: bytes) -> tuple[re.Match[str] | None, str, int]:
+    """Return the start tag of the root in the decoded text, the text's encoding, and how many bytes its mark has.
+
+    The tag's first group are its attributes; it is None where the file is not an SVG.
+    """
+    # Decoded by the byte order mark, else as UTF-8: the tags of the root are ASCII in every other encoding of the web.
+    mark = next((mark for mark in _BOMS if head.startswith(mark)), b"")
+    encoding = _BOMS.get(mark, "utf-8")
+    # Bytes that are no UTF-8 are kept, one character each, so that a place in the text tells the place in the file.
+    text = head[len(mark) :].decode(encoding, "surrogateescape" if encoding == "utf-8" else "replace")
+    position = 0
+    while skipped := _SKIPPED.match(text, position):
+        position = skipped.end()
+    return _ROOT.match(text, position), encoding, len(mark)
+
+
+def with_style(data: bytes, css: str) -> bytes:
+    """Return an SVG with a ``<style>`` as the first child of its root; ``css`` is text and never becomes markup."""
+    root, encoding, mark = root_tag(data[:_HEAD])
+    if root is None or root[1].endswith("/"):  # an empty picture has nothing to style
+        return data
+    before = root.string[: root.end()].encode(encoding, "surrogateescape" if encoding == "utf-8" else "strict")
+    # The namespace is stated because the root may have it under a prefix. References hold in every encoding.
+    element = f'<style xmlns="http://www.w3.org/2000/svg">{escape(css)}</style>'.encode("ascii", "xmlcharrefreplace")
+    at = mark + len(before)
+    return data[:at] + element.decode("ascii").encode(encoding) + data[at:]
 
 
 def _length(text: str) -> float:

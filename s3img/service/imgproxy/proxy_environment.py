@@ -12,6 +12,7 @@ import msgspec
 from s3img.config.load import SettingsSource
 from s3img.errors import ConfigError
 from s3img.imgproxy.arguments import is_true
+from s3img.imgproxy.processing_options import FORMATS
 
 if TYPE_CHECKING:
     from s3img.config.imgproxy import ImgproxySettings
@@ -35,6 +36,18 @@ def millions(text: str) -> int:
     return int(float(text) * 1_000_000)
 
 
+def formats(text: str) -> list[str]:
+    """Read names of formats; those that can't be written here are passed over."""
+    found = (FORMATS.get(word, word) for word in words(text))
+    return [name for name in found if name not in {"heic", "jxl", "ico", "svg"}]
+
+
+def qualities(text: str) -> dict[str, int]:
+    """Read ``jpeg=70,avif=40``; raise ValueError for anything else."""
+    pairs = (word.partition("=") for word in words(text))
+    return {FORMATS.get(name.strip(), name.strip()): int(quality) for name, _, quality in pairs}
+
+
 FIELDS: Final[Mapping[str, tuple[str, Read]]] = {
     "KEY": ("keys", str),
     "SALT": ("salts", str),
@@ -56,6 +69,23 @@ FIELDS: Final[Mapping[str, tuple[str, Read]]] = {
     "FALLBACK_IMAGE_TTL": ("fallback_image_ttl", int),
     "CACHE_TAGS_FORMAT": ("cache_tags_format", str),
     "WATERMARK_OPACITY": ("watermark_opacity", float),
+    "SECRET": ("secret", str),
+    "ALLOWED_SOURCES": ("allowed_sources", words),
+    "PREFERRED_FORMATS": ("preferred_formats", formats),
+    "ENABLE_CLIENT_HINTS": ("client_hints", is_true),
+    "MAX_CHAINED_PIPELINES": ("max_chained_pipelines", int),
+    "MAX_ANIMATION_FRAME_RESOLUTION": ("max_animation_frame_resolution", float),
+    "ETAG_BUSTER": ("etag_buster", str),
+    "CACHE_CONTROL_PASSTHROUGH": ("cache_control_passthrough", is_true),
+    "COLOR_PROFILES_DIR": ("color_profiles_dir", str),
+    "AUTOQUALITY_FORMAT_MIN": ("autoquality_format_min", qualities),
+    "AUTOQUALITY_FORMAT_MAX": ("autoquality_format_max", qualities),
+    "AUTOQUALITY_MAX_RESOLUTION": ("autoquality_max_resolution", float),
+    "WATERMARK_PREPROCESS_URL": ("watermark_preprocess_url", is_true),
+    "FALLBACK_IMAGE_PREPROCESS_URL": ("fallback_image_preprocess_url", is_true),
+    "ALLOWED_INFO_OPTIONS": ("allowed_info_options", words),
+    "INFO_ONLY_PRESETS": ("info_only_presets", is_true),
+    "HEALTH_CHECK_PATH": ("health_check_path", lambda text: f"/{text.strip('/')}"),
 }
 """Variables that are a field of the table ``imgproxy``, and how they are read."""
 
@@ -72,6 +102,7 @@ SETTINGS: Final[Mapping[str, tuple[str, Read]]] = {
     "REQUESTS_QUEUE_SIZE": ("service.queue", int),
     "TTL": ("service.max_age", int),
     "QUALITY": ("quality.jpeg quality.webp quality.avif", int),
+    "ALLOW_ORIGIN": ("service.cors_origins", words),
 }
 """Variables that are settings of the service, or fields of its tables."""
 
@@ -81,23 +112,79 @@ _USUAL: Final = {
     "STRIP_COLOR_PROFILE": "scp",
     "AUTO_ROTATE": "ar",
     "RETURN_ATTACHMENT": "att",
-    "JPEG_PROGRESSIVE": "jpgo",
+    "AVIF_SUBSAMPLE": "avifo",
+    "WEBP_COMPRESSION": "webpo",
+    "STRIP_METADATA_DPI": "dpi",
 }
-"""Variables that are the default of an option that is on or off."""
+"""Variables that are the default of an option of one argument."""
+
+_USUAL_LISTS: Final = {
+    "jpgo": ("JPEG_PROGRESSIVE", "JPEG_NO_SUBSAMPLE"),
+    "pngo": ("", "PNG_QUANTIZE", "PNG_QUANTIZATION_COLORS"),
+    "ush": ("UNSHARP_MASKING_MODE", "UNSHARP_MASKING_WEIGHT", "UNSHARP_MASKING_DIVIDER"),
+    "aq": (
+        "AUTOQUALITY_METHOD",
+        "AUTOQUALITY_TARGET",
+        "AUTOQUALITY_MIN",
+        "AUTOQUALITY_MAX",
+        "AUTOQUALITY_ALLOWED_ERROR",
+    ),
+}
+"""Options of several arguments, and the variables that are their defaults."""
+
+_AS_IT_IS: Final = {
+    "USE_ETAG": True,
+    "USE_LAST_MODIFIED": True,
+    "SET_CANONICAL_HEADER": False,
+    "BEST_FORMAT_BY_DEFAULT": True,
+    "IGNORE_SSL_VERIFICATION": False,
+    "PRESERVE_HDR": False,
+    "ENFORCE_THUMBNAIL": False,
+    "AUTO_JXL": False,
+    "ENFORCE_JXL": False,
+    "PNG_INTERLACED": False,
+    "JPEG_TRELLIS_QUANT": False,
+    "JPEG_OVERSHOOT_DERINGING": False,
+    "JPEG_OPTIMIZE_SCANS": False,
+    "WEBP_SMART_SUBSAMPLE": False,
+    "ALWAYS_RASTERIZE_SVG": False,
+    "ALLOW_BYPASS_CACHE": False,
+    "ENABLE_VIDEO_THUMBNAILS": False,
+    "ENABLE_RAW_FORMATS": False,
+    "USE_GCS": False,
+    "USE_ABS": False,
+    "USE_SWIFT": False,
+    "S3_USE_DECRYPTION_CLIENT": False,
+    "ENABLE_DEBUG_HEADERS": False,
+    "DEVELOPMENT_ERRORS_MODE": False,
+    "COOKIE_PASSTHROUGH": False,
+    "COOKIE_PASSTHROUGH_ALL": False,
+    "SVG_UNLIMITED": False,
+    "PNG_UNLIMITED": False,
+    "CACHE_REPORT_ERRORS": False,
+}
+"""Switches that can't be moved here, and how they stand: a variable that says so has its effect."""
 
 _ELSEWHERE: Final = frozenset(
     {
         *_USUAL,
+        *(name for names in _USUAL_LISTS.values() for name in names),
         "SKIP_PROCESSING_FORMATS",
         "USE_S3",  # origins tell
         "S3_ALLOWED_BUCKETS",
         "S3_DENIED_BUCKETS",
         "LOCAL_FILESYSTEM_ROOT",
         "PRESETS",
+        "INFO_PRESETS",
+        "INFO_PRESETS_PATH",
         "PRESETS_SEPARATOR",
         "PRESETS_PATH",
         "AUTO_WEBP",
         "AUTO_AVIF",
+        "ENABLE_WEBP_DETECTION",
+        "ENABLE_AVIF_DETECTION",
+        "ENFORCE_WEBP",
+        "ENFORCE_AVIF",
         "FORMAT_QUALITY",
         "FALLBACK_IMAGE_DATA",
         "FALLBACK_IMAGE_PATH",
@@ -112,8 +199,12 @@ _ELSEWHERE: Final = frozenset(
 def ignored_variables(environ: Mapping[str, str]) -> list[str]:
     """Return the names of imgproxy's variables that have a value and no effect here."""
     known = {*FIELDS, *SETTINGS, *_ELSEWHERE}
-    names = sorted(name for name, value in environ.items() if name.startswith(PREFIX) and value)
-    return [name for name in names if name.removeprefix(PREFIX) not in known]
+    given = {name.removeprefix(PREFIX): value for name, value in environ.items() if name.startswith(PREFIX) and value}
+    return sorted(
+        f"{PREFIX}{name}"
+        for name, value in given.items()
+        if name not in known and not (name in _AS_IT_IS and is_true(value) == _AS_IT_IS[name])
+    )
 
 
 def imgproxy_source(
@@ -130,8 +221,7 @@ def imgproxy_source(
     problems: list[str] = []
     fields = _read(FIELDS, given, problems)
     fields |= _presets(given, problems)
-    if {"AUTO_WEBP", "AUTO_AVIF"} & given.keys() or table is None:  # imgproxy negotiates where it is told to
-        fields["auto_formats"] = [name for name in ("avif", "webp") if is_true(given.get(f"AUTO_{name.upper()}", ""))]
+    fields |= _negotiated(given, is_complete=table is None)
     values: dict[str, Any] = {}
     for name, value in _read(SETTINGS, given, problems).items():
         for place in name.split():
@@ -165,32 +255,67 @@ def _read(table: Mapping[str, tuple[str, Read]], given: Mapping[str, str], probl
     return found
 
 
+def _negotiated(given: Mapping[str, str], *, is_complete: bool) -> dict[str, Any]:
+    """Return the formats that are negotiated or enforced; where variables say it all, those of them alone."""
+    switches = {
+        "auto_formats": ("AUTO_{}", "ENABLE_{}_DETECTION", "ENFORCE_{}"),  # what is enforced is offered, as there
+        "enforced_formats": ("ENFORCE_{}",),
+    }
+    found = {}
+    for field, names in switches.items():
+        written = {name.format(kind) for name in names for kind in ("AVIF", "WEBP")}
+        if is_complete or written & given.keys():
+            found[field] = [
+                kind.lower()
+                for kind in ("AVIF", "WEBP")
+                if any(is_true(given.get(name.format(kind), "")) for name in names)
+            ]
+    return found
+
+
 def _presets(given: Mapping[str, str], problems: list[str]) -> dict[str, Any]:
-    lines = given["PRESETS"].split(given.get("PRESETS_SEPARATOR", ",")) if "PRESETS" in given else []
-    if path := given.get("PRESETS_PATH"):
+    presets = _preset_lines(given, "PRESETS", problems)
+    if usual := _usual_options(given):
+        presets["default"] = "/".join([*usual, *([presets["default"]] if presets.get("default") else [])])
+    found = {"presets": presets, "info_presets": _preset_lines(given, "INFO_PRESETS", problems)}
+    return {name: value for name, value in found.items() if value}
+
+
+def _preset_lines(given: Mapping[str, str], variable: str, problems: list[str]) -> dict[str, str]:
+    """Read the presets of a variable, and of the file that another one names."""
+    lines = given[variable].split(given.get("PRESETS_SEPARATOR", ",")) if variable in given else []
+    if path := given.get(f"{variable}_PATH"):
         try:
             lines += Path(path).read_text(encoding="utf-8").splitlines()
         except (OSError, UnicodeDecodeError) as error:
-            problems.append(f"{PREFIX}PRESETS_PATH: {path}: can't be read: {error}")
+            problems.append(f"{PREFIX}{variable}_PATH: {path}: can't be read: {error}")
     presets = {}
     for line in (one.strip() for one in lines):
         name, equals, options = line.partition("=")
         if line and not line.startswith("#"):
             if not equals:
-                problems.append(f"{PREFIX}PRESETS: {line!r} is not a preset: write NAME=OPTIONS")
+                problems.append(f"{PREFIX}{variable}: {line!r} is not a preset: write NAME=OPTIONS")
             presets[name.strip()] = options.strip()
-    if usual := _usual_options(given):
-        presets["default"] = "/".join([*usual, *([presets["default"]] if presets.get("default") else [])])
-    return {"presets": presets} if presets else {}
+    return presets
 
 
 def _usual_options(given: Mapping[str, str]) -> list[str]:
     """Return the options that variables set for all addresses; they come before those of the preset ``default``."""
     separator = given.get("ARGUMENTS_SEPARATOR", ":")
-    found = [separator.join((name, str(int(is_true(given[one]))))) for one, name in _USUAL.items() if one in given]
+    found = [separator.join((name, _argument(given[one]))) for one, name in _USUAL.items() if one in given]
+    for name, variables in _USUAL_LISTS.items():
+        if any(one in given for one in variables):
+            found.append(separator.join((name, *(_argument(given.get(one, "")) for one in variables))))
     if formats := words(given.get("SKIP_PROCESSING_FORMATS", "")):
         found.append(separator.join(("skp", *formats)))
     return found
+
+
+def _argument(value: str) -> str:
+    """Write a value as the argument of an option: words for on and off as numbers, density without a fraction."""
+    if value.lower() in {"true", "false"}:
+        return str(int(is_true(value)))
+    return value.removesuffix(".0")
 
 
 def _pictures(given: Mapping[str, str]) -> dict[str, str]:

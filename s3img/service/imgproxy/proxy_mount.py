@@ -2,18 +2,22 @@
 
 from __future__ import annotations
 
+import hashlib
+import hmac
 import re
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 import msgspec
 
 from s3img.config import address
 from s3img.config.address import S3Address
+from s3img.config.imgproxy import ImgproxySettings
 from s3img.errors import ConfigError, NotServed, RequestError, SignatureError, SignatureExpired, TransformError
+from s3img.imaging.profiles import srgb_icc
 from s3img.imgproxy import ProcessingOptions, ProxyRequest
 from s3img.imgproxy.arguments import decode_base64
-from s3img.imgproxy.info_options import InfoOptions, read_info_options
 from s3img.imgproxy.option_grammar import repaired
 from s3img.pictures.result_names import OWN_BUCKET
 from s3img.service.access import Grant
@@ -26,7 +30,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from s3img.config import Config
-    from s3img.config.imgproxy import ImgproxySettings
+    from s3img.imgproxy.info_options import InfoOptions
 
 _MOST_WATERMARKS: Final = 8
 
@@ -40,7 +44,7 @@ class ProxiedRequest:
     """What an imgproxy address asks for and why it may; ``text`` has all that the rendering depends on.
 
     ``watermarks`` are the pictures that it names besides, by their URLs ("" for the service's own),
-    ``fallback`` is what takes the place of a source that can't be fetched.
+    ``fallback`` is what takes the place of a source that can't be fetched, ``profile`` the ICC profile of the result.
     """
 
     route: Route
@@ -51,6 +55,7 @@ class ProxiedRequest:
     watermarks: tuple[tuple[str, SourceRef], ...] = ()
     fallback: SourceRef | None = None
     info: InfoOptions | None = None
+    profile: bytes = b""
 
     def check(self, now: float) -> None:
         """Raise SignatureExpired after the second that ``exp`` names; ``now`` in Unix seconds."""
@@ -67,6 +72,10 @@ class ProxyMount:
         self._access = config.access
         self._signer = settings.signer()
         self._grammar = settings.grammar()
+        self._info_grammar = settings.info_grammar()
+        self._patterns = settings.source_patterns
+        self._profiles = color_profiles(settings.color_profiles_dir)
+        self._look = _look(settings, self._profiles)
         self._origins = OriginNames(config)
         self._route = Route("imgproxy", self._origins.names, config.access)
         self._read_short = remember_short(self._read)
@@ -83,11 +92,18 @@ class ProxyMount:
         place = self._settings.place
         return path.removeprefix(place) if path.startswith(f"{place}/") else None
 
-    def read(self, path: str, *, now: float) -> ProxiedRequest:
+    def read(self, path: str, *, now: float, authorization: str = "") -> ProxiedRequest:
         """Return what a path below the mount asks for, if it may; raise SignatureError, RequestError, TransformError.
 
         ``path`` is as it was sent, still percent-encoded, without its query, which imgproxy neither signs nor reads.
+        ``authorization`` is the header of this name.
         """
+        if self._settings.secret:
+            token = f"Bearer {self._settings.secret}".encode()
+            if not hmac.compare_digest(authorization.encode("latin-1", "replace"), token):
+                raise SignatureError(
+                    "The request has no bearer token, or a wrong one.", fix="Send Authorization: Bearer SECRET."
+                )
         found = self._read_short(path)
         found.check(now)
         return found
@@ -102,8 +118,7 @@ class ProxyMount:
         self._signer.check(signature, rest)
         request = self._grammar.parse(rest)
         grant = self._grant(request)
-        source = self._source(request)
-        origin, key, version = self._origins.locate(source, self._settings.query_separator)
+        origin, key, version = self._locate(self._source(request))
         options = self._with_limits(request.options)
         name = options.filename or None
         parsed = ParsedRequest(
@@ -118,11 +133,10 @@ class ProxyMount:
             parsed,
             options,
             grant,
-            str(options.rendering),
+            str(options.rendering) + self._look,
             self._watermarks(options.watermark_urls),
-            self._named("fallback_image_url", options.fallback_image_url)
-            if options.fallback_image_url
-            else self._fallback,
+            self._chosen_fallback(options.fallback_image_url),
+            profile=self._profile(options.color_profile),
         )
 
     def _read_info(self, path: str) -> ProxiedRequest:
@@ -132,15 +146,15 @@ class ProxyMount:
             raise RequestError("The address is not /info/SIGNATURE/OPTIONS/SOURCE.")
         rest = repaired(rest)
         self._signer.check(signature, rest)
-        options, segments = self._grammar.split(rest.removeprefix("/").split("/"))
-        wanted = read_info_options(options)
+        wanted, presets_only, segments = self._info_grammar.read(rest.removeprefix("/").split("/"))
         source, _, form = self._grammar.source(segments)
         shown = ProcessingOptions(expires=wanted.expires)
-        request = ProxyRequest(shown, source, form)
+        request = ProxyRequest(shown, source, form, presets_only)
         grant = self._grant(request)
-        origin, key, version = self._origins.locate(self._source(request), self._settings.query_separator)
+        origin, key, version = self._locate(self._source(request))
         parsed = ParsedRequest(kind="info", key=key, origin=origin, version=version)
-        return ProxiedRequest(self._route, parsed, shown, grant, repr(wanted), info=wanted)
+        named = msgspec.structs.replace(wanted, expires=0, cache_tags=())
+        return ProxiedRequest(self._route, parsed, shown, grant, repr(named) + self._look, info=wanted)
 
     def _grant(self, request: ProxyRequest) -> Grant:
         expires = request.options.expires
@@ -161,6 +175,29 @@ class ProxyMount:
             raise RequestError("The source is encrypted, and imgproxy.encryption_key is not set here.")
         return self._grammar.located(decrypt_source(request.source, bytes.fromhex(self._settings.encryption_key)))
 
+    def _locate(self, url: str) -> tuple[str, str, str]:
+        """Return origin, key and version of a source that an address names; raise NotServed for one not allowed."""
+        if self._patterns and not any(pattern.match(url) for pattern in self._patterns):
+            raise NotServed("The source is not among those that are allowed here.", fix="See imgproxy.allowed_sources.")
+        return self._origins.locate(url, self._settings.query_separator)
+
+    def _chosen_fallback(self, url: str) -> SourceRef | None:
+        if not url:
+            return self._fallback
+        is_completed = self._settings.fallback_image_preprocess_url
+        return self._named("fallback_image_url", self._grammar.located(url) if is_completed else url)
+
+    def _profile(self, name: str) -> bytes:
+        if not name:
+            return b""
+        if name not in self._profiles:
+            # A profile for print makes a CMYK picture, which no browser shows.
+            raise TransformError(
+                f"color_profile: {name!r} is not a profile of this service; it has {', '.join(self._profiles)}.",
+                token=f"color_profile:{name}",
+            )
+        return self._profiles[name]
+
     def _watermarks(self, urls: frozenset[str]) -> tuple[tuple[str, SourceRef], ...]:
         # Each is a source that is fetched and decoded for one answer.
         if len(urls) > _MOST_WATERMARKS:
@@ -168,12 +205,13 @@ class ProxyMount:
         if "" in urls and not self._watermark:
             raise RequestError("watermark: this service has none.", fix="Set imgproxy.watermark, or write wmu or wmt.")
         own = [("", self._watermark)] if "" in urls and self._watermark else []
-        return (*own, *((url, self._named("watermark_url", url)) for url in sorted(urls) if url))
+        complete = self._grammar.located if self._settings.watermark_preprocess_url else str
+        return (*own, *((url, self._named("watermark_url", complete(url))) for url in sorted(urls) if url))
 
     def _named(self, option: str, url: str) -> SourceRef:
         """Return the picture that an option of an address names; raise NotServed, which names the option."""
         try:
-            return SourceRef(*self._origins.locate(url, self._settings.query_separator))
+            return SourceRef(*self._locate(url))
         except RequestError as error:
             raise NotServed(f"{option}: {error}") from error
 
@@ -182,9 +220,10 @@ class ProxyMount:
         if not url:
             return None
         try:
-            return keep_picture(config, field, url) or self._named(field, url)
+            kept = keep_picture(config, field, url)
+            return kept or SourceRef(*self._origins.locate(url, self._settings.query_separator))
         except NotServed as error:
-            raise ConfigError([f"imgproxy.{error}"]) from error
+            raise ConfigError([f"imgproxy.{field}: {error}"]) from error
 
     def _with_limits(self, options: ProcessingOptions) -> ProcessingOptions:
         """Return options under the limits of the settings, where an address has none of its own."""
@@ -201,7 +240,47 @@ class ProxyMount:
             pipelines=pipelines,
             max_result_dimension=options.max_result_dimension or self._settings.max_result_dimension,
             max_animation_frames=options.max_animation_frames or self._settings.max_animation_frames,
+            max_animation_frame_resolution=options.max_animation_frame_resolution
+            or int(self._settings.max_animation_frame_resolution * 1_000_000),
+            auto_quality=msgspec.structs.replace(
+                options.auto_quality,
+                leasts=tuple(sorted(self._settings.autoquality_format_min.items())),
+                mosts=tuple(sorted(self._settings.autoquality_format_max.items())),
+                pixels=int(self._settings.autoquality_max_resolution * 1_000_000),
+            ),
         )
+
+
+def color_profiles(folder: str) -> dict[str, bytes]:
+    """Return the profiles that ``cp`` may name, and ``srgb``; raise ConfigError for a folder or file that is none."""
+    found = {"srgb": srgb_icc()}
+    if not folder:
+        return found
+    place = Path(folder)
+    if not place.is_dir():
+        raise ConfigError([f"imgproxy.color_profiles_dir: {folder} is not a folder"])
+    for file in sorted(place.iterdir()):
+        if file.suffix.lower() in {".icc", ".icm"}:
+            try:
+                data = file.read_bytes()
+            except OSError as error:
+                raise ConfigError([f"imgproxy.color_profiles_dir: {file} can't be read: {error.strerror}"]) from error
+            # ICC.1:2022, 7.2: the signature, and the space of the colours.
+            if data[36:40] == b"acsp" and data[16:20] == b"RGB ":
+                found[file.stem] = data
+    return found
+
+
+def _look(settings: ImgproxySettings, profiles: Mapping[str, bytes]) -> str:
+    """Return what of the settings a result depends on besides its options, as text for its name."""
+    usual = ImgproxySettings()
+    names = ("preferred_formats", "autoquality_format_min", "autoquality_format_max", "autoquality_max_resolution")
+    parts = [f"{name}={getattr(settings, name)}" for name in names if getattr(settings, name) != getattr(usual, name)]
+    parts += [f"buster={settings.etag_buster}"] if settings.etag_buster else []
+    if settings.color_profiles_dir:
+        digest = hashlib.sha256(b"".join(profiles.values())).hexdigest()
+        parts.append(f"profiles={digest[:16]}")
+    return "".join(f"\n{part}" for part in parts)
 
 
 class OriginNames:

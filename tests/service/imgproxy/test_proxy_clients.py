@@ -26,14 +26,25 @@ if TYPE_CHECKING:
 TESTS = Path(__file__).parents[2]
 RECORDED = json.loads((TESTS / "data/imgproxy/imgproxy-clients.json").read_text())["addresses"]
 SIGNED = json.loads((TESTS / "data/imgproxy/imgproxy-signing.json").read_text())["vectors"]
+BUILT = [(name, address) for name, address in RECORDED if "signed" in name]
+"""The same picture by every builder, signed and unsigned, its source in every form."""
+OPTIONS = [(name, address) for name, address in RECORDED if "signed" not in name]
+"""Every option that a builder knows, one in each address."""
 KEY, SALT, SOURCE = "aabb", "ccdd", "s3://bucket/img/cat.jpg"
+SOURCE_KEY = "1eb5b0e971ad7f45324c1bb15c947cb207c43152fa5c6c7f35c4f36e0c18e0f1"
+REFUSED = (
+    *("blur_detections", "crop_objects", "draw_detections", "objects_position", "video_thumbnail_", "bypass_cache"),
+    *("blurDetections", "drawDetections", "videoThumbnail", "info classify", "info detect_objects"),
+)
+"""Options that need a model or video, and the one that passes over results."""
 
 
 @pytest.fixture
 def check(serve: Callable[..., Served]) -> Callable[[str], None]:
     """Check that an address on http://localhost is a picture of 60x40 px, and that its signature was looked at."""
     keys = {"keys": KEY, "salts": SALT}
-    services = {True: serve(imgproxy={"mount": "", **keys}, access="signed"), False: serve(imgproxy={"mount": ""})}
+    usual = {"mount": "", "encryption_key": SOURCE_KEY}
+    services = {True: serve(imgproxy={**usual, **keys}, access="signed"), False: serve(imgproxy=usual)}
 
     def run(address: str, *, signed: bool) -> None:
         path = address.removeprefix("http://localhost")
@@ -46,9 +57,30 @@ def check(serve: Callable[..., Served]) -> Callable[[str], None]:
     return run
 
 
-@pytest.mark.parametrize(("client", "address"), RECORDED, ids=[name for name, _ in RECORDED])
+@pytest.mark.parametrize(("client", "address"), BUILT, ids=[name for name, _ in BUILT])
 def test_address_of_a_builder_of_npm_is_answered(check: Callable[..., None], client: str, address: str) -> None:
     check(address, signed=" signed" in client)
+
+
+@pytest.mark.parametrize("client", ["@imgproxy/imgproxy-node", "imgproxy", "@bitpatty/imgproxy-url-builder"])
+def test_every_option_of_a_builder_of_npm_is_answered(serve: Callable[..., Served], client: str) -> None:
+    settings = {
+        "keys": KEY,
+        "salts": SALT,
+        "presets": {"small": "w:60", "sharp": "sh:1"},
+        "watermark": "local:///dot.png",
+    }
+    served = serve(access="signed", imgproxy={"mount": "", "allow_security_options": True, **settings})
+    addresses = [one for one in OPTIONS if one[0].startswith(f"{client} ")]
+    assert len(addresses) >= 20
+    unexpected = []
+    for name, address in addresses:
+        answer = served.ask(address.removeprefix("http://localhost"))
+        option = name.removeprefix(f"{client} ")
+        expected = 400 if option.startswith(REFUSED) else 422 if option == "hashsum" and "md5" in address else 200
+        if answer.status_code != expected:
+            unexpected.append((name, answer.status_code, answer.headers["S3img-Error"]))
+    assert not unexpected
 
 
 @pytest.mark.nightly
@@ -61,7 +93,7 @@ def test_builders_of_npm_still_make_these_addresses(tmp_path: Path) -> None:
     if subprocess.run(command, cwd=tmp_path, capture_output=True, timeout=300, check=False).returncode:
         pytest.skip("needs the registry of npm")
     script = shutil.copy(TESTS / "support/imgproxy_clients.mjs", tmp_path)
-    run = ["node", str(script), "http://localhost", KEY, SALT, SOURCE]
+    run = ["node", str(script), "http://localhost", KEY, SALT, SOURCE, SOURCE_KEY]
     found = subprocess.run(run, cwd=tmp_path, capture_output=True, timeout=60, check=True)
     assert json.loads(found.stdout) == RECORDED
 
@@ -73,6 +105,62 @@ def test_imgproxy_of_pypi_is_answered(check: Callable[..., None], signed: bool) 
     image = client.ImgProxy(SOURCE, "http://localhost", resizing_type="fill", width=60, height=40, **keys)
     check(str(image), signed=signed)
     check(image("q:70", "f:webp"), signed=signed)
+
+
+OF_PYIMGPROXY = {
+    "resize": {"resizing_type": "fill", "width": 60, "height": 40, "enlarge": True, "extend": True},
+    "size": {"width": 60, "height": 40},
+    "resizing_type": {"resizing_type": "force"},
+    "resizing_algorithm": {"resizing_algorithm": "linear"},
+    "width": {"width": 60},
+    "height": {"height": 60},
+    "min_width": {"width": 60},
+    "min_height": {"height": 60},
+    "zoom": {"x": 0.5, "y": 2},
+    "dpr": {"dpr": 1.5},
+    "enlarge": {"enlarge": True},
+    "extend": {"extend": True},
+    "extend_aspect_ratio": {"extend": True},
+    "trim": {"threshold": 10},
+    "padding": {"top": 1, "right": 2, "bottom": 3, "left": 4},
+    "auto_rotate": {"auto_rotate": True},
+    "rotate": {"angle": 90},
+    "background": {"hex_color": "ff0000"},
+    "background_alpha": {"alpha": 0.5},
+    "adjust": {"brightness": 5, "contrast": 1.5, "saturation": 2},
+    "brightness": {"brightness": -5},
+    "contrast": {"contrast": 0.5},
+    "saturation": {"saturation": 0.5},
+    "blur": {"sigma": 1.5},
+    "sharpen": {"sigma": 1.5},
+    "pixelate": {"size": 3},
+    "unsharp_masking": {"mode": "always", "weight": 1.5, "divider": 20},
+    "strip_metadata": {"strip_metadata": True},
+    "keep_copyright": {"keep_copyright": True},
+    "strip_color_profile": {"strip_color_profile": True},
+    "enforce_thumbnail": {"enforce_thumbnail": True},
+    "quality": {"quality": 70},
+    "format": {"extension": "webp"},
+    "page": {"page": 0},
+    "pages": {"pages": 2},
+    "disable_animation": {"disable": True},
+    "raw": {"raw": True},
+    "cachebuster": {"string": "abc"},
+    "return_attachment": {"return_attachment": True},
+}
+"""Methods of pyimgproxy with their arguments; those that are left out have no body there, or need a model."""
+
+
+def test_every_option_of_pyimgproxy_is_answered(serve: Callable[..., Served]) -> None:
+    client = pytest.importorskip("pyimgproxy", reason="needs pyimgproxy")
+    served = serve(access="signed", imgproxy={"mount": "", "keys": KEY, "salts": SALT})
+    for method, arguments in OF_PYIMGPROXY.items():
+        image = client.ImgProxy("http://localhost", key=KEY, salt=SALT).image(SOURCE)
+        address = getattr(image, method)(**arguments).url
+        assert served.status(address.removeprefix("http://localhost")) == (200, ""), address
+    image = client.ImgProxy("http://localhost", key=KEY, salt=SALT).image(SOURCE)
+    address = image.blur_detections(3, ["face"]).url
+    assert served.status(address.removeprefix("http://localhost")) == (400, "EINVAL")
 
 
 @pytest.mark.parametrize("source", [SOURCE, "s3://bucket/@a%b ü.jpg"])

@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from PIL import Image
 
+from s3img.config import Config
+from s3img.errors import ConfigError
 from s3img.imaging.embedded_metadata import xmp_properties
 from s3img.imaging.picture_summary import blurhash, perceptual_hash
 from s3img.signing import ImgproxySigner
@@ -202,3 +204,61 @@ def test_info_of_another_source_than_meant_is_refused(serve: Callable[..., Serve
     digest = hashlib.sha256(picture_bytes).hexdigest()
     assert served.ask(f"/imgproxy/info/_/hs:sha256:{digest}/plain/local:///cat.jpg").status_code == 200
     assert served.status(f"/imgproxy/info/_/hs:sha256:{'0' * 64}/plain/local:///cat.jpg") == (422, "EHASH")
+
+
+def test_exif_has_names_for_people_or_canonical_ones(facts: Callable[[str], dict[str, Any]], folder: Path) -> None:
+    exif = Image.Exif()
+    exif[0x010F], exif[0x0131] = "Maker", "Camera 1.0"
+    exif.get_ifd(0x8769).update({0x9003: "2020:01:02 03:04:05", 0x829D: 2.8, 0xA431: "serial", 0xA408: 1})
+    exif[0x8825] = {1: "N", 2: (52.0, 31.0, 0.0)}
+    Image.new("RGB", (9, 9)).save(folder / "photo.jpg", exif=exif)
+    path = "/plain/local:///photo.jpg"
+    values = ["Maker", "Camera 1.0", 2.8, "2020:01:02 03:04:05", 1]
+    people = ["Manufacturer", "Software", "F-Number", "Date and Time (Original)", "Contrast"]
+    canonical = ["Make", "Software", "FNumber", "DateTimeOriginal", "Contrast"]
+    for option, names in (("", people), ("/exif:1:0", people), ("/exif:1:1", canonical)):
+        assert facts(option + path)["exif"] == dict(zip(names, values, strict=True))
+
+
+def test_pages_of_any_size_are_counted_and_looked_at(facts: Callable[[str], dict[str, Any]], folder: Path) -> None:
+    first, second = Image.new("RGB", (40, 30), "red"), Image.new("RGB", (20, 50), "blue")
+    first.save(folder / "document.tiff", save_all=True, append_images=[second])
+    found = facts("/pn:1/pg:1/avg:1/plain/local:///document.tiff")
+    assert (found["pages_number"], found["average"]) == (2, {"R": 0, "G": 0, "B": 255, "A": 255})
+
+
+def test_transparency_is_weighed_and_looked_for_as_asked(facts: Callable[[str], dict[str, Any]], folder: Path) -> None:
+    picture = Image.new("RGBA", (20, 20), (0, 0, 0, 255))
+    picture.save(folder / "opaque.png")
+    picture.paste((200, 100, 50, 0), (0, 0, 10, 20))
+    picture.save(folder / "half.png")
+    assert facts("/avg:1/plain/local:///half.png")["average"]["R"] == 0
+    assert facts("/avg:1:0/plain/local:///half.png")["average"] == {"R": 100, "G": 50, "B": 25, "A": 128}
+    found = [facts(f"/a:1{check}/plain/local:///opaque.png")["alpha"] for check in ("", ":1")]
+    assert found == [True, False]
+
+
+def test_info_has_presets_tags_and_limits(serve: Callable[..., Served]) -> None:
+    settings = {"info_presets": {"default": "exif:0", "outer": "pr:loop/s:0", "loop": "pr:outer/f:0"}}
+    served = serve(imgproxy={**settings, "allow_security_options": True})
+    path = "/plain/local:///cat.jpg"
+    assert served.ask(f"/imgproxy/info/_/pr:outer{path}").get_json() == {"width": 400, "height": 300, "orientation": 1}
+    assert served.ask(f"/imgproxy/info/_/ct:a:b{path}").headers["Cache-Tag"] == "a,b"
+    assert served.status(f"/imgproxy/info/_/msr:0.1{path}") == (413, "ELIMIT")
+    assert served.status(f"/imgproxy/info/_/pr:none{path}") == (400, "EINVAL")
+    assert serve(imgproxy={}).status(f"/imgproxy/info/_/msr:100{path}") == (400, "EINVAL")
+
+
+def test_presets_alone_may_ask_for_facts_without_a_key(serve: Callable[..., Served]) -> None:
+    served = serve(access="named", imgproxy={"info_presets": {"small": "exif:0"}})
+    assert served.status("/imgproxy/info/_/pr:small/plain/local:///cat.jpg") == (200, "")
+    assert served.status("/imgproxy/info/_/d:1/plain/local:///cat.jpg") == (403, "ESIGNATURE")
+
+
+@pytest.mark.parametrize(
+    ("field", "value"),
+    [("info_presets", {"bad": "w:9"}), ("allowed_info_options", ["w"]), ("info_only_presets", True)],
+)
+def test_setting_of_info_that_can_not_be_is_named(field: str, value: Any) -> None:
+    with pytest.raises(ConfigError, match=f"imgproxy.{field}"):
+        Config(imgproxy={field: value})  # type: ignore[arg-type] # a table

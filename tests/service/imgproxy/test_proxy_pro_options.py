@@ -12,7 +12,10 @@ from PIL import Image, ImageChops, ImageFilter
 from s3img.config import Config
 from s3img.errors import ConfigError
 from s3img.imaging.auto_quality import dissimilarity
+from s3img.imaging.color import transform_to_srgb
+from s3img.imaging.profiles import PRIMARIES, profile_of, srgb_icc, srgb_to_linear
 from s3img.imgproxy.processing_options import encode_text
+from s3img.limits import Limits
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -177,3 +180,145 @@ def test_dissimilarity_is_nothing_for_a_copy_and_grows_with_blur() -> None:
     blurred = [dissimilarity(picture, picture.filter(ImageFilter.GaussianBlur(sigma))) for sigma in (0, 1, 3)]
     assert blurred[0] == pytest.approx(0, abs=1e-6)
     assert blurred[0] < blurred[1] < blurred[2] < 1
+
+
+@pytest.fixture
+def document(folder: Path) -> str:
+    """A TIFF of three pages of different sizes: red, blue, green."""
+    sides = {"red": (40, 30), "blue": (20, 50), "green": (10, 10)}
+    first, *others = (Image.new("RGB", size, color) for color, size in sides.items())
+    first.save(folder / "document.tiff", save_all=True, append_images=others)
+    return "document.tiff"
+
+
+@pytest.mark.parametrize(
+    ("options", "size"),
+    [("pg:1", (20, 50)), ("pg:2/w:5", (5, 5)), ("pgs:2", (40, 80)), ("pg:1/pgs:9", (20, 60)), ("pgs:3/w:20", (20, 45))],
+)
+def test_pages_may_have_any_size_and_are_stacked(
+    ask: Callable[..., TestResponse], document: str, options: str, size: tuple[int, int]
+) -> None:
+    assert opened(ask(f"{options}/f:png", document)).size == size
+
+
+def test_stacked_pages_lie_at_the_left(ask: Callable[..., TestResponse], document: str) -> None:
+    picture = opened(ask("pgs:3/f:png", document)).convert("RGBA")
+    places = [(39, 29), (19, 79), (20, 79), (9, 89), (10, 89)]
+    colors = [(255, 0, 0, 255), (0, 0, 255, 255), (0, 0, 0, 0), (0, 128, 0, 255), (0, 0, 0, 0)]
+    assert [picture.getpixel(place) for place in places] == colors
+
+
+@pytest.mark.parametrize("options", ["pg:3", "pg:3/pgs:2"])
+def test_page_that_is_not_there_is_refused(ask: Callable[..., TestResponse], document: str, options: str) -> None:
+    answer = ask(f"{options}/f:png", document)
+    assert (answer.status_code, "has no page 3" in answer.text) == (400, True)
+
+
+def test_pages_together_keep_to_the_limit(serve: Callable[..., Served], document: str) -> None:
+    served = serve(imgproxy={}, limits=Limits(input_pixels=2000))
+    path = f"/plain/local:///{document}"
+    assert served.status(f"/imgproxy/_/pg:1/f:png{path}") == (200, "")
+    assert served.status(f"/imgproxy/_/pgs:2/f:png{path}") == (413, "ELIMIT")
+
+
+def test_frames_are_pages_where_nothing_moves(ask: Callable[..., TestResponse], folder: Path) -> None:
+    frames = [Image.new("RGB", (20, 10), color) for color in ("red", "green", "blue")]
+    frames[0].save(folder / "moving.gif", save_all=True, append_images=frames[1:], duration=50)
+    assert opened(ask("pgs:2/f:png", "moving.gif")).size == (20, 20)
+    assert opened(ask("pgs:2/f:gif", "moving.gif")).size == (20, 10)
+    assert opened(ask("pgs:2/f:gif/da:1", "moving.gif")).size == (20, 20)
+
+
+def test_algorithm_of_resizing_is_heeded(ask: Callable[..., TestResponse], folder: Path) -> None:
+    Image.linear_gradient("L").resize((64, 64)).point([255 * (x > 127) for x in range(256)]).save(folder / "edge.png")
+    names = ("nearest", "linear", "cubic", "lanczos3")
+    made = {name: opened(ask(f"rs:force:7:7/ra:{name}/f:png", "edge.png")).convert("L") for name in names}
+    assert set(made["nearest"].tobytes()) == {0, 255}
+    assert len({picture.tobytes() for picture in made.values()}) == len(names)
+    assert ask("w:7/ra:lanczos3").headers["ETag"] == ask("w:7").headers["ETag"]
+
+
+@pytest.mark.parametrize(
+    ("source", "css", "styled"),
+    [
+        ("<svg a='>'><rect/></svg>", "rect{fill:red}", "<svg a='>'>{}rect{{fill:red}}</style><rect/></svg>"),
+        ("<!-- <svg> --><s:svg xmlns:s='x'><a/></s:svg>", "a>b", "<!-- <svg> --><s:svg xmlns:s='x'>{}a&gt;b</style><a/></s:svg>"),
+        ("<svg></svg>", "</style><script>", "<svg>{}&lt;/style&gt;&lt;script&gt;</style></svg>"),
+        ("<svg></svg>", "ü", "<svg>{}&#252;</style></svg>"),
+        ("<svg/>", "a", "<svg/>"),
+    ],
+)  # fmt: skip
+def test_style_becomes_the_first_child_of_an_svg(
+    ask: Callable[..., TestResponse], folder: Path, source: str, css: str, styled: str
+) -> None:
+    (folder / "drawing.svg").write_text(source)
+    answer = ask(f"st:{encode_text(css)}", "drawing.svg")
+    assert answer.text == styled.format('<style xmlns="http://www.w3.org/2000/svg">')
+    assert "sandbox" in answer.headers["Content-Security-Policy"]
+
+
+@pytest.mark.parametrize("encoding", ["utf-16", "utf-8-sig", "latin-1"])
+def test_style_is_written_in_the_encoding_of_the_svg(
+    ask: Callable[..., TestResponse], folder: Path, encoding: str
+) -> None:
+    (folder / "drawing.svg").write_bytes("<!-- ö --><svg>ö</svg>".encode(encoding))
+    made = ask(f"st:{encode_text('a')}", "drawing.svg").data.decode(encoding)
+    assert made == '<!-- ö --><svg><style xmlns="http://www.w3.org/2000/svg">a</style>ö</svg>'
+
+
+def test_colour_profile_is_embedded_and_px_converted(
+    serve: Callable[..., Served], folder: Path, tmp_path: Path
+) -> None:
+    profiles = tmp_path / "profiles"
+    profiles.mkdir()
+    wide = profile_of(PRIMARIES[12], srgb_to_linear, grey=False)
+    assert wide
+    (profiles / "Display P3.icc").write_bytes(wide)
+    (profiles / "notes.txt").write_text("x")
+    (profiles / "grey.icm").write_bytes(profile_of(PRIMARIES[1], 2.2, grey=True) or b"")
+    Image.new("RGB", (8, 8), (255, 0, 0)).save(folder / "red.png")
+    served = serve(imgproxy={"color_profiles_dir": str(profiles)})
+    found = {}
+    for name in ("srgb", "Display%20P3", "Display%20P3.icc", ""):
+        option = f"cp:{name}/" if name else ""
+        picture = opened(served.ask(f"/imgproxy/_/{option}f:png/plain/local:///red.png"))
+        found[name] = (picture.info.get("icc_profile", b""), picture.convert("RGB").getpixel((3, 3)))
+    assert found[""] == (b"", (255, 0, 0))
+    assert found["srgb"] == (srgb_icc(), (255, 0, 0))
+    assert found["Display%20P3"] == found["Display%20P3.icc"]
+    icc, (red, green, _) = found["Display%20P3"]
+    assert icc == wide
+    assert red in range(225, 240)  # sRGB's red is (234, 51, 35) in Display P3
+    assert green in range(40, 60)
+    for unknown in ("grey", "cmyk", "notes"):
+        answer = served.ask(f"/imgproxy/_/cp:{unknown}/f:png/plain/local:///red.png")
+        assert (answer.status_code, "color_profile" in answer.text) == (400, True)
+
+
+def test_profile_of_srgb_is_known_to_be_one() -> None:
+    assert transform_to_srgb(srgb_icc(), "RGB") is None
+    assert len(srgb_icc()) < 600
+
+
+def test_limit_of_a_frame_is_not_one_of_all_frames(serve: Callable[..., Served], folder: Path) -> None:
+    frames = [Image.new("RGB", (20, 10), color) for color in ("red", "green", "blue")]
+    frames[0].save(folder / "moving.gif", save_all=True, append_images=frames[1:], duration=50)
+    served = serve(imgproxy={"allow_security_options": True, "max_animation_frame_resolution": 0.0001})
+    path = "/plain/local:///moving.gif"
+    assert served.status(f"/imgproxy/_/w:9{path}") == (413, "ELIMIT")
+    assert served.status(f"/imgproxy/_/w:9/mafr:0.0003{path}") == (200, "")  # 600 px in all, 200 in each
+
+
+def test_quality_is_bounded_by_format_and_looked_for_in_small_pictures(serve: Callable[..., Served]) -> None:
+    usual = {"autoquality_format_min": {"jpeg": 5}, "autoquality_format_max": {"jpeg": 6}}
+    path = "/imgproxy/_/f:jpg/aq:dssim:0.0001/plain/local:///cat.jpg"
+    bounded = len(serve(imgproxy=usual).ask(path).data)
+    plain = len(serve(imgproxy={}).ask(path).data)
+    left_out = len(serve(imgproxy={**usual, "autoquality_max_resolution": 0.1}).ask(path).data)
+    assert bounded < plain
+    assert bounded < left_out
+
+
+def test_pipelines_in_a_row_keep_to_the_limit(ask: Callable[..., TestResponse]) -> None:
+    assert ask("/-/".join(["w:9"] * 20)).status_code == 200
+    assert ask("/-/".join(["w:9"] * 21)).status_code == 413
