@@ -53,7 +53,7 @@ def answer_proxied(request: ServiceRequest, engine: EngineProtocol, proxied: Pro
     if settings.client_hints and (hints := hints_of(request.headers)) != NO_HINTS:
         options = with_hints(options, hints)
         text += f"\n{options.pipelines[0]}"
-    accept, enforced, vary = _negotiate(request, settings, options)
+    accept, enforced, vary = negotiate(request, settings, options)
     subsampling = request.config.subsampling
     names = [_NAME, text, *sorted(accept), *([subsampling] if subsampling != "auto" else [])]
     names += [f"enforced={name}" for name in enforced]
@@ -97,12 +97,12 @@ def answer_proxied(request: ServiceRequest, engine: EngineProtocol, proxied: Pro
         response.headers["Vary"] = vary
     if settings.client_hints:
         response.headers["Accept-CH"] = HINTS
-    _add_tags(request, response, options.cache_tags)
+    add_tags(request, response, options.cache_tags)
     response = complete(request, source, result, response, stored=_disposition(options, result))
     return _mark_fallback(request, response, failure) if failure else response
 
 
-def _negotiate(
+def negotiate(
     request: ServiceRequest, settings: ImgproxySettings, options: ProcessingOptions
 ) -> tuple[frozenset[str], tuple[str, ...], str]:
     """Return the media types that are offered and taken, the formats that are enforced, and ``Vary``."""
@@ -148,7 +148,7 @@ def _mark_fallback(request: ServiceRequest, response: Response, failure: BucketE
     return response
 
 
-def _add_tags(request: ServiceRequest, response: Response, tags: tuple[str, ...]) -> None:
+def add_tags(request: ServiceRequest, response: Response, tags: tuple[str, ...]) -> None:
     """Write the tags by which a CDN is told to drop the answer."""
     settings = request.config.imgproxy
     if settings and tags:
@@ -189,7 +189,7 @@ def _answer_info(request: ServiceRequest, engine: EngineProtocol, text: str, opt
 
     source, result = request.first_of_origins(ask)
     response = request.respond(source, result.facts, result.etag)
-    _add_tags(request, response, options.cache_tags)
+    add_tags(request, response, options.cache_tags)
     return complete(request, source, result, response)
 
 

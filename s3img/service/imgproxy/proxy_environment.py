@@ -221,7 +221,7 @@ def imgproxy_source(
     problems: list[str] = []
     fields = _read(FIELDS, given, problems)
     fields |= _presets(given, problems)
-    fields |= _negotiated(given, is_complete=table is None)
+    fields |= negotiated_formats(given, is_complete=table is None)
     values: dict[str, Any] = {}
     for name, value in _read(SETTINGS, given, problems).items():
         for place in name.split():
@@ -255,7 +255,7 @@ def _read(table: Mapping[str, tuple[str, Read]], given: Mapping[str, str], probl
     return found
 
 
-def _negotiated(given: Mapping[str, str], *, is_complete: bool) -> dict[str, Any]:
+def negotiated_formats(given: Mapping[str, str], *, is_complete: bool) -> dict[str, Any]:
     """Return the formats that are negotiated or enforced; where variables say it all, those of them alone."""
     switches = {
         "auto_formats": ("AUTO_{}", "ENABLE_{}_DETECTION", "ENFORCE_{}"),  # what is enforced is offered, as there
@@ -274,14 +274,14 @@ def _negotiated(given: Mapping[str, str], *, is_complete: bool) -> dict[str, Any
 
 
 def _presets(given: Mapping[str, str], problems: list[str]) -> dict[str, Any]:
-    presets = _preset_lines(given, "PRESETS", problems)
-    if usual := _usual_options(given):
+    presets = preset_lines(given, "PRESETS", problems)
+    if usual := usual_options(given):
         presets["default"] = "/".join([*usual, *([presets["default"]] if presets.get("default") else [])])
-    found = {"presets": presets, "info_presets": _preset_lines(given, "INFO_PRESETS", problems)}
+    found = {"presets": presets, "info_presets": preset_lines(given, "INFO_PRESETS", problems)}
     return {name: value for name, value in found.items() if value}
 
 
-def _preset_lines(given: Mapping[str, str], variable: str, problems: list[str]) -> dict[str, str]:
+def preset_lines(given: Mapping[str, str], variable: str, problems: list[str]) -> dict[str, str]:
     """Read the presets of a variable, and of the file that another one names."""
     lines = given[variable].split(given.get("PRESETS_SEPARATOR", ",")) if variable in given else []
     if path := given.get(f"{variable}_PATH"):
@@ -299,19 +299,19 @@ def _preset_lines(given: Mapping[str, str], variable: str, problems: list[str]) 
     return presets
 
 
-def _usual_options(given: Mapping[str, str]) -> list[str]:
+def usual_options(given: Mapping[str, str]) -> list[str]:
     """Return the options that variables set for all addresses; they come before those of the preset ``default``."""
     separator = given.get("ARGUMENTS_SEPARATOR", ":")
-    found = [separator.join((name, _argument(given[one]))) for one, name in _USUAL.items() if one in given]
+    found = [separator.join((name, argument_of(given[one]))) for one, name in _USUAL.items() if one in given]
     for name, variables in _USUAL_LISTS.items():
         if any(one in given for one in variables):
-            found.append(separator.join((name, *(_argument(given.get(one, "")) for one in variables))))
+            found.append(separator.join((name, *(argument_of(given.get(one, "")) for one in variables))))
     if formats := words(given.get("SKIP_PROCESSING_FORMATS", "")):
         found.append(separator.join(("skp", *formats)))
     return found
 
 
-def _argument(value: str) -> str:
+def argument_of(value: str) -> str:
     """Write a value as the argument of an option: words for on and off as numbers, density without a fraction."""
     if value.lower() in {"true", "false"}:
         return str(int(is_true(value)))

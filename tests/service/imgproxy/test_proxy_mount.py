@@ -16,7 +16,7 @@ from s3img.config import Config
 from s3img.config.load import explain, load
 from s3img.errors import ConfigError, NotServed, SignatureError
 from s3img.service import TransformService
-from s3img.service.imgproxy.proxy_mount import OriginNames
+from s3img.service.imgproxy.proxy_sources import OriginNames
 from s3img.signing import ImgproxySigner
 
 if TYPE_CHECKING:
@@ -295,7 +295,7 @@ def test_encrypted_source_is_opened(serve: Callable[..., Served]) -> None:
     from cryptography.hazmat.primitives.ciphers import Cipher, algorithms, modes
 
     from s3img.imgproxy.processing_options import encode_text
-    from s3img.service.imgproxy.proxy_mount import decrypt_source
+    from s3img.service.imgproxy.proxy_sources import decrypt_source
 
     # The example of imgproxy's documentation.
     key = bytes.fromhex("1eb5b0e971ad7f45324c1bb15c947cb207c43152fa5c6c7f35c4f36e0c18e0f1")
