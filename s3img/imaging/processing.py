@@ -110,7 +110,7 @@ class FormatChoice:
 
     def formats(self, wanted: str, info: ImageInfo, *, alpha: bool) -> tuple[str, ...]:
         """Return the formats of which the smallest result is taken; ``wanted`` is what was asked for, or ""."""
-        # A moving picture stays one: as imgproxy, which writes no animated AVIF.
+        # A moving picture stays one.
         enforced = [name for name in self.enforced if not info.animated or keeps_animation(info, name)]
         if enforced:
             return (enforced[0],)

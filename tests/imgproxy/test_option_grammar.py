@@ -258,8 +258,8 @@ def test_any_address_is_read_or_refused_and_what_is_read_is_written_again(option
     [
         "hs:crc:00", "hs:md5", "hs:md5:xyz", "hs:md5:00:00", "hs:md5:" + "0" * 31, "ct:a%0Ab", "ct:a%2Cb", "ct:a%20b", "ct:%C3%A9",
         "ct:" + "a" * 1025, "fiu:%3F", "pg:-1", "pg:x", "aq:psnr", "aq:dssim:-1", "aq:size:1:0:101", "jpgo:1:1:1:1:1:9",
-        "pngo:0:1:1", "pngo:0:1:257", "webpo:best", "webpo:lossy:1:text:1", "avifo:maybe", "ra:lanczos4", "pgs:0", "pgs:1001", "st:%zz:%",
-        "st:" + "a" * 9000, "cp:../etc", "cp:a%2Fb", "bc:1", "hs:md5:" + "0" * 32 + "/raw:1",
+        "pngo:0:1:1", "pngo:0:1:257", "webpo:best", "webpo:lossy:1:text:1", "avifo:maybe", "ra:lanczos4", "pgs:0", "pgs:1001",
+        "st:" + "a" * 9000, "cp:..%2Fetc", "cp:a%2Fb", "bc:1", "hs:md5:" + "0" * 32 + "/raw:1",
     ],
 )  # fmt: skip
 def test_option_of_pro_with_a_bad_argument_is_named(option: str) -> None:

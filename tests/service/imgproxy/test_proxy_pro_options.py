@@ -136,11 +136,6 @@ def test_page_of_an_animation_or_tiff_is_chosen(ask: Callable[..., TestResponse]
     assert getattr(opened(ask("pg:1/f:gif/da:1", "moving.gif")), "n_frames", 1) == 1
 
 
-def test_page_of_another_size_is_refused(ask: Callable[..., TestResponse], folder: Path) -> None:
-    Image.new("L", (20, 10)).save(folder / "two.tiff", save_all=True, append_images=[Image.new("L", (9, 9))])
-    assert ask("pg:1/f:png", "two.tiff").status_code == 415
-
-
 def sampling(answer: TestResponse) -> list[tuple[int, int]]:
     return [layer[1:3] for layer in opened(answer).layer]  # type: ignore[attr-defined] # of a JPEG
 
