@@ -31,7 +31,8 @@ _MOST: Final = 1e9
 
 def bad(name: str, text: str, expected: str) -> TransformError:
     """Return the error for an argument, which names its option."""
-    return TransformError(f"{name}: {text[:80]!r} is no {expected}.", token=f"{name}:{text[:80]}")
+    article = "an" if expected[0] in "aeiouU" else "a"
+    return TransformError(f"{name}: {text[:80]!r} is not {article} {expected}.", token=f"{name}:{text[:80]}")
 
 
 def integer(name: str, text: str, *, least: int = -(10**18), most: int = 10**18, what: str = "integer") -> int:

@@ -75,7 +75,7 @@ def root_tag(head: bytes) -> tuple[re.Match[str] | None, str, int]:
     # Decoded by the byte order mark, else as UTF-8: the tags of the root are ASCII in every other encoding of the web.
     mark = next((mark for mark in _BOMS if head.startswith(mark)), b"")
     encoding = _BOMS.get(mark, "utf-8")
-    # Bytes that are no UTF-8 are kept, one character each, so that a place in the text tells the place in the file.
+    # Bytes that aren't UTF-8 are kept, one character each, so that a place in the text tells the place in the file.
     text = head[len(mark) :].decode(encoding, "surrogateescape" if encoding == "utf-8" else "replace")
     position = 0
     while skipped := _SKIPPED.match(text, position):
