@@ -234,7 +234,8 @@ class Gallery:
         request = visit.request
         if route.is_write and is_from_elsewhere(request.environ):
             return False
-        named = [request.args.get("key", request.args.get("prefix", ""))]
+        # Every value of both, whichever of them the view reads: a second name must not stand for the first one's right.
+        named = [*request.args.getlist("key"), *request.args.getlist("prefix")] or [""]
         if not all(visit.may(route.action, key) for key in named):
             return False
         if route.is_write:

@@ -187,6 +187,19 @@ def test_each_key_of_a_form_and_each_new_one_needs_permission(
     assert keys(bucket) == before
 
 
+@pytest.mark.parametrize(
+    "path", ["/upload?key=i/x&prefix=k/", "/upload?prefix=i/&prefix=k/", "/upload?prefix=k/&key=i/x"]
+)
+def test_second_name_in_an_address_needs_permission_too(
+    make_gallery: Callable[..., Gallery], bucket: Bucket, path: str
+) -> None:
+    visitor = Visitor(make_gallery(lambda action, key, environ: action == "view" or key.startswith("i/")))
+    visitor.get("/")
+    before = keys(bucket)
+    assert visitor.post(path, {"files": (io.BytesIO(picture("black")), "new.png")}).status_code == 403
+    assert keys(bucket) == before
+
+
 def test_folder_is_removed_without_what_may_not_go(make_gallery: Callable[..., Gallery], bucket: Bucket) -> None:
     visitor = Visitor(make_gallery(lambda action, key, environ: key != "i/dog.png"))
     visitor.get("/")
