@@ -59,6 +59,8 @@ class PluginConfig(Config):
     rules = _optional((list,))
     limits = _optional((dict,))
     upload_origins = _optional((list,))
+    upload_templates = _optional((dict,))
+    link_templates = _optional((dict,))
 
     def settings(self) -> dict[str, Any]:
         """Return the settings of s3img that were written in ``mkdocs.yml``."""

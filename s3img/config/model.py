@@ -109,6 +109,8 @@ class Config(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
     rules: tuple[Rule, ...] = ()
     limits: Limits = Limits()
     upload_origins: tuple[str, ...] = ()
+    upload_templates: dict[str, str] = {}
+    link_templates: dict[str, str] = {}
     access: Access = "signed"
     allowed: tuple[str, ...] = ()
     signing_keys: str | dict[str, str] = ""

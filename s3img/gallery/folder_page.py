@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import heapq
+import itertools
 import time
+from concurrent.futures import ThreadPoolExecutor
 from itertools import islice
 from typing import TYPE_CHECKING, Final, Protocol, runtime_checkable
 
@@ -25,6 +27,12 @@ MOST_SEARCHED: Final = 100_000
 
 SEARCH_SECONDS: Final = 3.0
 """For which one request searches before it shows what it has."""
+
+MOST_COUNTED: Final = 1000
+"""Keys that are counted below one folder."""
+
+COUNTERS: Final = 8
+"""Folders that are counted at a time."""
 
 
 class FolderPage(msgspec.Struct, frozen=True, kw_only=True):
@@ -98,6 +106,46 @@ def entries_of(infos: Iterable[ObjectInfo], prefix: str) -> list[tuple[str, Obje
     return sorted(found.items())
 
 
+class MatchSearch:
+    """Go through all below a folder in the order of keys and yield what is wanted and ``allowed``, within bounds.
+
+    ``searched`` counts the keys that were looked at, ``last`` is the last one of them, from where another search goes
+    on; ``is_whole`` is false where the bounds (keys, seconds) ended it. Iterating raises BucketError.
+    """
+
+    def __init__(
+        self,
+        bucket: Bucket,
+        prefix: str,
+        wanted: ObjectFilter,
+        after: str = "",
+        *,
+        allowed: Callable[[str], bool],
+        clock: Callable[[], float] = time.monotonic,
+        seconds: float = SEARCH_SECONDS,
+    ) -> None:
+        self.searched = 0
+        self.last = after
+        self.is_whole = True
+        self._listing = list_after(bucket, prefix, after)
+        self._wanted = wanted
+        self._allowed = allowed
+        self._clock = clock
+        self._until = clock() + seconds
+
+    def __iter__(self) -> Iterator[ObjectInfo]:
+        for info in self._listing:
+            # The clock is asked once for many keys: a search looks at more than 20,000 a second.
+            if self.searched >= MOST_SEARCHED or (self.searched % 500 == 499 and self._clock() > self._until):
+                self.is_whole = False
+                return
+            self.searched, self.last = self.searched + 1, info.key
+            if is_own(info.key) or info.key.endswith("/"):
+                continue
+            if self._wanted.matches(info) and self._allowed(info.key):
+                yield info
+
+
 def search_page(
     bucket: Bucket,
     prefix: str,
@@ -114,40 +162,68 @@ def search_page(
     In the order of names the search ends with a full page; in another order it goes as far as it may, and the first of
     what it saw are shown. Raise BucketError.
     """
-    until = clock() + SEARCH_SECONDS
-    searched, last, is_whole = 0, "", True
-    is_by_name = by == "name" and not reverse
-
-    def matches() -> Iterator[ObjectInfo]:
-        nonlocal searched, last, is_whole
-        for info in list_after(bucket, prefix, after):
-            # The clock is asked once for many keys: a search looks at more than 20,000 a second.
-            if searched >= MOST_SEARCHED or (searched % 500 == 499 and clock() > until):
-                is_whole = False
-                return
-            searched, last = searched + 1, info.key
-            if not is_own(info.key) and not info.key.endswith("/") and wanted.matches(info) and allowed(info.key):
-                yield info
-
-    if is_by_name:
-        objects = [*islice(matches(), PAGE)]
-        is_whole = is_whole and len(objects) < PAGE
-        return FolderPage(
-            objects=tuple(objects),
-            after="" if is_whole else last,
-            searched=searched,
-            found=len(objects),
-            is_whole=is_whole,
-        )
-    found = 0
-
-    def counted() -> Iterator[ObjectInfo]:
-        nonlocal found
-        for info in matches():
-            found += 1
-            yield info
-
-    objects = (heapq.nlargest if reverse else heapq.nsmallest)(PAGE, counted(), key=ORDERS[by])
+    search = MatchSearch(bucket, prefix, wanted, after, allowed=allowed, clock=clock)
+    is_whole = True
+    if by == "name" and not reverse:
+        objects = [*islice(search, PAGE)]
+        found = len(objects)
+        is_whole = found < PAGE
+    else:
+        counted = itertools.count()
+        # zip asks the search before the counter, and so counts what passes through it and keeps none of it.
+        numbered = (info for info, _ in zip(search, counted, strict=False))
+        objects = (heapq.nlargest if reverse else heapq.nsmallest)(PAGE, numbered, key=ORDERS[by])
+        found = next(counted)
+    is_whole = is_whole and search.is_whole
     return FolderPage(
-        objects=tuple(objects), after="" if is_whole else last, searched=searched, found=found, is_whole=is_whole
+        objects=tuple(objects),
+        after="" if is_whole else search.last,
+        searched=search.searched,
+        found=found,
+        is_whole=is_whole,
     )
+
+
+class MatchCount(msgspec.Struct, frozen=True, kw_only=True):
+    """How many objects a search finds, as far as one request may look: the first of them, their number and bytes."""
+
+    first: tuple[ObjectInfo, ...] = ()
+    number: int = 0
+    bytes: int = 0
+    searched: int = 0
+    is_whole: bool = True
+
+
+def count_matches(search: MatchSearch, *, shown: int = 20) -> MatchCount:
+    """Count what a search finds and keep the first ones of it; raise BucketError."""
+    first: list[ObjectInfo] = []
+    number = size = 0
+    for info in search:
+        number, size = number + 1, size + info.size
+        if len(first) < shown:
+            first.append(info)
+    return MatchCount(first=tuple(first), number=number, bytes=size, searched=search.searched, is_whole=search.is_whole)
+
+
+def count_folders(
+    bucket: Bucket, folders: Iterable[str], *, allowed: Callable[[str], bool], seconds: float = SEARCH_SECONDS
+) -> dict[str, tuple[int, bool]]:
+    """Return by folder how many objects lie below it, and whether these are all: at most `MOST_COUNTED` are looked at.
+
+    Folders that there is no time for are left out. Raise BucketError.
+    """
+    until = time.monotonic() + seconds
+    names = [*folders]
+
+    def listed(folder: str) -> list[ObjectInfo] | None:
+        # The page of a listing has a thousand keys: one request for each folder, however much lies in it.
+        return [*islice(bucket.list(folder), MOST_COUNTED)] if time.monotonic() <= until else None
+
+    counts = {}
+    with ThreadPoolExecutor(COUNTERS, thread_name_prefix="s3img-count") as pool:
+        # ``allowed`` is asked in this thread: it may look at the request, which other threads don't have.
+        for name, found in zip(names, pool.map(listed, names), strict=True):
+            if found is not None:
+                fits = sum(not is_own(one.key) and not one.key.endswith("/") and allowed(one.key) for one in found)
+                counts[name] = fits, len(found) < MOST_COUNTED
+    return counts

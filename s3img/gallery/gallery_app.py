@@ -22,10 +22,18 @@ from werkzeug.test import run_wsgi_app
 from werkzeug.wrappers import Request, Response
 
 from s3img.errors import ConfigError, S3ImgError
-from s3img.gallery import views
+from s3img.gallery import (
+    browse_page,
+    object_actions,
+    object_files,
+    picture_page,
+    settings_page,
+    trash_page,
+    upload_actions,
+)
 from s3img.gallery.loopback import is_from_elsewhere
 from s3img.gallery.messages import words_for
-from s3img.gallery.page_layout import Layout, message_page
+from s3img.gallery.page_layout import Layout, message_page, wants_json
 from s3img.images import Images
 from s3img.service import TransformService
 from s3img.uploads import Uploader, UploadPolicy
@@ -70,28 +78,35 @@ audit_log = logging.getLogger("s3img.gallery")
 
 @dataclass(frozen=True, slots=True)
 class GalleryRoute:
-    """A path, the view that answers it, what one must be allowed to do, and whether it changes anything."""
+    """A path, the view that answers it, what one must be allowed to do, and whether it takes a form (POST).
+
+    New keys that the form names need ``target_action`` where that is another one.
+    """
 
     path: str
     view: Callable[[Visit], Response]
     action: Action
     is_write: bool = False
+    target_action: Action | None = None
 
 
 ROUTES: Final = (
-    GalleryRoute("/", views.browse, "view"),
-    GalleryRoute("/object", views.picture, "view"),
-    GalleryRoute("/thumb", views.thumbnail, "view"),
-    GalleryRoute("/file", views.download, "view"),
-    GalleryRoute("/static/<name>", views.static_file, "view"),
-    GalleryRoute("/trash", views.trash, "restore"),
-    GalleryRoute("/settings", views.settings, "settings"),
-    GalleryRoute("/upload", views.upload, "upload", is_write=True),
-    GalleryRoute("/move", views.move_selected, "rename", is_write=True),
-    GalleryRoute("/rename", views.rename_one, "rename", is_write=True),
-    GalleryRoute("/remove", views.remove_selected, "delete", is_write=True),
-    GalleryRoute("/remove-folder", views.remove_folder, "delete", is_write=True),
-    GalleryRoute("/restore", views.restore_selected, "restore", is_write=True),
+    GalleryRoute("/", browse_page.browse, "view"),
+    GalleryRoute("/object", picture_page.picture, "view"),
+    GalleryRoute("/thumb", object_files.thumbnail, "view"),
+    GalleryRoute("/file", object_files.download, "view"),
+    GalleryRoute("/static/<name>", object_files.static_file, "view"),
+    GalleryRoute("/trash", trash_page.trash, "restore"),
+    GalleryRoute("/settings", settings_page.settings, "settings"),
+    GalleryRoute("/links", object_actions.links_of_selected, "view", is_write=True),
+    GalleryRoute("/upload", upload_actions.upload, "upload", is_write=True),
+    GalleryRoute("/copy", object_actions.copy_selected, "view", is_write=True, target_action="upload"),
+    GalleryRoute("/move", object_actions.move_selected, "rename", is_write=True),
+    GalleryRoute("/rename", object_actions.rename_one, "rename", is_write=True),
+    GalleryRoute("/remove", object_actions.remove_selected, "delete", is_write=True),
+    GalleryRoute("/move-folder", object_actions.move_folder, "rename", is_write=True),
+    GalleryRoute("/remove-folder", object_actions.remove_folder, "delete", is_write=True),
+    GalleryRoute("/restore", object_actions.restore_selected, "restore", is_write=True),
 )
 
 
@@ -245,7 +260,9 @@ class Gallery:
             _, form, found = parser.parse_from_environ(request.environ)
             visit.form = form
             visit.files = [file for name in found for file in found.getlist(name)]
-            named = [*form.getlist("key"), *form.getlist("folder"), *views.targets_of(form)]
+            named = [*form.getlist("key"), *form.getlist("folder")]
+            if not all(visit.may(route.target_action or route.action, key) for key in object_actions.targets_of(form)):
+                return False
         return all(visit.may(route.action, key) for key in named)
 
     def thumbnail(self, request: Request, key: str, width: int, words: Words) -> Response:
@@ -297,7 +314,7 @@ def has_token(visit: Visit) -> bool:
 
 def refused(request: Request, layout: Layout, status: int, message: str, fix: str = "") -> Response:
     """Say what did not work, as a page or, to the upload queue's script, as JSON."""
-    if views.wants_json(request):
+    if wants_json(request):
         text = msgspec.json.encode({"ok": False, "message": f"{message} {fix}".strip()})
         return Response(text, status, content_type="application/json")
     return Response(message_page(layout, message, fix), status, content_type="text/html; charset=utf-8")

@@ -8,11 +8,14 @@ from typing import TYPE_CHECKING, Final
 from urllib.parse import urlencode
 
 from markupsafe import Markup
+from werkzeug.wrappers import Response
 
 from s3img import __version__
 from s3img.gallery.html_builder import element
 
 if TYPE_CHECKING:
+    from werkzeug.wrappers import Request
+
     from s3img.gallery.html_builder import Child
     from s3img.gallery.messages import Words
 
@@ -110,3 +113,25 @@ def message_page(layout: Layout, message: str, fix: str) -> str:
         element("p", fix, class_="note") if fix else None,
         element("p", element("a", layout.words("home"), href=layout.url("/"))),
     )
+
+
+def html(text: str, status: int = 200) -> Response:
+    """Return a page."""
+    return Response(text, status, content_type="text/html; charset=utf-8")
+
+
+def wants_json(request: Request) -> bool:
+    """Tell whether the gallery's script asks."""
+    return request.headers.get("Accept", "") == "application/json"
+
+
+def crumbs(layout: Layout, prefix: str, last: str = "") -> Markup:
+    """Return the way from the top to a folder."""
+    parts = prefix.rstrip("/").split("/") if prefix else []
+    items = [element("li", element("a", layout.words("home"), href=layout.url("/")))]
+    for number, part in enumerate(parts, 1):
+        href = layout.url("/", prefix="/".join(parts[:number]) + "/")
+        items.append(element("li", element("a", part or "(…)", href=href)))
+    if last:
+        items.append(element("li", last, aria_current="page"))
+    return element("nav", element("ol", *items, class_="crumbs"), aria_label=layout.words("folders"))

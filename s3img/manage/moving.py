@@ -7,6 +7,7 @@ is there already is taken as made, an object that has gone already lies in the t
 from __future__ import annotations
 
 from collections import Counter
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
@@ -17,6 +18,7 @@ from s3img.errors import S3ImgError
 from s3img.gc.references import FOLDER as REFERENCES
 from s3img.gc.references import write_reference
 from s3img.lock import read_lock, write_lock
+from s3img.manage.object_search import is_own
 from s3img.manage.removal import TRASH, check_unchanged, each, is_same, refusal
 from s3img.manage.selection import (
     KeyProblem,
@@ -284,6 +286,39 @@ def make_copies(
 
     copied, more = each(copy, latest, workers)
     return {key: latest[key] for key in copied}, [*problems, *more]
+
+
+class CopyResult(msgspec.Struct, frozen=True, kw_only=True):
+    """Report copies: each with its old and new key, and why there is none of each other object."""
+
+    copied: tuple[Move, ...] = ()
+    failed: tuple[KeyProblem, ...] = ()
+
+
+def copy_objects(bucket: Bucket, keys: Mapping[str, str], *, workers: int = 16) -> CopyResult:
+    """Copy each object to another key; an object that has the same bytes there counts as its copy.
+
+    What another object has stays as it is. Raise BucketError where keys can't be looked up.
+    """
+    problems = []
+    objects: dict[str, ObjectInfo] = {}
+    wanted = Counter(keys.values())
+    with ThreadPoolExecutor(workers, thread_name_prefix="s3img-manage") as pool:
+        found = [*pool.map(lambda key: None if is_own(key) else described(bucket, key), keys)]
+    for (old, new), info in zip(keys.items(), found, strict=True):
+        if info is None:
+            problems.append(KeyProblem(old, "no-object", "the bucket has no such object."))
+        elif fault := key_fault(new):
+            problems.append(KeyProblem(old, "bad-key", f"can't be copied to {new!r}: {fault}"))
+        elif wanted[new] > 1:
+            problems.append(KeyProblem(old, "key-taken", f"{wanted[new]} objects would become {new!r}."))
+        else:
+            objects[old] = info
+    moves = [Move(old, keys[old], info.size) for old, info in objects.items()]
+    copies, failed = make_copies(bucket, moves, objects, workers)
+    return CopyResult(
+        copied=tuple(one for one in moves if one.old in copies), failed=tuple(sorted([*problems, *failed]))
+    )
 
 
 def put_into_trash(

@@ -41,7 +41,7 @@ def names(page: str) -> list[str]:
 
 
 def folders(page: str) -> list[str]:
-    return re.findall(r"<li><a href=\"[^\"]*prefix=[^\"]*\">([^<]+)</a></li>", page.partition('class="folders"')[2])
+    return re.findall(r'<li><a href="[^"]*prefix=[^"]*"><span>([^<]+)</span>', page.partition('class="folders"')[2])
 
 
 def keys(bucket: Bucket) -> set[str]:

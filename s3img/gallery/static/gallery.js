@@ -12,11 +12,13 @@
   const boxes = all('.card input[type="checkbox"]');
   const count = document.getElementById("count");
   const acts = all(".bar button[data-needs-selection]");
+  const every = document.getElementById("all"); // all matches of a search, also those of other pages
   const update = () => {
     const number = boxes.filter(box => box.checked).length;
     if (count) count.textContent = (words.selected || "").replace("{number}", number);
-    acts.forEach(button => { button.disabled = !number; });
+    acts.forEach(button => { button.disabled = !number && !every?.checked; });
   };
+  every?.addEventListener("change", update);
   let last = -1;
   boxes.forEach((box, index) => box.addEventListener("click", event => {
     if (event.shiftKey && last >= 0) {
@@ -37,12 +39,21 @@
 
   // Copying links.
   all("button[data-copy]").forEach(button => button.addEventListener("click", async () => {
-    const field = button.parentElement.querySelector("input");
+    const field = button.parentElement.querySelector("input, textarea");
     try { await navigator.clipboard.writeText(field.value); } catch { field.select(); document.execCommand("copy"); }
     say(words.copied);
     button.textContent = words.copied;
     setTimeout(() => { button.textContent = words.copy; }, 2000);
   }));
+
+  // How many objects lie in each folder: counted when the page is there, so that it need not wait.
+  const counted = document.querySelector(".folders[data-counts]");
+  if (counted) fetch(counted.dataset.counts, { headers: { Accept: "application/json" } })
+    .then(answer => answer.ok ? answer.json() : {})
+    .then(({ counts = {} }) => all("small", counted).forEach(place => {
+      place.textContent = counts[place.dataset.folder] ?? "";
+    }))
+    .catch(() => { /* a page without counts is a page as well */ });
 
   // Keyboard.
   const help = document.getElementById("help");

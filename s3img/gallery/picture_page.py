@@ -1,0 +1,196 @@
+"""The page of one object: preview, facts, links in all forms, renderings, uses, and what can be done with it."""
+
+from __future__ import annotations
+
+import re
+from contextlib import suppress
+from datetime import UTC
+from typing import TYPE_CHECKING, Any, Final
+
+from s3img.errors import ConfigError, ObjectNotFound, S3ImgError
+from s3img.gallery.html_builder import element
+from s3img.gallery.object_files import RENDERED, WIDTHS
+from s3img.gallery.page_layout import crumbs, html
+from s3img.imaging import probe
+from s3img.imaging.description import describe, tells_place
+from s3img.lock import read_lock
+from s3img.manage import find_uses
+from s3img.manage.object_search import IMAGE_TYPES, type_of
+from s3img.manage.sibling_variants import VARIANT_NAME, sibling_variants
+from s3img.pictures.link_forms import FORMS, PictureLink
+from s3img.publish.result import size_text
+from s3img.urls import object_url
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping
+
+    from markupsafe import Markup
+    from werkzeug.wrappers import Response
+
+    from s3img.buckets import ObjectInfo
+    from s3img.gallery.gallery_app import Visit
+    from s3img.gallery.page_layout import Layout
+
+MOST_READ: Final = 50_000_000
+"""Bytes of an object that is opened to tell its facts."""
+
+MOST_TEMPLATE: Final = 500
+"""Characters of a visitor's own template."""
+
+
+def picture(visit: Visit) -> Response:
+    """Show one object: preview, facts, links in all forms, uses, and what can be done with it."""
+    key, layout, words = visit.request.args.get("key", ""), visit.layout, visit.words
+    info = visit.gallery.bucket.head(key)
+    if info is None:
+        raise ObjectNotFound(f"{key!r} is not in the bucket.", fix=words("not_found"), reason="no-object")
+    data = visit.gallery.bucket.get(key) if type_of(key) in IMAGE_TYPES and info.size <= MOST_READ else b""
+    facts = facts_of(data)
+    size = (int(facts.get("width", 0)), int(facts.get("height", 0)))
+    variants = [other for _, other in sibling_variants(visit.gallery.bucket, info)] if size[0] else []
+    name = key.rpartition("/")[2]
+    aside = element(
+        "div",
+        element("h2", words("facts")),
+        facts_list(layout, info, facts),
+        element("p", words("gps"), class_="warning") if data and tells_place(data) else None,
+        element("h2", words("links")),
+        links(layout, visit, info, size, variants),
+        renderings_table(visit, variants),
+        uses(visit, key),
+        element(
+            "div",
+            element("a", words("download"), href=layout.url("/file", key=key), class_="button"),
+            class_="row",
+        ),
+        layout.form(
+            layout.url("/rename"),
+            element("input", type="hidden", name="key", value=key),
+            element("label", words("new_name"), element("input", type="text", name="new", value=key, required=True)),
+            element("button", words("rename"), class_="plain"),
+            class_="row",
+        ),
+        layout.form(
+            layout.url("/remove"),
+            element("input", type="hidden", name="key", value=key),
+            element("button", words("remove"), class_="danger"),
+            class_="row",
+        ),
+    )
+    url = layout.url("/thumb", key=key, w=str(WIDTHS[2]), v=info.etag)
+    shown = dict(zip(("width", "height"), size, strict=True)) if all(size) else {}
+    stage = element("img", src=url, alt=name, **shown) if size[0] and type_of(key) in RENDERED else words("no_preview")
+    body = element("div", element("div", stage, class_="stage"), aside, class_="picture")
+    return html(layout.page(name, crumbs(layout, key[: len(key) - len(name)], name), element("h1", name), body))
+
+
+def facts_of(data: bytes) -> dict[str, Any]:
+    """Return what a picture's bytes tell; nothing for what is not a picture, whatever it is called."""
+    try:
+        return describe(data) if data else {}
+    except S3ImgError:
+        with suppress(S3ImgError):
+            info = probe(data)
+            return {"width": info.width, "height": info.height, "format": info.format, "media_type": info.media_type}
+    return {}
+
+
+def facts_list(layout: Layout, info: ObjectInfo, facts: Mapping[str, Any]) -> Markup:
+    """Return an object's facts."""
+    words = layout.words
+    rows = [(words("key"), info.key), (words("size"), f"{size_text(info.size)} ({info.size:,} B)")]
+    rows.append((words("date"), f"{info.modified.astimezone(UTC):%Y-%m-%d %H:%M} UTC"))
+    if facts.get("width"):
+        rows.append((words("pixels"), f"{facts['width']} \u00d7 {facts['height']}"))
+    if facts.get("frames", 1) > 1:
+        rows.append((words("frames"), str(facts["frames"])))
+    if kind := facts.get("media_type") or info.media_type:
+        rows.append((words("media_type"), kind))
+    rows += [(f"{words('camera')}: {name}", str(value)) for name, value in (facts.get("exif") or {}).items()]
+    return element("dl", *(element("div", element("dt", name), element("dd", value)) for name, value in rows))
+
+
+def links(layout: Layout, visit: Visit, info: ObjectInfo, size: tuple[int, int], variants: list[ObjectInfo]) -> Markup:
+    """Return the object's address in the forms that people write it in, each in a field of its own.
+
+    Besides `FORMS` these are the templates of the settings, and one that the visitor has typed.
+    """
+    base = visit.gallery.config.base_url
+    words = layout.words
+    renderings = tuple(
+        (object_url(base, one.key), int(match[1]))
+        for one in variants
+        if (match := re.search(r"\.w-(\d+)\.(?:jpg|png)$", one.key))
+    )
+    name = info.key.rpartition("/")[2]
+    link = PictureLink(
+        url=object_url(base, info.key), key=info.key, name=name, width=size[0], height=size[1], renderings=renderings
+    )
+    texts = [(title, link.text(form)) for form, title in FORMS.items()]
+    texts += [(title, link.text(template)) for title, template in visit.gallery.config.link_templates.items()]
+    own, problem = visit.request.args.get("template", "")[:MOST_TEMPLATE], ""
+    if own:
+        try:
+            texts.append((words("own_template"), link.text(own)))
+        except ConfigError as error:
+            problem = "; ".join(error.problems)
+    form = element(
+        "form",
+        element("input", type="hidden", name="key", value=info.key),
+        element("label", words("own_template"), element("input", type="text", name="template", value=own)),
+        element("button", words("apply"), class_="plain"),
+        element("p", problem or words("template_fields"), class_="warning" if problem else "note"),
+        action=layout.url("/object"),
+        class_="row",
+    )
+    return element("div", *(copy_field(layout, title, text) for title, text in texts), form, class_="links")
+
+
+def copy_field(layout: Layout, title: str, text: str) -> Markup:
+    """Return a text in a field with a button that copies it."""
+    copy = layout.words("copy")
+    label = f"{copy}: {title}"
+    return element(
+        "label",
+        element("span", title),
+        element("input", type="text", value=text, readonly=True),
+        element("button", copy, type="button", class_="plain script", data_copy=True, aria_label=label),
+    )
+
+
+def renderings_table(visit: Visit, variants: Iterable[ObjectInfo]) -> Markup | None:
+    """Return the renderings that lie beside a picture: width, format, size and address of each."""
+    words, layout, base = visit.words, visit.layout, visit.gallery.config.base_url
+    rows = []
+    for one in sorted(variants, key=rendering_order):
+        width, form = rendering_order(one)[1], rendering_order(one)[0]
+        if not visit.may("view", one.key):
+            continue
+        rows.append(
+            element(
+                "tr",
+                element("td", f"{width} px"),
+                element("td", element("a", form.upper(), href=layout.url("/object", key=one.key))),
+                element("td", size_text(one.size)),
+                element("td", copy_field(layout, form.upper(), object_url(base, one.key)), class_="links"),
+            )
+        )
+    if not rows:
+        return None
+    return element("div", element("h2", words("variants")), element("table", element("tbody", *rows)))
+
+
+def rendering_order(info: ObjectInfo) -> tuple[str, int]:
+    """Return format and width (px) of a rendering, as its name says."""
+    match = VARIANT_NAME.search(info.key)
+    return (match[3], int(match[2])) if match else (type_of(info.key), 0)
+
+
+def uses(visit: Visit, key: str) -> Markup:
+    """Return where an object is used, as far as the lock and the bucket know."""
+    words, lock = visit.words, visit.gallery.lock
+    found = find_uses([key], bucket=visit.gallery.bucket, lock=read_lock(lock, missing_ok=True) if lock else None)
+    items = element("ul", *(element("li", f"{use.kind}: {use.place}") for use in found))
+    return element(
+        "div", element("h2", words("used")), items if found else element("p", words("unused"), class_="note")
+    )
