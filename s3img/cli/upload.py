@@ -1,11 +1,13 @@
-"""``s3img upload FILE…``: single pictures, and those of folders."""
+"""``s3img upload FILE…``: pictures of files, folders, addresses, standard input and the clipboard."""
 
 from __future__ import annotations
 
 import sys
+from collections import Counter
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
+from urllib.parse import unquote, urlsplit
 
 import click
 import msgspec
@@ -20,18 +22,35 @@ from s3img.pictures.link_forms import FIELDS, FORMS, PictureLink, link_template
 if TYPE_CHECKING:
     from s3img.uploads import Uploaded, Uploader
 
-_SUFFIXES = frozenset((".avif", ".gif", ".jpeg", ".jpg", ".png", ".webp"))
-"""Of the formats that uploads take; what a file is, its bytes say."""
+FORMATS_OF_NAMES: Final = {
+    **{
+        name: name
+        for name in ("avif", "bmp", "gif", "ico", "jpeg", "png", "svg", "tiff", "webp", "heic", "heif", "jxl")
+    },
+    "jpg": "jpeg",
+    "jpe": "jpeg",
+    "jfif": "jpeg",
+    "tif": "tiff",
+}
+"""What the ending of a picture's name says that it is; its bytes have the last word."""
 
-_POLICY = ("metadata", "conflict", "max_side", "variants")
+_POLICY = ("metadata", "conflict", "max_side", "convert", "variants")
+
+_HOPS = 5
+"""Redirects that are followed to a picture."""
 
 
 @click.command("upload")
-@click.argument("files", nargs=-1, required=True, metavar="FILE...", type=click.Path(path_type=Path, allow_dash=True))
+@click.argument("sources", nargs=-1, metavar="FILE|URL|DIR|-...")
+@click.option(
+    "--clipboard/--clipboard-free",
+    default=False,
+    help="Put the picture in the clipboard too; --clipboard-free, the default, leaves the clipboard alone.",
+)
 @click.option(
     "--template",
-    help="Key template (default: i/{{hash:32}}.{{ext}}, the same address for the same picture); {{ulid}}, {{year}} and "
-    "the like give each upload one of its own.",
+    help="Key template, or a name of upload_templates (default: i/{{hash:32}}.{{ext}}, the same address for the same "
+    "picture); {{ulid}}, {{year}} and the like give each upload one of its own.",
 )
 @click.option("--folder", default="", help="What {{dir}} stands for.")
 @click.option(
@@ -39,7 +58,8 @@ _POLICY = ("metadata", "conflict", "max_side", "variants")
     "form",
     default="url",
     show_default=True,
-    help=f"{', '.join([*FORMS, 'key'])}, or a template of {', '.join(f'{{{name}}}' for name in FIELDS)}.",
+    help=f"{', '.join([*FORMS, 'key'])}, a name of link_templates, or a template of "
+    f"{', '.join(f'{{{name}}}' for name in FIELDS)}.",
 )
 @click.option("--metadata", type=click.Choice(["strip", "reencode", "keep"]), help="What becomes of EXIF: strip.")
 @click.option(
@@ -49,13 +69,17 @@ _POLICY = ("metadata", "conflict", "max_side", "variants")
 )
 @click.option("--max-side", type=int, help="Scale larger pictures down to this many px.")
 @click.option(
+    "--convert", type=click.Choice(["jpeg", "png", "webp", "avif"]), help="Store pictures of other formats in this one."
+)
+@click.option(
     "--variants", is_flag=True, default=None, help="Put the widths and formats of the settings beside each picture."
 )
 @command_options.address
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object a line.")
 def upload_command(
-    files: tuple[Path, ...],
+    sources: tuple[str, ...],
     *,
+    clipboard: bool,
     template: str | None,
     folder: str,
     form: str,
@@ -65,44 +89,73 @@ def upload_command(
 ) -> int:
     """Put pictures into the bucket and print where they are; - is standard input, a folder all pictures in it.
 
-    Of a folder, hidden files and those that are called no picture are left out; {{dir}} follows its own folders.
+    Of a folder, hidden files are left out, and pictures of kinds that uploads don't take (SVG, HEIC) are named;
+    {{dir}} follows its own folders. An address (https://…) is fetched from this machine.
     """
+    if not sources and not clipboard:
+        raise click.UsageError("Name a FILE, a URL, a folder or -, or give --clipboard.")
     given = {name: value for name in _POLICY if (value := options.pop(name)) is not None}
+    images = Images(load_config(options, config_file))
+    form = images.config.link_templates.get(form, form)
     if form not in {*FORMS, "key"}:
         link_template(form)  # before anything is put
-    uploader = _uploader(Images(load_config(options, config_file)), template, given)
+    uploader = _uploader(images, template, given)
     exit_code = 0
-    for place in files:
-        for file, below in pictures_in(place) if place.is_dir() else [(place, "")]:
-            data, name = _read(file), "" if str(file) == "-" else file.name
+
+    def put(data: bytes, name: str, where: str) -> None:
+        saved = uploader.save(data, filename=name, folder=where)
+        click.echo(msgspec.json.encode(saved) if as_json else _shown(saved, form))
+
+    for source in sources:
+        place = Path(source)
+        is_folder = not is_address(source) and place.is_dir()
+        for file, below in pictures_in(place, uploader.policy.formats) if is_folder else [(source, "")]:
+            data, name = read_source(str(file), uploader.policy.max_bytes)
             try:
-                saved = uploader.save(data, filename=name, folder="/".join(filter(None, (folder.rstrip("/"), below))))
+                put(data, name, "/".join(filter(None, (folder.rstrip("/"), below))))
             except (ImageError, KeyTaken) as error:  # of several files, the one that it is about
                 error.message = f"{file}: {error.message}" if name else error.message
-                if not place.is_dir():
+                if not is_folder:
                     raise
                 # One damaged picture keeps none of the others of its folder out.
                 click.echo(one_line(f"Error: {error}"), err=True)
                 exit_code = error.exit_code
-                continue
-            click.echo(msgspec.json.encode(saved) if as_json else _shown(saved, form))
+    if clipboard:
+        from s3img.imaging.clipboard import clipboard_picture  # most uploads have no need of it
+
+        put(clipboard_picture(), "clipboard.png", folder)
     return exit_code
 
 
-def pictures_in(folder: Path) -> list[tuple[Path, str]]:
-    """Return (file, its folder below this one) of what is called a picture, in the order of paths.
+def is_address(source: str) -> bool:
+    """Tell whether a text is an address of the web and no file."""
+    return source.lower().startswith(("http://", "https://"))
 
-    Raise AssetError for a folder without one: it is more likely the wrong one than meant.
+
+def pictures_in(folder: Path, formats: frozenset[str]) -> list[tuple[Path, str]]:
+    """Return (file, its folder below this one) of what is called a picture of these formats, in the order of paths.
+
+    What is called a picture of another kind is named on standard error: nobody should think that it was put. Raise
+    AssetError for a folder without one: it is more likely the wrong one than meant.
     """
     found = []
+    others: Counter[str] = Counter()
     for file in sorted(folder.rglob("*")):
         below = file.relative_to(folder)
-        is_hidden = any(part.startswith(".") for part in below.parts)
-        if file.suffix.lower() in _SUFFIXES and not is_hidden and file.is_file():
+        form = FORMATS_OF_NAMES.get(file.suffix[1:].lower())
+        if form is None or any(part.startswith(".") for part in below.parts) or not file.is_file():
+            continue
+        if form in formats:
             found.append((file, "" if below.parent == Path() else below.parent.as_posix()))
+        else:
+            others[form.upper()] += 1
+            click.echo(one_line(f"Left out: {file}: {form.upper()} is not taken."), err=True)
+    taken = ", ".join(sorted(form.upper() for form in formats))
+    if others:
+        kinds = ", ".join(f"{number} {form}" for form, number in sorted(others.items()))
+        click.echo(one_line(f"{folder}: left out {kinds}; uploads take {taken}."), err=True)
     if not found:
-        message = f"{folder}: holds no picture."
-        raise AssetError(message, path=str(folder), fix=f"Name a folder with {', '.join(sorted(_SUFFIXES))} files.")
+        raise AssetError(f"{folder}: holds no picture.", path=str(folder), fix=f"Name a folder with {taken} files.")
     return found
 
 
@@ -114,15 +167,47 @@ def _uploader(images: Images, template: str | None, given: dict[str, Any]) -> Up
     limits = images.config.limits
     found = host()
     policy = found.policy if found else UploadPolicy(max_bytes=limits.input_bytes, max_pixels=limits.input_pixels)
+    template = images.config.upload_templates.get(template or "", template)
     template = template or (found.template if found else "") or AUTHORS_TEMPLATE
     return Uploader(images.open_bucket(), images.config, template=template, policy=replace(policy, **given))
 
 
-def _read(file: Path) -> bytes:
+def read_source(source: str, limit: int) -> tuple[bytes, str]:
+    """Return the bytes of a file, an address or standard input, and what they are called; raise AssetError.
+
+    Of an address no more than ``limit`` bytes and one are read: what is longer is refused as any upload is.
+    """
+    if is_address(source):
+        return fetched(source, limit), unquote(urlsplit(source).path).rpartition("/")[2]
     try:
-        return sys.stdin.buffer.read() if str(file) == "-" else file.read_bytes()
+        if source == "-":
+            return sys.stdin.buffer.read(), ""
+        return Path(source).read_bytes(), Path(source).name
     except OSError as error:
-        raise AssetError(f"{file}: can't be read: {error.strerror}.", path=str(file), fix="Name a picture.") from error
+        raise AssetError(f"{source}: can't be read: {error.strerror}.", path=source, fix="Name a picture.") from error
+    except ValueError as error:  # a path with a zero byte
+        raise AssetError(f"{source!r}: is not a path.", path=source, fix="Name a picture.") from error
+
+
+def fetched(url: str, limit: int) -> bytes:
+    """Return what is at an address of the web, whose credentials are never shown; raise AssetError for no picture."""
+    from s3img.config.load import without_password
+    from s3img.doctor.fetch import fetch, reason
+
+    shown, next_url = without_password(url), url
+    for _ in range(_HOPS):
+        try:
+            answer = fetch(next_url, limit=limit + 1, follow=False)
+        except OSError as error:
+            message = f"{shown}: can't be fetched: {reason(error)}."
+            raise AssetError(message, path=shown, fix="Check the address, or save the picture first.") from error
+        if answer.status == 200:
+            return answer.body
+        if not is_address(answer.redirect):
+            break
+        next_url = answer.redirect
+    message = f"{shown}: can't be fetched: the answer is {answer.status}."
+    raise AssetError(message, path=shown, fix="Open it in a browser: what needs a login has to be saved first.")
 
 
 def _shown(saved: Uploaded, form: str) -> str:

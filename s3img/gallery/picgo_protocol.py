@@ -11,6 +11,7 @@ import hmac
 import json
 import re
 from http import HTTPStatus
+from io import BytesIO
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any, Final
 from urllib.parse import unquote, urlsplit
@@ -41,8 +42,8 @@ MOST_FORM: Final = 1 << 30
 """Bytes of all pictures of a form; each has the bound of the upload policy besides."""
 
 NO_CLIPBOARD: Final = (
-    "s3img does not read the clipboard: paste the picture into the editor, which then sends a file, or save it and "
-    "run: s3img upload FILE"
+    "this server does not read the clipboard: paste the picture into the editor, which then sends a file, or save it "
+    "and run: s3img upload FILE"
 )
 
 
@@ -51,12 +52,21 @@ class PicGoServer:
 
     Pages of the web are refused by ``Host``, ``Origin``, ``Sec-Fetch-Site`` and content type. With a ``token``,
     requests need it as ``Authorization: Bearer``, ``X-PicGo-Secret`` or in the query as ``secret`` or ``key``.
+    ``clipboard`` returns the picture that a request without any means; without one such a request is refused.
     """
 
-    def __init__(self, uploader: Uploader, *, token: str = "", log: Callable[[str], None] | None = None) -> None:
+    def __init__(
+        self,
+        uploader: Uploader,
+        *,
+        token: str = "",
+        log: Callable[[str], None] | None = None,
+        clipboard: Callable[[], bytes] | None = None,
+    ) -> None:
         self._uploader = uploader
         self._token = token
         self._log = log
+        self._clipboard = clipboard
 
     def __call__(self, environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
         """Answer one request."""
@@ -98,18 +108,28 @@ class PicGoServer:
             elif request.mimetype == "multipart/form-data":
                 pictures = [*files_of(request)]
             elif not request.mimetype and not request.content_length:
-                return failure(NO_CLIPBOARD, 400)
+                pictures = []
             else:
                 return failure("send application/json or multipart/form-data", 415)
         except (ValueError, RequestEntityTooLarge) as error:
             text = str(error) if isinstance(error, ValueError) else "the request is too large"
             return failure(text, 413 if isinstance(error, RequestEntityTooLarge) else 400)
-        if not pictures:
-            return failure(NO_CLIPBOARD, 400)
+        if not pictures:  # what is in the clipboard, as PicGo understands it
+            return self.upload_clipboard()
         if len(pictures) > MOST_PICTURES:
             close(source for _, source in pictures)
             return failure(f"a request may have at most {MOST_PICTURES} pictures", 413)
         return self.store(pictures)
+
+    def upload_clipboard(self) -> Response:
+        """Store the picture in the clipboard."""
+        if self._clipboard is None:
+            return failure(NO_CLIPBOARD, 400)
+        try:
+            data = self._clipboard()
+        except S3ImgError as error:
+            return failure(str(error), 200)
+        return self.store([("clipboard.png", BytesIO(data))])
 
     def store(self, pictures: Iterable[tuple[str, IO[bytes] | Path]]) -> Response:
         """Store each picture; one that can't be used keeps none of the others from it."""

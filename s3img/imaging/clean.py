@@ -23,12 +23,16 @@ _QUALITY: Final = 90
 """Of a picture that has to be encoded anew although nobody asked for fewer bytes."""
 
 
-def cleaned(data: bytes, *, limits: Limits, max_side: int = 0, encode_anew: bool = False) -> Rendered:
+def cleaned(
+    data: bytes, *, limits: Limits, max_side: int = 0, encode_anew: bool = False, convert: str = ""
+) -> Rendered:
     """Return the picture without EXIF, GPS, comments or whatever follows its end.
 
     The pixels' own encoding stays where it can: not with ``encode_anew``, not for a picture that lies on its side
     (it is turned), and not for one with a side longer than ``max_side`` px (it is scaled down). Animations stay
-    animated. Raises what ``render`` raises: above all ``ImageError`` for pixels that can't be decoded.
+    animated. A picture of another format than ``convert`` (``webp``) is encoded in that one; an animation only in
+    WebP, as no other of these formats keeps it. Raises what ``render`` raises: above all ``ImageError`` for pixels that
+    can't be decoded.
     """
     info = probe(data, limits=limits)
     if not info.renderable:
@@ -40,17 +44,20 @@ def cleaned(data: bytes, *, limits: Limits, max_side: int = 0, encode_anew: bool
         if data[end : end + 1] != b";":
             raise ImageError("The GIF ends early: it is truncated.", fix="Export or download the image again.")
     pixels = pixel_digest(data, info, limits)
-    if not (encode_anew or is_large) and info.orientation == 1:
+    form = convert if convert and (not info.animated or convert == "webp") else info.format
+    if not (encode_anew or is_large) and info.orientation == 1 and form == info.format:
         clean = stripped(data, info.format)
         whole = _without_slack(clean, info, pixels, limits) if clean and _shows(clean, info, pixels, limits) else None
         if whole:
             return Rendered(whole, info.media_type, info.width, info.height)
     side = max_side if is_large else 0
-    text = f"w-{side},h-{side},c-at_max,q-{_QUALITY}" if side else f"q-{_QUALITY}"
+    # Who asks for another format asks for fewer bytes, too: then the quality is the format's own.
+    parts = [f"w-{side},h-{side},c-at_max"] if side else []
+    parts += [] if form != info.format else [f"q-{_QUALITY}"]
     try:
-        transform = Transform.parse(f"{text},f-{'jpg' if info.format == 'jpeg' else info.format}")
+        transform = Transform.parse(",".join([*parts, f"f-{'jpg' if form == 'jpeg' else form}"]))
     except TransformError:  # a format that is only read: BMP, TIFF
-        transform = Transform.parse(f"{text},f-png")
+        transform = Transform.parse(",".join([*parts, "f-png"]))
     return render(data, transform, limits=limits)
 
 

@@ -23,6 +23,8 @@ Metadata: TypeAlias = Literal["strip", "reencode", "keep"]
 
 Conflict: TypeAlias = Literal["skip-identical", "rename", "error"]
 
+ConvertedFormat: TypeAlias = Literal["", "jpeg", "png", "webp", "avif"]
+
 _KNOWN_FORMATS = frozenset({"jpeg", "png", "gif", "webp", "avif", "tiff", "bmp", "ico", "svg"})
 
 
@@ -33,7 +35,8 @@ class UploadPolicy:
     ``formats`` by what the bytes are; SVG is not among the default ones, because it may hold scripts. ``max_bytes`` and
     ``max_pixels`` are checked before a pixel is decoded. ``metadata``: ``strip`` takes EXIF, GPS and comments out
     without touching pixels (a picture that lies on its side is turned and encoded anew), ``reencode`` always encodes
-    anew, ``keep`` stores the bytes as they came. ``max_side`` px scales larger pictures down. ``conflict`` says what
+    anew, ``keep`` stores the bytes as they came. ``max_side`` px scales larger pictures down; ``convert`` is the format
+    that pictures of another one are stored in (animations only as WebP, SVG never). ``conflict`` says what
     happens when the key is taken: the same bytes count as stored (others are an error), a free name, or an error.
     ``tolerant`` takes JPEGs that lack nothing but their end marker.
     """
@@ -42,6 +45,7 @@ class UploadPolicy:
     max_bytes: int = 20_000_000
     max_pixels: int = 50_000_000
     max_side: int = 0
+    convert: ConvertedFormat = ""
     metadata: Metadata = "strip"
     conflict: Conflict = "skip-identical"
     variants: bool = False
@@ -62,6 +66,8 @@ class UploadPolicy:
             problems.append(f"metadata: {self.metadata!r} is none of strip, reencode, keep")
         if self.conflict not in {"skip-identical", "rename", "error"}:
             problems.append(f"conflict: {self.conflict!r} is none of skip-identical, rename, error")
+        if self.convert not in {"", "jpeg", "png", "webp", "avif"}:
+            problems.append(f"convert: {self.convert!r} is none of jpeg, png, webp, avif")
         if problems:
             raise ConfigError(problems)
 

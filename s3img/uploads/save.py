@@ -8,7 +8,7 @@ import posixpath
 import secrets
 import threading
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from functools import partial
 from typing import IO, TYPE_CHECKING
@@ -20,6 +20,7 @@ from s3img.assets import Asset
 from s3img.buckets import MARKER
 from s3img.buckets.copying import NO_CONDITIONS
 from s3img.errors import (
+    AccessDenied,
     BucketError,
     ConfigError,
     ImageError,
@@ -47,6 +48,7 @@ if TYPE_CHECKING:
     from s3img.imaging.isolation.process_messages import TaskResult
     from s3img.pictures.catalog import LockedPicture
     from s3img.pictures.variants import Variant
+    from s3img.uploads.policy import ConvertedFormat
 
 UPLOAD_MARKER = {next(iter(MARKER)): "upload"}
 """Metadata of uploads: only the program that took them knows who needs them, so a clean-up leaves them alone."""
@@ -116,6 +118,11 @@ class Uploaded(msgspec.Struct, frozen=True, kw_only=True):
         return LockedPicture(Picture(sources, [*own, original], self.width, self.height, self.width), {"alt": alt})
 
 
+def sent_name(filename: str) -> str:
+    """Return a sender's name for a file without the folders of the sender's machine."""
+    return posixpath.basename(filename.replace("\\", "/"))
+
+
 @dataclass(frozen=True, slots=True)
 class KeySources:
     """Give the moment (UTC) and the random bits that an upload's key may hold."""
@@ -149,10 +156,49 @@ class Uploader:
             tolerant=self._policy.tolerant,
         )
 
-    def save(self, source: bytes | IO[bytes], *, filename: str = "", folder: str = "") -> Uploaded:
+    @property
+    def policy(self) -> UploadPolicy:
+        """Which pictures are taken, and how they are stored."""
+        return self._policy
+
+    def with_options(
+        self, *, template: str = "", max_side: int | None = None, convert: ConvertedFormat | None = None
+    ) -> Uploader:
+        """Return an uploader of the same bucket and policy that names, scales or converts otherwise.
+
+        A ``max_side`` (px) above the policy's is the policy's. Raise ConfigError for a bad template.
+        """
+        policy = self._policy
+        if max_side is not None:
+            sides = [side for side in (max_side, policy.max_side) if side > 0]
+            policy = replace(policy, max_side=min(sides, default=0))
+        if convert is not None:
+            policy = replace(policy, convert=convert)
+        template = template or str(self._template)
+        return Uploader(self._bucket, self._config, template=template, policy=policy, sources=self._sources)
+
+    def preview_key(self, filename: str, *, folder: str = "", digest: str = "") -> str:
+        """Return the key that a picture of this name would have; what only its content tells is made up.
+
+        The digest is all zeros and 1 px a side unless given. Raise ConfigError for a key that can't be made.
+        """
+        suffix = self._policy.convert or posixpath.splitext(filename)[1][1:].lower() or "jpg"
+        suffix = {"jpeg": "jpg"}.get(suffix, suffix)
+        return self._key(filename, folder, digest or "0" * 64, suffix, (1, 1))
+
+    def save(
+        self,
+        source: bytes | IO[bytes],
+        *,
+        filename: str = "",
+        folder: str = "",
+        allowed: Callable[[str], bool] | None = None,
+    ) -> Uploaded:
         """Store a picture and return where it is.
 
         ``filename`` is the sender's word and only used for ``{{stem}}`` and the like; ``folder`` fills ``{{dir}}``.
+        ``allowed`` is asked for the key before anything is put, as a template may lead to other folders. Raise
+        AccessDenied where it says no.
         Raise ImageTooLarge, UnsupportedImage and ImageError for what the policy or the decoder refuses,
         KeyTaken for a key that is taken, ConfigError for a key that can't be made, BucketError. Each has a
         ``visitor`` text for the person who sent the picture.
@@ -160,18 +206,25 @@ class Uploader:
         with explained_to_visitors(filename, self._policy):
             clean = self._cleaned(self._read(source), filename)
             digest = hashlib.sha256(clean.data).hexdigest()
-            if any(part.startswith(".") for part in folder.split("/")):
-                raise ConfigError([f"folder: {folder!r} has a hidden segment: leave the dot out"])
-            name = posixpath.basename(filename.replace("\\", "/"))
+            name = sent_name(filename)
             suffix = imaging.FORMATS[clean.media_type]
-            path = posixpath.join(folder.strip("/"), visible_name(name) or "image")
-            file = KeyFields(path, digest, SUFFIXES.get(suffix, suffix), clean.width, clean.height)
-            wanted = self._template.key(UploadFields(file, self._sources.now(), self._sources.entropy()))
+            wanted = self._key(filename, folder, digest, SUFFIXES.get(suffix, suffix), (clean.width, clean.height))
+            if allowed and not allowed(wanted):
+                message = f"nothing may be put under {wanted!r}."
+                raise AccessDenied(message, action="put", key=wanted, fix="Choose another folder or template.")
             with _KEY_LOCKS[hash(wanted) % len(_KEY_LOCKS)]:
                 for _ in range(_ATTEMPTS):
                     with suppress(_KeyTakenMeanwhile):
                         return self._store(wanted, clean, digest, name)
                 raise self._conflict(wanted)
+
+    def _key(self, filename: str, folder: str, digest: str, suffix: str, size: tuple[int, int]) -> str:
+        """Fill the template for a picture."""
+        if any(part.startswith(".") for part in folder.split("/")):
+            raise ConfigError([f"folder: {folder!r} has a hidden segment: leave the dot out"])
+        path = posixpath.join(folder.strip("/"), visible_name(sent_name(filename)) or "image")
+        file = KeyFields(path, digest, suffix, *size)
+        return self._template.key(UploadFields(file, self._sources.now(), self._sources.entropy()))
 
     def check(self, source: bytes | IO[bytes], *, filename: str = "") -> ImageInfo:
         """Refuse what `save` would refuse by its first bytes; raise as `save` does. ``source`` is read."""
@@ -282,11 +335,14 @@ class Uploader:
     def _cleaned(self, data: bytes, filename: str) -> Rendered:
         info = self._probe(data, filename)
         is_scaled = 0 < self._policy.max_side < max(info.width, info.height)
-        if self._policy.metadata == "keep" and not is_scaled:
+        is_converted = self._policy.convert not in {"", info.format}
+        if self._policy.metadata == "keep" and not is_scaled and not is_converted:
             self._decode(tasks.clean, data)  # for its errors: what can't be decoded is not stored
             return Rendered(data, info.media_type, info.width, info.height)
         anew = self._policy.metadata == "reencode"
-        (clean,) = self._decode(partial(tasks.clean, max_side=self._policy.max_side, encode_anew=anew), data)
+        (clean,) = self._decode(
+            partial(tasks.clean, max_side=self._policy.max_side, encode_anew=anew, convert=self._policy.convert), data
+        )
         if isinstance(clean, S3ImgError):
             raise clean
         return clean

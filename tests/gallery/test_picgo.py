@@ -12,6 +12,7 @@ from werkzeug.test import Client
 
 from s3img import Config
 from s3img.buckets import open_bucket
+from s3img.errors import AssetError
 from s3img.gallery.picgo_protocol import PicGoServer
 from s3img.uploads import Uploader
 from s3img.uploads.template import AUTHORS_TEMPLATE
@@ -89,9 +90,34 @@ def test_heartbeat_is_alive(client: Client, method: str) -> None:
     assert answer.json == {"success": True, "result": "alive"}
 
 
-@pytest.mark.parametrize(
-    "options", [{}, {"json": {}}, {"json": {"list": []}}, {"data": "", "content_type": "application/json"}]
-)
+CLIPBOARD = [{}, {"json": {}}, {"json": {"list": []}}, {"data": "", "content_type": "application/json"}]
+"""How programs ask for what is in the clipboard: Obsidian's plugin sends nothing at all, others an empty list."""
+
+
+@pytest.mark.parametrize("options", CLIPBOARD)
+def test_request_without_pictures_means_the_clipboard(uploader: Uploader, options: dict[str, Any]) -> None:
+    found = post(Client(PicGoServer(uploader, clipboard=png)), **options).json
+    assert found
+    assert (found["success"], len(found["result"])) == (True, 1)
+
+
+def test_clipboard_without_a_picture_says_so(uploader: Uploader) -> None:
+    def empty() -> bytes:
+        raise AssetError("The clipboard: it holds no picture.", path="clipboard", fix="Copy one first.")
+
+    found = post(Client(PicGoServer(uploader, clipboard=empty))).json
+    assert found
+    assert (found["success"], found["message"]) == (False, "The clipboard: it holds no picture. Copy one first.")
+
+
+def test_page_of_the_web_has_no_clipboard(uploader: Uploader, tmp_path: Path) -> None:
+    client = Client(PicGoServer(uploader, clipboard=png))
+    assert post(client, headers={"Origin": "https://evil.example"}).status_code == 403
+    assert post(client, headers={"Sec-Fetch-Site": "cross-site"}).status_code == 403
+    assert stored(tmp_path) == []
+
+
+@pytest.mark.parametrize("options", CLIPBOARD)
 def test_clipboard_is_refused_with_what_to_do_instead(client: Client, options: dict[str, Any]) -> None:
     answer = post(client, **options)
     assert answer.status_code == 400

@@ -2,14 +2,17 @@ from __future__ import annotations
 
 import io
 import json
+import sys
 from typing import TYPE_CHECKING, Any
 
 import pytest
+from PIL import Image
 from sites import photo
 
 from s3img.cli import main
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from pathlib import Path
 
 
@@ -112,11 +115,89 @@ def test_key_that_is_taken_keeps_no_other_of_its_folder_out(store: Path, album: 
     assert "Error: album/b.JPG: " in err
 
 
+def test_pictures_of_a_folder_that_are_not_taken_are_named(store: Path, album: Path, capsys: Any) -> None:
+    for name in ("logo.svg", "day/phone.HEIC", "scan.tif", ".x.svg"):
+        (album / name).write_bytes(b"x")
+    assert run(store, "album", "--format", "{name}") == 0
+    out, err = capsys.readouterr()
+    assert out.split() == ["a.png", "b.JPG", "c.webp"]
+    assert "Left out: album/logo.svg: SVG is not taken." in err
+    assert "Left out: album/day/phone.HEIC: HEIC is not taken." in err
+    assert "album: left out 1 HEIC, 1 SVG, 1 TIFF; uploads take AVIF, GIF, JPEG, PNG, WEBP." in err
+    assert ".x.svg" not in err
+
+
+def test_folder_of_nothing_but_other_pictures_says_what_they_are(store: Path, capsys: Any) -> None:
+    (store.parent / "empty/logo.svg").write_bytes(b"x")
+    assert run(store, "empty") == 1
+    assert "empty: left out 1 SVG" in capsys.readouterr().err
+
+
+def test_address_of_the_web_is_fetched(store: Path, serve: Callable[..., str], tmp_path: Path, capsys: Any) -> None:
+    (tmp_path / "web").mkdir()
+    (tmp_path / "web/a b.jpg").write_bytes(photo(60, 40))
+    url = serve(tmp_path / "web")
+    assert run(store, f"{url}a%20b.jpg", "--template", "u/{{stem}}.{{ext}}", "--format", "key") == 0
+    assert capsys.readouterr().out == "u/a b.jpg\n"
+    assert run(store, f"{url}none.jpg") == 1
+    assert "none.jpg: can't be fetched: the answer is 404" in capsys.readouterr().err
+
+
+def test_address_that_does_not_answer_is_told_without_its_password(store: Path, capsys: Any) -> None:
+    assert run(store, "http://me:secret-word@127.0.0.1:9/a.jpg") == 1
+    err = capsys.readouterr().err
+    assert "can't be fetched" in err
+    assert "secret-word" not in err
+
+
+@pytest.fixture
+def clipboard(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A program in the place of wl-paste, which gives what is in the file."""
+    (tmp_path / "bin").mkdir()
+    program = tmp_path / "bin/wl-paste"
+    program.write_text(f"#!/bin/sh\nexec cat '{tmp_path}/clipboard'\n")
+    program.chmod(0o755)
+    monkeypatch.setenv("PATH", f"{tmp_path}/bin:/usr/bin:/bin")
+    monkeypatch.setenv("WAYLAND_DISPLAY", "wayland-0")
+    return tmp_path / "clipboard"
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="the stand-in is a program of Linux")
+def test_picture_in_the_clipboard_is_put(store: Path, clipboard: Path, capsys: Any) -> None:
+    clipboard.write_bytes(photo(60, 40, format="PNG"))
+    assert run(store, "--clipboard", "--format", "{name} {width}x{height}") == 0
+    assert capsys.readouterr().out == "clipboard.png 60x40\n"
+    clipboard.write_bytes(b"no picture")
+    assert run(store, "--clipboard") == 1
+    assert "The clipboard: its content can't be read" in capsys.readouterr().err
+
+
+def test_clipboard_is_left_alone_unless_it_is_named(store: Path, monkeypatch: pytest.MonkeyPatch, capsys: Any) -> None:
+    monkeypatch.setenv("PATH", "")
+    assert run(store, "My [cat].jpg", "--clipboard-free") == 0
+    assert run(store, "--clipboard-free") == 2
+    assert "Name a FILE" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(("form", "media_type"), [("webp", "WEBP"), ("png", "PNG"), ("jpeg", "JPEG")])
+def test_pictures_are_converted(store: Path, capsys: Any, form: str, media_type: str) -> None:
+    assert run(store, "My [cat].jpg", "--convert", form, "--template", "c.{{ext}}", "--format", "key") == 0
+    with Image.open(store / capsys.readouterr().out.strip()) as image:
+        assert (image.format, image.size) == (media_type, (60, 40))
+
+
+def test_templates_of_the_settings_have_names(store: Path, monkeypatch: pytest.MonkeyPatch, capsys: Any) -> None:
+    monkeypatch.setenv("S3IMG_UPLOAD_TEMPLATES", '{"blog": "blog/{{slug}}.{{ext}}"}')
+    monkeypatch.setenv("S3IMG_LINK_TEMPLATES", '{"figure": "<{url}|{width}>"}')
+    assert run(store, "My [cat].jpg", "--template", "blog", "--format", "figure") == 0
+    assert capsys.readouterr().out == "<https://img.example.com/blog/my-cat.jpg|60>\n"
+
+
 @pytest.mark.parametrize(
     ("arguments", "code", "words"),
     [
         (("none.jpg",), 1, "none.jpg: can't be read"),
-        (("empty",), 1, "empty: holds no picture. Name a folder with .avif, "),
+        (("empty",), 1, "empty: holds no picture. Name a folder with AVIF, "),
         (("My [cat].jpg", "--template", "{{yaer}}"), 3, "did you mean {{year}}"),
         (("My [cat].jpg", "--max-side", "-1"), 3, "max_side"),
         (("My [cat].jpg", "--format", "textile"), 3, "'textile' is none of url, markdown, html, rst"),

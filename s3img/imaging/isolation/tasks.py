@@ -110,9 +110,13 @@ def derive(data: bytes, make: Callable[[bytes], bytes]) -> TaskResult:
     return TaskResult([Rendered(make(data), "", 0, 0)])
 
 
-def clean(data: bytes, *, limits: Limits, max_side: int = 0, encode_anew: bool = False) -> TaskResult:
+def clean(
+    data: bytes, *, limits: Limits, max_side: int = 0, encode_anew: bool = False, convert: str = ""
+) -> TaskResult:
     """Make an upload fit to be stored, as `imaging.cleaned` does."""
-    return TaskResult([imaging.cleaned(data, limits=limits, max_side=max_side, encode_anew=encode_anew)])
+    return TaskResult(
+        [imaging.cleaned(data, limits=limits, max_side=max_side, encode_anew=encode_anew, convert=convert)]
+    )
 
 
 def render_sizes(data: bytes, *, targets: Sequence[RenderTarget], limits: Limits) -> TaskResult:
