@@ -52,7 +52,7 @@ PLANNERS: Final = 16
 """Objects that are looked up at a time before they move."""
 
 
-class Outcome(NamedTuple):
+class ChangeOutcome(NamedTuple):
     """The result of each object: what was done (its new key) and what was not, and why; empty for nothing to do."""
 
     done: list[str]
@@ -78,7 +78,7 @@ def move_selected(visit: Visit) -> Response:
     """Move the chosen objects, or all matches, into a folder."""
     target = folder_of(visit.form.get("target", ""))
 
-    def change(keys: Sequence[str]) -> Outcome:
+    def change(keys: Sequence[str]) -> ChangeOutcome:
         return moved(visit, [(key, target + key.rpartition("/")[2]) for key in keys])
 
     return changed(visit, "rename", change, question="move_matches", target=target)
@@ -88,7 +88,7 @@ def copy_selected(visit: Visit) -> Response:
     """Copy the chosen objects, or all matches, into a folder; what has the same bytes there counts as copied."""
     target = folder_of(visit.form.get("target", ""))
 
-    def change(keys: Sequence[str]) -> Outcome:
+    def change(keys: Sequence[str]) -> ChangeOutcome:
         return copied(visit, [(key, target + key.rpartition("/")[2]) for key in keys])
 
     return changed(visit, "view", change, question="copy_matches", target=target)
@@ -103,9 +103,9 @@ def move_folder(visit: Visit) -> Response:
     """Move everything below a folder to another one, if its name was typed; folders below it stay as they are."""
     folder, target = visit.form.get("folder", ""), folder_of(visit.form.get("target", ""))
     if target.startswith(folder) or key_fault(f"{target}x"):
-        return outcome_page(visit, Outcome([], [(target, visit.words("folder_inside"))]), folder, 400)
+        return outcome_page(visit, ChangeOutcome([], [(target, visit.words("folder_inside"))]), folder, 400)
 
-    def change(keys: Sequence[str]) -> Outcome:
+    def change(keys: Sequence[str]) -> ChangeOutcome:
         return moved(visit, [(key, target + key.removeprefix(folder)) for key in keys])
 
     return whole_folder(visit, "rename", change)
@@ -151,7 +151,7 @@ def rename_one(visit: Visit) -> Response:
     key, new = visit.form.get("key", ""), visit.form.get("new", "")
     folder = key.rpartition("/")[0] + "/" if "/" in key else ""
     if fault := key_fault(new):
-        return outcome_page(visit, Outcome([], [(key, fault)]), "", 409)
+        return outcome_page(visit, ChangeOutcome([], [(key, fault)]), "", 409)
     outcome = moved(visit, [(key, new)])
     visit.audit("rename", outcome.done, failed=len(outcome.failed))
     if not outcome.failed:
@@ -163,7 +163,7 @@ def restore_selected(visit: Visit) -> Response:
     """Put the chosen objects back from the trash."""
     result = restore_from_trash(visit.gallery.bucket, visit.form.getlist("key"), apply=True, literal=True)
     visit.audit("restore", result.done, failed=len(result.failed))
-    return outcome_page(visit, Outcome([*result.done], [(one.key, one.message) for one in result.failed]), "")
+    return outcome_page(visit, ChangeOutcome([*result.done], [(one.key, one.message) for one in result.failed]), "")
 
 
 def matches(visit: Visit, query: SearchQuery, wanted: ObjectFilter, *actions: Action) -> MatchSearch:
@@ -179,7 +179,7 @@ def matches(visit: Visit, query: SearchQuery, wanted: ObjectFilter, *actions: Ac
 
 
 def changed(
-    visit: Visit, action: Action, change: Callable[[Sequence[str]], Outcome], *, question: str, target: str = ""
+    visit: Visit, action: Action, change: Callable[[Sequence[str]], ChangeOutcome], *, question: str, target: str = ""
 ) -> Response:
     """Change the objects that a form names, or ask whether all matches are meant, or go through these."""
     if not visit.form.get("all"):
@@ -215,12 +215,12 @@ def changed(
     return html(layout.page(text, *content))
 
 
-def whole_folder(visit: Visit, action: Action, change: Callable[[Sequence[str]], Outcome]) -> Response:
+def whole_folder(visit: Visit, action: Action, change: Callable[[Sequence[str]], ChangeOutcome]) -> Response:
     """Go through everything below the folder of a form, if the folder's name was typed."""
     folder = visit.form.get("folder", "")
     name = folder.rstrip("/").rpartition("/")[2]
     if not folder.endswith("/") or not name or visit.form.get("confirm", "").strip() != name:
-        return outcome_page(visit, Outcome([], [(folder, visit.words("confirm_wrong"))]), folder, 400)
+        return outcome_page(visit, ChangeOutcome([], [(folder, visit.words("confirm_wrong"))]), folder, 400)
     # Each object that may not go has a result: nobody should think that all of the folder is gone.
     search = matches(visit, SearchQuery(prefix=folder), ObjectFilter())
     return worked_through(visit, action, search, change, "", "")
@@ -230,13 +230,13 @@ def worked_through(
     visit: Visit,
     action: Action,
     search: MatchSearch,
-    change: Callable[[Sequence[str]], Outcome],
+    change: Callable[[Sequence[str]], ChangeOutcome],
     prefix: str,
     target: str,
 ) -> Response:
     """Change what a search finds as far as one request may; the page of results goes on from there."""
     until = time.monotonic() + CHANGE_SECONDS
-    outcome, number, is_over = Outcome([], []), 0, False
+    outcome, number, is_over = ChangeOutcome([], []), 0, False
     found = iter(search)
     # What lies in the target already stays: a search would find again what it has just moved there.
     waiting = (info.key for info in found if not target or info.key.rpartition("/")[0] + "/" != target)
@@ -280,7 +280,7 @@ def back_link(visit: Visit, prefix: str) -> Markup:
 
 
 def outcome_page(
-    visit: Visit, outcome: Outcome, prefix: str, status: int = 0, *, more: Markup | None = None
+    visit: Visit, outcome: ChangeOutcome, prefix: str, status: int = 0, *, more: Markup | None = None
 ) -> Response:
     """Show the result of each object: what was done, with its address where it can be seen, and what was not."""
     words, layout = visit.words, visit.layout
@@ -304,11 +304,11 @@ def outcome_page(
     return html(page, status or (409 if outcome.failed and not outcome.done else 200))
 
 
-def moved(visit: Visit, pairs: Iterable[tuple[str, str]]) -> Outcome:
+def moved(visit: Visit, pairs: Iterable[tuple[str, str]]) -> ChangeOutcome:
     """Move each object to its new key; one that can't be moved keeps none of the others from it."""
     bucket, lock = visit.gallery.bucket, visit.gallery.lock
     known = read_lock(lock, missing_ok=True) if lock else None
-    outcome = Outcome([], [])
+    outcome = ChangeOutcome([], [])
     wanted = [pair for pair in pairs if pair[0] != pair[1]]
 
     def planned(pair: tuple[str, str]) -> MovePlan:
@@ -350,9 +350,9 @@ def obstacle(visit: Visit, plan: MovePlan, taken: Set[str]) -> str:
     return ""
 
 
-def copied(visit: Visit, pairs: Iterable[tuple[str, str]]) -> Outcome:
+def copied(visit: Visit, pairs: Iterable[tuple[str, str]]) -> ChangeOutcome:
     """Copy each object to its new key, where nothing else is and the visitor may put something."""
-    outcome = Outcome([], [])
+    outcome = ChangeOutcome([], [])
     allowed = {}
     for old, new in pairs:
         if old == new:
@@ -367,9 +367,9 @@ def copied(visit: Visit, pairs: Iterable[tuple[str, str]]) -> Outcome:
     return outcome
 
 
-def removed(visit: Visit, keys: Sequence[str]) -> Outcome:
+def removed(visit: Visit, keys: Sequence[str]) -> ChangeOutcome:
     """Move objects to the trash that the visitor may remove."""
     allowed = [key for key in keys if visit.may("delete", key)]
     result = remove(visit.gallery.bucket, allowed, apply=True, force=True, literal=True)
     denied = [KeyProblem(key, "denied", visit.words("denied")) for key in keys if key not in {*allowed}]
-    return Outcome([*result.done], [(one.key, one.message) for one in (*result.failed, *denied)])
+    return ChangeOutcome([*result.done], [(one.key, one.message) for one in (*result.failed, *denied)])

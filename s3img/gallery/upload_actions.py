@@ -8,7 +8,7 @@ import msgspec
 from werkzeug.wrappers import Response
 
 from s3img.errors import S3ImgError, KeyTaken
-from s3img.gallery.object_actions import Outcome, outcome_page
+from s3img.gallery.object_actions import ChangeOutcome, outcome_page
 from s3img.gallery.page_layout import wants_json
 
 if TYPE_CHECKING:
@@ -39,4 +39,4 @@ def upload(visit: Visit) -> Response:
     if wants_json(visit.request):
         return Response(msgspec.json.encode({"results": results}), status, content_type="application/json")
     failed = [(one["name"], one["message"]) for one in results if not one["ok"]]
-    return outcome_page(visit, Outcome(stored, failed), prefix, status)
+    return outcome_page(visit, ChangeOutcome(stored, failed), prefix, status)

@@ -181,8 +181,8 @@ def test_picture_is_renamed_removed_and_restored(page: Page, bucket: Bucket) -> 
 
 def test_folder_is_removed_by_its_typed_name(page: Page, bucket: Bucket) -> None:
     visit(page, "/?prefix=i/n/")
-    page.get_by_text("Move this folder to the trash").first.click()
-    page.get_by_label("Type n to confirm").fill("n")
+    page.get_by_text("Move or remove this folder").click()
+    page.get_by_label("Type n to confirm").nth(1).fill("n")
     page.get_by_role("button", name="Move this folder to the trash").click()
     page.wait_for_load_state()
     assert keys(bucket) == {"i/cat.png", "i/dog.png", "top.png"}
