@@ -16,6 +16,7 @@ import msgspec
 from s3img.cli.report import one_line, print_json
 from s3img.config import LOCK_NAME
 from s3img.config.load import load
+from s3img.errors import ConfigError
 from s3img.images import Images
 
 if TYPE_CHECKING:
@@ -49,7 +50,12 @@ def host() -> Host | None:
 def load_config(options: Mapping[str, Any], path: Path | None) -> Config:
     """Read the settings; ``options`` are the command line's, ``path`` names a file. Raise ConfigError."""
     found = host()
-    return found.load(options, path) if found else load(options=options, path=path)
+    if found is None:
+        return load(options=options, path=path)
+    given = dict(options)
+    if given.pop("profile", None):
+        raise ConfigError(["--profile: the program's own settings are in use here, which have no profiles"])
+    return found.load(given, path)
 
 
 Command = TypeVar("Command", bound="Callable[..., Any]")
@@ -57,6 +63,8 @@ Command = TypeVar("Command", bound="Callable[..., Any]")
 _CONFIG = click.option(
     "--config", "config_file", type=click.Path(path_type=Path), help="Settings file (default: s3img.toml)."
 )
+
+_PROFILE = click.option("--profile", help="Profile of the settings file: the table [profiles.NAME].")
 
 _BUCKET = click.option("--bucket", help="s3://NAME/PREFIX or file:///FOLDER.")
 
@@ -90,12 +98,14 @@ dirs = click.argument("dirs", nargs=-1, metavar="[DIR]...", type=click.Path(path
 
 def remote(command: Command) -> Command:
     """Add the options of a command that may talk to the bucket."""
-    return reduce(lambda made, option: option(made), (_JSON, _DEADLINE, _WORKERS, _ENDPOINT, _BUCKET, _CONFIG), command)
+    return reduce(
+        lambda made, option: option(made), (_JSON, _DEADLINE, _WORKERS, _ENDPOINT, _BUCKET, _PROFILE, _CONFIG), command
+    )
 
 
 def address(command: Command) -> Command:
     """Add the options of a command that only says where things are."""
-    return reduce(lambda made, option: option(made), (_PUBLIC_URL, _ENDPOINT, _BUCKET, _CONFIG), command)
+    return reduce(lambda made, option: option(made), (_PUBLIC_URL, _ENDPOINT, _BUCKET, _PROFILE, _CONFIG), command)
 
 
 def rendering(command: Command) -> Command:

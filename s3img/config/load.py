@@ -18,7 +18,7 @@ from s3img.errors import ConfigError
 FILE_NAME = "s3img.toml"
 HIDDEN = "(hidden)"
 CREDENTIAL_VARIABLES = ("S3IMG_ACCESS_KEY_ID", "S3IMG_SECRET_ACCESS_KEY", "S3IMG_SESSION_TOKEN")
-_NOT_SETTINGS = {*CREDENTIAL_VARIABLES, "S3IMG_CONFIG", "S3IMG_INSECURE"}
+_NOT_SETTINGS = {*CREDENTIAL_VARIABLES, "S3IMG_CONFIG", "S3IMG_INSECURE", "S3IMG_PROFILE"}
 _SECRET_WORDS = ("access_key", "secret", "session_token", "password", "accesskey", "secretkey")
 _TYPES = {field.name: field.type for field in msgspec.structs.fields(Config)}
 
@@ -56,9 +56,19 @@ def load(
     """Merge every place into one Config.
 
     ``options`` come from a command line, ``host`` from the program that s3img runs in, ``path`` names the settings
-    file, ``folder`` is where it is looked for. Raise ConfigError listing every problem of every place.
+    file, ``folder`` is where it is looked for. The option ``profile``, or ``S3IMG_PROFILE``, names a table
+    ``[profiles.NAME]`` of the file, whose settings come before the others of the file. Raise ConfigError listing every
+    problem of every place.
     """
     return merge_sources(find_sources(options, host, path, environ, folder))[0]
+
+
+def profile_names(
+    *, path: Path | None = None, environ: Mapping[str, str] | None = None, folder: Path | None = None
+) -> list[str]:
+    """Return the names of the profiles of the settings file, in its order; raise ConfigError for one that is broken."""
+    files = settings_files(path, os.environ if environ is None else environ, folder or Path.cwd())
+    return list(dict.fromkeys(name for file in files for name in file.profiles))
 
 
 def explain(
@@ -86,20 +96,17 @@ def find_sources(
 ) -> list[SettingsSource]:
     """Read every place, in rising precedence; parameters are those of `load`. Raise ConfigError for a file."""
     environ = os.environ if environ is None else environ
-    folder = folder or Path.cwd()
-    if path is None and environ.get("S3IMG_CONFIG"):
-        path = Path(environ["S3IMG_CONFIG"])
-    found = []
-    project = folder / "pyproject.toml"
-    # A file that is named replaces all others: settings must not mix with those of a folder that happens to be ours.
-    if path is None and project.is_file():
-        table = read_toml(project).get("tool", {}).get("s3img", {})
-        spell: Callable[[str], str] = "pyproject.toml [tool.s3img] {}".format
-        found.append(SettingsSource(_anchored(table, folder), spell, kind="file"))
-    if path is None and (folder / FILE_NAME).is_file():
-        path = folder / FILE_NAME
-    if path is not None:
-        found.append(SettingsSource(_anchored(read_toml(path), path.parent), f"{path.name} {{}}".format, kind="file"))
+    given = {name: value for name, value in (options or {}).items() if value is not None}
+    profile = str(given.pop("profile", "") or environ.get("S3IMG_PROFILE", ""))
+    files = settings_files(path, environ, folder or Path.cwd())
+    found = [file.source for file in files]
+    chosen = [file.profiles[profile] for file in files if profile in file.profiles]
+    if profile and not chosen:
+        known = ", ".join(name for file in files for name in file.profiles) or "none"
+        raise ConfigError(
+            [f"profile: {profile!r} is no table [profiles.{profile}] of the settings file: it has {known}"]
+        )
+    found += chosen
     if host:
         found.append(host)
     variables = {
@@ -108,9 +115,47 @@ def find_sources(
         if name.startswith("S3IMG_") and name not in _NOT_SETTINGS
     }
     found.append(SettingsSource(variables, lambda name: f"S3IMG_{name.upper()}", lax=True, kind="environment"))
-    given = {name: value for name, value in (options or {}).items() if value is not None}
     found.append(SettingsSource(given, lambda name: f"--{name.replace('_', '-')}", lax=True, kind="command line"))
     return found
+
+
+class SettingsFile(NamedTuple):
+    """The settings of a file, and those of its profiles by their names."""
+
+    source: SettingsSource
+    profiles: dict[str, SettingsSource]
+
+
+def settings_files(path: Path | None, environ: Mapping[str, str], folder: Path) -> list[SettingsFile]:
+    """Read the files of settings, in rising precedence; raise ConfigError for one that can't be read."""
+    if path is None and environ.get("S3IMG_CONFIG"):
+        path = Path(environ["S3IMG_CONFIG"])
+    found = []
+    project = folder / "pyproject.toml"
+    # A file that is named replaces all others: settings must not mix with those of a folder that happens to be ours.
+    if path is None and project.is_file():
+        table = read_toml(project).get("tool", {}).get("s3img", {})
+        found.append(settings_of(table, folder, "pyproject.toml [tool.s3img] "))
+    if path is None and (folder / FILE_NAME).is_file():
+        path = folder / FILE_NAME
+    if path is not None:
+        found.append(settings_of(read_toml(path), path.parent, f"{path.name} "))
+    return found
+
+
+def settings_of(table: Mapping[str, Any], folder: Path, where: str) -> SettingsFile:
+    """Take the profiles out of a file's table; raise ConfigError for one that is no table or has no usable name."""
+    values = dict(table)
+    profiles = values.pop("profiles", {})
+    if not isinstance(profiles, Mapping) or not all(isinstance(one, Mapping) for one in profiles.values()):
+        raise ConfigError([f"{where}profiles: write a table for each: [profiles.NAME]"])
+    if bad := [name for name in profiles if not re.fullmatch(r"[a-z0-9][a-z0-9-]{0,39}", name)]:
+        raise ConfigError([f"{where}profiles: {bad[0]!r} is not a name: use small letters, digits and hyphens"])
+    sources = {
+        name: SettingsSource(_anchored(one, folder), f"{where}profiles.{name}.{{}}".format, kind="file")
+        for name, one in profiles.items()
+    }
+    return SettingsFile(SettingsSource(_anchored(values, folder), f"{where}{{}}".format, kind="file"), sources)
 
 
 def merge(sources: list[SettingsSource]) -> Config:
