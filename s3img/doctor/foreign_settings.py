@@ -1,4 +1,4 @@
-"""Read settings of other programs: profiles of S3 Image Port, origins of ImageKit, PicGo and PicList. Pure.
+"""Read settings of other programs: S3 Image Port, ImageKit, PicGo, PicList and Sveltia CMS. Pure.
 
 Credentials in them are never copied, only the names of their fields, to say which variables to set.
 """
@@ -8,7 +8,7 @@ from __future__ import annotations
 import json
 import re
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 from urllib.parse import urlsplit
 
 from s3img.config import providers
@@ -19,7 +19,10 @@ from s3img.urls import quote_path
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
-_EXPECTED = "must be a profile exported by S3 Image Port, an origin of ImageKit, or the data.json of PicGo or PicList"
+_EXPECTED = (
+    "must be a profile exported by S3 Image Port, an origin of ImageKit, the data.json of PicGo or PicList, or the "
+    "configuration of Sveltia CMS"
+)
 _COMPATIBLE = frozenset({"S3", "S3_COMPATIBLE", "DIGITAL_OCEAN_SPACES"})
 
 
@@ -37,7 +40,7 @@ class Imported:
 def read(text: str, *, name: str = "") -> Imported:
     """Read the profile or origin called ``name``, or the only one; raise ConfigError for anything else."""
     try:
-        found = list(entries(json.loads(text)))
+        found = list(entries(parsed(text)))
     except (ValueError, RecursionError) as error:
         raise ConfigError([f"the file {_EXPECTED}: it is not valid JSON"]) from error
     except (AttributeError, TypeError, KeyError) as error:
@@ -51,11 +54,29 @@ def read(text: str, *, name: str = "") -> Imported:
     return chosen[0]
 
 
+def parsed(text: str) -> Any:  # noqa: ANN401 - JSON or YAML of any form
+    """Read JSON, or the YAML that Sveltia's file is usually written in; raise ValueError and ConfigError."""
+    if "media_librar" not in text or text.lstrip().startswith("{"):
+        return json.loads(text)
+    try:
+        import yaml  # comes with MkDocs; s3img itself needs none
+    except ImportError as error:
+        raise ConfigError(
+            ["the file is YAML, and PyYAML, which reads it, is not installed: pip install PyYAML"]
+        ) from error
+    try:
+        return yaml.safe_load(text)
+    except yaml.YAMLError as error:
+        raise ConfigError([f"the file {_EXPECTED}: it is not valid YAML"]) from error
+
+
 def entries(data: Any) -> Iterator[Imported]:  # noqa: ANN401 - JSON of any form
     """Yield all entries of a file, in the format of any of these programs and their versions."""
     if isinstance(data, list):
         for one in data:
             yield from entries(one)
+    elif "media_libraries" in data or "media_library" in data:
+        yield from sveltia_libraries(data)
     elif "picBed" in data or "uploader" in data:
         yield from picgo_configurations(data)
     elif data.get("type") in _COMPATIBLE:
@@ -87,6 +108,49 @@ def image_port_profile(name: str, data: Mapping[str, Any]) -> Imported:
     if upload.get("compressionOption"):
         notes.append("compressionOption was not copied: see formats and quality.")
     return Imported(name, "S3 Image Port", values, notes, _filled(s3, "accKeyId", "secretAccessKey"))
+
+
+SVELTIA_PROVIDERS: Final = {
+    "aws_s3": "aws",
+    "cloudflare_r2": "r2",
+    "backblaze_b2": "b2",
+    "digitalocean_spaces": "spaces",
+    "scaleway_object_storage": "scaleway",
+    "bunny_storage": "bunny",
+    "supabase_storage": "supabase",
+}
+"""Services of Sveltia CMS that s3img knows by name; the others need their endpoint."""
+
+
+def sveltia_libraries(data: Mapping[str, Any]) -> Iterator[Imported]:
+    """Read all S3 stores of a Sveltia CMS configuration, in either of its two forms."""
+    found = {name: one for name, one in (data.get("media_libraries") or {}).items() if isinstance(one, dict)}
+    single = data.get("media_library")
+    if isinstance(single, dict) and "name" in single:
+        found.setdefault(str(single["name"]), {**single, **(single.get("config") or {})})
+    for name, one in found.items():
+        if "bucket" in one:
+            yield sveltia_library(name, one)
+
+
+def sveltia_library(name: str, one: Mapping[str, Any]) -> Imported:
+    """Read one S3 store of Sveltia CMS."""
+    values, notes = _place(one.get("endpoint", ""), one["bucket"], one.get("prefix", ""), one.get("region", ""))
+    jurisdiction = _text(one.get("jurisdiction"))
+    account = _text(one.get("account_id"))
+    if name == "cloudflare_r2" and jurisdiction not in {"", "default"} and "endpoint_url" not in values:
+        values["endpoint_url"] = f"https://{account}.{jurisdiction}.r2.cloudflarestorage.com"
+    elif "endpoint_url" not in values and name in SVELTIA_PROVIDERS:
+        values["provider"] = SVELTIA_PROVIDERS[name]
+        values["account"] = account or _text(one.get("project_id"))
+    elif "endpoint_url" not in values:
+        notes.append(f"endpoint_url: write the S3 address of {name.replace('_', ' ')}.")
+    if public := _text(one.get("public_url")).rstrip("/"):
+        prefix = _text(one.get("prefix")).strip("/")
+        values["public_url"] = public + (f"/{quote_path(prefix)}" if prefix else "")
+    if one.get("force_path_style"):
+        values["addressing_style"] = "path"
+    return Imported(name, "Sveltia CMS", values, notes, _filled(one, "access_key_id"))
 
 
 def imagekit_origin(data: Mapping[str, Any]) -> Imported:
