@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from s3img.buckets.copying import copy_object
 from s3img.buckets.directory import DirectoryBucket
-from s3img.buckets.protocol import HOME, IMMUTABLE, MARKER, Bucket, ObjectInfo, OpenObject, home_of
+from s3img.buckets.protocol import HOME, IMMUTABLE, MARKER, Bucket, ObjectInfo, OpenObject, PostForm, home_of
 from s3img.buckets.s3.s3_bucket import S3Bucket
 from s3img.buckets.s3_options import AccessKey, AddressingStyle, S3Options
 from s3img.config.address import S3Address, parse
@@ -26,6 +26,7 @@ __all__ = [
     "Bucket",
     "ObjectInfo",
     "OpenObject",
+    "PostForm",
     "S3Options",
     "copy_object",
     "home_of",

@@ -59,6 +59,14 @@ class ObjectInfo:
     is_encrypted: bool = field(default=False, compare=False)
 
 
+@dataclass(frozen=True, slots=True)
+class PostForm:
+    """A form that a browser sends to the store itself: its address and fields, signed; the file comes last."""
+
+    url: str
+    fields: Mapping[str, str]
+
+
 class Body(Protocol):
     """Give bytes one after the other: a file, or the answer to a GET."""
 

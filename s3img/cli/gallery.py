@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import os
 import webbrowser
 from typing import TYPE_CHECKING, Any
 
 import click
 
 from s3img.cli import command_options
-from s3img.cli.command_options import load_config, lock_path
+from s3img.cli.command_options import host, load_config, lock_path
+from s3img.config.load import profile_names
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -26,13 +28,27 @@ def gallery_command(
     **options: Any,  # noqa: ANN401 - click passes what its options say
 ) -> None:
     """Look through the bucket, upload, rename, remove and restore, in the browser of this machine and nowhere else."""
-    from s3img.gallery import Gallery
+    from s3img.gallery import BucketSwitch, Gallery
     from s3img.gallery.loopback import serve_on_loopback
     from s3img.gallery.loopback_session import LoopbackSession
 
-    config = load_config(options, config_file)
     session = LoopbackSession()
-    gallery = Gallery(config, authorize=session.authorize, lock=lock_path(None, config_file))
+    lock = lock_path(None, config_file)
+    configs = {"": load_config(options, config_file)}
+    if host() is None and not options.get("profile") and not os.environ.get("S3IMG_PROFILE"):
+        names = profile_names(path=config_file)
+        configs |= {name: load_config({**options, "profile": name}, config_file) for name in names}
+        if names and not configs[""].bucket:  # the file has nothing but profiles
+            del configs[""]
+    config = next(iter(configs.values()))
+    base = config.bucket.rstrip("/").rpartition("/")[2]
+    galleries = {
+        name or (base if base and base not in configs else "default"): Gallery(
+            one, authorize=session.authorize, lock=lock
+        )
+        for name, one in configs.items()
+    }
+    gallery = BucketSwitch(galleries) if len(galleries) > 1 else next(iter(galleries.values()))
 
     def started(address: str) -> None:
         link = f"{address}/?token={session.token}"

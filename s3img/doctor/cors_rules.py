@@ -8,14 +8,16 @@ from typing import TYPE_CHECKING, Any
 
 from s3img.doctor.fetch import fetch, reason
 from s3img.doctor.findings import fail, ok, skip
+from s3img.doctor.probe_context import ProbeContext
+from s3img.errors import S3ImgError
 from s3img.urls import object_url
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
+    from s3img.config import Config
     from s3img.doctor.fetch import FetchedPage
     from s3img.doctor.findings import Finding
-    from s3img.doctor.probe_context import ProbeContext
 
 CorsRule = dict[str, Any]
 
@@ -76,15 +78,9 @@ def check_cors(context: ProbeContext) -> Finding:
     origins = context.config.upload_origins
     if not origins or not context.is_s3:
         return skip("cors", "no browser uploads are configured (upload_origins).")
-    url = object_url(context.bucket_url, context.full_key(context.sample.plain_key))
     for origin in origins:
-        preflight = {
-            "Origin": origin,
-            "Access-Control-Request-Method": "PUT",
-            "Access-Control-Request-Headers": "content-type",
-        }
         try:
-            answer = fetch(url, ca_file=context.ca_file, method="OPTIONS", headers=preflight, limit=4096, follow=False)
+            answer = preflight(context, origin, "PUT")
         except OSError as error:
             message = f"the store does not answer a preflight request: {reason(error)}."
             return fail("cors", "cors-unanswered", message, "Check the proxy in front of the store.")
@@ -94,13 +90,35 @@ def check_cors(context: ProbeContext) -> Finding:
     return ok("cors", f"pages of {', '.join(origins)} may put objects.")
 
 
-def allows_upload(answer: FetchedPage, origin: str) -> bool:
+def takes_forms_from(config: Config, origin: str) -> bool:
+    """Tell whether the bucket lets pages of an origin send it forms and read its answers; False where it can't say."""
+    context = ProbeContext(config)
+    try:
+        return context.is_s3 and allows_upload(preflight(context, origin, "POST"), origin, "POST")
+    except (OSError, S3ImgError):
+        return False
+    finally:
+        context.close()
+
+
+def preflight(context: ProbeContext, origin: str, method: str) -> FetchedPage:
+    """Ask the store as a browser does before a page of ``origin`` sends it an object; raise OSError."""
+    url = object_url(context.bucket_url, context.full_key(context.sample.plain_key) if method == "PUT" else "")
+    headers = {
+        "Origin": origin,
+        "Access-Control-Request-Method": method,
+        "Access-Control-Request-Headers": "content-type",
+    }
+    return fetch(url, ca_file=context.ca_file, method="OPTIONS", headers=headers, limit=4096, follow=False)
+
+
+def allows_upload(answer: FetchedPage, origin: str, method: str = "PUT") -> bool:
     """Tell whether browsers take the answer to a preflight as permission (Fetch standard, CORS-preflight fetch)."""
     methods = answer.headers.get("access-control-allow-methods", "").upper().replace(" ", "").split(",")
     names = answer.headers.get("access-control-allow-headers", "").lower()
     return (
         answer.status in {200, 204}
         and answer.headers.get("access-control-allow-origin") in {origin, "*"}
-        and "PUT" in methods
+        and method in methods
         and ("content-type" in names or names.strip() == "*")
     )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from s3img.gallery.bucket_switch import BucketSwitch
 from s3img.gallery.gallery_app import Gallery
 
-__all__ = ["Gallery"]
+__all__ = ["BucketSwitch", "Gallery"]

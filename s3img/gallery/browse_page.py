@@ -14,6 +14,7 @@ from s3img.gallery.page_layout import crumbs, html, wants_json
 from s3img.gallery.search_query import SIZES, SORTS, TYPES, SearchQuery, size_range
 from s3img.manage.object_search import type_of
 from s3img.manage.removal import TRASH
+from s3img.manage.selection import key_fault
 from s3img.pictures.link_forms import FORMS
 from s3img.publish.result import size_text
 
@@ -26,6 +27,7 @@ if TYPE_CHECKING:
     from s3img.gallery.folder_page import FolderPage
     from s3img.gallery.gallery_app import Visit
     from s3img.gallery.page_layout import Layout
+    from s3img.gallery.picture_index import PictureIndex
 
 
 def browse(visit: Visit) -> Response:
@@ -53,9 +55,9 @@ def browse(visit: Visit) -> Response:
         filters(layout, query),
         found_note(layout, page, query) if query.is_search else None,
         folder_list(layout, page, counts, layout.url("/", **query.fields, after=after, counts="1")),
-        object_form(layout, page, query),
+        object_form(layout, page, query, visit.gallery.index),
         pager(layout, page, query, after),
-        upload_form(layout, prefix),
+        upload_form(visit, prefix),
         folder_forms(layout, prefix) if prefix and not query.is_search else None,
     ]
     return html(layout.page(title, *content))
@@ -151,13 +153,13 @@ def folder_list(
     )
 
 
-def object_form(layout: Layout, page: FolderPage, query: SearchQuery) -> Markup:
+def object_form(layout: Layout, page: FolderPage, query: SearchQuery, index: PictureIndex) -> Markup:
     """Return the objects of a page with what can be done with those that are chosen; nested folders are named."""
     words = layout.words
     if not page.objects:
         text = "" if page.folders else words("empty_search" if page.searched else "empty")
         return element("p", text, class_="note")
-    cards = [card(layout, info, info.key.removeprefix(query.prefix)) for info in page.objects]
+    cards = [card(layout, info, info.key.removeprefix(query.prefix), index=index) for info in page.objects]
     fields = [element("input", type="hidden", name=name, value=value) for name, value in query.fields.items()]
     every = element("label", element("input", type="checkbox", name="all", value="1", id="all"), words("all_matches"))
     forms = [element("option", text, value=form) for form, text in FORMS.items()]
@@ -192,18 +194,29 @@ def object_form(layout: Layout, page: FolderPage, query: SearchQuery) -> Markup:
     )
 
 
-def card(layout: Layout, info: ObjectInfo, name: str, *, key: str = "") -> Markup:
+def card(layout: Layout, info: ObjectInfo, name: str, *, key: str = "", index: PictureIndex | None = None) -> Markup:
     """Return one object: a box to choose it, its picture, name, size and date."""
     box = element(
         "input", type="checkbox", name="key", value=key or info.key, aria_label=layout.words("select", name=name)
     )
     body = [
-        element("span", preview(layout, info), class_="frame"),
+        element("span", color_of(info, index), preview(layout, info), class_="frame"),
         element("span", name, class_="name", title=name),
     ]
     facts = element("small", f"{size_text(info.size)} · ", element("time", f"{info.modified:%Y-%m-%d}"))
     link = element("span", *body) if key else element("a", *body, href=layout.url("/object", key=info.key))
     return element("li", element("label", box), link, facts, class_="card")
+
+
+def color_of(info: ObjectInfo, index: PictureIndex | None) -> Markup | None:
+    """Return a plane of the picture's mean colour, to be seen while its thumbnail is loaded; None where it is unknown.
+
+    An attribute of SVG, because the pages' policy allows no style in them.
+    """
+    look = index.find(info.key, info.etag) if index else None
+    if look is None:
+        return None
+    return element("svg", element("rect", width="100%", height="100%", fill=look.color), aria_hidden="true")
 
 
 def preview(layout: Layout, info: ObjectInfo) -> Markup:
@@ -238,10 +251,30 @@ def pager(layout: Layout, page: FolderPage, query: SearchQuery, after: str) -> M
     return element("nav", first, following if page.after else None, note, class_="pager", aria_label=words("next"))
 
 
-def upload_form(layout: Layout, prefix: str) -> Markup:
-    """Return the form for uploads; a script makes it a queue with progress."""
-    words = layout.words
+def upload_form(visit: Visit, prefix: str) -> Markup:
+    """Return the form for uploads; a script makes it a queue with progress, and shows keys before they are there."""
+    words, layout, gallery = visit.words, visit.layout, visit.gallery
     where = prefix.rstrip("/") or words("whole_bucket")
+    formats = [element("option", words("as_it_is"), value="")]
+    formats += [element("option", name.upper(), value=name) for name in ("webp", "avif", "jpeg", "png")]
+    names = [element("option", value=name) for name in gallery.config.upload_templates]
+    example = gallery.uploader.preview_key("photo.jpg", folder=prefix) if is_plain(prefix) else ""
+    template = element(
+        "input", type="text", name="template", placeholder=gallery.template, list="templates", autocomplete="off"
+    )
+    side = element("input", type="number", name="max_side", min="1", max="999999", inputmode="numeric")
+    more = element(
+        "details",
+        element("summary", words("upload_options")),
+        element(
+            "div",
+            element("label", words("to_folder"), element("input", type="text", name="folder", value=prefix)),
+            element("label", words("template"), template),
+            element("label", words("max_side"), side),
+            element("label", words("convert"), element("select", *formats, name="convert")),
+        ),
+        element("datalist", *names, id="templates"),
+    )
     return element(
         "section",
         element("h2", words("upload_to", folder=where)),
@@ -254,12 +287,22 @@ def upload_form(layout: Layout, prefix: str) -> Markup:
                 element("input", type="file", name="files", multiple=True, required=True, accept="image/*"),
             ),
             element("button", words("upload")),
+            more,
+            element("output", words("key_preview", name="photo.jpg", key=example) if example else "", id="key-preview"),
             enctype="multipart/form-data",
+            data_key=layout.url("/key"),
+            data_direct=layout.url("/direct") if gallery.has_direct(visit.request) else None,
+            data_finish=layout.url("/finish"),
         ),
         element("ul", id="queue", class_="queue"),
         class_="upload",
         aria_label=words("upload"),
     )
+
+
+def is_plain(prefix: str) -> bool:
+    """Tell whether pictures may be uploaded to a folder: some that are in a bucket could not be made here."""
+    return not prefix or not key_fault(f"{prefix}x")
 
 
 def folder_forms(layout: Layout, prefix: str) -> Markup:

@@ -71,7 +71,9 @@ def list_after(bucket: Bucket, prefix: str, after: str) -> Iterator[ObjectInfo]:
     return (info for info in found if info.key > after)
 
 
-def folder_page(bucket: Bucket, prefix: str, after: str = "", *, allowed: Callable[[str], bool]) -> FolderPage:
+def folder_page(
+    bucket: Bucket, prefix: str, after: str = "", *, allowed: Callable[[str], bool], limit: int = PAGE
+) -> FolderPage:
     """Return a page of one folder in the order of names; what is not ``allowed`` and s3img's own is left out.
 
     Raise BucketError.
@@ -79,16 +81,16 @@ def folder_page(bucket: Bucket, prefix: str, after: str = "", *, allowed: Callab
     if isinstance(bucket, ListsFolders):
         folders: Sequence[str]
         objects: Sequence[ObjectInfo]
-        folders, objects, more = bucket.list_folder(prefix, after=after, limit=PAGE)
+        folders, objects, more = bucket.list_folder(prefix, after=after, limit=limit)
         names = sorted([*folders, *(info.key for info in objects)])
         after = names[-1] if more and names else ""
     else:
         entries = entries_of(list_after(bucket, prefix, ""), prefix)
         following = [entry for entry in entries if entry[0] > after]
-        page = following[:PAGE]
+        page = following[:limit]
         folders = [name for name, info in page if info is None]
         objects = [info for _, info in page if info is not None]
-        after = page[-1][0] if len(following) > PAGE else ""
+        after = page[-1][0] if len(following) > limit else ""
     return FolderPage(
         folders=tuple(name for name in folders if not is_own(name) and allowed(name)),
         # The object of the folder's own name, which some programs make, is not a picture.

@@ -9,9 +9,13 @@ from __future__ import annotations
 import hmac
 import logging
 import secrets
+import time
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
+from functools import cached_property
 from html import escape
 from typing import TYPE_CHECKING, Any, Final, Literal, TypeAlias
+from urllib.parse import urlsplit
 
 import msgspec
 from werkzeug.datastructures import MultiDict
@@ -21,6 +25,7 @@ from werkzeug.routing import Map, Rule
 from werkzeug.test import run_wsgi_app
 from werkzeug.wrappers import Request, Response
 
+from s3img.doctor.cors_rules import takes_forms_from
 from s3img.errors import ConfigError, S3ImgError
 from s3img.gallery import (
     browse_page,
@@ -31,10 +36,13 @@ from s3img.gallery import (
     trash_page,
     upload_actions,
 )
+from s3img.gallery.bucket_switch import BUCKETS
 from s3img.gallery.loopback import is_from_elsewhere
 from s3img.gallery.messages import words_for
 from s3img.gallery.page_layout import Layout, message_page, wants_json
+from s3img.gallery.picture_index import PictureIndex
 from s3img.images import Images
+from s3img.pictures.link_forms import link_template
 from s3img.service import TransformService
 from s3img.uploads import Uploader, UploadPolicy
 
@@ -43,7 +51,9 @@ if TYPE_CHECKING:
     from pathlib import Path
     from wsgiref.types import StartResponse, WSGIEnvironment
 
-    from s3img.buckets import Bucket
+    from werkzeug.datastructures import Headers
+
+    from s3img.buckets import Bucket, ObjectInfo
     from s3img.config import Config
     from s3img.gallery.messages import Words
 
@@ -69,9 +79,22 @@ UNSHOWN: Final = frozenset({413, 415, 422})
 """What the service answers for an object that it makes no picture of: too large, of another kind, damaged."""
 
 POLICY: Final = (
-    "default-src 'none'; img-src 'self'; style-src 'self'; script-src 'self'; connect-src 'self'; form-action 'self'; "
-    "base-uri 'none'; frame-ancestors 'none'"
+    "default-src 'none'; img-src 'self'; style-src 'self'; script-src 'self'; connect-src 'self'{}; "
+    "form-action 'self'; base-uri 'none'; frame-ancestors 'none'"
 )
+"""Of every answer; in the braces is the bucket's origin, where pages may send files straight to it."""
+
+MOST_LOOKED_AT: Final = 480
+"""Px of thumbnails from which the index learns; larger ones say no more."""
+
+LOOK_SECONDS: Final = 3.0
+"""For which pictures are looked at to find similar ones."""
+
+LOOKERS: Final = 4
+"""Pictures that are looked at in one moment."""
+
+PROOF_SECONDS: Final = 600.0
+"""For which it is known whether the bucket lets pages of an origin send forms."""
 
 audit_log = logging.getLogger("s3img.gallery")
 
@@ -98,8 +121,13 @@ ROUTES: Final = (
     GalleryRoute("/static/<name>", object_files.static_file, "view"),
     GalleryRoute("/trash", trash_page.trash, "restore"),
     GalleryRoute("/settings", settings_page.settings, "settings"),
+    GalleryRoute("/doctor", settings_page.run_doctor, "settings", is_write=True),
+    GalleryRoute("/import", settings_page.import_settings, "settings", is_write=True),
+    GalleryRoute("/key", upload_actions.preview_key, "upload"),
     GalleryRoute("/links", object_actions.links_of_selected, "view", is_write=True),
     GalleryRoute("/upload", upload_actions.upload, "upload", is_write=True),
+    GalleryRoute("/direct", upload_actions.begin_direct, "upload", is_write=True),
+    GalleryRoute("/finish", upload_actions.finish_direct, "upload", is_write=True),
     GalleryRoute("/copy", object_actions.copy_selected, "view", is_write=True, target_action="upload"),
     GalleryRoute("/move", object_actions.move_selected, "rename", is_write=True),
     GalleryRoute("/rename", object_actions.rename_one, "rename", is_write=True),
@@ -175,7 +203,14 @@ class Gallery:
         self.policy = policy or UploadPolicy(
             max_bytes=min(limits.input_bytes, 50_000_000), max_pixels=limits.input_pixels
         )
+        self.template = template
         self.uploader = Uploader(self.bucket, config, template=template, policy=self.policy)
+        for text in config.upload_templates.values():
+            self.uploader.with_options(template=text)  # a bad one is told now, not at the first upload
+        for text in config.link_templates.values():
+            link_template(text)
+        self.index = PictureIndex(limits)
+        self._proofs: dict[str, tuple[float, bool]] = {}
         # Only requests that were allowed reach it. Looking at a folder writes nothing into the bucket, and each answer
         # is that of the object as it is: the address of a thumbnail has its ETag.
         inner = msgspec.structs.replace(config.service, results="none", fresh=0.0, per_client=0, metrics_path="")
@@ -188,10 +223,13 @@ class Gallery:
         token = request.cookies.get(COOKIE, "")
         is_new = len(token) != 43
         token = secrets.token_urlsafe(32) if is_new else token
-        layout = Layout(words_for(request.headers.get("Accept-Language", "")), request.script_root, token)
+        layout = Layout(
+            words_for(request.headers.get("Accept-Language", "")), request.script_root, token, environ.get(BUCKETS, ())
+        )
         response = self.respond(request, layout)
+        policy = POLICY.format(f" {self.store_origin}" if self.has_direct(request) else "")
         for name, value in (
-            ("Content-Security-Policy", POLICY),
+            ("Content-Security-Policy", policy),
             ("Referrer-Policy", "no-referrer"),
             ("X-Content-Type-Options", "nosniff"),
             ("X-Frame-Options", "DENY"),
@@ -211,6 +249,32 @@ class Gallery:
                 samesite="Strict",
             )
         return response(environ, start_response)
+
+    @cached_property
+    def store_origin(self) -> str:
+        """The origin that forms to the bucket go to, "" where browsers can't send any."""
+        if not isinstance(self.bucket, upload_actions.SignsPosts):
+            return ""
+        try:
+            parts = urlsplit(self.bucket.post_form("x", limit=1, seconds=1).url)
+        except S3ImgError:  # without credentials there is nothing to sign with
+            return ""
+        return f"{parts.scheme}://{parts.netloc}"
+
+    def has_direct(self, request: Request) -> bool:
+        """Tell whether the settings want pages of this origin to send files straight to the bucket."""
+        named = {urlsplit(origin).netloc for origin in self.config.upload_origins}
+        return request.host in named and bool(self.store_origin)
+
+    def may_post_from(self, origin: str) -> bool:
+        """Tell whether the bucket has been proved to take forms from pages of an origin; remembered for a while."""
+        if origin not in self.config.upload_origins:
+            return False
+        known = self._proofs.get(origin)
+        if known is None or known[0] < time.monotonic():
+            is_proved = takes_forms_from(self.config, origin)
+            known = self._proofs[origin] = (time.monotonic() + PROOF_SECONDS, is_proved)
+        return known[1]
 
     def close(self) -> None:
         """Stop the threads that render thumbnails."""
@@ -254,7 +318,7 @@ class Gallery:
         if not all(visit.may(route.action, key) for key in named):
             return False
         if route.is_write:
-            has_files = route.action == "upload"
+            has_files = route.path == "/upload"
             most = MOST_FILES if has_files else MOST_FORM
             parser = FormDataParser(max_content_length=most, max_form_memory_size=MOST_FORM, max_form_parts=2000)
             _, form, found = parser.parse_from_environ(request.environ)
@@ -267,18 +331,7 @@ class Gallery:
 
     def thumbnail(self, request: Request, key: str, width: int, words: Words) -> Response:
         """Render a small picture of an object; the caller has checked that the visitor may see it."""
-        names = ("HTTP_ACCEPT", "HTTP_IF_NONE_MATCH", "REMOTE_ADDR", "SERVER_NAME", "SERVER_PORT", "SERVER_PROTOCOL")
-        inner: dict[str, Any] = {
-            name: value for name, value in request.environ.items() if name in names or name.startswith("wsgi.")
-        }
-        path = f"/tr:w-{width},h-{width},c-at_max,f-auto/{key}"
-        inner |= {
-            "REQUEST_METHOD": "GET",
-            "SCRIPT_NAME": "",
-            "PATH_INFO": path.encode("utf-8", "surrogateescape").decode("latin-1"),
-            "QUERY_STRING": "",
-        }
-        body, status, headers = run_wsgi_app(self._service, inner)
+        body, status, headers = self.rendered(request.environ, key, width)
         # Of what the service says only these count here; what is not a picture of px (SVG, say) is not shown at all.
         shown = {name: headers[name] for name in ("Content-Type", "Content-Length", "ETag") if name in headers}
         if status.startswith("200") and shown.get("Content-Type") not in RASTER:
@@ -288,12 +341,49 @@ class Gallery:
                 break
             # Browsers show a picture whatever its status is, so a card has no empty frame, also without a script.
             return Response(no_preview(words), int(status[:3]), content_type="image/svg+xml")
+        etag = request.args.get("v", "")
+        if status.startswith("200") and width <= MOST_LOOKED_AT and etag and self.index.find(key, etag) is None:
+            data = b"".join(body)
+            self.index.add(key, etag, data)
+            body = [data]
         response = Response(body, status, shown, direct_passthrough=True)
         if response.status_code in {200, 304}:
             # Only this browser may keep it: others have to ask for permission themselves.
             response.headers["Cache-Control"] = "private, max-age=86400"
             response.headers["Vary"] = "Accept, Cookie"
         return response
+
+    def rendered(self, environ: WSGIEnvironment, key: str, width: int) -> tuple[Iterable[bytes], str, Headers]:
+        """Ask the service inside for a small picture of an object; nobody's permission is asked for."""
+        names = ("HTTP_ACCEPT", "HTTP_IF_NONE_MATCH", "REMOTE_ADDR", "SERVER_NAME", "SERVER_PORT", "SERVER_PROTOCOL")
+        inner: dict[str, Any] = {
+            name: value for name, value in environ.items() if name in names or name.startswith("wsgi.")
+        }
+        path = f"/tr:w-{width},h-{width},c-at_max,f-auto/{key}"
+        inner |= {
+            "REQUEST_METHOD": "GET",
+            "SCRIPT_NAME": "",
+            "PATH_INFO": path.encode("utf-8", "surrogateescape").decode("latin-1"),
+            "QUERY_STRING": "",
+        }
+        return run_wsgi_app(self._service, inner)
+
+    def look_at(self, environ: WSGIEnvironment, infos: Iterable[ObjectInfo]) -> None:
+        """Learn what these pictures look like, those that are not known yet, for a few seconds at most."""
+        until = time.monotonic() + LOOK_SECONDS
+        unknown = [info for info in infos if self.index.find(info.key, info.etag) is None]
+
+        def look(info: ObjectInfo) -> None:
+            if time.monotonic() < until:
+                # A browser's own conditions and formats are not for this: the answer has to be a picture.
+                bare = {name: value for name, value in environ.items() if not name.startswith("HTTP_")}
+                body, status, _ = self.rendered(bare, info.key, object_files.WIDTHS[0])
+                data = b"".join(body)
+                if status.startswith("200"):
+                    self.index.add(info.key, info.etag, data)
+
+        with ThreadPoolExecutor(LOOKERS, thread_name_prefix="s3img-look") as pool:
+            list(pool.map(look, unknown))
 
 
 def no_preview(words: Words) -> str:

@@ -82,7 +82,6 @@ ENGLISH: Final = {
     "public_url": "Public address",
     "upload_rules": "What is taken",
     "largest_upload": "{size} and {pixels} megapixels each: {formats}",
-    "doctor": "To find out what is wrong with a set-up, run: s3img doctor",
     "shortcuts": "Keyboard",
     "key_search": "search",
     "key_move": "the next or previous picture",
@@ -118,6 +117,46 @@ ENGLISH: Final = {
     "folder_inside": "A folder can only be moved to another folder, not into itself.",
     "own_template": "Own template",
     "template_fields": "Fields: {{url}} {{key}} {{name}} {{width}} {{height}}",
+    "upload_options": "Folder, name and format",
+    "template": "Name as",
+    "max_side": "Longest side in px",
+    "convert": "Convert to",
+    "as_it_is": "as it is",
+    "key_preview": "{name} will be {key}",
+    "side_wrong": "The longest side is a number of px, such as 2000.",
+    "too_large": "This file is larger than {limit}.",
+    "yes": "yes",
+    "no": "no",
+    "similar": "Similar pictures",
+    "similar_known": "Among the {number} pictures that were shown since the gallery was started.",
+    "similar_folder": "Look at the other pictures of this folder",
+    "profiles": "Buckets here",
+    "direct": "Large files go straight to the bucket",
+    "templates": "Templates of keys and links",
+    "doctor_title": "Check the set-up",
+    "doctor_note": (
+        "Reads and writes a small object, asks for it as a visitor would, deletes it, and says what to do "
+        "about what fails."
+    ),
+    "doctor_run": "Check now",
+    "doctor_fine": "Nothing is wrong.",
+    "doctor_first": "To fix first",
+    "finding_ok": "good",
+    "finding_warn": "warning",
+    "finding_fail": "fails",
+    "finding_skip": "not checked",
+    "import_title": "Settings of another program",
+    "import_note": (
+        "Paste a profile of S3 Image Port, the data.json of PicGo or PicList, or the configuration of "
+        "Sveltia CMS: it is shown as s3img.toml, and nothing is kept. Take the secret keys out before."
+    ),
+    "import_text": "Its settings",
+    "import_name": "Which one, if there are several",
+    "import_show": "Show as s3img.toml",
+    "import_secrets": (
+        "The text held credentials ({fields}), which were dropped. Set {first} and {second} in the "
+        "environment of the server, never here."
+    ),
 }
 
 # ruff: noqa: RUF001 - Chinese has its own punctuation
@@ -198,7 +237,6 @@ CHINESE: Final = {
     "public_url": "公开地址",
     "upload_rules": "接受的内容",
     "largest_upload": "每个最多 {size}、{pixels} 百万像素：{formats}",
-    "doctor": "要检查配置，请运行：s3img doctor",
     "shortcuts": "键盘",
     "key_search": "搜索",
     "key_move": "下一张或上一张",
@@ -234,6 +272,42 @@ CHINESE: Final = {
     "folder_inside": "文件夹只能移到另一个文件夹，不能移到自身之内。",
     "own_template": "自定义模板",
     "template_fields": "字段：{{url}} {{key}} {{name}} {{width}} {{height}}",
+    "upload_options": "文件夹、名称和格式",
+    "template": "命名方式",
+    "max_side": "最长边（像素）",
+    "convert": "转换为",
+    "as_it_is": "保持原样",
+    "key_preview": "{name} 将保存为 {key}",
+    "side_wrong": "最长边应为像素数，例如 2000。",
+    "too_large": "此文件大于 {limit}。",
+    "yes": "是",
+    "no": "否",
+    "similar": "相似图片",
+    "similar_known": "在启动以来显示过的 {number} 张图片中。",
+    "similar_folder": "查看此文件夹的其他图片",
+    "profiles": "这里的存储桶",
+    "direct": "大文件直接上传到存储桶",
+    "templates": "键和链接的模板",
+    "doctor_title": "检查配置",
+    "doctor_note": "写入并读取一个小对象，像访客一样请求它，然后删除，并说明如何修复失败之处。",
+    "doctor_run": "立即检查",
+    "doctor_fine": "一切正常。",
+    "doctor_first": "首先修复",
+    "finding_ok": "正常",
+    "finding_warn": "警告",
+    "finding_fail": "失败",
+    "finding_skip": "未检查",
+    "import_title": "其他程序的设置",
+    "import_note": (
+        "粘贴 S3 Image Port 的配置、PicGo 或 PicList 的 data.json，或 Sveltia CMS 的配置：将显示为 "
+        "s3img.toml，不会保存任何内容。请先去掉密钥。"
+    ),
+    "import_text": "它的设置",
+    "import_name": "有多个时选择哪一个",
+    "import_show": "显示为 s3img.toml",
+    "import_secrets": (
+        "文本含有凭据（{fields}），已被丢弃。请在服务器的环境变量中设置 {first} 和 {second}，不要在这里输入。"
+    ),
 }
 
 TABLES: Final = {"en": ENGLISH, "zh": CHINESE}

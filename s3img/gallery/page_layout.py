@@ -14,8 +14,11 @@ from s3img import __version__
 from s3img.gallery.html_builder import element
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from werkzeug.wrappers import Request
 
+    from s3img.gallery.bucket_switch import BucketLink
     from s3img.gallery.html_builder import Child
     from s3img.gallery.messages import Words
 
@@ -39,6 +42,7 @@ class Layout:
     words: Words
     mount: str
     token: str
+    buckets: Sequence[BucketLink] = ()
 
     def url(self, path: str, **parameters: str) -> str:
         """Return an address of the gallery; empty parameters are left out."""
@@ -56,6 +60,7 @@ class Layout:
         version = {"v": __version__}
         shown = {name: words(name) if name != "selected" else "" for name in SCRIPT_WORDS}
         shown["selected"] = words("selected", number="{number}")
+        shown["key_preview"] = words("key_preview", name="{name}", key="{key}")
         head = element(
             "head",
             element("meta", charset="utf-8"),
@@ -71,6 +76,10 @@ class Layout:
             element("a", words("title"), href=self.url("/")),
             element(
                 "nav",
+                *(
+                    element("a", one.name, href=one.url, aria_current="true" if one.is_here else None)
+                    for one in self.buckets
+                ),
                 element("a", words("trash"), href=self.url("/trash")),
                 element("a", words("settings"), href=self.url("/settings")),
                 element(

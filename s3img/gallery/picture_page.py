@@ -5,9 +5,11 @@ from __future__ import annotations
 import re
 from contextlib import suppress
 from datetime import UTC
+from itertools import islice
 from typing import TYPE_CHECKING, Any, Final
 
 from s3img.errors import ConfigError, ObjectNotFound, S3ImgError
+from s3img.gallery.folder_page import folder_page
 from s3img.gallery.html_builder import element
 from s3img.gallery.object_files import RENDERED, WIDTHS
 from s3img.gallery.page_layout import crumbs, html
@@ -34,6 +36,12 @@ if TYPE_CHECKING:
 MOST_READ: Final = 50_000_000
 """Bytes of an object that is opened to tell its facts."""
 
+MOST_SIMILAR: Final = 12
+"""Similar pictures that are shown."""
+
+MOST_COMPARED: Final = 200
+"""Pictures of a folder that are looked at to find similar ones."""
+
 MOST_TEMPLATE: Final = 500
 """Characters of a visitor's own template."""
 
@@ -58,6 +66,7 @@ def picture(visit: Visit) -> Response:
         links(layout, visit, info, size, variants),
         renderings_table(visit, variants),
         uses(visit, key),
+        similar_pictures(visit, info) if size[0] and type_of(key) in RENDERED else None,
         element(
             "div",
             element("a", words("download"), href=layout.url("/file", key=key), class_="button"),
@@ -184,6 +193,28 @@ def rendering_order(info: ObjectInfo) -> tuple[str, int]:
     """Return format and width (px) of a rendering, as its name says."""
     match = VARIANT_NAME.search(info.key)
     return (match[3], int(match[2])) if match else (type_of(info.key), 0)
+
+
+def similar_pictures(visit: Visit, info: ObjectInfo) -> Markup:
+    """Return the pictures that look like one, among those that are known; others of its folder on request."""
+    words, layout, gallery = visit.words, visit.layout, visit.gallery
+    wanted = [info]
+    folder = info.key[: len(info.key) - len(info.key.rpartition("/")[2])]
+    if visit.request.args.get("similar"):
+        page = folder_page(gallery.bucket, folder, allowed=lambda key: visit.may("view", key), limit=MOST_COMPARED)
+        wanted += [one for one in page.objects if type_of(one.key) in RENDERED]
+    gallery.look_at(visit.request.environ, wanted)
+    cards = []
+    found = gallery.index.similar(info.key, info.etag, allowed=lambda key: visit.may("view", key))
+    for _, key, etag in islice(found, MOST_SIMILAR):
+        url = layout.url("/thumb", key=key, w=str(WIDTHS[0]), v=etag)
+        image = element("img", src=url, alt="", width=240, height=180, loading="lazy")
+        name = element("span", key, class_="name")
+        body = element("a", element("span", image, class_="frame"), name, href=layout.url("/object", key=key))
+        cards.append(element("li", body, class_="card"))
+    known = element("p", words("similar_known", number=f"{len(gallery.index):,}"), class_="note")
+    more = element("a", words("similar_folder"), href=layout.url("/object", key=info.key, similar="1"))
+    return element("div", element("h2", words("similar")), element("ul", *cards, class_="grid"), known, more)
 
 
 def uses(visit: Visit, key: str) -> Markup:

@@ -1,21 +1,78 @@
-"""The page of settings: what the gallery works with. Credentials are neither shown nor asked for."""
+"""The page of settings: buckets, templates, what doctor finds, and settings of other programs as a file of s3img's.
+
+Credentials are neither shown nor asked for; those in a file of another program go nowhere.
+"""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
+from s3img.config.load import CREDENTIAL_VARIABLES
+from s3img.doctor import examine, foreign_settings, settings_file
+from s3img.errors import ConfigError
 from s3img.gallery.html_builder import element
 from s3img.gallery.page_layout import crumbs, html
+from s3img.pictures.link_forms import PictureLink
 from s3img.publish.result import size_text
+from s3img.urls import object_url
 
 if TYPE_CHECKING:
+    from markupsafe import Markup
     from werkzeug.wrappers import Response
 
+    from s3img.doctor import Report
     from s3img.gallery.gallery_app import Visit
+
+MARKS: Final = {"ok": "\u2713", "warn": "!", "fail": "\u2717", "skip": "\u2013"}
+"""Of findings: a form for each, not only a colour."""
 
 
 def settings(visit: Visit) -> Response:
-    """Show what the gallery works with; credentials are neither shown nor asked for."""
+    """Show what the gallery works with."""
+    return settings_page(visit)
+
+
+def run_doctor(visit: Visit) -> Response:
+    """Examine the set-up and show what was found, with what to do."""
+    gallery = visit.gallery
+    report = examine(gallery.config, lock=gallery.lock)
+    visit.audit("doctor", [], failed=sum(one.status == "fail" for one in report.findings))
+    return settings_page(visit, doctor_report(visit, report))
+
+
+def import_settings(visit: Visit) -> Response:
+    """Show settings of another program as s3img.toml; nothing is written, and credentials are left out."""
+    words = visit.words
+    try:
+        found = foreign_settings.read(visit.form.get("settings", ""), name=visit.form.get("name", "").strip())
+    except ConfigError as error:
+        problems = element(
+            "ul", *(element("li", problem) for problem in error.problems), class_="warning", role="alert"
+        )
+        return settings_page(visit, problems, status=400)
+    heading = f"Imported from {found.program}: {found.name}."
+    text = settings_file.document(found.values, [heading, *found.notes])
+    notes = [*found.notes]
+    if found.secrets:
+        first, second = CREDENTIAL_VARIABLES[:2]
+        notes.append(words("import_secrets", fields=", ".join(found.secrets), first=first, second=second))
+    shown = element(
+        "section",
+        element("h2", heading),
+        element("ul", *(element("li", note) for note in notes), class_="note") if notes else None,
+        element(
+            "div",
+            element("label", "s3img.toml", element("textarea", text, readonly=True)),
+            element("button", words("copy"), type="button", class_="script", data_copy=True),
+            class_="many",
+        ),
+        role="status",
+    )
+    return settings_page(visit, shown)
+
+
+def settings_page(visit: Visit, *answer: Markup, status: int = 200) -> Response:
+    """Return the page, with the answer to what was asked on it in front."""
     words, layout, gallery = visit.words, visit.layout, visit.gallery
     policy = gallery.policy
     taken = words(
@@ -24,15 +81,78 @@ def settings(visit: Visit) -> Response:
         pixels=f"{policy.max_pixels / 1e6:.0f}",
         formats=", ".join(sorted(policy.formats)),
     )
-    rows = [
+    straight = words("yes") if gallery.has_direct(visit.request) else words("no")
+    buckets = [element("li", element("a", one.name, href=one.url)) for one in layout.buckets]
+    rows: list[tuple[str, str | Markup]] = [
         (words("bucket"), gallery.bucket.name),
         (words("public_url"), gallery.config.base_url),
         (words("upload_rules"), taken),
+        (words("direct"), straight),
     ]
-    shown = element("dl", *(element("div", element("dt", name), element("dd", value)) for name, value in rows))
-    note = element("p", words("doctor"), class_="note")
-    return html(
-        layout.page(
-            words("settings"), crumbs(layout, "", words("settings")), element("h1", words("settings")), shown, note
+    rows += [(words("profiles"), element("ul", *buckets))] if buckets else []
+    facts = element("dl", *(element("div", element("dt", name), element("dd", value)) for name, value in rows))
+    doctor = layout.form(layout.url("/doctor"), element("button", words("doctor_run")), class_="row")
+    wanted = layout.form(
+        layout.url("/import"),
+        element("label", words("import_text"), element("textarea", name="settings", required=True, spellcheck="false")),
+        element("label", words("import_name"), element("input", type="text", name="name")),
+        element("button", words("import_show"), class_="plain"),
+        class_="many",
+    )
+    content = [
+        crumbs(layout, "", words("settings")),
+        element("h1", words("settings")),
+        *answer,
+        facts,
+        element("h2", words("templates")),
+        templates_table(visit),
+        element("h2", words("doctor_title")),
+        element("p", words("doctor_note"), class_="note"),
+        doctor,
+        element("h2", words("import_title")),
+        element("p", words("import_note"), class_="note"),
+        wanted,
+    ]
+    return html(layout.page(words("settings"), *content), status)
+
+
+def templates_table(visit: Visit) -> Markup:
+    """Return the templates of keys and links, each with what it makes of an example."""
+    gallery, words = visit.gallery, visit.words
+    url = object_url(gallery.config.base_url, "photo.jpg")
+    example = PictureLink(url=url, key="photo.jpg", name="photo.jpg", width=640, height=480)
+    keys = {words("as_it_is"): gallery.template, **gallery.config.upload_templates}
+    rows = [
+        (name, template, gallery.uploader.with_options(template=template).preview_key("photo.jpg", folder="folder"))
+        for name, template in keys.items()
+    ]
+    rows += [(name, template, example.text(template)) for name, template in gallery.config.link_templates.items()]
+    return element(
+        "table",
+        element("tbody", *(element("tr", *(element("td", text) for text in row)) for row in rows)),
+        aria_label=words("templates"),
+    )
+
+
+def doctor_report(visit: Visit, report: Report) -> Markup:
+    """Return the findings in their order, the cause to fix first above them."""
+    words = visit.words
+    rows = []
+    for one in report.findings:
+        text = [one.message, element("br"), element("strong", one.fix)] if one.fix else [one.message]
+        rows.append(
+            element(
+                "tr",
+                element("td", f"{MARKS[one.status]} {words(f'finding_{one.status}')}", class_=one.status),
+                element("td", one.probe),
+                element("td", *text),
+            )
         )
+    first = report.first
+    title = words("doctor_fine") if first is None else f"{words('doctor_first')}: {first.message} {first.fix}"
+    return element(
+        "section",
+        element("h2", words("doctor_title")),
+        element("p", title, role="status", class_="warning" if first else "note"),
+        element("table", element("tbody", *rows)),
     )

@@ -1,42 +1,178 @@
-"""Uploads by form and by script: each picture has a result of its own."""
+"""Uploads by form and by script, through this server or straight to the bucket: each picture has a result of its own.
+
+What a browser sends straight to the bucket lies under a key that only this visitor can name, until the server has read
+it and stored it under the rules of every upload; then it goes.
+"""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+import hashlib
+import secrets
+from datetime import UTC, datetime, timedelta
+from typing import IO, TYPE_CHECKING, Any, Final, Protocol, runtime_checkable
 
 import msgspec
 from werkzeug.wrappers import Response
 
-from s3img.errors import S3ImgError, KeyTaken
-from s3img.gallery.object_actions import ChangeOutcome, outcome_page
-from s3img.gallery.page_layout import wants_json
+from s3img.errors import ConfigError, S3ImgError, KeyTaken
+from s3img.gallery.html_builder import element
+from s3img.gallery.object_actions import ChangeOutcome, folder_of, outcome_page
+from s3img.gallery.page_layout import html, wants_json
+from s3img.keys import OWN_FOLDER
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from s3img.buckets import PostForm
     from s3img.gallery.gallery_app import Visit
+    from s3img.uploads import Uploader
+
+STAGED: Final = f"{OWN_FOLDER}/incoming/"
+"""Where browsers put what the server has not checked yet."""
+
+STAGED_FOR: Final = timedelta(days=1)
+"""After which what nobody finished is deleted."""
+
+POST_SECONDS: Final = 900
+"""For which a browser may use the form that puts a file straight into the bucket."""
+
+
+@runtime_checkable
+class SignsPosts(Protocol):
+    """A store that browsers can send forms to."""
+
+    def post_form(self, key: str, *, limit: int, seconds: int) -> PostForm:
+        """Return a form that stores at most ``limit`` bytes under a key."""
 
 
 def upload(visit: Visit) -> Response:
     """Store the pictures of a form; each has a result of its own."""
-    prefix, layout = visit.request.args.get("prefix", ""), visit.layout
+    return stored(visit, ((file.filename, file.stream) for file in visit.files if file.filename))
+
+
+def stored(visit: Visit, pictures: Iterator[tuple[str, IO[bytes]]]) -> Response:
+    """Store pictures under the names and rules of a form, and answer with the result of each."""
+    layout, folder = visit.layout, target_folder(visit)
+    try:
+        uploader = chosen_uploader(visit)
+    except ConfigError as error:
+        return refused(visit, "; ".join(error.problems))
     results: list[dict[str, Any]] = []
-    for file in visit.files:
-        name = file.filename or ""
-        if not name:
-            continue
+    for name, stream in pictures:
+        denied: list[str] = []
+
+        def allowed(key: str, denied: list[str] = denied) -> bool:
+            is_allowed = visit.may("upload", key)
+            denied += [] if is_allowed else [key]
+            return is_allowed
+
         try:
-            saved = visit.gallery.uploader.save(file.stream, filename=name, folder=prefix)
+            saved = uploader.save(stream, filename=name, folder=folder, allowed=allowed)
         except S3ImgError as error:
             text = str(error) if isinstance(error, KeyTaken) else error.visitor
-            results.append({"ok": False, "name": name, "message": text})
+            text = "; ".join(error.problems) if isinstance(error, ConfigError) else text
+            results.append({"ok": False, "name": name, "message": visit.words("denied") if denied else text})
             continue
         page = layout.url("/object", key=saved.key)
         results.append(
             {"ok": True, "name": name, "key": saved.key, "url": saved.url, "page": page, "existed": saved.existed}
         )
-    stored = [one["key"] for one in results if one["ok"]]
-    visit.audit("upload", stored, failed=len(results) - len(stored))
-    status = 200 if stored or not results else 422
+    done = [one["key"] for one in results if one["ok"]]
+    visit.audit("upload", done, failed=len(results) - len(done))
+    status = 200 if done or not results else 422
     if wants_json(visit.request):
         return Response(msgspec.json.encode({"results": results}), status, content_type="application/json")
     failed = [(one["name"], one["message"]) for one in results if not one["ok"]]
-    return outcome_page(visit, ChangeOutcome(stored, failed), prefix, status)
+    return outcome_page(visit, ChangeOutcome(done, failed), folder, status)
+
+
+def target_folder(visit: Visit) -> str:
+    """Return the folder to upload to: the one that was typed, else the one that the form stood in."""
+    fields = visit.form if "folder" in visit.form else visit.request.args
+    return folder_of(fields["folder"]) if "folder" in fields else visit.request.args.get("prefix", "")
+
+
+def chosen_uploader(visit: Visit) -> Uploader:
+    """Return what stores under a form's template, size and format; raise ConfigError for what these can't be."""
+    fields = visit.form if visit.form else visit.request.args
+    template = fields.get("template", "").strip()
+    side = fields.get("max_side", "").strip()
+    convert: Any = fields.get("convert", "")
+    if side and not (side.isascii() and side.isdigit() and len(side) <= 6):
+        raise ConfigError([visit.words("side_wrong")])
+    return visit.gallery.uploader.with_options(
+        template=visit.gallery.config.upload_templates.get(template, template),
+        max_side=int(side) if side else None,
+        convert=convert or None,
+    )
+
+
+def refused(visit: Visit, problem: str) -> Response:
+    """Say what is wrong with the fields of a form."""
+    if wants_json(visit.request):
+        return Response(msgspec.json.encode({"ok": False, "message": problem}), 400, content_type="application/json")
+    return outcome_page(visit, ChangeOutcome([], [(visit.words("upload"), problem)]), target_folder(visit), 400)
+
+
+def preview_key(visit: Visit) -> Response:
+    """Show the key that a file of this name would get in this folder with this template."""
+    words, layout = visit.words, visit.layout
+    name = visit.request.args.get("name", "")[:255] or "photo.jpg"
+    try:
+        key = chosen_uploader(visit).preview_key(name, folder=target_folder(visit))
+    except ConfigError as error:
+        return refused(visit, "; ".join(error.problems))
+    if not visit.may("upload", key):
+        return refused(visit, f"{key}: {words('denied')}")
+    if wants_json(visit.request):
+        return Response(msgspec.json.encode({"ok": True, "key": key}), content_type="application/json")
+    text = element("p", words("key_preview", name=name, key=key))
+    return html(layout.page(words("upload"), element("h1", words("upload")), text))
+
+
+def begin_direct(visit: Visit) -> Response:
+    """Give the script a form that stores one large file straight in the bucket, or say that there is none.
+
+    There is one where doctor has proved that the bucket lets pages of this origin send forms.
+    """
+    bucket, gallery = visit.gallery.bucket, visit.gallery
+    origin = visit.request.headers.get("Origin", "")
+    size = visit.form.get("size", "")
+    answer: dict[str, Any] = {"ok": True, "direct": None}
+    if size.isdigit() and int(size) > gallery.policy.max_bytes:
+        return refused(visit, visit.words("too_large", limit=f"{gallery.policy.max_bytes / 1e6:.3g} MB"))
+    if isinstance(bucket, SignsPosts) and gallery.may_post_from(origin):
+        tidy(visit)
+        key = f"{staging(visit)}{secrets.token_hex(16)}"
+        form = bucket.post_form(key, limit=gallery.policy.max_bytes, seconds=POST_SECONDS)
+        answer["direct"] = {"url": form.url, "fields": form.fields, "staged": key}
+    return Response(msgspec.json.encode(answer), content_type="application/json")
+
+
+def finish_direct(visit: Visit) -> Response:
+    """Check what a browser has put into the bucket, store it as any upload, and delete what was put."""
+    key, bucket = visit.form.get("staged", ""), visit.gallery.bucket
+    rest = key.removeprefix(staging(visit))
+    if rest == key or not rest.isalnum():  # another visitor's, or something else of the bucket
+        return refused(visit, visit.words("not_found"))
+    name = visit.form.get("name", "")[:255] or "image"
+    try:
+        with bucket.open(key) as opened:
+            # Read through the same bound as a form: the store's own check may be missing.
+            return stored(visit, iter([(name, opened)]))  # type: ignore[list-item] # has all of a file that is read
+    finally:
+        bucket.delete([key])
+
+
+def staging(visit: Visit) -> str:
+    """Return what the keys of a visitor's unchecked files begin with; it follows from a cookie that nobody else has."""
+    from s3img.gallery.gallery_app import COOKIE
+
+    cookie = visit.request.cookies.get(COOKIE, "")
+    return f"{STAGED}{hashlib.sha256(cookie.encode()).hexdigest()[:32]}-"
+
+
+def tidy(visit: Visit) -> None:
+    """Delete what was sent straight to the bucket and never finished."""
+    bucket, until = visit.gallery.bucket, datetime.now(UTC) - STAGED_FOR
+    bucket.delete([info.key for info in bucket.list(STAGED) if info.modified < until])

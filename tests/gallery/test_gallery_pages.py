@@ -347,3 +347,68 @@ def test_filter_by_size_leaves_the_others_out(visitor: Visitor, bucket: Bucket) 
 
 def test_unknown_range_of_sizes_is_no_filter(visitor: Visitor) -> None:
     assert visitor.get("/?size=huge&q=png").get_data(as_text=True).count("i/cat.png")
+
+
+def drawn(seed: int, size: tuple[int, int] = (320, 240), form: str = "png") -> bytes:
+    """A picture with shapes that its seed decides: the same one in any size looks alike."""
+    import random
+
+    from PIL import ImageDraw
+
+    chance = random.Random(seed)
+    image = Image.new("RGB", (320, 240), "white")
+    draw = ImageDraw.Draw(image)
+    for _ in range(8):
+        x, y = chance.randrange(280), chance.randrange(200)
+        draw.ellipse(
+            (x, y, x + chance.randrange(20, 160), y + chance.randrange(20, 120)),
+            chance.choice(["red", "navy", "black", "teal"]),
+        )
+    file = io.BytesIO()
+    image.resize(size).save(file, form)
+    return file.getvalue()
+
+
+def test_similar_pictures_are_found_among_the_known_and_in_the_folder(visitor: Visitor, bucket: Bucket) -> None:
+    bucket.put("s/one.png", drawn(1), media_type="image/png")
+    bucket.put("s/small.jpg", drawn(1, (160, 120), "jpeg"), media_type="image/jpeg")
+    bucket.put("s/other.png", drawn(2), media_type="image/png")
+    assert "s%2Fsmall.jpg" not in text_of(visitor, "/object?key=s/one.png")
+    page = text_of(visitor, "/object?key=s/one.png&similar=1")
+    assert "/object?key=s%2Fsmall.jpg" in page
+    assert "/object?key=s%2Fother.png" not in page
+    assert "/object?key=s%2Fone.png&" in text_of(visitor, "/object?key=s/small.jpg").replace("&amp;", "&")
+
+
+def test_similar_picture_that_may_not_be_seen_is_not_shown(
+    make_gallery: Callable[..., Gallery], bucket: Bucket
+) -> None:
+    for key in ("s/one.png", "hidden/same.png"):
+        bucket.put(key, drawn(1), media_type="image/png")
+    gallery = make_gallery(lambda action, key, environ: not key.startswith("hidden/"))
+    gallery.look_at({"wsgi.version": (1, 0), "wsgi.url_scheme": "http"}, [*bucket.list("hidden/")])
+    assert len(gallery.index) == 1
+    assert "hidden" not in text_of(Visitor(gallery), "/object?key=s/one.png")
+
+
+def test_colour_of_a_picture_stands_in_for_it_once_it_is_known(visitor: Visitor, bucket: Bucket) -> None:
+    info = bucket.head("i/dog.png")
+    assert info
+    assert "<rect" not in text_of(visitor, "/?prefix=i/")
+    assert visitor.get(f"/thumb?key=i/dog.png&w=240&v={info.etag}").status_code == 200
+    assert '<rect width="100%" height="100%" fill="#f' in text_of(visitor, "/?prefix=i/")
+    bucket.put("i/dog.png", picture("lime"), media_type="image/png")
+    assert "<rect" not in text_of(visitor, "/?prefix=i/")
+
+
+def test_index_of_pictures_is_bounded() -> None:
+    from s3img.gallery.picture_index import PictureIndex
+    from s3img.limits import Limits
+
+    index = PictureIndex(Limits(), most=3)
+    for number in range(5):
+        index.add(f"{number}.png", "e", picture())
+    index.add("bad.png", "e", b"no picture")
+    assert len(index) == 3
+    assert index.find("0.png", "e") is None
+    assert index.find("4.png", "e")

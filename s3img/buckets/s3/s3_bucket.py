@@ -23,6 +23,7 @@ from s3img.buckets.protocol import (
     CheckedReader,
     ObjectInfo,
     OpenObject,
+    PostForm,
     RequestCounter,
     byte_range,
     reopened,
@@ -268,6 +269,21 @@ class S3Bucket:
         with self.explained("put", key):
             if stored is None or stored.size != size:
                 raise UnprovenPutError
+
+    def post_form(self, key: str, *, limit: int, seconds: int) -> PostForm:
+        """Return a form that stores 1 to ``limit`` bytes under a key, for some seconds; no request is sent.
+
+        The object is a download of no known type, whatever the browser sends: nothing has looked at it yet. Raise
+        `BucketError` without credentials. Source: Amazon S3 API, "POST Object" and "POST policy".
+        """
+        fields = {"Content-Type": "application/octet-stream", "Content-Disposition": "attachment"}
+        place = self._place_of(key)
+        rules = [{name: value} for name, value in fields.items()] + [["content-length-range", 1, limit]]
+        with self.explained("put", key):
+            form = self.client().generate_presigned_post(
+                place["Bucket"], place["Key"], Fields=dict(fields), Conditions=rules, ExpiresIn=seconds
+            )
+        return PostForm(form["url"], form["fields"])
 
     def get(self, key: str) -> bytes:
         """Return the object's bytes; a body that breaks off is asked for again."""

@@ -99,7 +99,7 @@
     return { item, name, bar, state, button };
   };
   const enqueue = (file, row = line(file)) => {
-    const job = { file, row, request: null };
+    const job = { file, row, request: null, ended: false };
     row.state.textContent = words.waiting;
     row.button.textContent = words.cancel;
     row.button.onclick = () => {
@@ -126,26 +126,81 @@
     }
     next();
   };
+  // One request: with progress, and with a way to end it. Resolves with {status, answer}, also after a failure.
+  const send = (job, url, data, isOurs = true) => new Promise(resolve => {
+    const request = job.request = new XMLHttpRequest();
+    request.upload.onprogress = event => { if (event.lengthComputable) job.row.bar.value = event.loaded / event.total; };
+    request.onloadend = () => {
+      let answer = {};
+      try { answer = JSON.parse(request.responseText); } catch { /* a failure says it by its status */ }
+      resolve({ status: job.ended ? 0 : request.status, answer });
+    };
+    request.onabort = () => { job.ended = true; };
+    request.open("POST", url);
+    if (isOurs) request.setRequestHeader("Accept", "application/json");
+    request.send(data);
+  });
+  const fields = extra => {
+    const data = new FormData(form);
+    data.delete("files");
+    Object.entries(extra).forEach(([name, value]) => data.append(name, value));
+    return data;
+  };
+  // A large file goes straight to the bucket where that was proved to work, and is checked by the server afterwards.
+  const LARGE = 8e6;
+  const straight = async job => {
+    const name = job.file.name || "image.png";
+    const begun = await send(job, form.dataset.direct, fields({ name, size: job.file.size }));
+    const direct = begun.answer.direct;
+    if (begun.status !== 200) return begun;
+    if (!direct) return null;
+    const data = new FormData();
+    Object.entries(direct.fields).forEach(([field, value]) => data.append(field, value));
+    data.append("file", job.file);
+    const sent = await send(job, direct.url, data, false);
+    if (job.ended) return sent;
+    if (sent.status < 200 || sent.status >= 300) return null;
+    return send(job, form.dataset.finish, fields({ name, staged: direct.staged }));
+  };
+  const work = async job => {
+    let found = null;
+    if (form.dataset.direct && job.file.size >= LARGE) found = await straight(job);
+    if (!found) {
+      const data = fields({});
+      data.append("files", job.file, job.file.name || "image.png");
+      found = await send(job, form.action, data);
+    }
+    const one = found.answer.results?.[0];
+    if (one?.ok) finish(job, true, words.stored, one.page);
+    else finish(job, false, one?.message || found.answer.message || words.failed);
+  };
   const next = () => {
     while (busy < 3 && waiting.length) {
-      const job = waiting.shift(), request = job.request = new XMLHttpRequest(), data = new FormData(form);
+      const job = waiting.shift();
       busy++;
-      data.delete("files");
-      data.append("files", job.file, job.file.name || "image.png");
       job.row.state.textContent = words.sending;
-      request.upload.onprogress = event => { if (event.lengthComputable) job.row.bar.value = event.loaded / event.total; };
-      request.onload = () => {
-        let answer = {};
-        try { answer = JSON.parse(request.responseText); } catch { /* said below */ }
-        const one = answer.results?.[0];
-        if (one?.ok) finish(job, true, words.stored, one.page); else finish(job, false, one?.message || answer.message || words.failed);
-      };
-      request.onerror = request.onabort = () => finish(job, false, words.failed);
-      request.open("POST", form.action);
-      request.setRequestHeader("Accept", "application/json");
-      request.send(data);
+      work(job);
     }
   };
+  // What a file would be called, while its folder, template and format are chosen.
+  const preview = document.getElementById("key-preview");
+  let asked = 0;
+  const showKey = () => {
+    const mine = ++asked;
+    setTimeout(async () => {
+      if (mine !== asked) return;
+      const query = new URLSearchParams({ name: form.querySelector('input[type="file"]').files[0]?.name || "photo.jpg" });
+      for (const name of ["folder", "template", "max_side", "convert"]) query.set(name, form.elements[name].value);
+      const answer = await fetch(`${form.dataset.key}?${query}`, { headers: { Accept: "application/json" } }).then(
+        found => found.json()).catch(() => ({}));
+      if (mine === asked && preview) {
+        preview.textContent = answer.key
+          ? words.key_preview.replace("{name}", () => query.get("name")).replace("{key}", () => answer.key)
+          : answer.message || "";
+      }
+    }, 200);
+  };
+  form.addEventListener("input", showKey);
   form.addEventListener("submit", event => {
     event.preventDefault();
     const field = form.querySelector('input[type="file"]');
