@@ -103,9 +103,7 @@ def find_sources(
     chosen = [file.profiles[profile] for file in files if profile in file.profiles]
     if profile and not chosen:
         known = ", ".join(name for file in files for name in file.profiles) or "none"
-        raise ConfigError(
-            [f"profile: {profile!r} is no table [profiles.{profile}] of the settings file: it has {known}"]
-        )
+        raise ConfigError([f"profile: the settings file has no table [profiles.{profile}]: it has {known}"])
     found += chosen
     if host:
         found.append(host)
@@ -144,7 +142,7 @@ def settings_files(path: Path | None, environ: Mapping[str, str], folder: Path) 
 
 
 def settings_of(table: Mapping[str, Any], folder: Path, where: str) -> SettingsFile:
-    """Take the profiles out of a file's table; raise ConfigError for one that is no table or has no usable name."""
+    """Take the profiles out of a file's table; raise ConfigError for one without a usable name."""
     values = dict(table)
     profiles = values.pop("profiles", {})
     if not isinstance(profiles, Mapping) or not all(isinstance(one, Mapping) for one in profiles.values()):

@@ -28,7 +28,7 @@ class BucketSwitch:
     """Show several galleries, a WSGI application: the first at the mount itself, each other one below ``/@NAME``.
 
     Each asks its own ``authorize``, and has forms of its own: a right in one bucket is none in another. Raise
-    ConfigError for none, and for a name that is no part of a path.
+    ConfigError for none, and for a name that a path can't have.
     """
 
     def __init__(self, galleries: Mapping[str, Gallery]) -> None:

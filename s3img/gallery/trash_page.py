@@ -2,30 +2,36 @@
 
 from __future__ import annotations
 
+from itertools import islice
 from typing import TYPE_CHECKING, Final
 
 from s3img.gallery.browse_page import card
+from s3img.gallery.folder_page import list_after
 from s3img.gallery.html_builder import element
 from s3img.gallery.page_layout import crumbs, html
-from s3img.manage.removal import TRASH, list_trash
+from s3img.manage.removal import TRASH
 
 if TYPE_CHECKING:
     from werkzeug.wrappers import Response
 
     from s3img.gallery.gallery_app import Visit
 
-MOST_SHOWN: Final = 1000
-"""Objects of the trash on its page."""
+MOST_SHOWN: Final = 240
+"""Objects of the trash on one page."""
 
 
 def trash(visit: Visit) -> Response:
-    """Show what was removed."""
+    """Show what was removed, a page at a time."""
     words, layout = visit.words, visit.layout
-    found = [info for info in list_trash(visit.gallery.bucket) if visit.may("restore", info.key.removeprefix(TRASH))]
+    after = visit.request.args.get("after", "")
+    listed = list_after(visit.gallery.bucket, TRASH, f"{TRASH}{after}" if after else "")
+    found = [*islice(listed, MOST_SHOWN)]
     cards = []
-    for info in found[:MOST_SHOWN]:
+    for info in found:
         key = info.key.removeprefix(TRASH)
-        cards.append(card(layout, info, key, key=key))
+        if visit.may("restore", key):
+            cards.append(card(layout, info, key, key=key))
+    last = found[-1].key.removeprefix(TRASH) if len(found) == MOST_SHOWN else ""
     form = layout.form(
         layout.url("/restore"),
         element("ul", *cards, class_="grid"),
@@ -37,9 +43,14 @@ def trash(visit: Visit) -> Response:
             class_="bar",
         ),
     )
-    empty = element("p", words("empty_trash"), class_="note")
-    return html(
-        layout.page(
-            words("trash"), crumbs(layout, "", words("trash")), element("h1", words("trash")), form if found else empty
-        )
-    )
+    first = element("a", words("first"), href=layout.url("/trash"), class_="button plain") if after else None
+    following = element("a", words("next"), href=layout.url("/trash", after=last), class_="button plain")
+    content = [
+        crumbs(layout, "", words("trash")),
+        element("h1", words("trash")),
+        form if cards else element("p", words("empty_trash"), class_="note"),
+        element("nav", first, following if last else None, class_="pager", aria_label=words("next"))
+        if first or last
+        else None,
+    ]
+    return html(layout.page(words("trash"), *content))

@@ -139,7 +139,8 @@ def begin_direct(visit: Visit) -> Response:
     origin = visit.request.headers.get("Origin", "")
     size = visit.form.get("size", "")
     answer: dict[str, Any] = {"ok": True, "direct": None}
-    if size.isdigit() and int(size) > gallery.policy.max_bytes:
+    is_number = size.isascii() and size.isdigit() and len(size) < 20
+    if not is_number or int(size) > gallery.policy.max_bytes:
         return refused(visit, visit.words("too_large", limit=f"{gallery.policy.max_bytes / 1e6:.3g} MB"))
     if isinstance(bucket, SignsPosts) and gallery.may_post_from(origin):
         tidy(visit)

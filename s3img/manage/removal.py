@@ -11,7 +11,7 @@ from s3img.buckets import copy_object
 from s3img.buckets.copying import digest_of
 from s3img.errors import KeyTaken, ObjectChanged, ObjectNotFound, S3ImgError
 from s3img.gc import trash
-from s3img.manage.selection import KeyProblem, ObjectSelection, described, expression, in_order, is_most_of, select
+from s3img.manage.selection import KeyProblem, ObjectSelection, described, expression, is_most_of, select
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
@@ -101,7 +101,12 @@ def restore_from_trash(
     What has another object in its place by now stays in the trash, and so nothing is lost. Raise BucketError.
     """
     wanted = [*dict.fromkeys(names)]
-    trashed = {info.key.removeprefix(TRASH): info for info in bucket.list(TRASH)}
+    if literal:  # a trash may be large, and these keys are known
+        with ThreadPoolExecutor(workers, thread_name_prefix="s3img-manage") as pool:
+            listed = [info for info in pool.map(lambda key: described(bucket, TRASH + key), wanted) if info]
+    else:
+        listed = [*bucket.list(TRASH)]
+    trashed = {info.key.removeprefix(TRASH): info for info in listed}
     found: dict[str, ObjectInfo] = {}
     problems = []
     for name in wanted:
@@ -129,11 +134,6 @@ def restore_from_trash(
         bytes=sum(info.size for info in done.values()),
         requests=dict(bucket.requests),
     )
-
-
-def list_trash(bucket: Bucket) -> tuple[ObjectInfo, ...]:
-    """Return what is in the trash in the order of keys; each key begins with the trash's own folder."""
-    return in_order(bucket.list(TRASH))
 
 
 def is_named(key: str, name: str) -> bool:

@@ -60,7 +60,7 @@ def test_names_are_those_of_the_file(folder: Path) -> None:
 @pytest.mark.parametrize(
     ("text", "options", "problem"),
     [
-        (FILE, {"profile": "blgo"}, "'blgo' is no table [profiles.blgo] of the settings file: it has blog, shop"),
+        (FILE, {"profile": "blgo"}, "the settings file has no table [profiles.blgo]: it has blog, shop"),
         ("profiles = 3", {}, "s3img.toml profiles: write a table for each"),
         ("[profiles]\nx = 3", {}, "s3img.toml profiles: write a table for each"),
         ('[profiles."a/b"]', {}, "'a/b' is not a name"),

@@ -13,6 +13,7 @@ from gallery_visitor import Visitor, picture
 from PIL import Image
 
 from s3img.buckets import ObjectInfo, open_bucket
+from s3img.errors import AccessDenied
 from s3img.gallery import messages
 from s3img.gallery.folder_page import PAGE, folder_page, search_page
 from s3img.gallery.html_builder import element
@@ -377,7 +378,7 @@ def test_similar_pictures_are_found_among_the_known_and_in_the_folder(visitor: V
     page = text_of(visitor, "/object?key=s/one.png&similar=1")
     assert "/object?key=s%2Fsmall.jpg" in page
     assert "/object?key=s%2Fother.png" not in page
-    assert "/object?key=s%2Fone.png&" in text_of(visitor, "/object?key=s/small.jpg").replace("&amp;", "&")
+    assert 'href="/object?key=s%2Fone.png"><span class="frame">' in text_of(visitor, "/object?key=s/small.jpg")
 
 
 def test_similar_picture_that_may_not_be_seen_is_not_shown(
@@ -388,7 +389,7 @@ def test_similar_picture_that_may_not_be_seen_is_not_shown(
     gallery = make_gallery(lambda action, key, environ: not key.startswith("hidden/"))
     gallery.look_at({"wsgi.version": (1, 0), "wsgi.url_scheme": "http"}, [*bucket.list("hidden/")])
     assert len(gallery.index) == 1
-    assert "hidden" not in text_of(Visitor(gallery), "/object?key=s/one.png")
+    assert "hidden%2F" not in text_of(Visitor(gallery), "/object?key=s/one.png")
 
 
 def test_colour_of_a_picture_stands_in_for_it_once_it_is_known(visitor: Visitor, bucket: Bucket) -> None:
@@ -412,3 +413,63 @@ def test_index_of_pictures_is_bounded() -> None:
     assert len(index) == 3
     assert index.find("0.png", "e") is None
     assert index.find("4.png", "e")
+
+
+def test_trash_is_shown_page_by_page(visitor: Visitor, bucket: Bucket, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("s3img.gallery.trash_page.MOST_SHOWN", 2)
+    visitor.post("/remove", {"key": ["i/cat.png", "i/dog.png", "i/n/owl.png", "top.png"]})
+    seen, url = [], "/trash"
+    for _ in range(3):
+        page = text_of(visitor, url)
+        seen += names(page)
+        more = re.findall(r'<a href="([^"]*after=[^"]*)"', page)
+        if not more:
+            break
+        url = more[0]
+    assert seen == ["i/cat.png", "i/dog.png", "i/n/owl.png", "top.png"]
+
+
+class PartlyDenied:
+    """A bucket whose key may not do some things, or whose store fails at them."""
+
+    def __init__(self, bucket: Bucket, *denied: str) -> None:
+        self._bucket = bucket
+        self.denied = denied
+
+    def __getattr__(self, name: str) -> Any:
+        if name in self.denied:
+            return self._refuse
+        return getattr(self._bucket, name)
+
+    def _refuse(self, *arguments: Any, **options: Any) -> Any:
+        raise AccessDenied("The store denies this.", action="x", fix="Ask whoever runs it.")
+
+
+@pytest.mark.parametrize(
+    ("denied", "broken", "works"),
+    [
+        (("list", "list_folder"), "/?prefix=i/", "/settings"),
+        (("head",), "/object?key=i/cat.png", "/?prefix=i/"),
+        (("open", "get"), "/file?key=i/cat.png", "/?prefix=i/"),
+    ],
+)
+def test_store_that_denies_one_thing_is_told_and_the_rest_works(
+    make_gallery: Callable[..., Gallery], bucket: Bucket, denied: tuple[str, ...], broken: str, works: str
+) -> None:
+    visitor = Visitor(make_gallery(bucket=PartlyDenied(bucket, *denied)))
+    answer = visitor.get(broken)
+    assert answer.status_code == 403
+    assert "The store denies this" in answer.get_data(as_text=True)
+    assert visitor.get(works).status_code == 200
+
+
+@pytest.mark.parametrize("denied", ["put", "delete", "open"])
+def test_change_that_the_store_denies_is_told_for_each_object(
+    make_gallery: Callable[..., Gallery], bucket: Bucket, denied: str
+) -> None:
+    visitor = Visitor(make_gallery(bucket=PartlyDenied(bucket, denied)))
+    visitor.get("/")
+    for path, form in (("/remove", {}), ("/move", {"target": "k"})):
+        page = visitor.post(path, {"key": ["i/cat.png", "top.png"], **form}).get_data(as_text=True)
+        assert "0 done, 2 failed" in page
+    assert {"i/cat.png", "top.png"} < keys(bucket)

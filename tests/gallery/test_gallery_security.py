@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import io
 import logging
 import re
@@ -11,10 +12,13 @@ import pytest
 from gallery_visitor import Visitor, picture
 from werkzeug.test import Client
 
+from s3img.cli import main
 from s3img.errors import ConfigError
 from s3img.gallery import Gallery
 from s3img.gallery.gallery_app import ROUTES, GalleryRoute, url_map
 from s3img.gallery.loopback_session import LoopbackSession
+from s3img.gallery.picgo_protocol import PicGoServer
+from s3img.uploads import UploadPolicy
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -353,3 +357,84 @@ def test_link_opens_the_loopback_gallery_once(make_gallery: Callable[..., Galler
 
 def test_large_form_is_refused_before_it_is_kept(visitor: Visitor) -> None:
     assert visitor.post("/remove", {"key": "x" * 2_000_000}).status_code in {403, 413}
+
+
+SVG = b'<svg xmlns="http://www.w3.org/2000/svg" width="4" height="4"><script>alert(1)</script></svg>'
+
+
+def through_a_form(visitor: Visitor, bucket: Bucket, tmp_path: Path) -> None:
+    visitor.post("/upload?prefix=", {"files": (io.BytesIO(SVG), "a.png")})
+
+
+def through_the_bucket(visitor: Visitor, bucket: Bucket, tmp_path: Path) -> None:
+    cookie = visitor.client.get_cookie("s3img_gallery", domain="gallery.example")
+    assert cookie
+    staged = f".s3img/incoming/{hashlib.sha256(cookie.value.encode()).hexdigest()[:32]}-0"
+    bucket.put(staged, SVG, media_type="image/png")
+    assert visitor.post("/finish", {"name": "a.png", "staged": staged}).status_code == 422
+
+
+def through_an_editor(visitor: Visitor, bucket: Bucket, tmp_path: Path) -> None:
+    (tmp_path / "a.png").write_bytes(SVG)
+    app: Any = visitor.client.application
+    client = Client(PicGoServer(app.uploader))
+    answer = client.post("/upload", base_url="http://127.0.0.1:36677", json={"list": [str(tmp_path / "a.png")]})
+    assert answer.json
+    assert answer.json["success"] is False
+
+
+def through_the_command(visitor: Visitor, bucket: Bucket, tmp_path: Path) -> None:
+    (tmp_path / "a.png").write_bytes(SVG)
+    with pytest.raises(SystemExit) as ended:
+        main(["upload", str(tmp_path / "a.png"), "--bucket", (tmp_path / "bucket").as_uri()])
+    assert ended.value.code == 1
+
+
+@pytest.mark.parametrize("send", [through_a_form, through_the_bucket, through_an_editor, through_the_command])
+def test_every_way_in_has_the_same_rules(
+    visitor: Visitor, bucket: Bucket, tmp_path: Path, send: Callable[[Visitor, Bucket, Path], None]
+) -> None:
+    before = keys(bucket)
+    send(visitor, bucket, tmp_path)
+    assert keys(bucket) == before
+
+
+@pytest.mark.parametrize("path", WRITES)
+def test_simple_request_of_any_page_changes_nothing(visitor: Visitor, bucket: Bucket, path: str) -> None:
+    """A page may send text/plain to any server without asking it, also one that sends no Origin."""
+    before = keys(bucket)
+    body = f"token={visitor.token}&key=top.png&folder=i/&confirm=i&new=x.png&target=k&all=1&confirmed=1"
+    answer = visitor.client.post(path, data=body, content_type="text/plain", base_url="http://gallery.example")
+    assert answer.status_code == 403
+    assert keys(bucket) == before
+
+
+@pytest.mark.parametrize("path", ["/object", "/thumb", "/file"])
+def test_answer_does_not_tell_whether_a_hidden_object_exists(
+    make_gallery: Callable[..., Gallery], bucket: Bucket, path: str
+) -> None:
+    visitor = Visitor(make_gallery(lambda action, key, environ: not key.startswith("i/")))
+    visitor.get("/")
+    there, missing = (visitor.get(f"{path}?w=240&key=i/{name}.png") for name in ("cat", "none"))
+    assert (there.status_code, there.data) == (missing.status_code, missing.data)
+    assert there.status_code == 403
+
+
+def test_file_that_is_larger_than_was_said_is_refused_and_deleted(
+    make_gallery: Callable[..., Gallery], bucket: Bucket
+) -> None:
+    visitor = Visitor(make_gallery(policy=UploadPolicy(max_bytes=500)))
+    visitor.get("/")
+    cookie = visitor.client.get_cookie("s3img_gallery", domain="gallery.example")
+    assert cookie
+    staged = f".s3img/incoming/{hashlib.sha256(cookie.value.encode()).hexdigest()[:32]}-0"
+    before = keys(bucket)
+    bucket.put(staged, picture() + b"\0" * 1000, media_type="image/png")
+    assert visitor.post("/finish", {"name": "a.png", "staged": staged}).status_code == 422
+    assert keys(bucket) == before
+    for size in ("-1", "1e9", "9" * 5000, "x", "\u00b2", "", "501"):
+        assert visitor.post("/direct", {"name": "a.png", "size": size}).status_code == 400
+
+
+def test_each_start_has_secrets_of_its_own() -> None:
+    assert len({LoopbackSession().token for _ in range(5)}) == 5

@@ -8,6 +8,9 @@
   const say = text => { if (live) live.textContent = text; };
   const all = (selector, from = document) => [...from.querySelectorAll(selector)];
 
+  // Where there is room, what narrows a search stands open.
+  if (matchMedia("(min-width: 60rem)").matches) all("form.filters details").forEach(one => { one.open = true; });
+
   // Selecting: a count, ranges with Shift, all of a page.
   const boxes = all('.card input[type="checkbox"]');
   const count = document.getElementById("count");
