@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 import msgspec
 from werkzeug.wrappers import Response
 
+from s3img.errors import ConfigError
 from s3img.gallery.folder_page import PAGE, count_folders, folder_page, search_page
 from s3img.gallery.html_builder import element
 from s3img.gallery.object_files import RENDERED, WIDTHS
@@ -14,7 +15,6 @@ from s3img.gallery.page_layout import crumbs, html, wants_json
 from s3img.gallery.search_query import SIZES, SORTS, TYPES, SearchQuery, size_range
 from s3img.manage.object_search import type_of
 from s3img.manage.removal import TRASH
-from s3img.manage.selection import key_fault
 from s3img.pictures.link_forms import FORMS
 from s3img.publish.result import size_text
 
@@ -258,7 +258,7 @@ def upload_form(visit: Visit, prefix: str) -> Markup:
     formats = [element("option", words("as_it_is"), value="")]
     formats += [element("option", name.upper(), value=name) for name in ("webp", "avif", "jpeg", "png")]
     names = [element("option", value=name) for name in gallery.config.upload_templates]
-    example = gallery.uploader.preview_key("photo.jpg", folder=prefix) if is_plain(prefix) else ""
+    example = example_key(visit, prefix)
     template = element(
         "input", type="text", name="template", placeholder=gallery.template, list="templates", autocomplete="off"
     )
@@ -300,9 +300,15 @@ def upload_form(visit: Visit, prefix: str) -> Markup:
     )
 
 
-def is_plain(prefix: str) -> bool:
-    """Tell whether pictures may be uploaded to a folder: some that are in a bucket could not be made here."""
-    return not prefix or not key_fault(f"{prefix}x")
+def example_key(visit: Visit, prefix: str) -> str:
+    """Return the key that a picture uploaded to a folder would get, "" for a folder that nothing is uploaded to.
+
+    A bucket has such folders: names with dots in front, or that are too long for one more.
+    """
+    try:
+        return visit.gallery.uploader.preview_key("photo.jpg", folder=prefix)
+    except ConfigError:
+        return ""
 
 
 def folder_forms(layout: Layout, prefix: str) -> Markup:

@@ -122,6 +122,7 @@ ROUTES: Final = (
     GalleryRoute("/trash", trash_page.trash, "restore"),
     GalleryRoute("/settings", settings_page.settings, "settings"),
     GalleryRoute("/doctor", settings_page.run_doctor, "settings", is_write=True),
+    GalleryRoute("/set-cors", settings_page.set_cors_rule, "settings", is_write=True),
     GalleryRoute("/import", settings_page.import_settings, "settings", is_write=True),
     GalleryRoute("/key", upload_actions.preview_key, "upload"),
     GalleryRoute("/links", object_actions.links_of_selected, "view", is_write=True),
@@ -249,6 +250,10 @@ class Gallery:
                 samesite="Strict",
             )
         return response(environ, start_response)
+
+    def forget_proofs(self) -> None:
+        """Ask the bucket again whether it takes forms of pages: its rules have changed."""
+        self._proofs.clear()
 
     @cached_property
     def store_origin(self) -> str:

@@ -145,6 +145,10 @@ ENGLISH: Final = {
     "finding_warn": "warning",
     "finding_fail": "fails",
     "finding_skip": "not checked",
+    "cors_set": "Add the missing CORS rule to the bucket",
+    "cors_done": "The rule was added.",
+    "cors_same": "Nothing is missing.",
+    "cors_none": "CORS rules are for buckets of an S3 store, and upload_origins says for which pages.",
     "import_title": "Settings of another program",
     "import_note": (
         "Paste a profile of S3 Image Port, the data.json of PicGo or PicList, or the configuration of "
@@ -297,6 +301,10 @@ CHINESE: Final = {
     "finding_warn": "警告",
     "finding_fail": "失败",
     "finding_skip": "未检查",
+    "cors_set": "为存储桶添加缺少的 CORS 规则",
+    "cors_done": "规则已添加。",
+    "cors_same": "没有缺少的规则。",
+    "cors_none": "CORS 规则用于 S3 存储桶，upload_origins 说明允许哪些页面。",
     "import_title": "其他程序的设置",
     "import_note": (
         "粘贴 S3 Image Port 的配置、PicGo 或 PicList 的 data.json，或 Sveltia CMS 的配置：将显示为 "

@@ -7,8 +7,12 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
+from s3img.buckets import S3Options
+from s3img.buckets.s3 import facts
+from s3img.buckets.s3.s3_bucket import S3Bucket
+from s3img.config.address import S3Address
 from s3img.config.load import CREDENTIAL_VARIABLES
-from s3img.doctor import examine, foreign_settings, settings_file
+from s3img.doctor import cors_rules, examine, foreign_settings, settings_file
 from s3img.errors import ConfigError
 from s3img.gallery.html_builder import element
 from s3img.gallery.page_layout import crumbs, html
@@ -38,6 +42,25 @@ def run_doctor(visit: Visit) -> Response:
     report = examine(gallery.config, lock=gallery.lock)
     visit.audit("doctor", [], failed=sum(one.status == "fail" for one in report.findings))
     return settings_page(visit, doctor_report(visit, report))
+
+
+def set_cors_rule(visit: Visit) -> Response:
+    """Add what the bucket's CORS rules lack for ``upload_origins``, as ``s3img cors --apply`` does; others stay."""
+    words, gallery = visit.words, visit.gallery
+    address, origins = gallery.config.address, gallery.config.upload_origins
+    if not isinstance(address, S3Address) or not origins:
+        note = element("p", words("cors_none"), class_="warning", role="alert")
+        return settings_page(visit, note, status=400)
+    bucket = S3Bucket(address, S3Options.from_config(gallery.config))
+    before = facts.read_rules(bucket, address.bucket)
+    after = cors_rules.merged(before, origins)
+    if after != before:
+        facts.write_rules(bucket, address.bucket, after)
+    visit.audit("cors", [])
+    gallery.forget_proofs()
+    shown = element("pre", cors_rules.as_json(after), tabindex="0")
+    done = words("cors_done") if after != before else words("cors_same")
+    return settings_page(visit, element("section", element("h2", "CORS"), element("p", done, role="status"), shown))
 
 
 def import_settings(visit: Visit) -> Response:
@@ -90,7 +113,7 @@ def settings_page(visit: Visit, *answer: Markup, status: int = 200) -> Response:
         (words("direct"), straight),
     ]
     rows += [(words("profiles"), element("ul", *buckets))] if buckets else []
-    facts = element("dl", *(element("div", element("dt", name), element("dd", value)) for name, value in rows))
+    shown = element("dl", *(element("div", element("dt", name), element("dd", value)) for name, value in rows))
     doctor = layout.form(layout.url("/doctor"), element("button", words("doctor_run")), class_="row")
     wanted = layout.form(
         layout.url("/import"),
@@ -103,7 +126,7 @@ def settings_page(visit: Visit, *answer: Markup, status: int = 200) -> Response:
         crumbs(layout, "", words("settings")),
         element("h1", words("settings")),
         *answer,
-        facts,
+        shown,
         element("h2", words("templates")),
         templates_table(visit),
         element("h2", words("doctor_title")),
@@ -155,4 +178,7 @@ def doctor_report(visit: Visit, report: Report) -> Markup:
         element("h2", words("doctor_title")),
         element("p", title, role="status", class_="warning" if first else "note"),
         element("table", element("tbody", *rows)),
+        visit.layout.form(visit.layout.url("/set-cors"), element("button", words("cors_set")), class_="row")
+        if any(one.code == "cors-missing" for one in report.findings)
+        else None,
     )

@@ -473,3 +473,9 @@ def test_change_that_the_store_denies_is_told_for_each_object(
         page = visitor.post(path, {"key": ["i/cat.png", "top.png"], **form}).get_data(as_text=True)
         assert "0 done, 2 failed" in page
     assert {"i/cat.png", "top.png"} < keys(bucket)
+
+
+@pytest.mark.parametrize("folder", [".well-known/", "a/.b/", "long/" + "x" * 240 + "/"])
+def test_folder_that_nothing_is_uploaded_to_is_shown(visitor: Visitor, bucket: Bucket, folder: str) -> None:
+    bucket.put(f"{folder}x.png", picture(), media_type="image/png")
+    assert names(text_of(visitor, f"/?prefix={folder}")) == ["x.png"]

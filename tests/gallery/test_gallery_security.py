@@ -32,6 +32,7 @@ FORMS: dict[str, dict[str, Any]] = {
     "/direct": {"name": "new.png", "size": "9000000"},
     "/finish": {"name": "new.png", "staged": ".s3img/incoming/0-0"},
     "/doctor": {},
+    "/set-cors": {},
     "/import": {"settings": "{}"},
     "/links": {"key": "i/cat.png", "form": "markdown"},
     "/copy": {"key": "i/cat.png", "target": "k"},
@@ -44,7 +45,7 @@ FORMS: dict[str, dict[str, Any]] = {
 }
 QUERIES = {"/object": "?key=i/cat.png", "/thumb": "?key=i/cat.png&w=240", "/file": "?key=i/cat.png", "/": "?prefix=i/"}
 ROUTES_BY_PATH = {one.path.replace("<name>", "gallery.css"): one for one in ROUTES}
-UNCHANGING = {"/restore", "/links", "/direct", "/finish", "/doctor", "/import"}
+UNCHANGING = {"/restore", "/links", "/direct", "/finish", "/doctor", "/set-cors", "/import"}
 """Forms that change nothing here: one shows, the others find nothing, or no store that takes files itself."""
 WRITES = [path for path, one in ROUTES_BY_PATH.items() if one.is_write]
 

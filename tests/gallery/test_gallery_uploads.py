@@ -229,6 +229,20 @@ def test_bucket_that_was_not_proved_to_take_forms_gets_none(direct: Callable[...
     assert begin(visitor, 10**12)["message"] == "This file is larger than 50 MB."
 
 
+def test_missing_rule_is_found_by_doctor_and_added_from_the_page(direct: Callable[..., Gallery]) -> None:
+    visitor = Visitor(direct(ORIGIN, allowed="https://other.example"))
+    visitor.get("/")
+    assert begin(visitor, 9_000_000)["direct"] is None
+    page = visitor.post("/doctor").get_data(as_text=True)
+    assert f"pages of {ORIGIN} may not put objects" in page
+    assert 'action="/set-cors"' in page
+    page = visitor.post("/set-cors").get_data(as_text=True)
+    assert "The rule was added." in page
+    assert "https://other.example" in page
+    assert begin(visitor, 9_000_000)["direct"]
+    assert "Nothing is missing." in visitor.post("/set-cors").get_data(as_text=True)
+
+
 def test_gallery_of_another_origin_has_no_form(visitor: Visitor) -> None:
     answer = visitor.get("/")
     assert "connect-src 'self';" in answer.headers["Content-Security-Policy"]
