@@ -55,7 +55,7 @@ def browse(visit: Visit) -> Response:
         filters(layout, query),
         found_note(layout, page, query) if query.is_search else None,
         folder_list(layout, page, counts, layout.url("/", **query.fields, after=after, counts="1")),
-        object_form(layout, page, query, visit.gallery.index),
+        object_form(visit, page, query),
         pager(layout, page, query, after),
         upload_form(visit, prefix),
         folder_forms(layout, prefix) if prefix and not query.is_search else None,
@@ -153,16 +153,17 @@ def folder_list(
     )
 
 
-def object_form(layout: Layout, page: FolderPage, query: SearchQuery, index: PictureIndex) -> Markup:
+def object_form(visit: Visit, page: FolderPage, query: SearchQuery) -> Markup:
     """Return the objects of a page with what can be done with those that are chosen; nested folders are named."""
-    words = layout.words
+    words, layout, index = visit.words, visit.layout, visit.gallery.index
     if not page.objects:
         text = "" if page.folders else words("empty_search" if page.searched else "empty")
         return element("p", text, class_="note")
     cards = [card(layout, info, info.key.removeprefix(query.prefix), index=index) for info in page.objects]
     fields = [element("input", type="hidden", name=name, value=value) for name, value in query.fields.items()]
     every = element("label", element("input", type="checkbox", name="all", value="1", id="all"), words("all_matches"))
-    forms = [element("option", text, value=form) for form, text in FORMS.items()]
+    named = {name: name for name in visit.gallery.config.link_templates}
+    forms = [element("option", text, value=form) for form, text in {**FORMS, **named}.items()]
     bar = element(
         "div",
         element("output", words("selected", number=0), id="count", class_="script"),

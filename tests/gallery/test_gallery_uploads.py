@@ -112,6 +112,9 @@ def test_named_templates_are_offered_and_checked_at_the_start(
     (one,) = send(visitor, picture("lime"), "a.png", template="blog")["results"]
     assert one["key"] == "blog/a.png"
     assert "&lt;https://img.example.com/i/cat.png&gt;" in visitor.get("/object?key=i/cat.png").get_data(as_text=True)
+    assert '<option value="Figure">Figure</option>' in page
+    links = visitor.post("/links", {"key": "i/cat.png", "form": "Figure"}).get_data(as_text=True)
+    assert "&lt;https://img.example.com/i/cat.png&gt;</textarea>" in links
     for bad in ({"upload_templates": {"x": "{{slgu}}"}}, {"link_templates": {"x": "{slgu}"}}):
         with pytest.raises(ConfigError):
             make_gallery(config=msgspec.structs.replace(config, **bad))  # type: ignore[arg-type]
