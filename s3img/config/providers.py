@@ -33,7 +33,8 @@ class Provider(msgspec.Struct, frozen=True, kw_only=True):
     means that there is no usual one. ``hosts`` are the patterns of the addresses that the service has. ``region`` is
     what is signed for when none is given, ``example`` one that the service has. ``checksum`` goes with each object and
     ``deletes_with`` with a list of keys, where ``deletes_many`` says that there are such requests;
-    ``conditional_writes`` tells what becomes of ``If-None-Match`` on a PUT, ``public_by`` how objects are made public.
+    ``conditional_writes`` tells what becomes of ``If-None-Match`` on a PUT, ``takes_forms`` whether browsers can POST
+    files with a signed policy, ``public_by`` how objects are made public.
     """
 
     name: str
@@ -49,6 +50,7 @@ class Provider(msgspec.Struct, frozen=True, kw_only=True):
     conditional_writes: Conditional = "unknown"
     deletes_many: bool = True
     deletes_with: Literal["md5", "crc32"] = "md5"
+    takes_forms: bool = True
     public_url: str = "{endpoint}/{bucket}"
     public_by: str = "a bucket policy"
 
@@ -168,6 +170,7 @@ PROVIDERS = (
         region="auto",
         example="auto",
         conditional_writes="yes",
+        takes_forms=False,
         public_url="",
         public_by="a domain of your own that is connected to the bucket",
     ),

@@ -258,7 +258,7 @@ class Gallery:
     @cached_property
     def store_origin(self) -> str:
         """The origin that forms to the bucket go to, "" where browsers can't send any."""
-        if not isinstance(self.bucket, upload_actions.SignsPosts):
+        if not isinstance(self.bucket, upload_actions.SignsPosts) or not self.config.store.takes_forms:
             return ""
         try:
             parts = urlsplit(self.bucket.post_form("x", limit=1, seconds=1).url)
@@ -273,7 +273,7 @@ class Gallery:
 
     def may_post_from(self, origin: str) -> bool:
         """Tell whether the bucket has been proved to take forms from pages of an origin; remembered for a while."""
-        if origin not in self.config.upload_origins:
+        if origin not in self.config.upload_origins or not self.store_origin:
             return False
         known = self._proofs.get(origin)
         if known is None or known[0] < time.monotonic():

@@ -27,7 +27,8 @@ SHOTS = [
     ("gallery-light", "/?prefix=hike/", (1280, 800), "light"),
     ("gallery-dark", "/?prefix=hike/", (1280, 800), "dark"),
     ("gallery-phone", "/?prefix=hike/", (360, 740), "light"),
-    ("gallery-picture", "/object?key=hike/meadow.jpg", (1280, 800), "light"),
+    ("gallery-picture", "/object?key=hike/meadow.jpg&similar=1", (1280, 1000), "light"),
+    ("gallery-settings", "/settings", (1280, 800), "light"),
 ]
 
 

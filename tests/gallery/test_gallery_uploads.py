@@ -253,6 +253,19 @@ def test_gallery_of_another_origin_has_no_form(visitor: Visitor) -> None:
     assert begin(visitor, 9_000_000) == {"ok": True, "direct": None}
 
 
+def test_store_that_takes_no_forms_is_sent_none(
+    make_gallery: Callable[..., Gallery], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("S3IMG_ACCESS_KEY_ID", "k")
+    monkeypatch.setenv("S3IMG_SECRET_ACCESS_KEY", "s")
+    for provider, takes in (("r2", False), ("aws", True)):
+        config = Config(
+            bucket="s3://pics", provider=provider, account="0" * 32 if provider == "r2" else "",
+            region="" if provider == "r2" else "eu-west-1", public_url="https://img.example.com", upload_origins=(ORIGIN,),
+        )  # fmt: skip
+        assert bool(make_gallery(config=config).store_origin) is takes
+
+
 def test_folder_takes_no_forms(config: Config) -> None:
     assert takes_forms_from(config, ORIGIN) is False
 
