@@ -14,7 +14,7 @@ from typing import IO, TYPE_CHECKING, Any, Final, Protocol, runtime_checkable
 import msgspec
 from werkzeug.wrappers import Response
 
-from s3img.errors import ConfigError, S3ImgError, KeyTaken
+from s3img.errors import ConfigError, KeyTaken, S3ImgError
 from s3img.gallery.html_builder import element
 from s3img.gallery.object_actions import ChangeOutcome, folder_of, outcome_page
 from s3img.gallery.page_layout import html, wants_json
