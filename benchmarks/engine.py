@@ -45,12 +45,18 @@ class Task:
     bar: float | None = None
 
     def message(self, inputs: dict[str, Path], **extra: str) -> str:
-        plain = {"source": str(inputs[self.source]), "outputs": self.outputs, "profile": self.profile}
+        outputs = [{**o, "logo": str(inputs[o["logo"]])} if "logo" in o else o for o in self.outputs]
+        plain = {"source": str(inputs[self.source]), "outputs": outputs, "profile": self.profile}
         return json.dumps(plain | extra) + "\n"
 
 
 def out(width: int, height: int, name: str, quality: int) -> dict[str, Any]:
     return {"width": width, "height": height, "format": name, "quality": quality}
+
+
+def with_logo(source: str, side: int) -> dict[str, Any]:
+    """Return an output with a logo of ``side`` px laid over it, 80 px wide, 10 px from the lower right corner."""
+    return {**out(300, 300, "webp", 80), "logo": source, "logo_side": side}
 
 
 def variants(*formats: tuple[str, int]) -> tuple[dict[str, Any], ...]:
@@ -62,6 +68,9 @@ TASKS = [
     Task("the same, build profile", "6 MP jpeg", (out(720, 588, "jpeg", 80),), "build"),
     Task("12 MP JPEG → 300x300 cover WebP", "12 MP jpeg", (out(300, 300, "webp", 80),), bar=0.95),
     Task("the same, build profile", "12 MP jpeg", (out(300, 300, "webp", 80),), "build"),
+    Task("6 MP JPEG → 300x300 WebP", "6 MP jpeg", (out(300, 300, "webp", 80),)),
+    Task("the same with a logo of 400 px", "6 MP jpeg", (with_logo("logo", 400),), bar=1.0),
+    Task("the same, sharp's logo scaled before", "6 MP jpeg", (with_logo("small logo", 80),), bar=1.0),
     Task("small JPEG → 200 px JPEG", "small jpeg", (out(200, 0, "jpeg", 80),), bar=0.6),
     Task("12 MP AVIF → 800 px WebP", "12 MP avif", (out(800, 0, "webp", 80),), bar=0.5),
     Task("3 MP PNG → 400 px WebP", "3 MP png", (out(400, 0, "webp", 80),)),

@@ -51,6 +51,15 @@ def _pan(photo: Path, path: Path) -> None:
     _animation([picture.crop((6 * n, 5 * n, 6 * n + 400, 5 * n + 300)) for n in range(40)], path)
 
 
+def _logo(side: int, path: Path) -> None:
+    """Draw a disc with a ring, on nothing."""
+    image = Image.new("RGBA", (side, side))
+    draw = ImageDraw.Draw(image)
+    draw.ellipse((0, 0, side - 1, side - 1), fill=(214, 40, 57))
+    draw.ellipse((side / 8, side / 8, side * 7 / 8, side * 7 / 8), outline="white", width=max(1, side // 14))
+    image.save(path, "PNG")
+
+
 def _drawing(photo: Path, path: Path) -> None:
     """Move flat shapes over a flat ground: a few px change."""
     del photo
@@ -72,6 +81,8 @@ MAKERS = {
     "10 MP webp": lambda photo, path: _scaled(photo, (3648, 2736)).save(path, "WEBP", quality=85),
     "pan gif": _pan,
     "drawing gif": _drawing,
+    "logo": lambda _, path: _logo(400, path),
+    "small logo": lambda _, path: _logo(80, path),
     "100 MP jpeg": lambda photo, path: _scaled(photo, (11536, 8652)).save(path, "JPEG", quality=85),
     "100 MP png": lambda photo, path: _scaled(photo, (11536, 8652)).save(path, "PNG", compress_level=1),
 }

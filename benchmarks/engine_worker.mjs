@@ -16,11 +16,15 @@ const settings = {
 async function one(data, output) {
   const animated = data.subarray(0, 3).toString() === "GIF";
   const [method, options] = settings[output.format](output.quality);
-  return sharp(data, { animated })
+  const picture = sharp(data, { animated })
     .rotate()
-    .resize(output.width, output.height || null)
-    [method](options)
-    .toBuffer();
+    .resize(output.width, output.height || null);
+  if (output.logo) {
+    let input = await readFile(output.logo);
+    if (output.logo_side !== 80) input = await sharp(input).resize(80).png().toBuffer();
+    picture.composite([{ input, left: output.width - 90, top: output.height - 90 }]);
+  }
+  return picture[method](options).toBuffer();
 }
 
 for await (const line of createInterface({ input: process.stdin })) {

@@ -36,7 +36,11 @@ def s3img_engine() -> Engine:
         (o,) = outputs
         height = f",h-{o['height']}" if o["height"] else ""
         text = f"w-{o['width']}{height},f-{o['format']},q-{o['quality']}"
-        return [render(data, Transform.parse(text), profile=task["profile"]).data]
+        inputs = {}
+        if "logo" in o:
+            text += ",l-image,i-logo.png,w-80,lx-N10,ly-N10,l-end"
+            inputs = {"logo.png": Path(o["logo"]).read_bytes()}
+        return [render(data, Transform.parse(text), profile=task["profile"], inputs=inputs).data]
 
     return run
 
@@ -54,6 +58,9 @@ def _vips_one(pyvips: ModuleType, data: bytes, o: Task) -> bytes:
     fit = {"height": o["height"], "crop": "centre"} if o["height"] else {"height": 10_000_000}
     pages = "n=-1" if data[:3] == b"GIF" else ""
     image = pyvips.Image.thumbnail_buffer(data, o["width"], option_string=pages, **fit)
+    if "logo" in o:
+        logo = pyvips.Image.thumbnail_buffer(Path(o["logo"]).read_bytes(), 80)
+        image = image.composite2(logo, "over", x=o["width"] - 90, y=o["height"] - 90)
     if o["format"] == "jpeg":
         return image.jpegsave_buffer(Q=o["quality"], optimize_coding=True, keep="none")
     if o["format"] == "webp":

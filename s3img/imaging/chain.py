@@ -14,6 +14,7 @@ from s3img.errors import ImageError, TransformError, UnsupportedImage
 from s3img.imaging import effects, layers
 from s3img.imaging.attention import attention_point, thumbnail_size
 from s3img.imaging.decode import decode
+from s3img.imaging.drawn_layers import DRAWN_LAYERS, layer_name
 from s3img.imaging.probing import located, opened, probe
 from s3img.imaging.resize import resize
 from s3img.imaging.text import TextStyle, draw_text
@@ -30,6 +31,7 @@ if TYPE_CHECKING:
     from typing import TypeAlias
 
     from s3img.imaging.decode import Decoded, RenderDeadline
+    from s3img.imaging.drawn_layers import DrawnLayer
     from s3img.imaging.image_info import ImageInfo
     from s3img.imaging.probing import ImageSource
     from s3img.limits import Limits
@@ -132,13 +134,22 @@ class Chain:
             self.deadline.check()
             name = number, index, picture.size
             if name not in self.drawn:
-                self.drawn[name] = self.draw_layer(layer, picture.size)
+                self.drawn[name] = self.drawn_layer(layer, picture.size)
             top, place = self.drawn[name]
             if layer.mode == "displace":
                 picture = layers.displace(picture, top, place)
             else:
                 picture = layers.MODES[layer.mode](picture, top, place)
         return picture
+
+    def drawn_layer(self, layer: Layer, parent: Size) -> DrawnLayer:
+        """Return what `draw_layer` does, drawn once in this process for all pictures of that size."""
+        name = layer_name(layer, self.inputs, parent, self.hints, self.limits)
+        found = DRAWN_LAYERS.get(name)
+        if found is None:
+            found = self.draw_layer(layer, parent)
+            DRAWN_LAYERS.keep(name, found)
+        return found
 
     def draw_layer(self, layer: Layer, parent: Size) -> tuple[Image.Image, layers.Point]:
         """Return a layer's own picture, and its place on a parent: for ``displace``, how far it moves px.
