@@ -22,6 +22,7 @@ from s3img.buckets.protocol import (
     OpenObject,
     RequestCounter,
     byte_range,
+    other_etag,
     reopened,
 )
 from s3img.config.address import DirectoryAddress
@@ -135,7 +136,9 @@ class DirectoryBucket:
         with self.open(key) as found:
             return found.read()
 
-    def open(self, key: str, *, version: str = "", start: int = 0, stop: int | None = None) -> OpenObject:
+    def open(
+        self, key: str, *, version: str = "", start: int = 0, stop: int | None = None, etag: str = ""
+    ) -> OpenObject:
         """Read the file; a folder keeps no versions."""
         self._counter.add("get")
         with self._file("get", key) as path, ExitStack() as stack:
@@ -143,6 +146,8 @@ class DirectoryBucket:
                 raise FileNotFoundError(errno.ENOENT, os.strerror(errno.ENOENT))
             file = stack.enter_context(path.open("rb"))
             info = _info(key, os.fstat(file.fileno()))
+            if etag and etag != info.etag:
+                raise other_etag(self.name, key)
             start, stop = byte_range((self.name, key), info.size, start, stop)
             file.seek(start)
             stack.pop_all()

@@ -14,6 +14,7 @@ import msgspec
 from s3img import imaging
 from s3img.assets import Asset, ImageFacts
 from s3img.buckets import HOME, MARKER, home_of
+from s3img.buckets.directory import DirectoryBucket
 from s3img.imaging.isolation.tasks import draw_request, render_drawn
 from s3img.keys import KeyTemplate
 from s3img.lock import Lock, LockEntry
@@ -95,7 +96,8 @@ class ServiceResults:
     def _recipe(
         self, transform: Transform, accept: Sequence[str] | None, layers: Mapping[str, Layers]
     ) -> tuple[RenderRecipe, Mapping[str, bytes]]:
-        recipe = RenderRecipe.of(transform, None if accept is None else frozenset(accept), NO_HINTS, self._quality)
+        taken = None if accept is None else frozenset(accept)
+        recipe = RenderRecipe.of(transform, taken, NO_HINTS, self._quality, self._config.subsampling)
         pictures = layers.get(str(transform), ())
         named = recipe.with_inputs((key, source, facts) for key, source, facts, _ in pictures)
         return named, {key: data for key, _, _, data in pictures}
@@ -204,7 +206,9 @@ Work: TypeAlias = ServiceResults | PageVariants
 def missing_results(planned: Sequence[PlannedResult], target: Bucket) -> list[PlannedResult]:
     """Return the results that are not there: by one listing where they lie side by side, else by a request each."""
     prefix = os.path.commonprefix([one.key for one in planned])  # noqa: RUF071 - of texts, which is what is wanted
-    if len(planned) > 2 and prefix.rpartition("/")[2] and not prefix.startswith(RESULTS):
+    # A folder has no index by prefix: each listing would read all names of it, and n pictures n times as many.
+    is_listed = len(planned) > 2 and prefix.rpartition("/")[2] and not isinstance(target, DirectoryBucket)
+    if is_listed and not prefix.startswith(RESULTS):
         there: set[str] | None = set()
         for number, info in enumerate(target.list(prefix)):
             if number >= _LISTED:

@@ -274,9 +274,13 @@ def fetch_layers(transform: str, origin: str, places: RunPlaces) -> Layers:
 def read_source(bucket: Bucket, item: ShardItem, limit: int) -> ReadPicture:
     """Read a picture as it was listed, at most ``limit`` bytes; raise `BucketError` where it is another one by now."""
     for attempt in (1, 2, 3):
-        with bucket.open(item.key) as opened:
-            if item.etag and opened.info.etag != item.etag:
-                raise source_changed(bucket, item)
+        try:
+            found = bucket.open(item.key, etag=item.etag)
+        except BucketError as error:
+            if error.reason == "condition-failed":
+                raise source_changed(bucket, item) from error
+            raise
+        with found as opened:
             if opened.info.size > limit:
                 what = f"It has {opened.info.size:,} bytes; {limit:,} is the limit."
                 raise ImageTooLarge(what, limit="input_bytes", fix="Make it smaller, or raise limits.input_bytes.")

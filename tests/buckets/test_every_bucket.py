@@ -10,7 +10,7 @@ import pytest
 from s3_servers import LANES, lane_bucket
 
 from s3img.buckets import open_bucket
-from s3img.errors import AssetError, ObjectNotFound
+from s3img.errors import AssetError, BucketError, ObjectNotFound
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -63,6 +63,19 @@ def put(bucket: Bucket, key: str, data: bytes = b"data") -> None:
 def test_get_returns_what_was_put(bucket: Bucket) -> None:
     put(bucket, "cat.png", b"\x89PNG\r\n\x1a\n\x00\xff")
     assert bucket.get("cat.png") == b"\x89PNG\r\n\x1a\n\x00\xff"
+
+
+def test_open_reads_only_the_object_that_was_listed(bucket: Bucket) -> None:
+    put(bucket, "cat.png", b"one")
+    (info,) = bucket.list()
+    with bucket.open("cat.png", etag=info.etag) as opened:
+        assert opened.read() == b"one"
+    put(bucket, "cat.png", b"another")
+    with pytest.raises(BucketError, match=r"'cat\.png' was changed meanwhile") as caught:
+        bucket.open("cat.png", etag=info.etag)
+    assert caught.value.reason == "condition-failed"
+    with pytest.raises(ObjectNotFound):
+        bucket.open("dog.png", etag=info.etag)
 
 
 def test_put_accepts_an_empty_object(bucket: Bucket) -> None:

@@ -26,6 +26,7 @@ from s3img.buckets.protocol import (
     PostForm,
     RequestCounter,
     byte_range,
+    other_etag,
     reopened,
     unreadable,
 )
@@ -302,17 +303,32 @@ class S3Bucket:
                         raise
         return data or b""
 
-    def open(self, key: str, *, version: str = "", start: int = 0, stop: int | None = None) -> OpenObject:
+    def open(
+        self, key: str, *, version: str = "", start: int = 0, stop: int | None = None, etag: str = ""
+    ) -> OpenObject:
         """Read the object while it arrives; without s3:ListBucket AWS denies access to a missing one (403, not 404)."""
-        return self._open(key, version=version, start=start, stop=stop)
+        try:
+            return self._open(key, version=version, start=start, stop=stop, etag=etag)
+        except BucketError as error:
+            if etag and error.reason == "condition-failed":  # the store's own words are about a PUT
+                raise other_etag(self.name, key) from None
+            raise
 
     def _open(
-        self, key: str, *, version: str = "", start: int = 0, stop: int | None = None, spent: float = 0
+        self,
+        key: str,
+        *,
+        version: str = "",
+        start: int = 0,
+        stop: int | None = None,
+        etag: str = "",
+        spent: float = 0,
     ) -> OpenObject:
         """Read the object; ``spent`` are the seconds of its time that another attempt took."""
         start, stop = byte_range((self.name, key), None, start, stop)
         wanted: dict[str, Any] = {"VersionId": version} if version else {}
         wanted |= {"Range": f"bytes={start}-{'' if stop is None else stop - 1}"} if start or stop is not None else {}
+        wanted |= {"IfMatch": f'"{etag}"'} if etag else {}
 
         def ask(client: S3Client) -> OpenObject:
             with ExitStack() as stack:
@@ -330,6 +346,8 @@ class S3Bucket:
                 # A store without versions sends what it has: not what was asked for. `null` is what was there before.
                 if version not in {"", "null", sent}:
                     raise NoVersionError
+                if etag and info.etag != etag:  # a store that passes over If-Match
+                    raise other_etag(self.name, key)
                 stack.pop_all()
             return OpenObject(info, body, guard, start=first, stop=end, version=sent or version)
 
