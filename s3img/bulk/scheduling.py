@@ -3,15 +3,14 @@
 from __future__ import annotations
 
 from collections import deque
-from concurrent.futures import FIRST_COMPLETED, CancelledError, Future, wait
+from concurrent.futures import FIRST_COMPLETED, Future, wait
 from itertools import islice
 from typing import TYPE_CHECKING, Final
 
 import msgspec
 
 from s3img.bulk.shard_report import NOTHING, PictureError, ShardReport
-from s3img.errors import BucketError, S3ImgError
-from s3img.transfer.executors import is_given_up, is_worker_death
+from s3img.transfer.executors import DEATHS, result_or_deaths
 from s3img.transfer.workers import submit
 
 if TYPE_CHECKING:
@@ -19,9 +18,6 @@ if TYPE_CHECKING:
 
     from s3img.bulk.shards import Shard
     from s3img.transfer.executors import OpenExecutor
-
-DEATHS: Final = 3
-"""Workers that one shard may cost before it is cut up."""
 
 WORKER_DIED: Final = "worker-died"
 """Code of a picture that ends whatever process renders it."""
@@ -65,7 +61,7 @@ class ShardScheduler:
         is_broken = False
         for future in wait(running, return_when=FIRST_COMPLETED).done:
             shard = running.pop(future)
-            report = self._result(future)
+            report = result_or_deaths(future)
             if isinstance(report, ShardReport):
                 yield shard, report
             else:
@@ -75,33 +71,18 @@ class ShardScheduler:
             # The rest of a broken pool's tasks have failed with it.
             wait(running)
             for future in [*running]:
-                shard, report = running.pop(future), self._result(future)
+                shard, report = running.pop(future), result_or_deaths(future)
                 if isinstance(report, ShardReport):
                     yield shard, report
                 else:
                     self._suspects.append((shard, report))
             self._pool.reopen()
 
-    def _result(self, future: Future[ShardReport]) -> ShardReport | int:
-        """Return the report of a task, or how many workers have died of it; raise what it raised."""
-        try:
-            return future.result()
-        except CancelledError as error:
-            message = "The executor gave up its tasks: most often its scheduler has ended."
-            fix = "Start the same command again: finished shards are not done twice."
-            raise BucketError(message, code="BrokenExecutor", fix=fix) from error
-        except S3ImgError:
-            raise
-        except Exception as error:
-            if not is_worker_death(error):
-                raise
-            return DEATHS if is_given_up(error) else 1
-
     def _run_alone(self, shard: Shard, deaths: int) -> ShardReport:
         """Run a shard while nothing else runs; cut it where it costs too many workers."""
         most = DEATHS if not shard.is_piece else 1
         while deaths < most:
-            report = self._result(submit(self._pool.executor, self._run_shard, shard))
+            report = result_or_deaths(submit(self._pool.executor, self._run_shard, shard))
             if isinstance(report, ShardReport):
                 return report
             deaths += report

@@ -80,6 +80,10 @@ _VARIANTS = click.option(
     "--variants/--no-variants", default=None, help="Render the variants of each image too, and put those worth it."
 )
 
+EXECUTOR = click.option(
+    "--executor", help="What renders: threads (default), processes, dask, dask=tcp://HOST:8786 or MODULE:FUNCTION."
+)
+
 _LOCK = click.option(
     "--lock", "lock_file", type=click.Path(path_type=Path), help="The lock (default: beside the settings file)."
 )
@@ -109,8 +113,8 @@ def address(command: Command) -> Command:
 
 
 def rendering(command: Command) -> Command:
-    """Add the option of a command that may render variants."""
-    return _VARIANTS(command)
+    """Add the options of a command that may render variants."""
+    return _VARIANTS(EXECUTOR(command))
 
 
 def local(command: Command) -> Command:

@@ -29,6 +29,7 @@ from s3img.images import Images
     "--check-public/--no-check-public", default=None, help="Ask for one object as a visitor would before pages change."
 )
 @click.option("--workers", type=int, help="Uploads at a time.")
+@command_options.EXECUTOR
 @click.option("--deadline", type=float, help="Begin no further upload after this many seconds.")
 @click.option("--require-upload", is_flag=True, help="Fail (exit 4) when there are no credentials for the bucket.")
 @click.option("--dry-run", is_flag=True, help="Only say what there is to do.")

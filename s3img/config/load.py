@@ -11,7 +11,7 @@ from typing import Any, NamedTuple
 import msgspec
 
 from s3img.config.imgproxy import IMGPROXY_SECRETS
-from s3img.config.model import SECRET_SETTINGS, Config
+from s3img.config.model import LOCAL_EXECUTORS, SECRET_SETTINGS, Config
 from s3img.config.type_problems import type_problem
 from s3img.errors import ConfigError
 
@@ -171,6 +171,12 @@ def merge_sources(sources: list[SettingsSource]) -> tuple[Config, dict[str, tupl
             # Files are committed and copied; what signs addresses must not travel with them.
             if name in SECRET_SETTINGS and source.kind == "file":
                 why = f"keys don't belong in a file: set S3IMG_{name.upper()} in the environment"
+                problems.append(f"{source.spell(name)}: {why}")
+                continue
+            # What is checked out from somebody else must not run code here, nor connect to a scheduler, which can.
+            if name == "executor" and source.kind in {"file", "host"} and str(value) not in LOCAL_EXECUTORS:
+                local = ", ".join(LOCAL_EXECUTORS)
+                why = f"a project's settings may name {local}: set S3IMG_EXECUTOR, or use --executor"
                 problems.append(f"{source.spell(name)}: {why}")
                 continue
             if name == "imgproxy" and source.kind == "file" and isinstance(value, Mapping):

@@ -7,7 +7,7 @@ Precedence: command line > ``S3IMG_*`` environment > host (``mkdocs.yml``, ``app
 from __future__ import annotations
 
 import re
-from typing import Any, Literal
+from typing import Any, Final, Literal
 from urllib.parse import urlsplit
 
 import msgspec
@@ -65,6 +65,10 @@ class Rule(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True
     focus: str = ""
 
 
+LOCAL_EXECUTORS: Final = ("threads", "processes", "dask")
+"""What renders on this machine and runs no code but our own, so that any file of settings may name it."""
+
+
 class Config(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """All settings of s3img; every one is optional.
 
@@ -101,7 +105,7 @@ class Config(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
     cache_dir: str = ""
     workers: int = 32
     deadline: float = 0
-    executor: Literal["threads", "processes"] = "threads"
+    executor: str = "threads"
     variants: bool = False
     presets: dict[str, str] = {}
     fonts: dict[str, str] = {}
@@ -367,6 +371,10 @@ def combination_problems(config: Config) -> list[tuple[str, str]]:
     found = []
     if config.anonymous and (config.aws_profile or config.role_arn):
         found.append(("anonymous", "can't go with aws_profile or role_arn: remove one"))
+    name = config.executor
+    if name not in LOCAL_EXECUTORS and not name.startswith("dask=") and name.count(":") != 1:
+        known = f"{', '.join(LOCAL_EXECUTORS)}, dask=tcp://HOST:8786 or MODULE:FUNCTION"
+        found.append(("executor", f"{name!r} is unknown: write {known}"))
     if config.external_id and not config.role_arn:
         found.append(("external_id", "has no effect without role_arn: add it"))
     is_usable = not (bucket_problems(config) or provider_problems(config) or url_problems(config))

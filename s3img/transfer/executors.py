@@ -5,16 +5,21 @@ from __future__ import annotations
 import importlib
 import multiprocessing
 import os
-from concurrent.futures import BrokenExecutor, Executor, ProcessPoolExecutor, ThreadPoolExecutor
+from concurrent.futures import BrokenExecutor, CancelledError, Executor, Future, ProcessPoolExecutor, ThreadPoolExecutor
 from contextlib import ExitStack
 from functools import partial
-from typing import TYPE_CHECKING, Final, Self
+from typing import TYPE_CHECKING, Final, Self, TypeVar
 
-from s3img.errors import ConfigError, Unreachable
+from s3img.errors import BucketError, ConfigError, Unreachable
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
     from types import TracebackType
+
+Made = TypeVar("Made")
+
+DEATHS: Final = 3
+"""Workers that one task may cost before it is given up."""
 
 NAMES: Final = "threads, processes, dask, dask=tcp://HOST:8786 or MODULE:FUNCTION"
 
@@ -25,12 +30,18 @@ _DASK_SECONDS: Final = 10
 class OpenExecutor:
     """An executor that is open, with ``workers`` places, and can be opened again when its workers have died.
 
-    Use it as a context manager. What the caller opened is left open.
+    Use it as a context manager. One that is not our own (``is_own``) is neither closed nor opened again.
     """
 
     def __init__(
-        self, open_again: Callable[[], Executor], *, workers: int, close: Callable[[], None] | None = None
+        self,
+        open_again: Callable[[], Executor],
+        *,
+        workers: int,
+        close: Callable[[], None] | None = None,
+        is_own: bool = True,
     ) -> None:
+        self._is_own = is_own
         self._open_again = open_again
         self._close = close
         self.workers = workers
@@ -43,14 +54,16 @@ class OpenExecutor:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         # Whoever submitted tasks cancels them: not every executor's `shutdown` can.
-        self.executor.shutdown(wait=kind is None)
+        if self._is_own:
+            self.executor.shutdown(wait=kind is None)
         if self._close:
             self._close()
 
     def reopen(self) -> None:
         """Take new workers in place of those that died."""
-        self.executor.shutdown(wait=False)
-        self.executor = self._open_again()
+        if self._is_own:
+            self.executor.shutdown(wait=False)
+            self.executor = self._open_again()
 
 
 def open_executor(name: str, *, workers: int = 0, environ: Mapping[str, str] | None = None) -> OpenExecutor:
@@ -74,14 +87,24 @@ def open_executor(name: str, *, workers: int = 0, environ: Mapping[str, str] | N
     raise ConfigError([f"executor: {name!r} is unknown: write {NAMES}"])
 
 
-def is_worker_death(error: BaseException) -> bool:
-    """Tell whether an exception means that a worker ended in the middle of a task."""
-    return isinstance(error, BrokenExecutor) or is_given_up(error)
+def result_or_deaths(future: Future[Made]) -> Made | int:
+    """Return what a task returned, or how many workers have died of it; raise what it raised.
 
-
-def is_given_up(error: BaseException) -> bool:
-    """Tell whether an executor has tried a task several times itself, and lost a worker each time (Dask does)."""
-    return type(error).__name__ == "KilledWorker"  # not imported: most programs have no Dask
+    Raise `BucketError` where the executor has given up all of its tasks.
+    """
+    try:
+        return future.result()
+    except CancelledError as error:
+        message = "The executor gave up its tasks: most often its scheduler has ended."
+        fix = "Start the same command again: what is finished is not done twice."
+        raise BucketError(message, code="BrokenExecutor", fix=fix) from error
+    except BrokenExecutor:
+        return 1
+    except Exception as error:
+        # Dask has tried the task several times itself by then. Not imported: most programs have no Dask.
+        if type(error).__name__ == "KilledWorker":
+            return DEATHS
+        raise
 
 
 def _add_environment(environ: Mapping[str, str]) -> None:

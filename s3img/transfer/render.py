@@ -5,9 +5,9 @@ from __future__ import annotations
 import hashlib
 import os
 import tempfile
+from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from concurrent.futures import FIRST_COMPLETED, BrokenExecutor, Executor, Future, wait
-from contextlib import contextmanager
+from concurrent.futures import FIRST_COMPLETED, Executor, Future, wait
 from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -20,7 +20,7 @@ from s3img.atomic import write_atomically
 from s3img.cache import RENDERING_PREFIX
 from s3img.errors import S3ImgError, unexpected
 from s3img.imaging import RenderTarget
-from s3img.transfer.executors import open_executor
+from s3img.transfer.executors import DEATHS, OpenExecutor, open_executor, result_or_deaths
 from s3img.transfer.plan import Upload
 from s3img.transfer.workers import submit
 from s3img.transform import Transform
@@ -103,8 +103,13 @@ class Renderer:
         if not groups:
             return
         self._cache.remove_stale()
-        with self._open() as executor:
-            for done, (group, outcome) in enumerate(self._outcomes(executor, groups.values()), 1):
+        executor = self._executor
+        if isinstance(executor, str):
+            opened = open_executor(executor)
+        else:
+            opened = OpenExecutor(lambda: executor, workers=os.cpu_count() or 1, is_own=False)
+        with opened as pool:
+            for done, (group, outcome) in enumerate(self._outcomes(pool, groups.values()), 1):
                 errors = [error for _, error in outcome if error]
                 if errors:
                     inventory.bad_sources.add(group[0].asset.digest)
@@ -114,41 +119,55 @@ class Renderer:
                 self.rendered += len(made)
                 progress("rendering", done, len(groups))
 
-    @contextmanager
-    def _open(self) -> Iterator[Executor]:
-        if isinstance(self._executor, Executor):
-            yield self._executor
-            return
-        with open_executor(self._executor) as pool:
-            yield pool.executor
-
     def _outcomes(
-        self, executor: Executor, groups: Iterable[Mapping[str, Variant]]
+        self, pool: OpenExecutor, groups: Iterable[Mapping[str, Variant]]
     ) -> Iterator[tuple[list[Variant], Outcome]]:
-        """Keep a few jobs waiting, not all of them, so that an interrupt ends the run soon."""
+        """Keep a few jobs waiting, not all of them, so that an interrupt ends the run soon.
+
+        When a worker dies, every job under way may have been its own, and fails with it. Each is then done again alone,
+        so that only the image that costs workers is a failure.
+        """
         waiting = iter(groups)
         running: dict[Future[Outcome], list[Variant]] = {}
-        most = 2 * (os.cpu_count() or 1)
+        suspects: deque[tuple[list[Variant], int]] = deque()
+        most = 2 * pool.workers
         try:
             while True:
-                for group in islice(waiting, most - len(running)):
-                    variants = [*group.values()]
-                    asset, plain = variants[0].asset, tuple(map(self._plain, variants))
-                    job = str(self._source(asset)), asset.digest, plain, self._limits
-                    running[submit(executor, render_group, *job)] = variants
+                if not suspects:
+                    for group in islice(waiting, most - len(running)):
+                        variants = [*group.values()]
+                        running[self._submit(pool, variants)] = variants
+                elif not running:
+                    variants, deaths = suspects.popleft()
+                    yield variants, self._render_alone(pool, variants, deaths)
+                    continue
                 if not running:
                     return
                 for future in wait(running, return_when=FIRST_COMPLETED).done:
-                    variants = running.pop(future)
-                    error = future.exception()
-                    if isinstance(error, BrokenExecutor):
-                        text = f"A worker died: {error} Most often the system ran out of memory."
-                        yield variants, [(0, text)] * len(variants)
+                    variants, outcome = running.pop(future), result_or_deaths(future)
+                    if isinstance(outcome, int):
+                        suspects.append((variants, outcome))
                     else:
-                        yield variants, future.result()
+                        yield variants, outcome
         finally:
             for future in running:
                 future.cancel()
+
+    def _render_alone(self, pool: OpenExecutor, variants: list[Variant], deaths: int) -> Outcome:
+        """Render an image while nothing else is rendered; give it up where it costs too many workers."""
+        while deaths < DEATHS:
+            pool.reopen()
+            outcome = result_or_deaths(self._submit(pool, variants))
+            if not isinstance(outcome, int):
+                return outcome
+            deaths += outcome
+        pool.reopen()
+        text = "Every worker that rendered it died: most often the system ran out of memory. Lower limits.input_pixels."
+        return [(0, text)] * len(variants)
+
+    def _submit(self, pool: OpenExecutor, variants: list[Variant]) -> Future[Outcome]:
+        asset, plain = variants[0].asset, tuple(map(self._plain, variants))
+        return submit(pool.executor, render_group, str(self._source(asset)), asset.digest, plain, self._limits)
 
     def _plain(self, variant: Variant) -> Plain:
         """Return a variant as values that any process understands; no transform where it is just another size."""

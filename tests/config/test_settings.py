@@ -76,6 +76,21 @@ def test_credentials_in_a_file_are_refused_without_repeating_them(tmp_path: Path
     assert "hunter2" not in str(caught.value)
 
 
+@pytest.mark.parametrize("name", ["threads", "processes", "dask"])
+def test_file_names_an_executor_of_this_machine(tmp_path: Path, name: str) -> None:
+    (tmp_path / "s3img.toml").write_text(f'executor = "{name}"')
+    assert load(environ={}, folder=tmp_path).executor == name
+
+
+@pytest.mark.parametrize("name", ["dask=tcp://somewhere:8786", "my.module:run"])
+def test_file_does_not_run_code_by_naming_an_executor(tmp_path: Path, name: str) -> None:
+    (tmp_path / "s3img.toml").write_text(f'executor = "{name}"')
+    with pytest.raises(ConfigError, match=r"s3img\.toml executor: .*set S3IMG_EXECUTOR, or use --executor"):
+        load(environ={}, folder=tmp_path)
+    assert load(environ={"S3IMG_EXECUTOR": name}, folder=tmp_path / "none").executor == name
+    assert load(options={"executor": name}, environ={}, folder=tmp_path / "none").executor == name
+
+
 @pytest.mark.parametrize("text", ["bucket = ", "\xff"])
 def test_file_that_is_no_toml_is_named(tmp_path: Path, text: str) -> None:
     (tmp_path / "s3img.toml").write_bytes(text.encode("latin-1"))
@@ -103,6 +118,7 @@ def test_cache_dir_counts_from_its_file(tmp_path: Path) -> None:
         ({"quality": {"webp": 0}}, "1 to 100"),
         ({"widths": []}, "px"),
         ({"workers": 0}, "1 to 256"),
+        ({"executor": "fibers"}, "dask"),
         ({"deadline": -1}, "name seconds"),
         ({"deadline": float("nan")}, "name seconds"),
         ({"external_id": "x"}, "role_arn"),

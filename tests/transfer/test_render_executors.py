@@ -7,7 +7,7 @@ import multiprocessing
 import os
 import pickle
 import signal
-from concurrent.futures import Executor, Future, ProcessPoolExecutor, ThreadPoolExecutor
+from concurrent.futures import BrokenExecutor, Executor, Future, ProcessPoolExecutor, ThreadPoolExecutor
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -16,6 +16,7 @@ from sites import animation, drawing, photo
 from s3img import Config
 from s3img.assets import Asset, ImageFacts
 from s3img.cache import Cache
+from s3img.errors import BucketError
 from s3img.imaging import probe
 from s3img.keys import KeyTemplate
 from s3img.limits import Limits
@@ -128,12 +129,56 @@ def test_an_executor_that_was_given_is_left_open(plan: list[Variant], tmp_path: 
         assert executor.submit(int, "7").result(60) == 7
 
 
-def test_a_worker_process_that_dies_is_a_fault_of_each_image(plan: list[Variant], tmp_path: Path) -> None:
+def test_processes_that_are_broken_and_not_ours_are_a_fault_of_each_image(plan: list[Variant], tmp_path: Path) -> None:
     with spawned() as executor:
         executor.submit(os.kill, executor.submit(os.getpid).result(60), signal.SIGKILL).exception(60)
         digests, faults = rendered(plan, tmp_path, executor)
     assert (digests, len(faults)) == ({}, 8)
-    assert all(text.startswith("A worker died") for _, text in faults)
+    assert all(text.startswith("Every worker that rendered it died") for _, text in faults)
+
+
+class Fragile(Executor):
+    """Work at once, and break for good at the picture that costs workers, as a pool of processes does."""
+
+    opened = 0
+
+    def __init__(self) -> None:
+        Fragile.opened += 1
+        self.is_broken = False
+
+    def submit(self, fn: Callable[..., Any], /, *arguments: Any, **_: Any) -> Future[Any]:
+        future: Future[Any] = Future()
+        self.is_broken = self.is_broken or arguments[0].endswith("drawing.png")
+        if self.is_broken:
+            future.set_exception(BrokenExecutor("a worker died"))
+        else:
+            future.set_result(fn(*arguments))
+        return future
+
+
+def test_an_image_that_costs_workers_is_the_only_failure(plan: list[Variant], tmp_path: Path) -> None:
+    name = f"{__name__}:Fragile"
+    digests, faults = rendered(plan, tmp_path, name)
+    expected = rendered(plan, tmp_path, "threads")
+    assert dict(faults)["drawing.png"].startswith("Every worker that rendered it died")
+    assert [fault for fault in faults if fault[0] != "drawing.png"] == expected[1]
+    assert {key: digest for key, digest in expected[0].items() if "drawing" not in key} == digests
+    assert Fragile.opened >= 3
+
+
+class GivenUp(Executor):
+    """Give up every task, as a client of Dask does whose scheduler has ended."""
+
+    def submit(self, *_: Any, **__: Any) -> Future[Any]:
+        future: Future[Any] = Future()
+        future.cancel()
+        future.set_running_or_notify_cancel()
+        return future
+
+
+def test_a_scheduler_that_ends_is_an_error_that_says_how_to_go_on(plan: list[Variant], tmp_path: Path) -> None:
+    with pytest.raises(BucketError, match="Start the same command again"):
+        rendered(plan, tmp_path, GivenUp())
 
 
 class Interrupted(Executor):
