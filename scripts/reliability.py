@@ -5,6 +5,7 @@ it found something:
 
     python scripts/reliability.py kills --kills 200       # of each command: kill -9 at any moment
     python scripts/reliability.py faults --rounds 5       # each command through each fault of a network
+    python scripts/reliability.py busy --rounds 3         # a bulk run through a store that refuses three in ten
     python scripts/reliability.py fuzz --minutes 60       # scanners, decoders and grammars
 """
 
@@ -35,8 +36,10 @@ sys.path.insert(0, str(Path(__file__).parents[1] / "tests" / "support"))
 from fault_proxy import FAULTS, fault_proxy
 from PIL import Image
 from s3_servers import S3Server, TestBucket, new_bucket, running_seaweedfs
+from sites import photo
 
-from s3img import Images, Transform
+from s3img import Config, Images, Transform
+from s3img.bulk import BulkRequest
 from s3img.errors import S3ImgError
 from s3img.imaging import cleaned, describe, probe
 from s3img.limits import Limits
@@ -376,6 +379,49 @@ def faults(arguments: argparse.Namespace, server: S3Server, folder: Path) -> lis
     return found
 
 
+REFUSED = 0.3
+"""Share of requests that the busy store refuses, and the times as long that a run may take through it."""
+LONGER = 3.0
+
+
+def busy(arguments: argparse.Namespace, server: S3Server, _: Path) -> list[str]:
+    """Render a bucket through a store that refuses three requests in ten with 503, and one that refuses none, in turn.
+
+    Nothing may be lost, and the busy one may take three times as long, by the median of the pairs.
+    """
+    chance = random.Random(arguments.seed)
+    pairs, waited, found = [], 0.0, []
+    with fault_proxy(server.endpoint_url) as proxy:
+        for number in range(arguments.rounds):
+            seconds = []
+            for share in (0.0, REFUSED):
+                store = new_bucket(server)
+                for picture in range(arguments.pictures):
+                    store.bucket.put(f"{picture:04}.jpg", photo(640, 480, seed=picture % 8), media_type="image/jpeg")
+                proxy.faults = ("slow down" if chance.random() < share else "" for _ in itertools.count())
+                config = Config(
+                    bucket=store.address,
+                    endpoint_url=proxy.endpoint_url,
+                    addressing_style="path",
+                    region="us-east-1",
+                    widths=(160, 320),
+                    formats=("webp",),
+                )
+                environ = {"S3IMG_ACCESS_KEY_ID": server.access_key, "S3IMG_SECRET_ACCESS_KEY": server.secret_key}
+                started = time.monotonic()
+                report = Images(config, environ=environ).render_many(BulkRequest(variants=True), workers=2)
+                seconds.append(time.monotonic() - started)
+                waited += report.done.waited
+                if (report.done.rendered, report.exit_code) != (4 * arguments.pictures, 0):
+                    found.append(f"round {number}, {share:.0%} refused: {report}")
+            pairs.append(seconds[1] / seconds[0])
+    times = sorted(pairs)[len(pairs) // 2]
+    if times >= LONGER:
+        found.append(f"three requests in ten refused: {times:.1f} times as long")
+    print(f"busy   {times:.2f} times as long, {proxy.injected} refusals, {waited:.1f} s of pauses, {len(found)} found")
+    return found
+
+
 LIMITS = Limits(input_bytes=2_000_000, input_pixels=400_000, frame_pixels=1_000_000, seconds=5)
 SLOW = 5.0
 """Seconds of a processor after which an input of a few kB counts as a find."""
@@ -512,6 +558,7 @@ def _mutated(chance: random.Random, seed: bytes, others: list[bytes]) -> bytes:
 PARTS: dict[str, Callable[[argparse.Namespace, Any, Path], list[str]]] = {
     "kills": kills,
     "faults": faults,
+    "busy": busy,
     "fuzz": fuzz,
 }
 
@@ -521,6 +568,7 @@ def main() -> None:
     parser.add_argument("part", choices=PARTS)
     parser.add_argument("--kills", type=int, default=200, help="kills that land, for each command")
     parser.add_argument("--rounds", type=int, default=3, help="tries of each fault, for each command")
+    parser.add_argument("--pictures", type=int, default=200, help="pictures of a bucket on a busy store")
     parser.add_argument("--minutes", type=float, default=60)
     parser.add_argument("--seed", default=str(time.time_ns()))
     parser.add_argument("--commands", nargs="*", default=[*COMMANDS], choices=COMMANDS)

@@ -5,5 +5,6 @@
 """
 
 from s3img.bulk.bulk_run import BulkRequest
+from s3img.bulk.shards import ShardPart
 
-__all__ = ["BulkRequest"]
+__all__ = ["BulkRequest", "ShardPart"]

@@ -11,7 +11,7 @@ import csv
 import gzip
 import io
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Final
 from urllib.parse import unquote_plus
 
 import msgspec
@@ -57,15 +57,12 @@ def read_inventory(path: Path, place: Address) -> Iterator[ShardItem]:
             continue
         is_own = True
         key = row["key"]
-        if not key.startswith(prefix) or _is_old(row):
+        is_latest, is_delete_marker = row.get("is_latest", "true"), row.get("is_delete_marker", "")
+        if not key.startswith(prefix) or is_latest.lower() == "false" or is_delete_marker.lower() == "true":
             continue
         yield ShardItem(key.removeprefix(prefix), row.get("etag", "").strip('"'), _size(row, path))
     if rows and not is_own:
         raise ConfigError([f"--inventory: {path} lists another bucket than {name}: name that of your bucket"])
-
-
-def _is_old(row: Mapping[str, str]) -> bool:
-    return row.get("is_latest", "true").lower() == "false" or row.get("is_delete_marker", "").lower() == "true"
 
 
 def _size(row: Mapping[str, str], path: Path) -> int:
@@ -140,11 +137,8 @@ def _parquet_rows(path: Path) -> Iterator[Mapping[str, str]]:
         if "key" not in columns.values():
             raise ConfigError([f"--inventory: {path} has no column key: it is not an inventory of S3"])
         for batch in file.iter_batches(_BATCH, columns=[*columns]):
-            yield from (_as_texts(row, columns) for row in batch.to_pylist())
-
-
-def _as_texts(row: Mapping[str, Any], columns: Mapping[str, str]) -> Mapping[str, str]:
-    return {columns[name]: str(value) for name, value in row.items() if value is not None}
+            for row in batch.to_pylist():
+                yield {columns[name]: str(value) for name, value in row.items() if value is not None}
 
 
 def _named(columns: Iterable[str]) -> list[str]:

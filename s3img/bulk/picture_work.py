@@ -218,9 +218,10 @@ def missing_results(planned: Sequence[PlannedResult], target: Bucket) -> list[Pl
                 there.add(info.key)
         if there is not None:
             return [one for one in planned if there.isdisjoint((one.key, *one.others))]
-    return [one for one in planned if not any(_is_there(target, key) for key in (*one.others, one.key))]
+    return [one for one in planned if not any(is_there(target, key) for key in (*one.others, one.key))]
 
 
-def _is_there(target: Bucket, key: str) -> bool:
+def is_there(target: Bucket, key: str) -> bool:
+    """Tell whether a result is there, and not cut off; one request."""
     info = target.head(key)
     return info is not None and info.size > 0  # no image has 0 bytes: an upload was cut off

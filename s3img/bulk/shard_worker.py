@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Final
 
 import msgspec
 
+from s3img.bulk import result_places
 from s3img.bulk.pacing import Pace
 from s3img.bulk.picture_work import Layers, PageVariants, PlannedResult, ReadPicture, ServiceResults, missing_results
 from s3img.bulk.result_places import engine_name, open_origin, open_target, read_settings
@@ -74,22 +75,27 @@ def run_shard(shard: Shard, environ: Mapping[str, str] | None = None) -> ShardRe
 
 
 class RunPlaces:
-    """The buckets of a job and the settings that it is done under; opened once in each process."""
+    """The buckets of a job and the settings that it is done under; opened once in each process.
 
-    def __init__(self, job: BulkJob, environ: Mapping[str, str] | None = None) -> None:
+    ``attempts`` are those of the store's client: one, where a `Pace` repeats what is refused.
+    """
+
+    def __init__(
+        self, job: BulkJob, environ: Mapping[str, str] | None = None, *, attempts: int = result_places.ATTEMPTS
+    ) -> None:
         self.config: Config = read_settings(job)
-        self.source = open_origin(self.config, job.origin, environ)
-        self.target = open_target(self.config, is_results=bool(job.transforms), environ=environ)
+        self.source = open_origin(self.config, job.origin, environ, attempts=attempts)
+        self.target = open_target(self.config, is_results=bool(job.transforms), environ=environ, attempts=attempts)
 
     @classmethod
     def of(cls, job: BulkJob, environ: Mapping[str, str] | None = None) -> RunPlaces:
-        """Return those that this process has opened, or open them."""
-        return _opened(job) if environ is None else cls(job, environ)
+        """Return those for the requests of a `Pace` that this process has opened, or open them."""
+        return _opened(job) if environ is None else cls(job, environ, attempts=1)
 
 
 @lru_cache(maxsize=4)
 def _opened(job: BulkJob) -> RunPlaces:
-    return RunPlaces(job)
+    return RunPlaces(job, attempts=1)
 
 
 class ShardRun:
@@ -99,7 +105,7 @@ class ShardRun:
         self._shard = shard
         self._places = places
         self._pace = pace or Pace()
-        self._work = choose_work(shard.job, places)
+        self._work = self._pace.run(partial(choose_work, shard.job, places))
         self._counts: Counter[str] = Counter()
         self._lock = threading.Lock()
         self._causes: Counter[str] = Counter()

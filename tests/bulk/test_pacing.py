@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from s3img.bulk.pacing import ATTEMPTS, Pace
+from s3img.bulk.pacing import ATTEMPTS, LONGEST, SHORTEST, Pace
 from s3img.errors import BucketError, StoreBusy, Unreachable
 
 
@@ -39,8 +39,8 @@ def test_busy_store_is_asked_again_after_pauses_that_grow() -> None:
     clock = Clock()
     pace = clock.pace()
     assert pace.run(failing(3)) == "made"  # type: ignore[arg-type]
-    assert clock.pauses == [0.25, 0.5, 1.0]
-    assert pace.waited == 1.75
+    assert clock.pauses == pytest.approx([SHORTEST, 2 * SHORTEST, 4 * SHORTEST])
+    assert pace.waited == pytest.approx(7 * SHORTEST)
 
 
 def test_success_shortens_the_next_pause() -> None:
@@ -51,7 +51,7 @@ def test_success_shortens_the_next_pause() -> None:
         pace.run(lambda: None)
     clock.pauses.clear()
     pace.run(failing(1))  # type: ignore[arg-type]
-    assert clock.pauses == [0.25]
+    assert clock.pauses == pytest.approx([SHORTEST])
 
 
 def test_pause_of_one_request_is_that_of_all() -> None:
@@ -59,8 +59,27 @@ def test_pause_of_one_request_is_that_of_all() -> None:
     pace = clock.pace()
     with pytest.raises(StoreBusy):
         pace.run(failing(ATTEMPTS))  # type: ignore[arg-type]
-    assert sum(clock.pauses) == pace.waited
-    assert max(clock.pauses) <= 20
+    assert sum(clock.pauses) == pytest.approx(pace.waited)
+    assert max(clock.pauses) == pytest.approx(LONGEST)
+
+
+def test_refusals_of_one_moment_are_one_refusal() -> None:
+    """Of requests that were under way together, the second to be refused tells nothing new."""
+    clock = Clock()
+    pace = clock.pace()
+    other = failing(1)
+    tries = []
+
+    def work() -> str:
+        tries.append(clock.now)
+        if len(tries) > 1:
+            return "made"
+        clock.now += 0.001
+        pace.run(other)  # type: ignore[arg-type] # is refused once while this request is under way
+        raise StoreBusy("SlowDown")
+
+    assert pace.run(work) == "made"
+    assert clock.pauses == pytest.approx([SHORTEST])
 
 
 def test_pauses_are_bounded_under_a_third_of_refusals() -> None:

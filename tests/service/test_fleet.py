@@ -34,7 +34,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
 EXAMPLES = Path(__file__).parents[2] / "examples" / "fleet"
-NGINX = shutil.which("nginx", path=f"{os.environ.get('PATH', '')}:/usr/sbin")
+NGINX, HAPROXY = (shutil.which(name, path=f"{os.environ.get('PATH', '')}:/usr/sbin") for name in ("nginx", "haproxy"))
 
 
 def test_each_machine_renders_a_result_at_most_once(
@@ -141,22 +141,55 @@ def test_readiness_ends_while_a_machine_is_drained(tmp_path: Path) -> None:
 
 
 class Machine(BaseHTTPRequestHandler):
-    """Answer with the number of the machine."""
+    """Answer with the number of the machine, or that it is ``full``."""
+
+    full = 0
 
     def do_GET(self) -> None:
-        self.send_response(200)
+        port = self.server.server_port  # type: ignore[attr-defined]
+        is_full = port == self.full and self.path != "/readyz"
+        self.send_response(503 if is_full else 200)
         self.end_headers()
-        self.wfile.write(str(self.server.server_port).encode())  # type: ignore[attr-defined]
+        self.wfile.write(b"0" if is_full else str(port).encode())
 
     def log_message(self, *_: Any) -> None:
         pass
 
 
-@pytest.fixture
-def balancer(tmp_path: Path) -> Iterator[str]:
-    """Run the example's nginx in front of two machines that say which one they are."""
-    if NGINX is None:
-        pytest.skip("nginx is not installed")
+def set_up_nginx(folder: Path, port: int, machines: list[int]) -> list[str]:
+    """Write the example's file for this machine, and return the command."""
+    places = {
+        "/run/nginx.pid": f"{folder}/pid",
+        "/var/log/nginx": str(folder),
+        "listen 8080": f"listen 127.0.0.1:{port}",
+        "worker_processes auto": "daemon off; master_process off",
+    }
+    write_example("nginx.conf", folder, machines, places)
+    return [str(NGINX), "-p", str(folder), "-e", f"{folder}/error.log", "-c", f"{folder}/nginx.conf"]
+
+
+def set_up_haproxy(folder: Path, port: int, machines: list[int]) -> list[str]:
+    """Do the same for HAProxy."""
+    write_example("haproxy.cfg", folder, machines, {"bind :8080": f"bind 127.0.0.1:{port}"})
+    return [str(HAPROXY), "-db", "-f", f"{folder}/haproxy.cfg"]
+
+
+def write_example(name: str, folder: Path, machines: list[int], places: dict[str, str]) -> None:
+    text = (EXAMPLES / name).read_text()
+    for number, port in enumerate(machines, 11):
+        places[f"10.0.0.{number}:8000"] = f"127.0.0.1:{port}"
+    for one, other in places.items():
+        assert one in text
+        text = text.replace(one, other)
+    (folder / name).write_text(text)
+
+
+@pytest.fixture(params=["nginx", "haproxy"])
+def balancer(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[str]:
+    """Run the balancer of an example in front of two machines that say which one they are."""
+    program, set_up = {"nginx": (NGINX, set_up_nginx), "haproxy": (HAPROXY, set_up_haproxy)}[request.param]
+    if program is None:
+        pytest.skip(f"{request.param} is not installed")
     with contextlib.ExitStack() as stack:
         servers = [ThreadingHTTPServer(("127.0.0.1", 0), Machine) for _ in range(2)]
         for server in servers:
@@ -164,22 +197,7 @@ def balancer(tmp_path: Path) -> Iterator[str]:
             stack.callback(server.server_close)
             stack.callback(server.shutdown)
         (port,) = free_ports(1)
-        text = (EXAMPLES / "nginx.conf").read_text()
-        places = {
-            "/run/nginx.pid": f"{tmp_path}/pid",
-            "/var/log/nginx": str(tmp_path),
-            "listen 8080": f"listen 127.0.0.1:{port}",
-            "10.0.0.11:8000": f"127.0.0.1:{servers[0].server_port}",
-            "10.0.0.12:8000": f"127.0.0.1:{servers[1].server_port}",
-            "worker_processes auto": "daemon off; master_process off",
-        }
-        for one, other in places.items():
-            assert one in text
-            text = text.replace(one, other)
-        (tmp_path / "nginx.conf").write_text(text)
-        process = subprocess.Popen(
-            [NGINX, "-p", str(tmp_path), "-e", f"{tmp_path}/error.log", "-c", f"{tmp_path}/nginx.conf"]
-        )
+        process = subprocess.Popen(set_up(tmp_path, port, [server.server_port for server in servers]))
         stack.callback(process.wait, 30)
         stack.callback(process.kill)
         url = f"http://127.0.0.1:{port}"
@@ -205,3 +223,8 @@ def test_balancer_sends_all_sizes_of_a_picture_to_one_machine(balancer: str) -> 
     ]
     assert {len(found) for found in machines} == {1}
     assert len(set.union(*machines)) == 2
+
+
+def test_machine_that_is_full_passes_a_request_on(balancer: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(Machine, "full", int(get(balancer, "/tr:w-100/a.jpg")))
+    assert int(get(balancer, "/tr:w-200/a.jpg")) not in {0, Machine.full}
