@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import os
 import time
+import zlib
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from contextlib import closing
@@ -16,6 +17,7 @@ from typing import TYPE_CHECKING, Final, TypeAlias
 
 import msgspec
 
+from s3img.buckets.s3.s3_bucket import S3Bucket
 from s3img.bulk.estimate import RenderEstimate, check_cost, estimate
 from s3img.bulk.inventory import read_inventory
 from s3img.bulk.picture_work import ACCEPTS
@@ -34,13 +36,14 @@ from s3img.bulk.shards import BulkJob, Shard, ShardItem, ShardPart, cut, is_pict
 from s3img.config.address import parse
 from s3img.errors import BucketError, ConfigError
 from s3img.imaging.detectors import Detectors
+from s3img.keys import OWN_FOLDER
 from s3img.lock import LOCK_NAME, read_lock
 from s3img.pictures.result_names import OWN_BUCKET
 from s3img.transfer.executors import open_executor
 from s3img.transform import Transform
 
 if TYPE_CHECKING:
-    from s3img.buckets import Bucket
+    from s3img.buckets import Bucket, ObjectInfo
     from s3img.config import Config
 
 ReportProgress: TypeAlias = Callable[[ShardReport], None]
@@ -126,7 +129,10 @@ class BulkRun:
 
     def shards(self) -> Iterator[Shard]:
         """Yield the shards of this machine's part while the bucket is listed."""
-        listings = [cut(self._with_lines(items), self.job) for items in self._listings()]
+        lines = {}
+        if self.job.origin == OWN_BUCKET:
+            lines = {entry.key: str(entry) for entry in read_lock(self._request.lock, missing_ok=True)}
+        listings = [cut(with_lines(items, lines), self.job) for items in self._listings()]
         shards = merged(listings) if len(listings) > 1 else chain.from_iterable(listings)
         return (shard for shard in shards if self._request.part.has(shard))
 
@@ -196,13 +202,7 @@ class BulkRun:
             yield (item for item in found if is_picture(item.key) and item.key.startswith(prefixes))
             return
         for prefix in prefixes:
-            yield listed_pictures(self.source, prefix)
-
-    def _with_lines(self, items: Iterator[ShardItem]) -> Iterator[ShardItem]:
-        if self.job.origin != OWN_BUCKET:
-            return items
-        lock = read_lock(self._request.lock, missing_ok=True)
-        return with_lines(items, {entry.key: str(entry) for entry in lock})
+            yield from parallel_listings(self.source, prefix)
 
 
 def status(run: str, config: Config, *, is_results: bool, environ: Mapping[str, str] | None = None) -> RenderReport:
@@ -218,9 +218,36 @@ def status(run: str, config: Config, *, is_results: bool, environ: Mapping[str, 
 
 def listed_pictures(bucket: Bucket, prefix: str) -> Iterator[ShardItem]:
     """Yield the pictures below a prefix while they are listed."""
-    return (
-        ShardItem(info.key, info.etag, info.size) for info in bucket.list(prefix) if info.size and is_picture(info.key)
-    )
+    return pictures_of(bucket.list(prefix))
+
+
+def pictures_of(objects: Iterable[ObjectInfo]) -> Iterator[ShardItem]:
+    """Yield those of some objects that are pictures."""
+    return (ShardItem(info.key, info.etag, info.size) for info in objects if info.size and is_picture(info.key))
+
+
+def parallel_listings(bucket: Bucket, prefix: str) -> Iterator[Iterator[ShardItem]]:
+    """Yield listings that together are that of a prefix: one, or several of its folders that can be read at a time.
+
+    A store lists one page after the other, so a large prefix takes long. Which folders go together follows from their
+    names: a new one changes no shard of the other listings. One request more.
+    """
+    if not isinstance(bucket, S3Bucket) or (prefix and not prefix.endswith("/")):
+        yield listed_pictures(bucket, prefix)
+        return
+    folders, objects, has_more = bucket.list_folder(prefix)
+    # Our own folder may hold more than all others: the results of the service.
+    folders = [folder for folder in folders if folder != f"{OWN_FOLDER}/"]
+    if has_more or (len(folders) < 2 and objects):
+        yield listed_pictures(bucket, prefix)
+        return
+    if objects:
+        yield pictures_of(objects)
+    groups: dict[int, list[str]] = {}
+    for folder in sorted(folders):
+        groups.setdefault(zlib.crc32(folder.encode()) % _LISTINGS, []).append(folder)
+    for names in groups.values():
+        yield chain.from_iterable(listed_pictures(bucket, name) for name in names)
 
 
 def outermost(prefixes: Iterable[str]) -> tuple[str, ...]:

@@ -23,8 +23,8 @@ if TYPE_CHECKING:
 SAMPLE: Final = 16
 """Pictures that are rendered to measure time and bytes."""
 
-PRICES_OF: Final = "2026"
-"""When the prices below were read; look them up again before a large run."""
+PRICES_OF: Final = "2026-11-28"
+"""The day on which the prices below were read; look them up again before a large run."""
 
 CPU_HOUR: Final = 0.045
 """USD for an hour of one processor, on demand; spot machines cost about a third."""

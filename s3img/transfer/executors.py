@@ -5,6 +5,7 @@ from __future__ import annotations
 import importlib
 import multiprocessing
 import os
+import threading
 from concurrent.futures import BrokenExecutor, CancelledError, Executor, Future, ProcessPoolExecutor, ThreadPoolExecutor
 from contextlib import ExitStack
 from functools import partial
@@ -78,7 +79,7 @@ def open_executor(name: str, *, workers: int = 0, environ: Mapping[str, str] | N
     if name == "processes":
         # Not forked: other threads of this program may be in the middle of anything.
         context = multiprocessing.get_context("spawn")
-        start = partial(ProcessPoolExecutor, count, mp_context=context, initializer=_add_environment)
+        start = partial(ProcessPoolExecutor, count, mp_context=context, initializer=_start_worker)
         return OpenExecutor(partial(start, initargs=(dict(environ or {}),)), workers=count)
     if name == "dask" or name.startswith("dask="):
         return _open_dask(name.partition("=")[2], count)
@@ -107,8 +108,17 @@ def result_or_deaths(future: Future[Made]) -> Made | int:
         raise
 
 
-def _add_environment(environ: Mapping[str, str]) -> None:
+def _start_worker(environ: Mapping[str, str]) -> None:
     os.environ.update(environ)
+    parent = multiprocessing.parent_process()
+
+    def follow() -> None:
+        """End with the program that was killed: its queue stays open in every worker, which would wait for ever."""
+        if parent is not None:
+            parent.join()
+            os._exit(1)
+
+    threading.Thread(target=follow, name="s3img-follow", daemon=True).start()
 
 
 def _named_function(name: str) -> Callable[[], Executor]:

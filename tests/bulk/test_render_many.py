@@ -177,6 +177,20 @@ def test_layer_of_a_picture_is_part_of_the_name(
     assert "render" not in answer.headers.get("Server-Timing", "")
 
 
+def test_folders_of_a_bucket_are_listed_apart(bucket: TestBucket, images: Images, environ: dict[str, str]) -> None:
+    """What the service has made is no source, and may be more than all sources: it is not listed."""
+    names = {"top.jpg", "a/1.jpg", "a/2.jpg", "b/c/1.jpg", "c/1.jpg", "d/1.jpg"}
+    for name in (*names, "a/notes.txt", "d/1.5b1e09aa.w-640.jpg", f"{RESULTS}ab/cd.jpg"):
+        bucket.bucket.put(name, b"x", media_type="image/jpeg")
+    run = BulkRun(BulkRequest(transforms=("w-64",)), images.config, environ)
+    for _ in range(2):
+        shards = [*run.shards()]
+        assert sorted(item.key for shard in shards for item in shard.items) == sorted(names)
+    assert run.source.requests["list"] == 2 * 5
+    again = BulkRun(BulkRequest(transforms=("w-64",)), images.config, environ)
+    assert {shard.id for shard in again.shards()} == {shard.id for shard in shards}
+
+
 def test_parts_of_a_run_do_each_shard_once(bucket: TestBucket, images: Images, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(bulk_run, "cut", lambda items, job: (bulk_run.Shard(job, (item,)) for item in items))
     put(bucket, **{f"p{number}": PHOTO for number in range(6)})
