@@ -10,11 +10,12 @@ from sites import drawing, photo
 from werkzeug.test import Client
 
 from s3img import Config, Images
-from s3img.bulk import bulk_run, shard_worker
+from s3img.bulk import bulk_run, pacing, shard_worker
 from s3img.bulk.bulk_run import BulkRequest, BulkRun
 from s3img.bulk.shard_report import FOLDER
 from s3img.bulk.shard_worker import CHANGED, run_shard
 from s3img.bulk.shards import ShardItem, ShardPart
+from s3img.config.model import Quality
 from s3img.errors import BucketError, ConfigError, WorkerRefused
 from s3img.lock import read_lock
 from s3img.service import TransformService
@@ -52,7 +53,7 @@ def written(bucket: TestBucket) -> dict[str, Any]:
     return {info.key: info.modified for info in bucket.bucket.list() if not info.key.startswith(notes)}
 
 
-@pytest.mark.parametrize("other", [{}, {"subsampling": "4:4:4", "quality": {"jpg": 61, "webp": 55}}], ids=["", "444"])
+@pytest.mark.parametrize("other", [{}, {"subsampling": "4:4:4", "quality": Quality(jpeg=61)}], ids=["usual", "own"])
 def test_service_finds_what_was_rendered(
     bucket: TestBucket, settings: dict[str, Any], environ: dict[str, str], other: dict[str, Any]
 ) -> None:
@@ -265,6 +266,7 @@ def test_store_that_fails_leaves_no_checkpoint(
 
     with monkeypatch.context() as patch:
         patch.setattr(shard_worker, "read_source", refuse)
+        patch.setattr(pacing, "ATTEMPTS", 2)
         report = run.run(workers=1)
     assert (report.done.failed, report.exit_code) == (2, 5)
     assert run.run(workers=1).done.rendered == 2
