@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, BinaryIO, Protocol
 from urllib.parse import quote
 
-from s3img.errors import AssetError, BucketError, RangeNotSatisfiable
+from s3img.errors import AssetError, ObjectChanged, RangeNotSatisfiable
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Hashable, Iterable, Iterator, Mapping
@@ -152,18 +152,10 @@ def byte_range(call: tuple[str, str], size: int | None, start: int, stop: int | 
     raise RangeNotSatisfiable(message, code="InvalidRange", action="get", bucket=bucket, key=key, fix=fix)
 
 
-def other_etag(bucket: str, key: str) -> BucketError:
+def other_etag(bucket: str, key: str) -> ObjectChanged:
     """Report an object that is no longer the one whose ETag was given (RFC 9110, section 13.1.1)."""
     message = f"{bucket}: {key!r} was changed meanwhile (PreconditionFailed)."
-    return BucketError(
-        message,
-        code="PreconditionFailed",
-        reason="condition-failed",
-        action="get",
-        bucket=bucket,
-        key=key,
-        fix="List it again.",
-    )
+    return ObjectChanged(message, code="PreconditionFailed", action="get", bucket=bucket, key=key, fix="List it again.")
 
 
 class Bucket(Protocol):
@@ -215,7 +207,7 @@ class Bucket(Protocol):
 
         ``stop`` is exclusive and may lie behind the end. A store may send more than the range: see `OpenObject.start`
         and ``stop``. Raise `ObjectNotFound` without the object, `RangeNotSatisfiable` when no byte is in the range, and
-        `BucketError` with the reason ``condition-failed`` when its ETag is not ``etag`` ("" takes any).
+        `ObjectChanged` when its ETag is not ``etag`` ("" takes any).
         """
 
     def head(self, key: str) -> ObjectInfo | None:

@@ -282,10 +282,8 @@ def read_source(bucket: Bucket, item: ShardItem, limit: int) -> ReadPicture:
     for attempt in (1, 2, 3):
         try:
             found = bucket.open(item.key, etag=item.etag)
-        except BucketError as error:
-            if error.reason == "condition-failed":
-                raise source_changed(bucket, item) from error
-            raise
+        except ObjectChanged as error:
+            raise source_changed(bucket, item) from error
         with found as opened:
             if opened.info.size > limit:
                 what = f"It has {opened.info.size:,} bytes; {limit:,} is the limit."
