@@ -8,7 +8,8 @@ import tempfile
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
-from s3img.errors import BucketError, ObjectChanged
+from s3img.buckets.key_claims import put_new
+from s3img.errors import ObjectChanged
 
 if TYPE_CHECKING:
     from typing import Any
@@ -21,9 +22,6 @@ LARGE: Final = 64 << 20
 _MD5 = re.compile(r"[0-9a-fA-F]{32}")
 
 _CHUNK: Final = 1 << 20
-
-NO_CONDITIONS: Final = frozenset({"NotImplemented", "501"})
-"""What stores answer to a condition that they do not know."""
 
 
 def copy_object(bucket: Bucket, key: str, to: str, *, only_new: bool = False) -> ObjectInfo:
@@ -90,12 +88,9 @@ def put_copy(bucket: Bucket, info: ObjectInfo, to: str, source: Path | bytes, *,
         "metadata": info.metadata or {},
         "headers": {name: value for name, value in headers.items() if value},
     }
-    try:
-        bucket.put(to, source, only_new=only_new, **fields)
-    except BucketError as error:
-        if not only_new or error.code not in NO_CONDITIONS:
-            raise
-        # The caller has looked whether the key is free; this store can't look again while it writes.
+    if only_new:
+        put_new(bucket, to, source, **fields)
+    else:
         bucket.put(to, source, **fields)
 
 

@@ -29,7 +29,9 @@ from s3img.config.address import DirectoryAddress
 from s3img.errors import AccessDenied, BucketError, InvalidPrefix, ObjectNotFound, Unreachable
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator, Mapping
+    from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+
+    from s3img.buckets.protocol import UnfinishedUpload
 
 _CHUNK = 1 << 20
 _ABANDONED = 3600.0
@@ -131,6 +133,10 @@ class DirectoryBucket:
             ) from None
         temporary.unlink()
 
+    def refuses_taken(self) -> bool:
+        """Return True: a file system gives a name once."""
+        return True
+
     def get(self, key: str) -> bytes:
         """Return the file's bytes."""
         with self.open(key) as found:
@@ -165,6 +171,13 @@ class DirectoryBucket:
             self._counter.add("delete")
             with self._file("delete", key) as path, suppress(FileNotFoundError, NotADirectoryError):
                 path.unlink()
+
+    def unfinished(self, prefix: str = "") -> Sequence[UnfinishedUpload]:  # noqa: ARG002 - part of the protocol
+        """Return none: what a killed process was writing is deleted by the next listing."""
+        return ()
+
+    def give_up(self, upload: UnfinishedUpload) -> None:
+        """Do nothing: there are no uploads in parts."""
 
     @contextmanager
     def _file(self, action: str, key: str) -> Iterator[Path]:

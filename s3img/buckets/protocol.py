@@ -16,7 +16,7 @@ from urllib.parse import quote
 from s3img.errors import AssetError, ObjectChanged, RangeNotSatisfiable
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Hashable, Iterable, Iterator, Mapping
+    from collections.abc import Callable, Hashable, Iterable, Iterator, Mapping, Sequence
     from contextlib import AbstractContextManager
     from datetime import datetime
     from types import TracebackType
@@ -65,6 +65,15 @@ class PostForm:
 
     url: str
     fields: Mapping[str, str]
+
+
+@dataclass(frozen=True, slots=True)
+class UnfinishedUpload:
+    """Name an upload in parts that was begun and is no object yet; its parts take up space that is paid for."""
+
+    key: str
+    identity: str
+    begun: datetime
 
 
 class Body(Protocol):
@@ -194,8 +203,11 @@ class Bucket(Protocol):
 
         ``headers`` are ``Content-Disposition``, ``Content-Encoding`` and ``Content-Language``. With ``only_new``, an
         object that is there stays, and `BucketError` with the reason ``condition-failed`` says so; not every store
-        knows this condition (`s3img.config.providers`), and some pass over it.
+        knows this condition, and some pass over it: see `refuses_taken` and `s3img.buckets.key_claims`.
         """
+
+    def refuses_taken(self) -> bool:
+        """Tell whether a ``put`` with ``only_new`` can be relied on; the store is asked where nobody knows."""
 
     def get(self, key: str) -> bytes:
         """Return the object's bytes; `ObjectNotFound` without one."""
@@ -215,6 +227,12 @@ class Bucket(Protocol):
 
     def delete(self, keys: Iterable[str]) -> None:
         """Remove these objects; a key without one is not an error."""
+
+    def unfinished(self, prefix: str = "") -> Sequence[UnfinishedUpload]:
+        """List uploads in parts below ``prefix`` that are no object yet; none where the store does not tell."""
+
+    def give_up(self, upload: UnfinishedUpload) -> None:
+        """Delete the parts of an upload; one that is gone, or was finished meanwhile, is not an error."""
 
 
 @functools.lru_cache(maxsize=8)

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 _NOTHING_PUT = "no probe object was put."
 _ABANDONED = timedelta(hours=1)
-_WITHOUT = "the store has no conditional writes, as its manual says; s3img needs none."
+_WITHOUT = "the store has no conditional writes, as its manual says; uploads and moves claim their keys first."
 _AS_DOCUMENTED = frozenset({"no", "ignored"})
 _UNCONDITIONAL = frozenset({"NotImplemented", "501", "InvalidArgument", "InvalidRequest", "400"})
 
@@ -104,7 +104,7 @@ def conditional(context: ProbeContext) -> Finding:
     """Find out whether a put with ``If-None-Match: *`` leaves an existing object alone."""
     if not context.is_s3 or not context.sample.is_there:
         return skip("conditional", _NOTHING_PUT if context.is_s3 else "a folder has no conditional writes.")
-    fix = "Nothing has to be done: s3img is correct without. Two uploads of one key at once may both be sent."
+    fix = "Nothing has to be done: uploads and moves claim their keys first, which takes four more requests for each."
     try:
         ignored = overwrites(context.s3, context.bucket_name, context.full_key(context.sample.key), context.sample.data)
     except BucketError as error:

@@ -62,7 +62,11 @@ _OBJECT_ACTIONS = ["s3:GetObject", "s3:PutObject", "s3:DeleteObject", "s3:AbortM
 def access_policy(address: S3Address, *, cors: bool = False) -> dict[str, Any]:
     """Return the IAM policy of the key that s3img uses; with ``cors`` it may run ``s3img cors --apply``."""
     bucket = f"arn:aws:s3:::{address.bucket}"
-    listing: dict[str, Any] = {"Effect": "Allow", "Action": ["s3:ListBucket"], "Resource": bucket}
+    listing: dict[str, Any] = {
+        "Effect": "Allow",
+        "Action": ["s3:ListBucket", "s3:ListBucketMultipartUploads"],
+        "Resource": bucket,
+    }
     if address.prefix:
         listing["Condition"] = {"StringLike": {"s3:prefix": f"{address.prefix}/*"}}
     statements = [listing, {"Effect": "Allow", "Action": _OBJECT_ACTIONS, "Resource": _objects(address)}]

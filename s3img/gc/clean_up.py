@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from concurrent.futures import Executor, ThreadPoolExecutor
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from itertools import islice
 from typing import TYPE_CHECKING
 
+from s3img.buckets.key_claims import CLAIMS
+from s3img.buckets.protocol import UnfinishedUpload
 from s3img.errors import BucketError
 from s3img.gc import trash
 from s3img.gc.marks import OWN, Mark, read_marks, write_marks
@@ -18,6 +20,9 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping, Sequence
 
     from s3img.buckets import Bucket, ObjectInfo
+
+_ABANDONED = timedelta(days=1)
+"""Age of an upload in parts, or of a claim, whose process lives no longer: every put ends within hours."""
 
 BATCH = 32
 """Keys deleted at once: few, so that little time passes between the last look and the deletion."""
@@ -96,7 +101,8 @@ def collect(
 class _Findings:
     """What a bucket looked like, and what follows: ``own`` are the unreferenced, unmarked keys whose objects are ours.
 
-    ``expired`` are keys that were deleted so long ago that they leave the trash, too.
+    ``expired`` are keys that were deleted so long ago that they leave the trash, too. ``left`` is what killed processes
+    have left behind: uploads in parts, and claims of keys.
     """
 
     objects: dict[str, ObjectInfo]
@@ -105,6 +111,7 @@ class _Findings:
     live: frozenset[str]
     plan: GcPlan
     own: frozenset[str]
+    left: tuple[UnfinishedUpload | ObjectInfo, ...]
 
     @property
     def marked(self) -> tuple[str, ...]:
@@ -153,6 +160,7 @@ class _Collector:
         )
         self._write(found, swept)
         self._empty_trash(found, swept)
+        self._delete_left(found, swept)
         return self._result(found, swept, applied=True)
 
     def _look(self) -> _Findings:
@@ -165,7 +173,25 @@ class _Collector:
         # The young ones too, so that what is not ours is known as such at once, not only when it is old enough.
         infos = self._pool.map(self._bucket.head, decision.mark + decision.young)
         own = frozenset(info.key for info in infos if info and self._live.is_own(info))
-        return _Findings(objects, expired, marks, live, decision, own)
+        return _Findings(objects, expired, marks, live, decision, own, self._left(listed))
+
+    def _left(self, listed: Sequence[ObjectInfo]) -> tuple[UnfinishedUpload | ObjectInfo, ...]:
+        """Return what processes that live no longer have begun; other projects' folders are theirs to clean up."""
+        others = _other_projects(listed)
+        uploads = (one for one in self._bucket.unfinished() if not one.key.startswith(others))
+        claims = (info for info in listed if info.key.startswith(CLAIMS))
+        before = self._now - _ABANDONED
+        return (*(one for one in uploads if one.begun < before), *(one for one in claims if one.modified < before))
+
+    def _delete_left(self, found: _Findings, swept: Swept) -> None:
+        try:
+            for one in found.left:
+                if isinstance(one, UnfinishedUpload):
+                    self._bucket.give_up(one)
+            if claims := [one.key for one in found.left if not isinstance(one, UnfinishedUpload)]:
+                self._bucket.delete(claims)
+        except BucketError as error:
+            swept.failure = swept.failure or error
 
     def _refusal(self, found: _Findings) -> str:
         if not self._kept and not self._live.counting:
@@ -220,6 +246,7 @@ class _Collector:
             revived=tuple(sorted({*found.plan.unmark, *swept.spared} & found.objects.keys())),
             bytes=sum(found.objects[key].size for key in swept.deleted),
             expired=() if refused or failure else found.expired,
+            left=() if refused or failure else tuple(sorted(one.key for one in found.left)),
             requests=dict(self._bucket.requests),
             unnamed=self._live.unnamed,
             refused=refused,
@@ -234,5 +261,9 @@ def _own_part(listed: Sequence[ObjectInfo]) -> dict[str, ObjectInfo]:
     That is the prefix of another project: what it uses only the references there tell, and a clean-up of that prefix
     reads them.
     """
-    others = {info.key.partition(f"/{OWN}")[0] + "/" for info in listed if f"/{OWN}" in info.key}
+    others = _other_projects(listed)
     return {info.key: info for info in listed if not info.key.startswith((OWN, *others))}
+
+
+def _other_projects(listed: Sequence[ObjectInfo]) -> tuple[str, ...]:
+    return tuple({info.key.partition(f"/{OWN}")[0] + "/" for info in listed if f"/{OWN}" in info.key})

@@ -74,7 +74,8 @@ class GcResult(msgspec.Struct, frozen=True, kw_only=True):
     is too young to be marked, the last of it until ``young_until``; ``waiting`` was marked before, and is deleted when
     its grace period is over, the first of it at ``waiting_until``. ``revived`` are the marks that no longer hold,
     ``bytes`` what ``deleted`` takes up, ``unnamed`` the references of sites without a name, which never expire,
-    ``expired`` what was deleted so long ago that it leaves the trash.
+    ``expired`` what was deleted so long ago that it leaves the trash, ``left`` the keys of uploads and claims that
+    killed processes have left behind.
     """
 
     schema: str = "s3img.gc/1"
@@ -93,6 +94,7 @@ class GcResult(msgspec.Struct, frozen=True, kw_only=True):
     revived: tuple[str, ...] = ()
     bytes: int = 0
     expired: tuple[str, ...] = ()
+    left: tuple[str, ...] = ()
     requests: dict[str, int] = {}
     unnamed: int = 0
     refused: str = ""
@@ -115,6 +117,7 @@ class GcResult(msgspec.Struct, frozen=True, kw_only=True):
             f"{len(self.deleted)} {verb}deleted ({self.bytes:,} bytes)",
             f"{len(self.revived)} marked before, but in use again or put again" if self.revived else "",
             f"{len(self.expired)} {verb}deleted from the trash" if self.expired else "",
+            f"{len(self.left)} unfinished uploads and claims of killed runs {verb}deleted" if self.left else "",
         ]
         head = "" if self.applied else "Nothing was changed. "
         objects = "1 object" if self.objects == 1 else f"{self.objects} objects"

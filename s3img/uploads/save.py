@@ -11,14 +11,14 @@ from contextlib import suppress
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from functools import partial
-from typing import IO, TYPE_CHECKING
+from typing import IO, TYPE_CHECKING, Any
 
 import msgspec
 
 from s3img import imaging
 from s3img.assets import Asset
 from s3img.buckets import MARKER
-from s3img.buckets.copying import NO_CONDITIONS
+from s3img.buckets.key_claims import put_new
 from s3img.errors import (
     AccessDenied,
     BucketError,
@@ -245,12 +245,11 @@ class Uploader:
             for other, picture in new:
                 sha256 = digest if other == key else hashlib.sha256(picture.data).hexdigest()
                 metadata = {**UPLOAD_MARKER, "sha256": sha256}
-                put = partial(self._bucket.put, other, picture.data, media_type=picture.media_type, metadata=metadata)
-                put = partial(put, sha256=sha256)
+                fields: dict[str, Any] = {"media_type": picture.media_type, "metadata": metadata, "sha256": sha256}
                 if other == key:
-                    self._put_new(put, key, clean, digest)
+                    self._put_new(key, clean, digest, fields)
                 else:  # its name follows from its content: whoever puts it, it is the same
-                    put()
+                    self._bucket.put(other, picture.data, **fields)
                 done.append(other)
         except BaseException:
             with suppress(BucketError):  # the first failure is the one to tell
@@ -279,14 +278,12 @@ class Uploader:
             ),
         )
 
-    def _put_new(self, put: Callable[..., None], key: str, clean: Rendered, digest: str) -> None:
+    def _put_new(self, key: str, clean: Rendered, digest: str, fields: dict[str, Any]) -> None:
         """Put a picture under a key that was free a moment ago; raise `_KeyTakenMeanwhile` where it is not any more."""
         try:
-            put(only_new=True)
+            put_new(self._bucket, key, clean.data, **fields)
         except BucketError as error:
-            if error.code in NO_CONDITIONS:  # this store can't look again while it writes; see docs/uploads.md
-                put()
-            elif error.reason == "condition-failed" or error.code in _CLASHES:
+            if error.reason == "condition-failed" or error.code in _CLASHES:
                 # A request that was sent twice, because its answer was lost, meets what it stored itself.
                 there = self._bucket.head(key)
                 if there is None or not self._is_same(there, clean, digest):

@@ -231,3 +231,16 @@ def test_options_without_anything_are_valid() -> None:
 
 def test_an_access_key_is_found_without_botocore() -> None:
     assert open_bucket("s3://pics", S3Options(access_key=AccessKey("a", "b"))).has_credentials()
+
+
+def test_upload_of_a_killed_run_is_given_up_by_the_next_under_its_key(
+    seaweedfs_bucket: TestBucket, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    client = seaweedfs_bucket.server.client()
+    for key in ("a.png", "a.png.b"):
+        client.create_multipart_upload(Bucket=seaweedfs_bucket.name, Key=key)
+    seaweedfs_bucket.bucket.put("a.png", bytes(17 << 20), media_type="image/png")
+    assert len(seaweedfs_bucket.bucket.unfinished()) == 2  # too young: another process may be at it
+    monkeypatch.setattr("s3img.buckets.s3.s3_bucket._CLOCKS_DIFFER", -(10**6))
+    seaweedfs_bucket.bucket.put("a.png", bytes(17 << 20), media_type="image/png")
+    assert [upload.key for upload in seaweedfs_bucket.bucket.unfinished()] == ["a.png.b"]

@@ -6,6 +6,7 @@ import gc
 import threading
 from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING
+from urllib.parse import parse_qs, urlsplit
 
 import pytest
 from slow_server import slow_server
@@ -310,3 +311,26 @@ def test_object_without_a_length_is_read_to_its_end(size: int) -> None:
             bucket = open_bucket("s3://pics", store.options(endpoint_url=url))
         with bucket.open("a") as found:
             assert (found.info.size, found.read() == body) == (size, True)
+
+
+def uploads_page(keys: list[str], more: str = "") -> Answer:
+    items = "".join(
+        f"<Upload><Key>{key}</Key><UploadId>u-{key}</UploadId><Initiated>2026-01-01T00:00:00.000Z</Initiated></Upload>"
+        for key in keys
+    )
+    more = more and f"<IsTruncated>true</IsTruncated><NextKeyMarker>{more}</NextKeyMarker>"
+    return Answer(200, f"<ListMultipartUploadsResult>{more}{items}</ListMultipartUploadsResult>".encode(), XML)
+
+
+def test_unfinished_uploads_are_listed_to_the_end_and_an_endless_listing_ends() -> None:
+    pages = {"": uploads_page(["a"], "a"), "a": uploads_page(["b"], "b"), "b": uploads_page(["b"], "b")}
+    with stub_store() as store:
+        store.answer_by = lambda request: pages[parse_qs(urlsplit(request.target).query).get("key-marker", [""])[0]]
+        found = open_bucket("s3://pics", store.options()).unfinished()
+    assert [upload.key for upload in found] == ["a", "b"]
+
+
+@pytest.mark.parametrize("status", [403, 404, 405, 500, 501])
+def test_store_that_tells_of_no_unfinished_uploads_has_none(status: int) -> None:
+    with stub_store(Answer.error(status, "AccessDenied" if status == 403 else "NotImplemented")) as store:
+        assert open_bucket("s3://pics", store.options(attempts=1)).unfinished() == ()

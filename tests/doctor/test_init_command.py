@@ -107,7 +107,7 @@ def test_policy_alone_writes_and_asks_nothing(tmp_path: Path) -> None:
     result = json.loads(done.stdout)
     assert result["policy"]["Statement"][0] == {
         "Effect": "Allow",
-        "Action": ["s3:ListBucket"],
+        "Action": ["s3:ListBucket", "s3:ListBucketMultipartUploads"],
         "Resource": "arn:aws:s3:::my-images",
     }
     assert result["policy"]["Statement"][2]["Action"] == ["s3:GetBucketCORS", "s3:PutBucketCORS"]

@@ -8,8 +8,10 @@ from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
 import pytest
+from s3_servers import new_bucket
 
 from s3img.buckets import MARKER, open_bucket
+from s3img.buckets.key_claims import CLAIMS
 from s3img.errors import AssetError, BucketError
 from s3img.gc.clean_up import collect
 from s3img.gc.marks import OWN, TRASH, Mark, read_marks, write_marks
@@ -22,7 +24,7 @@ from s3img.transfer.claims import claim, missing_keys, take_snapshot
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from s3_servers import TestBucket
+    from s3_servers import S3Server, TestBucket
 
     from s3img.buckets import Bucket
     from s3img.gc.rules import GcResult
@@ -356,3 +358,36 @@ def test_key_that_a_setting_names_stays_but_proves_no_site(tmp_path: Path) -> No
     options = {"rules": Rules(force=True)}
     gc(bucket, 40, spared=["brand/logo.png"], **options)
     assert gc(bucket, 80, spared=["brand/logo.png"], **options).deleted == ()
+
+
+def begin_upload(made: TestBucket, key: str) -> None:
+    """Begin an upload in parts and send one, as a run that is killed then."""
+    client = made.server.client()
+    begun = client.create_multipart_upload(Bucket=made.name, Key=key)["UploadId"]
+    client.upload_part(Bucket=made.name, Key=key, UploadId=begun, PartNumber=1, Body=b"x" * 1000)
+
+
+def test_what_killed_runs_have_left_goes_after_a_day_also_when_nothing_else_does(
+    seaweedfs_bucket: TestBucket,
+) -> None:
+    store = seaweedfs_bucket  # moto says that all uploads began in 2010
+    bucket = open_bucket(f"{store.address}/docs", store.options)
+    put(bucket, "a.png")
+    write_reference(bucket, ["a.png"], site=SITE)
+    put(bucket, f"{CLAIMS}0/120-1")
+    put(bucket, "other/.s3img/refs/x.json")
+    for key in ("docs/large.png", "docs/other/large.png", "elsewhere/large.png"):
+        begin_upload(store, key)
+    assert gc(bucket, days=0.9).left == ()
+    assert gc(bucket, days=1.1, apply=False).left == (f"{CLAIMS}0/120-1", "large.png")
+    assert "2 unfinished uploads and claims of killed runs deleted" in str(gc(bucket, days=1.1))
+    assert [info.key for info in bucket.list(CLAIMS)] == []
+    left = store.server.client().list_multipart_uploads(Bucket=store.name)["Uploads"]
+    assert sorted(upload["Key"] for upload in left) == ["docs/other/large.png", "elsewhere/large.png"]
+    assert keys(bucket) >= {"a.png"}
+
+
+def test_store_that_lists_no_unfinished_uploads_is_cleaned_up_without(rclone: S3Server) -> None:
+    bucket = new_bucket(rclone).bucket
+    put(bucket, "a.png")
+    assert bucket.unfinished() == ()

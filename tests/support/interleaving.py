@@ -20,9 +20,10 @@ from s3img.buckets import ObjectInfo, OpenObject
 from s3img.errors import ObjectNotFound
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator, Mapping
+    from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 
     from s3img.buckets import Bucket
+    from s3img.buckets.protocol import UnfinishedUpload
 
 START = datetime(2026, 3, 1, tzinfo=UTC)
 
@@ -107,6 +108,9 @@ class AnsweredBucket:
     def delete(self, keys: Iterable[str]) -> None:
         if doomed := [*keys]:
             self._answer(Request("delete", ",".join(doomed)))
+
+    def unfinished(self, prefix: str = "") -> Sequence[UnfinishedUpload]:
+        return ()
 
 
 def bucket_of(store: Store) -> Bucket:

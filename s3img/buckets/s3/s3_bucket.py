@@ -13,10 +13,13 @@ import logging
 import re
 import threading
 import time
-from contextlib import ExitStack, contextmanager
+import uuid
+from contextlib import ExitStack, contextmanager, suppress
+from datetime import UTC, datetime, timedelta
 from functools import partial
 from typing import TYPE_CHECKING, TypeVar
 
+from s3img.buckets.key_claims import CLAIM_FIELDS, CLAIMS, NO_CONDITIONS
 from s3img.buckets.obstore.small_objects import SmallObjects, StorePlace
 from s3img.buckets.protocol import (
     IMMUTABLE,
@@ -25,6 +28,7 @@ from s3img.buckets.protocol import (
     OpenObject,
     PostForm,
     RequestCounter,
+    UnfinishedUpload,
     byte_range,
     other_etag,
     reopened,
@@ -80,6 +84,9 @@ _BATCH = 1000
 _SECONDS_EACH = 0.03
 """Seconds that a store may take for each key of such a request, beyond those of any request."""
 
+_CLOCKS_DIFFER = 3600
+"""Seconds by which this machine's clock and the store's may differ."""
+
 _SPOOLED = 4 << 20
 """Bytes of an object of unknown length that are kept in memory; the rest goes into a temporary file."""
 
@@ -127,6 +134,8 @@ class S3Bucket:
         self._is_moved = False
         self._etags_are_md5 = True
         self._deletes_many = providers.of_endpoint(options.endpoint_url).deletes_many
+        conditional = providers.of_endpoint(options.endpoint_url).conditional_writes
+        self._refuses_taken = None if conditional == "unknown" else conditional == "yes"
 
     def __reduce__(self) -> tuple[Callable[..., object], tuple[object, ...]]:
         return reopened, (type(self), self._address, self._options)
@@ -262,7 +271,13 @@ class S3Bucket:
             with CheckedReader(source, sha256) as content:
                 _botocore().send_in_parts(client, content, self._place_of(key), parameters)
 
-        self.send("put", key, send, seconds=self._options.whole_seconds * (size / _SINGLE + 1))
+        seconds = self._options.whole_seconds * (size / _SINGLE + 1)
+        # What a killed run began under this key is given up now; no run that lives has been at it for so long.
+        before = datetime.now(UTC) - timedelta(seconds=seconds + _CLOCKS_DIFFER)
+        for upload in self.unfinished(key):
+            if upload.key == key and upload.begun < before:
+                self.give_up(upload)
+        self.send("put", key, send, seconds=seconds)
         try:
             stored = self.head(key)
         except AccessDenied:  # a key that may only write; every part had its own signature
@@ -285,6 +300,25 @@ class S3Bucket:
                 place["Bucket"], place["Key"], Fields=dict(fields), Conditions=rules, ExpiresIn=seconds
             )
         return PostForm(form["url"], form["fields"])
+
+    def refuses_taken(self) -> bool:
+        """Say what is known of the service; of others, find it out once by putting a small object twice."""
+        if self._refuses_taken is None:
+            key = f"{CLAIMS}probe-{uuid.uuid4().hex}"
+            try:
+                for _ in range(2):
+                    self.put(key, b"claim\n", only_new=True, **CLAIM_FIELDS)
+                self._refuses_taken = False
+            except AccessDenied:  # who may not put this can't claim a key either: the condition is all there is
+                self._refuses_taken = True
+            except BucketError as error:
+                if error.reason != "condition-failed" and error.code not in NO_CONDITIONS:
+                    raise
+                self._refuses_taken = error.reason == "condition-failed"
+            finally:
+                with suppress(BucketError):
+                    self.delete([key])
+        return self._refuses_taken
 
     def get(self, key: str) -> bytes:
         """Return the object's bytes; a body that breaks off is asked for again."""
@@ -392,6 +426,36 @@ class S3Bucket:
             if not self._delete_batch(batch):
                 for key in batch:
                     self.send("delete", key, partial(_delete_one, self._place_of(key)))
+
+    def unfinished(self, prefix: str = "") -> Sequence[UnfinishedUpload]:
+        """List uploads in parts; none where the store has no such listing, refuses it, or gives half of it."""
+        place: dict[str, Any] = {"Bucket": self._address.bucket, "Prefix": self._base + prefix}
+        found: dict[tuple[str, str], UnfinishedUpload] = {}
+        try:
+            while True:
+                answer = self.send("list", prefix, lambda client: client.list_multipart_uploads(**place))
+                known = len(found)
+                for item in answer.get("Uploads", ()):
+                    key = item["Key"].removeprefix(self._base)
+                    upload = UnfinishedUpload(key, item["UploadId"], item["Initiated"])
+                    found[key, upload.identity] = upload
+                if not answer.get("IsTruncated") or len(found) == known:  # a page that tells nothing new is the last
+                    return [*found.values()]
+                place["KeyMarker"] = answer.get("NextKeyMarker", "")
+                place["UploadIdMarker"] = answer.get("NextUploadIdMarker", "")
+        except (CredentialsError, Unreachable):
+            raise
+        except BucketError:
+            return ()
+
+    def give_up(self, upload: UnfinishedUpload) -> None:
+        """Delete the parts of an upload."""
+        place = self._place_of(upload.key) | {"UploadId": upload.identity}
+        try:
+            self.send("delete", upload.key, lambda client: client.abort_multipart_upload(**place))
+        except BucketError as error:
+            if error.code not in {"NoSuchUpload", "404"}:
+                raise
 
     def _delete_batch(self, keys: Iterable[str]) -> bool:
         """Remove at most a thousand objects; return False where the store has to be asked for each."""
