@@ -69,7 +69,7 @@ class PostForm:
 
 @dataclass(frozen=True, slots=True)
 class UnfinishedUpload:
-    """Name an upload in parts that was begun and is no object yet; its parts take up space that is paid for."""
+    """Name an upload in parts that was begun and never finished; its parts take up space that is paid for."""
 
     key: str
     identity: str
@@ -229,7 +229,7 @@ class Bucket(Protocol):
         """Remove these objects; a key without one is not an error."""
 
     def unfinished(self, prefix: str = "") -> Sequence[UnfinishedUpload]:
-        """List uploads in parts below ``prefix`` that are no object yet; none where the store does not tell."""
+        """List uploads in parts below ``prefix`` that were begun and not finished; none where the store does not tell."""
 
     def give_up(self, upload: UnfinishedUpload) -> None:
         """Delete the parts of an upload; one that is gone, or was finished meanwhile, is not an error."""
