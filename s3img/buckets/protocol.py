@@ -229,7 +229,7 @@ class Bucket(Protocol):
         """Remove these objects; a key without one is not an error."""
 
     def unfinished(self, prefix: str = "") -> Sequence[UnfinishedUpload]:
-        """List uploads in parts below ``prefix`` that were begun and not finished; none where the store does not tell."""
+        """List uploads in parts below ``prefix`` that were never finished; none where the store does not tell."""
 
     def give_up(self, upload: UnfinishedUpload) -> None:
         """Delete the parts of an upload; one that is gone, or was finished meanwhile, is not an error."""
