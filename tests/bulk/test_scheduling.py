@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import os
 import signal
+import subprocess
+import sys
 from concurrent.futures import BrokenExecutor, Executor, Future
 from typing import TYPE_CHECKING, Any
 
@@ -17,6 +19,7 @@ from s3img.transfer.executors import OpenExecutor, open_executor
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
+    from pathlib import Path
 
 JOB = BulkJob("r", "bucket", b"{}", "e")
 
@@ -103,6 +106,27 @@ def test_real_process_that_dies_is_replaced() -> None:
     with open_executor("processes", workers=2) as pool:
         found = totals(ShardScheduler(pool, die_of_poison).run([shard("a.jpg"), shard("poison.jpg", "b.jpg")]))
     assert (found["a.jpg"].rendered, found["poison.jpg"].rendered, found["poison.jpg"].failed) == (1, 1, 1)
+
+
+PROGRAM = """
+import os, time
+from s3img.transfer.executors import open_executor
+if __name__ == "__main__":
+    pool = open_executor("processes", workers=1)
+    print(pool.executor.submit(os.getpid).result(), flush=True)
+    time.sleep(600)
+"""
+
+
+@pytest.mark.nightly
+def test_workers_end_with_a_program_that_is_killed(tmp_path: Path) -> None:
+    (tmp_path / "program.py").write_text(PROGRAM)
+    with subprocess.Popen([sys.executable, str(tmp_path / "program.py")], stdout=subprocess.PIPE) as program:
+        assert program.stdout is not None
+        assert int(program.stdout.readline())
+        program.kill()
+        # Ends when nobody has the pipe any more: the worker has inherited it.
+        assert program.stdout.read() == b""
 
 
 class Cancelling(Fragile):
