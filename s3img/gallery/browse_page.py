@@ -161,7 +161,10 @@ def object_form(visit: Visit, page: FolderPage, query: SearchQuery) -> Markup:
         return element("p", text, class_="note")
     cards = [card(layout, info, info.key.removeprefix(query.prefix), index=index) for info in page.objects]
     fields = [element("input", type="hidden", name=name, value=value) for name, value in query.fields.items()]
-    every = element("label", element("input", type="checkbox", name="all", value="1", id="all"), words("all_matches"))
+    meant = (
+        words("all_n_matches", number=f"{page.found:,}") if page.is_whole and not page.after else words("all_matches")
+    )
+    every = element("label", element("input", type="checkbox", name="all", value="1", id="all"), meant)
     named = {name: name for name in visit.gallery.config.link_templates}
     forms = [element("option", text, value=form) for form, text in {**FORMS, **named}.items()]
     bar = element(

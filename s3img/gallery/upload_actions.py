@@ -67,7 +67,7 @@ def stored(visit: Visit, pictures: Iterator[tuple[str, IO[bytes]]]) -> Response:
             return is_allowed
 
         try:
-            saved = uploader.save(stream, filename=name, folder=folder, allowed=allowed)
+            saved = uploader.save(stream, filename=name, folder=folder, allowed=allowed, reuse=True)
         except S3ImgError as error:
             text = str(error) if isinstance(error, KeyTaken) else error.visitor
             text = "; ".join(error.problems) if isinstance(error, ConfigError) else text

@@ -31,7 +31,7 @@ from s3img.errors import (
 )
 from s3img.imaging import SUFFIXES, Rendered
 from s3img.imaging.isolation import run_untrusted, tasks
-from s3img.keys import KeyFields, KeyTemplate, visible_name
+from s3img.keys import KeyFields, KeyTemplate, is_reserved, visible_name
 from s3img.pictures.markup import ImageCandidate, Picture
 from s3img.pictures.variants import VariantRequest, choose
 from s3img.transfer.render import render_target
@@ -61,6 +61,12 @@ _CLASHES = frozenset({"EEXIST", "EISDIR", "ENOTDIR"})
 
 _ATTEMPTS = 16
 """Tries to get a key while other processes take the ones that were free."""
+
+_LOOKED_AT = 1000
+"""Objects of a folder, one page of a listing, among which the same picture is looked for."""
+
+_COMPARED = 10
+"""Objects of a picture's own size that are compared with it."""
 
 _NAMES = 1000
 """Keys that ``rename`` tries."""
@@ -193,10 +199,12 @@ class Uploader:
         filename: str = "",
         folder: str = "",
         allowed: Callable[[str], bool] | None = None,
+        reuse: bool = False,
     ) -> Uploaded:
         """Store a picture and return where it is.
 
         ``filename`` is the sender's word and only used for ``{{stem}}`` and the like; ``folder`` fills ``{{dir}}``.
+        With ``reuse``, the same picture under another name in its folder counts as stored.
         ``allowed`` is asked for the key before anything is put, as a template may lead to other folders. Raise
         AccessDenied where it says no.
         Raise ImageTooLarge, UnsupportedImage and ImageError for what the policy or the decoder refuses,
@@ -209,6 +217,8 @@ class Uploader:
             name = sent_name(filename)
             suffix = imaging.FORMATS[clean.media_type]
             wanted = self._key(filename, folder, digest, SUFFIXES.get(suffix, suffix), (clean.width, clean.height))
+            if reuse and self._policy.conflict == "skip-identical":
+                wanted = self._same_below(wanted.rpartition("/")[0], clean, digest) or wanted
             if allowed and not allowed(wanted):
                 message = f"nothing may be put under {wanted!r}."
                 raise AccessDenied(message, action="put", key=wanted, fix="Choose another folder or template.")
@@ -296,6 +306,16 @@ class Uploader:
             return False
         known = (there.metadata or {}).get("sha256") or hashlib.sha256(self._bucket.get(there.key)).hexdigest()
         return known == digest
+
+    def _same_below(self, folder: str, clean: Rendered, digest: str) -> str:
+        """Return the key of the same picture below a folder, "" for none among its first objects."""
+        listed = itertools.islice(self._bucket.list(f"{folder}/" if folder else ""), _LOOKED_AT)
+        of_its_size = (info.key for info in listed if info.size == len(clean.data) and not is_reserved(info.key))
+        for key in itertools.islice(of_its_size, _COMPARED):
+            there = self._bucket.head(key)  # a listing has no metadata, where the digest is
+            if there is not None and self._is_same(there, clean, digest):
+                return key
+        return ""
 
     def _conflict(self, key: str) -> KeyTaken:
         message = f"{self._bucket.name}: {key!r} is taken by another picture."

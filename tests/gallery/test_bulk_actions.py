@@ -43,6 +43,11 @@ def send_to_the_end(visitor: Visitor, path: str, form: dict[str, Any]) -> list[s
     return pages
 
 
+def test_number_of_matches_is_named_where_it_is_known(visitor: Visitor) -> None:
+    assert "All 4 matches" in visitor.get("/?q=png").get_data(as_text=True)
+    assert "All matches" not in visitor.get("/?prefix=i/").get_data(as_text=True)
+
+
 def test_all_matches_are_counted_before_they_change(visitor: Visitor, bucket: Bucket) -> None:
     before = keys(bucket)
     page = visitor.post("/remove", {"all": "1", "q": "png", "prefix": "i/"}).get_data(as_text=True)

@@ -50,6 +50,17 @@ def test_upload_has_a_folder_template_size_and_format_of_its_own(visitor: Visito
         assert (image.format, image.size) == ("WEBP", (100, 50))
 
 
+def test_same_picture_of_another_name_has_the_link_that_exists(visitor: Visitor, bucket: Bucket) -> None:
+    (first,) = send(visitor, picture("lime"), "a.png", folder="new")["results"]
+    (second,) = send(visitor, picture("lime"), "b.png", folder="new")["results"]
+    assert (second["existed"], second["url"]) == (True, first["url"])
+    (other,) = send(visitor, picture("lime"), "b.png", folder="other")["results"]
+    assert (other["existed"], other["key"].startswith("other/b.")) == (False, True)
+    (changed,) = send(visitor, picture("blue"), "b.png", folder="new")["results"]
+    assert (changed["existed"], changed["key"].startswith("new/b.")) == (False, True)
+    assert {key for key in keys(bucket) if key.startswith("new/")} == {first["key"], changed["key"]}
+
+
 @pytest.mark.parametrize(
     ("form", "problem"),
     [
