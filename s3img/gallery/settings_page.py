@@ -144,7 +144,7 @@ def templates_table(visit: Visit) -> Markup:
     gallery, words = visit.gallery, visit.words
     url = object_url(gallery.config.base_url, "photo.jpg")
     example = PictureLink(url=url, key="photo.jpg", name="photo.jpg", width=640, height=480)
-    keys = {words("as_it_is"): gallery.template, **gallery.config.upload_templates}
+    keys = {words("usual"): gallery.template, **gallery.config.upload_templates}
     rows = [
         (name, template, gallery.uploader.with_options(template=template).preview_key("photo.jpg", folder="folder"))
         for name, template in keys.items()

@@ -28,7 +28,6 @@ SHOTS = [
     ("gallery-dark", "/?prefix=hike/", (1280, 800), "dark"),
     ("gallery-phone", "/?prefix=hike/", (360, 740), "light"),
     ("gallery-picture", "/object?key=hike/meadow.jpg&similar=1", (1280, 1000), "light"),
-    ("gallery-settings", "/settings", (1280, 800), "light"),
 ]
 
 

@@ -458,7 +458,7 @@ def test_store_that_denies_one_thing_is_told_and_the_rest_works(
 ) -> None:
     visitor = Visitor(make_gallery(bucket=PartlyDenied(bucket, *denied)))
     answer = visitor.get(broken)
-    assert answer.status_code == 403
+    assert answer.status_code == 502  # the visitor may; the server's key may not
     assert "The store denies this" in answer.get_data(as_text=True)
     assert visitor.get(works).status_code == 200
 
