@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 import s3_servers
+from accept_headers import CLIENTS
 from s3_servers import S3Server, free_ports, new_bucket
 from sites import photo
 from werkzeug.test import Client
@@ -27,6 +28,7 @@ from s3img import Config
 from s3img.imaging.isolation import tasks
 from s3img.limits import Limits
 from s3img.service import TransformService
+from s3img.service.caching import modern_formats
 from s3img.service.engine import engine as engine_module
 from s3img.service.engine import result_stores
 
@@ -228,3 +230,30 @@ def test_balancer_sends_all_sizes_of_a_picture_to_one_machine(balancer: str) -> 
 def test_machine_that_is_full_passes_a_request_on(balancer: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(Machine, "full", int(get(balancer, "/tr:w-100/a.jpg")))
     assert int(get(balancer, "/tr:w-200/a.jpg")) not in {0, Machine.full}
+
+
+ACCEPTS = (
+    *filter(None, CLIENTS.values()),
+    "image/webp",
+    "image/avif;q=0,image/webp",
+    "image/webp;q=0.0, */*",
+    "TEXT/HTML",
+)
+
+
+@pytest.mark.skipif(not shutil.which("node"), reason="node is not installed")
+def test_edge_sends_the_class_of_each_browser() -> None:
+    """The service takes it for what the browser itself has sent."""
+    asked = json.dumps(
+        [{"request": {"headers": {"accept": {"value": one}}}} for one in ACCEPTS] + [{"request": {"headers": {}}}]
+    )
+    program = (EXAMPLES / "cloudfront.js").read_text() + f"console.log(JSON.stringify({asked}.map(handler)))"
+    done = subprocess.run(["node", "-e", program], check=True, capture_output=True, text=True)
+    *found, without = (request["headers"]["accept"]["value"] for request in json.loads(done.stdout))
+    assert without == "*/*"
+    assert len({*found}) == 3
+    for sent, normal in zip(ACCEPTS, found, strict=True):
+        wanted = modern_formats(sent)
+        # A browser that takes AVIF takes WebP as well: the class is that of the best it has named.
+        assert ("image/avif" in modern_formats(normal)) == ("image/avif" in wanted)
+        assert bool(modern_formats(normal)) == bool(wanted)
