@@ -188,24 +188,28 @@ class Images:
     def check(
         self,
         *where: StrPath,
-        lock: StrPath = LOCK_NAME,
+        lock: StrPath | None = LOCK_NAME,
         allow_missing: bool = False,
         pages: StrPath | None = None,
     ) -> CheckResult:
         """Compare the lock with the images on disk, and with a built site, without a request to the bucket.
 
-        Raise LockError without a lock.
+        With ``lock=None``, only the pages are checked: each of their images is in the site, or was published with it.
+        Raise LockError for a lock that does not exist.
         """
-        result = self._project(lock).check(where, allow_missing=allow_missing)
-        if pages is None:
-            return result
         from s3img.lock import read_lock
         from s3img.publish.page_check import check_pages
-        from s3img.sync.outcome import FileFinding
+        from s3img.sync.outcome import CheckResult, FileFinding
 
-        found = check_pages(Path(pages), read_lock(Path(lock)), self.config)
+        if lock is None:
+            result = CheckResult(lock="", images=0)
+        else:
+            result = self._project(lock).check(where, allow_missing=allow_missing)
+        if pages is None:
+            return result
+        found, images = check_pages(Path(pages), None if lock is None else read_lock(Path(lock)), self.config)
         more = (FileFinding(problem.place, problem.code, problem.message) for problem in found)
-        return msgspec.structs.replace(result, findings=(*result.findings, *more))
+        return msgspec.structs.replace(result, images=result.images or images, findings=(*result.findings, *more))
 
     def pull(self, *where: StrPath, lock: StrPath = LOCK_NAME, overwrite: bool = False) -> PullResult:
         """Restore images of the lock that are not on disk, or differ and may be overwritten, from the bucket."""

@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
     from s3img.config import Config
+    from s3img.config.mkdocs_yml import GeneratorFile
     from s3img.sync.outcome import FileFinding, SyncResult
 
     Loader = Callable[[Mapping[str, Any], Path | None], Config]
@@ -130,6 +131,16 @@ def with_lock(command: Command) -> Command:
 def open_images(config_file: Path | None, options: dict[str, Any] | None = None) -> Images:
     """Read the settings from every place."""
     return Images(load_config(options or {}, config_file))
+
+
+def generator_file(config_file: Path | None) -> GeneratorFile | None:
+    """Return the settings of mkdocs.yml or zensical.toml in this folder, for commands that work on a built site.
+
+    None where the command line names a settings file, or the command runs in another program.
+    """
+    from s3img.config.mkdocs_yml import read_generator_file  # of sites only
+
+    return None if config_file or host() else read_generator_file(Path())
 
 
 def lock_path(lock_file: Path | None, config_file: Path | None) -> Path:

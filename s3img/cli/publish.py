@@ -10,7 +10,7 @@ import click
 from s3img.cli import command_options
 from s3img.cli.report import RunProgress, print_json, print_report
 from s3img.config.load import load
-from s3img.config.mkdocs_yml import read_generator_file, with_theme_sizes
+from s3img.config.mkdocs_yml import with_theme_sizes
 from s3img.images import Images
 
 
@@ -49,7 +49,7 @@ def publish_command(
 
     Settings that mkdocs.yml or zensical.toml has for the plugin s3img count here, too.
     """
-    generator = None if config_file else read_generator_file(Path())
+    generator = command_options.generator_file(config_file)
     if generator:
         config_file = generator.config_file
         require_upload = require_upload or generator.require_upload

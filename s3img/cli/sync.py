@@ -10,7 +10,9 @@ import msgspec
 
 from s3img.cli import command_options
 from s3img.cli.report import RunProgress, one_line, print_json
+from s3img.config.load import load
 from s3img.errors import AssetError
+from s3img.images import Images
 from s3img.publish.result import count
 from s3img.sync.outcome import SyncPlan
 
@@ -195,9 +197,20 @@ def check_command(
     allow_missing: bool,
     as_json: bool,
 ) -> int:
-    """Compare s3img.lock with the images on disk and with a built site; the bucket is not asked."""
-    images = command_options.open_images(config_file)
-    lock = command_options.lock_path(lock_file, config_file)
+    """Compare s3img.lock with the images on disk and with a built site; the bucket is not asked.
+
+    Without a lock, --pages SITE checks the pages alone: each image that they refer to is in the site, or was published
+    with it.
+    """
+    generator = command_options.generator_file(config_file) if pages else None
+    if generator:  # its site_url says which addresses of the pages mean the site itself
+        config_file = generator.config_file
+        images = Images(load(path=config_file, host=generator.source))
+    else:
+        images = command_options.open_images(config_file)
+    lock: Path | None = command_options.lock_path(lock_file, config_file)
+    if pages and not dirs and not lock_file and lock and not lock.exists():
+        lock = None
     result = images.check(*dirs, lock=lock, allow_missing=allow_missing, pages=pages)
     if as_json:
         print_json(result)
@@ -205,5 +218,6 @@ def check_command(
         for finding in result.findings:
             click.echo(one_line(str(finding)))
         checked, findings = count(result.images, "image"), count(len(result.findings), "finding")
-        click.echo(f"{checked} checked against {result.lock}, {findings}.", err=True)
+        against = f"against {result.lock}" if lock else f"in {pages}, without a lock"
+        click.echo(f"{checked} checked {against}, {findings}.", err=True)
     return result.exit_code

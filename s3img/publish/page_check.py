@@ -9,6 +9,7 @@ from s3img.cache import file_digest
 from s3img.errors import S3ImgError
 from s3img.imaging import probe
 from s3img.keys import KeyTemplate
+from s3img.lock import Lock
 from s3img.pictures.choices import IMAGE_URL, is_placeholder
 from s3img.pictures.placement import PublicAddress
 from s3img.publish.files import media_type_of, recorded_keys
@@ -21,7 +22,6 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from s3img.config import Config
-    from s3img.lock import Lock
     from s3img.rewrite import Reference
 
 
@@ -53,25 +53,35 @@ def broken_references(site: Path, *, site_url: str = "") -> tuple[list[str], int
     return broken, checked
 
 
-def check_pages(site: Path, lock: Lock, config: Config) -> tuple[Problem, ...]:
-    """Name each image reference of a built site that the lock knows nothing of; the bucket is not asked.
+def check_pages(site: Path, lock: Lock | None, config: Config) -> tuple[tuple[Problem, ...], int]:
+    """Name each image reference of a built site that leads nowhere; return how many images it refers to, too.
 
     Images in the site have to be those of the lock; images that are not must be in it; URLs below the bucket's public
-    address have to lead to keys of the lock, or of what was published with the site. Raise AssetError.
+    address have to lead to keys of the lock, or of what was published with the site. Without a lock, images in the site
+    have to be images. The bucket is not asked. Raise AssetError.
     """
     check = _PageCheck(site, lock, config)
-    return tuple(sorted(problem for path in sorted(check.root.files) for problem in check.page(path)))
+    found = tuple(sorted(problem for path in sorted(check.root.files) for problem in check.page(path)))
+    return found, check.images
 
 
 class _PageCheck:
-    def __init__(self, site: Path, lock: Lock, config: Config) -> None:
+    def __init__(self, site: Path, lock: Lock | None, config: Config) -> None:
         self.root = AssetRoot(site, site_url=config.site_url)
         template = KeyTemplate.parse(config.key_template)
         self._address = PublicAddress(template, config.base_url) if config.base_url else None
+        self._has_lock = lock is not None
+        lock = lock or Lock()
         self._locked = LockedPaths(lock)
         self._digests = {entry.sha256 for entry in lock}
         self._keys = lock.keys() | recorded_keys(site)
         self._verdicts: dict[str, tuple[str, str]] = {}
+        self._remote: set[str] = set()
+
+    @property
+    def images(self) -> int:
+        """Return how many different images the pages refer to, in the site and in the bucket."""
+        return len(self._verdicts) + len(self._remote)
 
     def page(self, path: str) -> Iterator[Problem]:
         """Yield what is wrong in one file of the site."""
@@ -93,14 +103,18 @@ class _PageCheck:
         """Return (code, message), both empty where nothing is wrong."""
         url = reference.url
         if self._address and self._address.owns(url):
+            self._remote.add(url)
             if self._address.keys_of([url]) <= self._keys:
                 return "", ""
-            return "unknown-key", f"{url}: the lock has no such key: publish the site, or sync and commit the lock."
+            known = "the lock has no such key" if self._has_lock else "this site was not published with such a key"
+            return "unknown-key", f"{url}: {known}: publish the site, or sync and commit the lock."
         target = self.root.resolve(url, document=document, base=reference.base)
         is_image = bool(IMAGE_URL.search(url))
         if target.kind is TargetKind.MISSING and not is_placeholder(url) and (is_image or reference.kind != "a href"):
             return self.missing_fault(target.path)
-        if target.kind is not TargetKind.FILE or not is_image:
+        # What s3img wrote into the site is never in the lock; without a lock it is looked at like any other image.
+        kinds = {TargetKind.FILE} if self._has_lock else {TargetKind.FILE, TargetKind.OWN}
+        if target.kind not in kinds or not is_image:
             return "", ""
         if target.path not in self._verdicts:
             self._verdicts[target.path] = self.file_fault(target.path)
@@ -113,10 +127,17 @@ class _PageCheck:
             return "ambiguous", f"image {path!r} may be any of {', '.join(entry.path for entry in found)}."
         if found:
             return "", ""
-        return "missing", f"image {path!r} is neither here nor in the lock: {self.root.missing_hint(path)}"
+        where = "neither here nor in the lock" if self._has_lock else "not in the site"
+        return "missing", f"image {path!r} is {where}: {self.root.missing_hint(path)}"
 
     def file_fault(self, path: str) -> tuple[str, str]:
         """Return (code, message) about an image that is on disk."""
+        if not self._has_lock:
+            try:
+                probe(self.root.file(path))
+            except S3ImgError as error:
+                return "bad-image", str(error)
+            return "", ""
         try:
             digest = file_digest(self.root.file(path))
         except OSError as error:

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import json
+import re
 from typing import TYPE_CHECKING, Any
 
+import msgspec
 import pytest
 from sites import SVG, Site, photo
 
@@ -44,7 +46,7 @@ class Project:
         if body:
             self.site.page("index.html", body)
         lock = read_lock(self.folder / "s3img.lock")
-        return [f"{found.place} {found.code}" for found in check_pages(self.site.root, lock, self.config)]
+        return [f"{found.place} {found.code}" for found in check_pages(self.site.root, lock, self.config)[0]]
 
 
 @pytest.fixture
@@ -126,3 +128,57 @@ def test_command_names_page_line_and_column(project: Project, capsys: pytest.Cap
     assert [(f["path"], f["code"]) for f in found] == [("index.html:3:17", "missing")]
     project.site.page("index.html", "")
     assert check()[0] == 0
+
+
+def test_pages_are_checked_without_a_lock_where_the_project_has_none(
+    project: Project, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (project.folder / "s3img.lock").unlink()
+    project.site.page("index.html", '<img src="img/cat.jpg"><img src="a.svg">')
+    Images(project.config).publish(project.site.root)
+    (project.folder / "s3img.toml").write_text(
+        f'bucket = "{project.config.bucket}"\npublic_url = "{project.config.public_url}"\n'
+    )
+    with pytest.raises(SystemExit, match="0"):
+        main(["check", "--pages", "site"])
+    assert re.fullmatch(r"\d+ images checked in site, without a lock, 0 findings\.\n", capsys.readouterr().err)
+    project.site.page(
+        "late.html",
+        '<img src="no.jpg"><img src="bad.png"><img src="https://i.example.com/docs/no.jpg"><img src="a.svg">',
+    )
+    project.site.add("bad.png", b"nothing")
+    with pytest.raises(SystemExit, match="1"):
+        main(["check", "--pages", "site"])
+    found = capsys.readouterr().out
+    assert "late.html:3:17: image 'no.jpg' is not in the site" in found
+    assert re.search(r"late\.html:3:35: .*bad\.png", found)
+    assert "this site was not published with such a key" in found
+    assert found.count("\n") == 3
+
+
+def test_variant_that_was_deleted_from_the_site_is_found_without_a_lock(project: Project) -> None:
+    project.site.page("index.html", '<img src="img/cat.jpg">')
+    plain = msgspec.structs.replace(project.config, bucket="", public_url="")
+    Images(plain).publish(project.site.root)
+    [variant, *_] = (project.site.root / "assets/_s3img/img").glob("*.webp")
+    assert Images(plain).check(lock=None, pages=project.site.root).findings == ()
+    variant.unlink()
+    assert "missing" in {found.code for found in Images(plain).check(lock=None, pages=project.site.root).findings}
+
+
+@pytest.mark.parametrize("arguments", [["docs", "--pages", "site"], ["--pages", "site", "--lock", "s3img.lock"], []])
+def test_lock_that_is_named_or_needed_has_to_be_there(project: Project, arguments: list[str]) -> None:
+    (project.folder / "s3img.lock").unlink()
+    with pytest.raises(SystemExit, match="3"):
+        main(["check", *arguments])
+
+
+def test_pages_are_checked_with_the_address_of_the_generator_s_file(
+    project: Project, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (project.folder / "s3img.lock").unlink()
+    (project.folder / "mkdocs.yml").write_text("site_url: https://example.com/docs/\nplugins: [s3img]\n")
+    project.site.page("404.html", '<img src="/docs/img/cat.jpg">')
+    with pytest.raises(SystemExit, match="0"):
+        main(["check", "--pages", "site"])
+    assert "1 image checked" in capsys.readouterr().err
