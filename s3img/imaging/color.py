@@ -55,18 +55,28 @@ def to_profile(image: Image.Image, profile: bytes, own: bytes = b"") -> Image.Im
 
 @lru_cache(maxsize=16)
 def transform_to_profile(own: bytes, profile: bytes) -> ImageCms.ImageCmsTransform | None:
-    """Return the transform between two profiles for RGB, None where they are one; raise ValueError for another kind."""
+    """Return the transform between two profiles for RGB, None where they are one; raise ValueError for another kind.
+
+    An ``own`` profile that can't be used is passed over, as browsers do.
+    """
     try:
         target = ImageCms.ImageCmsProfile(BytesIO(profile))
         if target.profile.xcolor_space != "RGB ":
-            raise ValueError("the profile is not one for RGB")
+            raise ValueError("The profile is not one for RGB.")
         name = target.profile.profile_description or ""
         if own == profile or (not own and any(known in name for known in _SRGB_NAMES)):
             return None
-        source = ImageCms.ImageCmsProfile(BytesIO(own)) if own else srgb_profile()
-        return ImageCms.buildTransform(source, target, "RGB", "RGB")
+        return ImageCms.buildTransform(_rgb_profile(own) or srgb_profile(), target, "RGB", "RGB")
     except (ImageCms.PyCMSError, OSError, TypeError) as error:
-        raise ValueError("the profile can't be read") from error
+        raise ValueError("The profile can't be read.") from error
+
+
+def _rgb_profile(data: bytes) -> ImageCms.ImageCmsProfile | None:
+    try:
+        found = ImageCms.ImageCmsProfile(BytesIO(data)) if data else None
+    except (ImageCms.PyCMSError, OSError, TypeError):
+        return None
+    return found if found and found.profile.xcolor_space == "RGB " else None
 
 
 @lru_cache(maxsize=16)

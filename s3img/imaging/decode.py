@@ -84,6 +84,7 @@ photographs), because means of another space's values are not means of sRGB's; a
 
 DEFAULT_DPI: Final = 72.0
 _MOST_DPI: Final = 100_000
+_MOST_PAGES: Final = 10_000
 _END_MARKER: Final = b"\xff\xd9"
 _NOISE: Final = bytes((167 * n * n + 89 * n) % 251 for n in range(4096))  # never FF, which begins a marker
 
@@ -294,7 +295,7 @@ def seek(image: ImageFile.ImageFile, page: int, *, size: Size | None) -> list[tu
 
     Raise ``TransformError`` where there is none, ``UnsupportedImage`` for one of another ``size`` (None: any will do).
     """
-    first, count = first_shown(image), getattr(image, "n_frames", 1) if page else 1
+    first, count = first_shown(image), frame_count(image) if page else 1
     if page and first + page >= count:
         raise TransformError(f"The picture has no page {page}, counted from 0: it has {count - first}.")
     drawn = []
@@ -313,8 +314,23 @@ def page_count(fp: BinaryIO, info: ImageInfo) -> int:
     """Return how many pages or frames a file has; the header of a TIFF does not tell."""
     if info.format != "tiff":
         return info.frames
-    with decoder(fp, info) as image:
+    with decoder(fp, info) as image, pillow_errors("The TIFF can't be read"):
+        return frame_count(image)
+
+
+def frame_count(image: ImageFile.ImageFile) -> int:
+    """Return how many frames an opened picture has; of a TIFF 10,000 at most, whose pages have to be walked through."""
+    if not isinstance(image, TiffImagePlugin.TiffImageFile):
         return int(getattr(image, "n_frames", 1))
+    count = 1
+    try:
+        while count < _MOST_PAGES:  # a file of 100 MB could name millions of empty ones
+            image.seek(count)
+            count += 1
+    except EOFError:
+        pass
+    image.seek(0)
+    return count
 
 
 def first_shown(image: ImageFile.ImageFile) -> int:

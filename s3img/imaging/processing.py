@@ -38,6 +38,7 @@ if TYPE_CHECKING:
     from s3img.imgproxy.processing_options import Pipeline, ProcessingOptions
 
 _EVERYWHERE: Final = frozenset({"jpeg", "png", "gif"})
+_WITHOUT_PROFILE: Final = frozenset({"gif", "bmp", "ico"})
 _PREFERRED: Final = ("jpeg", "png", "gif")
 _MORE: Final = OVERSAMPLING["request"]
 _LARGEST_ICON: Final = 256
@@ -171,7 +172,7 @@ class ProcessingRequest:
                 icc = (
                     (decoded.profile or b"") if run.keeps_profile(decoded) and picture.mode in {"RGB", "RGBA"} else b""
                 )
-                if self.profile:
+                if self.profile and not _WITHOUT_PROFILE & {*names}:
                     picture, icc = to_profile(picture, self.profile, icc), self.profile
                 encodings = tuple(self.encoding(name, icc=icc, exif=self.exif(decoded)) for name in names)
         if self.is_source(names, first):

@@ -31,7 +31,7 @@ _MOST: Final = 1e9
 
 def bad(name: str, text: str, expected: str) -> TransformError:
     """Return the error for an argument, which names its option."""
-    article = "an" if expected[0] in "aeiouU" else "a"
+    article = "an" if expected[0] in "aeiou" else "a"
     return TransformError(f"{name}: {text[:80]!r} is not {article} {expected}.", token=f"{name}:{text[:80]}")
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from s3img.errors import ConfigError
+from s3img.imaging.color import transform_to_profile
 from s3img.imaging.profiles import srgb_icc
 
 
@@ -22,7 +23,12 @@ def color_profiles(folder: str) -> dict[str, bytes]:
                 data = file.read_bytes()
             except OSError as error:
                 raise ConfigError([f"imgproxy.color_profiles_dir: {file} can't be read: {error.strerror}"]) from error
-            # ICC.1:2022, 7.2: the signature, and the space of the colours.
-            if data[36:40] == b"acsp" and data[16:20] == b"RGB ":
-                found[file.stem] = data
+            # ICC.1:2022, 7.2: the signature, and the space of the colours; those for print are passed over.
+            if data[36:40] != b"acsp" or data[16:20] != b"RGB ":
+                continue
+            try:
+                transform_to_profile(b"", data)
+            except ValueError as error:
+                raise ConfigError([f"imgproxy.color_profiles_dir: {file} is not a profile that can be used"]) from error
+            found[file.stem] = data
     return found

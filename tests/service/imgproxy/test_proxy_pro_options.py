@@ -11,8 +11,10 @@ from PIL import Image, ImageChops, ImageFilter
 
 from s3img.config import Config
 from s3img.errors import ConfigError
+from s3img.imaging import decode, probe
 from s3img.imaging.auto_quality import dissimilarity
 from s3img.imaging.color import transform_to_srgb
+from s3img.imaging.decode import page_count
 from s3img.imaging.profiles import PRIMARIES, profile_of, srgb_icc, srgb_to_linear
 from s3img.imgproxy.processing_options import encode_text
 from s3img.limits import Limits
@@ -285,6 +287,8 @@ def test_colour_profile_is_embedded_and_px_converted(
     assert icc == wide
     assert red in range(225, 240)  # sRGB's red is (234, 51, 35) in Display P3
     assert green in range(40, 60)
+    plain = opened(served.ask("/imgproxy/_/cp:Display%20P3/f:bmp/plain/local:///red.png"))  # which has no profiles
+    assert plain.convert("RGB").getpixel((3, 3)) == (255, 0, 0)
     for unknown in ("grey", "cmyk", "notes"):
         answer = served.ask(f"/imgproxy/_/cp:{unknown}/f:png/plain/local:///red.png")
         assert (answer.status_code, "color_profile" in answer.text) == (400, True)
@@ -317,3 +321,29 @@ def test_quality_is_bounded_by_format_and_looked_for_in_small_pictures(serve: Ca
 def test_pipelines_in_a_row_keep_to_the_limit(ask: Callable[..., TestResponse]) -> None:
     assert ask("/-/".join(["w:9"] * 20)).status_code == 200
     assert ask("/-/".join(["w:9"] * 21)).status_code == 413
+
+
+def test_broken_profile_of_a_source_is_passed_over_and_one_of_the_folder_named(
+    serve: Callable[..., Served], folder: Path, tmp_path: Path
+) -> None:
+    profiles = tmp_path / "profiles"
+    profiles.mkdir()
+    wide = profile_of(PRIMARIES[12], srgb_to_linear, grey=False) or b""
+    (profiles / "wide.icc").write_bytes(wide)
+    grey = profile_of(PRIMARIES[1], 2.2, grey=True) or b""
+    for name, broken in {"broken.png": wide[:140], "grey.png": grey}.items():
+        Image.new("RGB", (8, 8), (255, 0, 0)).save(folder / name, icc_profile=broken)
+        served = serve(imgproxy={"color_profiles_dir": str(profiles)})
+        assert served.status(f"/imgproxy/_/scp:0/cp:wide/f:png/plain/local:///{name}") == (200, "")
+    (profiles / "half.icc").write_bytes(wide[:200])
+    with pytest.raises(ConfigError, match=r"half\.icc"):
+        serve(imgproxy={"color_profiles_dir": str(profiles)})
+
+
+def test_pages_of_a_tiff_are_counted_to_a_bound(monkeypatch: pytest.MonkeyPatch) -> None:
+    file = io.BytesIO()
+    Image.new("L", (3, 3)).save(file, "TIFF", save_all=True, append_images=[Image.new("L", (3, 3))] * 4)
+    info = probe(file.getvalue())
+    assert page_count(file, info) == 5
+    monkeypatch.setattr(decode, "_MOST_PAGES", 3)
+    assert page_count(file, info) == 3
