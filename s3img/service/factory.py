@@ -59,7 +59,9 @@ def load_with_imgproxy(environ: Mapping[str, str], *, insecure: bool) -> Config:
         return config
     if ignored := ignored_variables(environ):
         LOGGER.warning("imgproxy's variables that have no effect here: %s", ", ".join(ignored))
-    return load(environ=environ, host=imgproxy_source(environ, config.imgproxy, insecure=insecure))
+    has_bucket = bool(config.bucket or config.origins)
+    source = imgproxy_source(environ, config.imgproxy, insecure=insecure, has_bucket=has_bucket)
+    return load(environ=environ, host=source)
 
 
 def create_asgi_app(environ: Mapping[str, str] | None = None) -> AsgiService:

@@ -132,6 +132,7 @@ _USUAL_LISTS: Final = {
 }
 """Options of several arguments, and the variables that are their defaults."""
 
+_BOUNDS: Final = frozenset({"REQUESTS_QUEUE_SIZE", "MAX_SRC_FILE_SIZE"})
 _AS_IT_IS: Final = {
     "USE_ETAG": True,
     "USE_LAST_MODIFIED": True,
@@ -208,16 +209,19 @@ def ignored_variables(environ: Mapping[str, str]) -> list[str]:
 
 
 def imgproxy_source(
-    environ: Mapping[str, str], table: ImgproxySettings | None, *, insecure: bool
+    environ: Mapping[str, str], table: ImgproxySettings | None, *, insecure: bool, has_bucket: bool = False
 ) -> SettingsSource | None:
     """Return the settings that imgproxy's variables stand for, None without any; raise ConfigError for bad values.
 
     ``table`` is what other places say: variables replace its fields one by one. Without keys, imgproxy serves
-    everybody; here that has to be allowed (``insecure``), and presets alone need nothing.
+    everybody; here that has to be allowed (``insecure``), and presets alone need nothing. ``has_bucket`` says that
+    other places name what is served.
     """
     given = {name.removeprefix(PREFIX): value for name, value in environ.items() if name.startswith(PREFIX) and value}
     if not given:
         return None
+    # There 0 stands for any number; here something bounds them in any case.
+    given = {name: value for name, value in given.items() if not (name in _BOUNDS and value.strip() == "0")}
     problems: list[str] = []
     fields = _read(FIELDS, given, problems)
     fields |= _presets(given, problems)
@@ -231,7 +235,10 @@ def imgproxy_source(
             else:
                 values[outer] = value
     values.setdefault("quality", {}).update(_format_quality(given, problems))
-    values |= _origins(given)
+    places = _origins(given)
+    if is_true(given.get("USE_S3", "")) and not places and not has_bucket:
+        problems.append(f"{PREFIX}S3_ALLOWED_BUCKETS: only buckets that are named are served: name them, with commas")
+    values |= places
     before = {"mount": ""} if table is None else msgspec.to_builtins(table)
     fields |= _pictures(given)
     values["imgproxy"] = {**before, **fields}

@@ -308,3 +308,15 @@ def test_health_is_told_where_imgproxy_tells_it(start: Starter) -> None:
     for path in ("/pics/health", "/pics/up", "/healthz"):
         assert served.status(path) == (200, "")
     assert served.ask("/pics/health/x").status_code == 403
+
+
+def test_limit_of_0_that_means_none_leaves_ours(start: Starter) -> None:
+    config = start(**KEYS, IMGPROXY_REQUESTS_QUEUE_SIZE="0", IMGPROXY_MAX_SRC_FILE_SIZE="0").config
+    assert (config.service.queue, config.limits.input_bytes) == (64, 100_000_000)
+
+
+def test_buckets_have_to_be_named(start: Starter) -> None:
+    start.usual.pop("IMGPROXY_LOCAL_FILESYSTEM_ROOT")
+    with pytest.raises(ConfigError, match="IMGPROXY_S3_ALLOWED_BUCKETS"):
+        start(**KEYS, IMGPROXY_USE_S3="true")
+    assert start(**KEYS, IMGPROXY_USE_S3="true", S3IMG_BUCKET="s3://photos").config.bucket == "s3://photos"
