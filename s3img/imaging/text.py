@@ -32,6 +32,7 @@ MAX_FONT_BYTES: Final = 32_000_000
 MAX_FONT_SIZE: Final = 2_000
 """Px; every letter of a font may be as large as its file says in units of this."""
 
+_WOFF_HEADER: Final = 44
 _FOLDER: Final = Path(__file__).with_name("fonts")
 _SCRIPTS: Final = ("latin", "latin-ext")
 """The files of Open Sans that are shipped (SIL Open Font License, ``fonts/OFL.txt``)."""
@@ -81,7 +82,8 @@ def fonts_of(text: Text, size: int, inputs: Mapping[str, ImageSource]) -> tuple[
         raise TextError(message, token=f"ff-{text.font}", suggestion="ff-OpenSans, or ff- and the key of a font's file")
     with opened(source) as file:
         data = file.read(MAX_FONT_BYTES + 1)
-    if len(data) > MAX_FONT_BYTES:
+    # FreeType unpacks a WOFF as a whole: 400 KB of zeros became 400 MB.
+    if max(len(data), unpacked_size(data)) > MAX_FONT_BYTES:
         raise too_large("input_bytes", f"The font {text.font!r} has more bytes", MAX_FONT_BYTES)
     try:
         own = load_font(data, size)
@@ -89,6 +91,21 @@ def fonts_of(text: Text, size: int, inputs: Mapping[str, ImageSource]) -> tuple[
         message = f"{text.font!r} is not a font that can be read: write a TTF, OTF, WOFF or WOFF2."
         raise TextError(message, token=f"ff-{text.font}") from error
     return own, *default
+
+
+def unpacked_size(font: bytes) -> int:
+    """Return the bytes of a WOFF or WOFF2 when unpacked, as its header and its tables state them; 0 for other fonts.
+
+    (WOFF 1.0, 4 and 5; WOFF 2.0, 5.1. FreeType refuses a WOFF whose tables are larger than they state.)
+    """
+    if font[:4] not in {b"wOFF", b"wOF2"} or len(font) < _WOFF_HEADER:
+        return 0
+    stated = int.from_bytes(font[16:20])
+    if font[:4] == b"wOF2":
+        return stated
+    count = int.from_bytes(font[12:14])
+    tables = font[_WOFF_HEADER : _WOFF_HEADER + 20 * count]
+    return max(stated, sum(int.from_bytes(tables[at + 12 : at + 16]) for at in range(0, len(tables) - 19, 20)))
 
 
 def has_letter(font: ImageFont.FreeTypeFont, letter: str) -> bool:
@@ -177,8 +194,7 @@ def lines_of(text: str, width: int | None, length: Callable[[str], float]) -> li
             if current.strip():
                 lines.append(current.rstrip())
             current = piece.lstrip()
-            while len(current) > 1 and length(current.rstrip()) > width:  # a word wider than a line
-                fits = longest(current, width, length)
+            while (fits := longest(current.rstrip(), width, length)) < len(current.rstrip()):  # wider than a line
                 lines.append(current[:fits])
                 current = current[fits:]
         lines.append(current.rstrip())
@@ -187,7 +203,10 @@ def lines_of(text: str, width: int | None, length: Callable[[str], float]) -> li
 
 def longest(word: str, width: int, length: Callable[[str], float]) -> int:
     """Return how many letters of a word fit, at least one; marks stay with their letter."""
-    low, high = 1, len(word)
+    # From the short side: a text of 2,000 letters in lines of one would be measured as a whole for each line.
+    low = high = 1
+    while high < len(word) and length(word[:high]) <= width:
+        low, high = high, min(2 * high, len(word))
     while low < high:
         middle = (low + high + 1) // 2
         low, high = (middle, high) if length(word[:middle]) <= width else (low, middle - 1)

@@ -156,3 +156,32 @@ def test_layer_turns_and_rounds_as_pictures_do() -> None:
     rounded = run("Hello", "bg-red,pa-20,r-max,lx-0,ly-0")
     assert rounded.getpixel((0, 0)) == (255, 255, 255)
     assert rounded.getpixel((width // 2, 3)) == RED
+
+
+def test_a_long_word_in_a_narrow_column_is_measured_in_short_parts() -> None:
+    measured = 0
+
+    def length(line: str) -> int:
+        nonlocal measured
+        measured += len(line)
+        return len(line)
+
+    assert lines_of("w" * 2000, 1, length) == ["w"] * 2000
+    assert measured < 20_000
+    assert lines_of("w" * 2000, 700, length) == ["w" * 700, "w" * 700, "w" * 600]
+
+
+@pytest.mark.parametrize("signature", [b"wOFF", b"wOF2"])
+def test_a_font_that_becomes_huge_when_it_is_unpacked_is_refused_before(signature: bytes) -> None:
+    small = (FONTS / "noto-sans-hebrew-subset.woff2").read_bytes()
+    header = signature + small[4:16] + (400_000_000).to_bytes(4) + small[20:]
+    with pytest.raises(ImageTooLarge, match="has more bytes"):
+        run("Hello", "ff-bomb.woff2", inputs={"bomb.woff2": header})
+
+
+def test_size_of_an_unpacked_font_is_also_that_of_its_tables() -> None:
+    table = b"zzzz" + bytes(8) + (400_000_000).to_bytes(4) + bytes(4)
+    font = b"wOFF" + bytes(8) + (1).to_bytes(2) + bytes(2) + (9).to_bytes(4) + bytes(24) + table
+    assert text.unpacked_size(font) == 400_000_000
+    assert text.unpacked_size(font[:50]) == 9
+    assert text.unpacked_size(b"wOFF") == text.unpacked_size(b"OTTO" * 20) == 0
