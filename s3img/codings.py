@@ -1,6 +1,6 @@
 """Content codings (RFC 9110, section 8.4.1): bodies of responses, and the compressed copies beside files.
 
-gzip comes with Python. Brotli is read and written where ``brotli`` 1.2 or newer is installed (older ones can't limit
+gzip and deflate come with Python. Brotli is read and written where ``brotli`` 1.2 or newer is installed (older ones can't limit
 their output), Zstandard where ``compression.zstd`` (Python 3.14), ``backports.zstd`` or ``zstandard`` is.
 """
 
@@ -21,7 +21,7 @@ _STEP = 65_536  # bytes unpacked at a time: the limit is checked before much mem
 
 def is_known(coding: str) -> bool:
     """Tell whether bodies in this coding can be read and written here."""
-    if coding in PLAIN or coding in _GZIP:
+    if coding in PLAIN or coding in _GZIP or coding == "deflate":
         return True
     return (coding == "br" and _brotli() is not None) or (coding == "zstd" and _zstd() is not None)
 
@@ -32,6 +32,8 @@ def decoded(data: bytes, coding: str, limit: int) -> bytes | None:
         return data if len(data) <= limit else None
     if coding in _GZIP:
         return unpack_gzip(data, limit)
+    if coding == "deflate":
+        return unpack_deflate(data, limit)
     return unpack_brotli(data, limit) if coding == "br" else unpack_zstd(data, limit)
 
 
@@ -41,6 +43,8 @@ def encoded(data: bytes, coding: str, *, smallest: bool = False) -> bytes:
         return data
     if coding in _GZIP:
         return gzip.compress(data, 9 if smallest else 6, mtime=0)
+    if coding == "deflate":
+        return zlib.compress(data, 9 if smallest else 6)
     if coding == "br":
         return bytes(_brotli().compress(data, quality=11 if smallest else 5))
     zstd, level = _zstd(), 19 if smallest else 3
@@ -65,6 +69,18 @@ def unpack_gzip(data: bytes, limit: int) -> bytes | None:
         parts.append(part)
         data = member.unused_data
     return b"".join(parts)
+
+
+def unpack_deflate(data: bytes, limit: int) -> bytes | None:
+    """Decompress a zlib stream (RFC 1950), or bare deflate (RFC 1951), which some programs send under the same name."""
+    for window in (zlib.MAX_WBITS, -zlib.MAX_WBITS):
+        stream = zlib.decompressobj(window)
+        try:
+            text = stream.decompress(data, limit + 1)
+        except zlib.error:
+            continue
+        return text if stream.eof and len(text) <= limit else None
+    return None
 
 
 def unpack_brotli(data: bytes, limit: int) -> bytes | None:

@@ -91,9 +91,23 @@ def test_coding_that_the_bytes_do_not_have_is_passed_over(stored: Callable[..., 
     assert stored("a.jpg", picture("JPEG"), ContentEncoding="gzip").ask("/tr:w-40/a.jpg").status_code == 200
 
 
-def test_unknown_coding_is_named(stored: Callable[..., Served]) -> None:
-    served = stored("a.jpg", picture("JPEG"), ContentEncoding="compress")
+@pytest.mark.parametrize("pack", [zlib.compress, lambda data: zlib.compress(data, wbits=-15)], ids=["zlib", "bare"])
+def test_deflate_is_undone(stored: Callable[..., Served], pack: Callable[[bytes], bytes]) -> None:
+    served = stored("a.svg", pack(SVG), ContentType="image/svg+xml", ContentEncoding="deflate")
+    assert [served.ask(path).data for path in ("/a.svg", "/tr:w-5/a.svg")] == [SVG, SVG]
+    assert served.ask("/a.svg", Accept_Encoding="gzip, deflate").headers["Content-Encoding"] == "deflate"
+
+
+@pytest.mark.parametrize("word", ["base64", "utf-8", "binary", "gzip, base64"])
+@pytest.mark.parametrize("path", ["/tr:w-40/a.jpg", "/info/a.jpg"])
+def test_word_that_is_no_coding_does_not_hide_the_picture(stored: Callable[..., Served], word: str, path: str) -> None:
+    assert stored("a.jpg", picture("JPEG"), ContentEncoding=word).status(path) == (200, "")
+
+
+def test_unknown_coding_is_named(stored: Callable[..., Served], caplog: pytest.LogCaptureFixture) -> None:
+    served = stored("a.jpg", bytes(range(256)), ContentEncoding="compress")
     assert served.status("/tr:w-40/a.jpg") == (415, "EFORMAT")
+    assert "Content-Encoding: compress" in caplog.text
     assert served.ask("/a.jpg").headers["Content-Encoding"] == "compress"
 
 

@@ -21,6 +21,7 @@ from s3img.errors import (
     Unreachable,
     UnsupportedImage,
 )
+from s3img.imaging import probe
 from s3img.pictures.result_names import source_name
 from s3img.service.engine.concurrency import SingleFlight
 from s3img.service.engine.disk_cache import ResultHeader
@@ -269,8 +270,14 @@ def _decode(data: bytes, facts: SourceFacts, limit: int) -> bytes:
         if coding in {"gzip", "x-gzip"} and not data.startswith(b"\x1f\x8b"):
             continue  # the header is wrong, or the store has unpacked it for us
         if not codings.is_known(coding):
-            fix = "Store it without Content-Encoding, or install brotli or zstandard where it is one of those."
-            raise UnsupportedImage(f"The source is stored with Content-Encoding: {coding}, unknown here.", fix=fix)
+            # Upload code often names what is no coding ("base64", "utf-8") over the picture itself, and browsers show it.
+            try:
+                probe(data)
+            except ImageError as error:
+                fix = "Store it without Content-Encoding, or install brotli or zstandard where it is one of those."
+                what = f"The source is stored with Content-Encoding: {coding}, unknown here."
+                raise UnsupportedImage(what, fix=fix) from error
+            return data
         plain = codings.decoded(data, coding, limit)
         if plain is None:
             message = f"The source's {coding} coding is damaged, or holds more than {limit:,} bytes."
@@ -314,7 +321,14 @@ class _Opening:
 def _copy(error: BucketError) -> BucketError:
     """Return the same error without its traceback, which would keep a request's frames in memory."""
     return type(error)(
-        error.message, code=error.code, action=error.action, bucket=error.bucket, key=error.key, fix=error.fix
+        error.message,
+        code=error.code,
+        reason=error.reason,
+        action=error.action,
+        bucket=error.bucket,
+        key=error.key,
+        region=error.region,
+        fix=error.fix,
     )
 
 
