@@ -1,7 +1,7 @@
 """Content codings (RFC 9110, section 8.4.1): bodies of responses, and the compressed copies beside files.
 
-gzip and deflate come with Python. Brotli is read and written where ``brotli`` 1.2 or newer is installed (older ones can't limit
-their output), Zstandard where ``compression.zstd`` (Python 3.14), ``backports.zstd`` or ``zstandard`` is.
+gzip and deflate come with Python. Brotli is read and written where ``brotli`` 1.2 or newer is installed (older ones
+can't limit their output), Zstandard where ``compression.zstd`` (Python 3.14), ``backports.zstd`` or ``zstandard`` is.
 """
 
 from __future__ import annotations

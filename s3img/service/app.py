@@ -8,7 +8,7 @@ import sys
 import time
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Any, Final
 
 from werkzeug.datastructures import EnvironHeaders
 
@@ -26,7 +26,7 @@ from s3img.service.request_reader import RequestReader
 from s3img.service.service_request import PLAIN, Response, ServiceRequest
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Mapping
+    from collections.abc import Awaitable, Callable, Iterable, Mapping
     from wsgiref.types import StartResponse, WSGIEnvironment
 
     from s3img.config import Config
@@ -85,6 +85,31 @@ def refuse_green_threads() -> None:
         raise ConfigError([f"{name}: the service needs real threads, and {name}'s workers replace them: {fix}"])
 
 
+def refuse_asgi(scope: Mapping[str, Any], *channels: Any) -> Any:  # noqa: ANN401 - what its version of ASGI wants
+    """Return an ASGI application (of version 2 without ``channels``) that ends its server at the start.
+
+    A server that does not tell its applications of the start gets the ConfigError with each request.
+    """
+    fix = "start s3img.service:create_asgi_app instead, or use a WSGI server"
+
+    async def refuse(
+        receive: Callable[[], Awaitable[object]], send: Callable[[dict[str, str]], Awaitable[None]]
+    ) -> None:
+        if scope["type"] != "lifespan":
+            raise ConfigError([f"this is an ASGI server, and create_app makes a WSGI application: {fix}"])
+        await receive()
+        message = f"s3img.service:create_app makes a WSGI application, and this is an ASGI server: {fix}."
+        await send({"type": "lifespan.startup.failed", "message": message})
+
+    return refuse(*channels) if channels else refuse
+
+
+def refuse_rsgi(_app: object, _loop: object) -> None:
+    """Raise ConfigError: granian calls an application's ``__rsgi_init__`` at the start of its own interface, RSGI."""
+    fix = "start create_asgi_app with --interface asgi, or create_app with --interface wsgi"
+    raise ConfigError([f"granian's own interface, RSGI, is its default, and the service does not speak it: {fix}"])
+
+
 class CorsPolicy:
     """Let pages of ``origins`` read responses; ``*`` means all, and none is the usual case."""
 
@@ -120,6 +145,8 @@ class TransformService:
     else protects.
     """
 
+    __rsgi_init__ = refuse_rsgi
+
     def __init__(
         self,
         config: Config,
@@ -130,6 +157,7 @@ class TransformService:
         clock: Callable[[], float] = time.time,
     ) -> None:
         refuse_green_threads()
+        self._has_looked_at_threads = False
         self._config = config
         environ = os.environ if environ is None else environ
         self._reader = RequestReader(config)
@@ -141,11 +169,19 @@ class TransformService:
         self._health_paths = {"/healthz", *(config.imgproxy.health_paths if config.imgproxy else ())}
         self._operator_paths = {*self._health_paths, "/readyz", config.service.metrics_path or "/healthz"}
 
-    def __call__(self, environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
-        """Answer one request."""
+    def __call__(
+        self, environ: WSGIEnvironment, start_response: StartResponse | None = None, *channels: object
+    ) -> Iterable[bytes]:
+        """Answer one request; an ASGI server, which calls with other arguments, is told what to start instead."""
+        if start_response is None or channels:
+            refusal: Iterable[bytes] = refuse_asgi(environ, *filter(None, (start_response, *channels)))
+            return refusal
         started = environ.setdefault(ARRIVED, time.monotonic())
         identity = request_id(environ.get("HTTP_X_REQUEST_ID", ""))
         try:
+            if not self._has_looked_at_threads:  # a program may replace them after it has made the service
+                refuse_green_threads()
+                self._has_looked_at_threads = True
             response = self._respond(environ).checked()
         except Exception as error:  # whatever it is, the client learns nothing of what is inside
             log_failure(error, status=failure.kind_of(error).status, identity=identity)

@@ -14,7 +14,7 @@ from contextlib import suppress
 from functools import partial
 from typing import TYPE_CHECKING, Any, BinaryIO, Final, TypeAlias
 
-from s3img.service.app import ARRIVED, DISCONNECTED
+from s3img.service.app import ARRIVED, DISCONNECTED, refuse_rsgi
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Iterable, Iterator, MutableMapping
@@ -36,6 +36,8 @@ class AsgiService:
     Others wait, which counts as their requests' time. The service is closed at the end of the lifespan; an application
     that mounts it below a path (Starlette, FastAPI) does not hand that on, and calls `close` in a lifespan of its own.
     """
+
+    __rsgi_init__ = refuse_rsgi
 
     def __init__(self, service: TransformService, *, threads: int = 0) -> None:
         self._service = service

@@ -68,6 +68,12 @@ def create_asgi_app(environ: Mapping[str, str] | None = None) -> AsgiService:
     """Make the same as an ASGI application (``granian --interface asgi --factory s3img.service:create_asgi_app``)."""
     from s3img.service.asgi import AsgiService  # with asyncio, which WSGI servers do without
 
+    # gunicorn loads the module of its workers before the application; those of ASGI load neither of these two.
+    if wrong := {"sync", "gthread"} & {name.removeprefix("gunicorn.workers.") for name in sys.modules}:
+        fix = "start s3img.service:create_app() with it, or use granian or uvicorn"
+        raise ConfigError(
+            [f"gunicorn's {wrong.pop()} worker speaks WSGI, and create_asgi_app is for ASGI servers: {fix}"]
+        )
     return AsgiService(create_app(environ))
 
 

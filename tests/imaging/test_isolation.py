@@ -280,3 +280,25 @@ def test_slowed_process_ends_after_its_call(processes: RenderProcesses) -> None:
             partial(hostile_tasks.as_task, name="hang"), b"", limits=LIMITS, until=time.monotonic() + 1, look=look
         )
     assert looked.is_set()
+
+
+def test_processes_start_where_gevent_has_replaced_sockets() -> None:
+    pytest.importorskip("gevent")
+    code = """
+from gevent import monkey; monkey.patch_all()
+import io
+from functools import partial
+import gevent
+from PIL import Image
+from s3img.imaging.isolation import run_untrusted
+from s3img.imaging.isolation.tasks import clean
+from s3img.limits import Limits
+file = io.BytesIO(); Image.new("RGB", (4, 3)).save(file, "PNG")
+limits = Limits(isolate=True)
+run = partial(run_untrusted, partial(clean, limits=limits), file.getvalue(), limits=limits)
+jobs = [gevent.spawn(run) for _ in range(2)]
+gevent.joinall(jobs, raise_error=True)
+print([(one.format, one.width, one.height) for job in jobs for one in job.value.pictures])
+"""
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+    assert done.stdout.strip() == "[('png', 4, 3), ('png', 4, 3)]", done.stderr

@@ -104,10 +104,9 @@ def test_word_that_is_no_coding_does_not_hide_the_picture(stored: Callable[..., 
     assert stored("a.jpg", picture("JPEG"), ContentEncoding=word).status(path) == (200, "")
 
 
-def test_unknown_coding_is_named(stored: Callable[..., Served], caplog: pytest.LogCaptureFixture) -> None:
+def test_unknown_coding_is_kept_and_not_rendered(stored: Callable[..., Served]) -> None:
     served = stored("a.jpg", bytes(range(256)), ContentEncoding="compress")
     assert served.status("/tr:w-40/a.jpg") == (415, "EFORMAT")
-    assert "Content-Encoding: compress" in caplog.text
     assert served.ask("/a.jpg").headers["Content-Encoding"] == "compress"
 
 

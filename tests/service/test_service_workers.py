@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import asyncio
 import importlib.util
 import subprocess
 import sys
 from contextlib import contextmanager
 from types import SimpleNamespace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 from s3_servers import free_ports
@@ -15,11 +16,13 @@ from wsgi_servers import running_command, running_gunicorn, send
 
 from s3img.config import Config
 from s3img.errors import ConfigError
-from s3img.service import TransformService
+from s3img.service import TransformService, create_app, create_asgi_app
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
     from pathlib import Path
+
+    from transform_service import Served
 
 APP = "s3img.service:create_app"
 ASGI = "s3img.service:create_asgi_app"
@@ -91,6 +94,54 @@ def test_green_threads_are_refused(monkeypatch: pytest.MonkeyPatch, module: str,
     name = "gevent" if "ggevent" in module or module.startswith("gevent") else "eventlet"
     with pytest.raises(ConfigError, match=rf"{name}.*gthread"):
         TransformService(Config(bucket="file:///x", access="open"))
+
+
+def test_threads_that_are_replaced_after_the_start_are_named(
+    serve: Callable[..., Served], monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    served = serve()
+    monkeypatch.setitem(sys.modules, "gevent.monkey", SimpleNamespace(is_module_patched=lambda _: True))
+    assert served.status("/cat.jpg") == (500, "EINTERNAL")
+    assert "gevent: the service needs real threads" in capsys.readouterr().err
+
+
+def asgi_messages(app: Any, kind: str, *, version: int) -> list[dict[str, str]]:
+    """Return what an application of a version of ASGI sends when it is called with a scope of that type."""
+    sent: list[dict[str, str]] = []
+
+    async def receive() -> dict[str, str]:
+        return {"type": "lifespan.startup"}
+
+    async def send(message: dict[str, str]) -> None:
+        sent.append(message)
+
+    scope = {"type": kind}
+    asyncio.run(app(scope)(receive, send) if version == 2 else app(scope, receive, send))
+    return sent
+
+
+@pytest.mark.parametrize("version", [2, 3])
+def test_asgi_server_is_refused_at_its_start(environ: dict[str, str], version: int) -> None:
+    app = create_app(environ)
+    (message,) = asgi_messages(app, "lifespan", version=version)
+    assert (message["type"], "create_asgi_app instead" in message["message"]) == ("lifespan.startup.failed", True)
+    with pytest.raises(ConfigError, match="create_asgi_app instead"):
+        asgi_messages(app, "http", version=version)
+
+
+def test_granians_own_interface_is_refused_at_its_start(environ: dict[str, str]) -> None:
+    for app in (create_app(environ), create_asgi_app(environ)):
+        with pytest.raises(ConfigError, match="--interface asgi"):
+            app.__rsgi_init__(None)
+
+
+@pytest.mark.parametrize("worker", ["sync", "gthread"])
+def test_wsgi_worker_of_gunicorn_is_refused_by_the_asgi_application(
+    environ: dict[str, str], monkeypatch: pytest.MonkeyPatch, worker: str
+) -> None:
+    monkeypatch.setitem(sys.modules, f"gunicorn.workers.{worker}", SimpleNamespace())
+    with pytest.raises(ConfigError, match=rf"gunicorn's {worker} worker speaks WSGI.*create_app\(\)"):
+        create_asgi_app(environ)
 
 
 def test_loaded_and_unused_gevent_is_no_reason_to_refuse(environ: dict[str, str]) -> None:

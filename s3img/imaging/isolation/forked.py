@@ -55,6 +55,7 @@ def serve() -> None:
         signal.signal(number, signal.SIG_IGN)
     control = socket.socket(fileno=int(sys.argv[1]))
     control.set_inheritable(False)
+    control.settimeout(None)  # a parent whose sockets gevent has replaced hands over one that does not wait
     for name in _MODULES:
         import_module(f"s3img.imaging.{name}")
     gc.collect()
