@@ -72,7 +72,8 @@ def _with_own(name: str, origin: Origin, config: Config, environ: Mapping[str, s
     """Give an origin its own credentials, and nothing of the service's."""
     theirs = config.endpoint_url or _variable(environ)
     if not origin.store_url and theirs and providers.of_endpoint(theirs).name != "aws":
-        why = f"it has credentials of its own, and {theirs} would get them"
+        own = "asked without credentials" if origin.anonymous else "asked with credentials of its own"
+        why = f"it is {own}, and inherits nothing of {theirs}"
         fix = 'write the address of its store (of AWS: provider = "aws" and region)'
         raise ConfigError([f"origins.{name}.endpoint_url: is needed, because {why}: {fix}"])
     return S3Options(
@@ -92,9 +93,9 @@ def _access_key(name: str, origin: Origin, environ: Mapping[str, str]) -> Access
         return None
     parts = ("ACCESS_KEY_ID", "SECRET_ACCESS_KEY", "SESSION_TOKEN")
     values = {f"S3IMG_{part}": environ.get(f"{origin.credentials}_{part}", "") for part in parts}
-    if not all(list(values.values())[:2]):
-        needed = " and ".join(f"{origin.credentials}_{part}" for part in parts[:2])
-        raise ConfigError([f"origins.{name}.credentials: {needed} are not set in the environment"])
+    if missing := [f"{origin.credentials}_{part}" for part in parts[:2] if not values[f"S3IMG_{part}"]]:
+        verb = "are" if len(missing) > 1 else "is"
+        raise ConfigError([f"origins.{name}.credentials: {' and '.join(missing)} {verb} not set in the environment"])
     return AccessKey.from_environment(values)
 
 

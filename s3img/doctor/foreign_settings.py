@@ -23,7 +23,8 @@ _EXPECTED = (
     "must be a profile exported by S3 Image Port, an origin of ImageKit, the data.json of PicGo or PicList, or the "
     "configuration of Sveltia CMS"
 )
-_COMPATIBLE = frozenset({"S3", "S3_COMPATIBLE", "DIGITAL_OCEAN_SPACES"})
+_COMPATIBLE = frozenset({"S3", "S3_COMPATIBLE", "DIGITAL_OCEAN_SPACES", "CLOUDINARY_BACKUP"})
+_URL_BEFORE_KEY = re.compile(r"(https?://[^{}?#]+?)/*\{(?:path|encodedKey)\}")
 
 
 @dataclass(frozen=True, slots=True)
@@ -168,33 +169,43 @@ def imagekit_origin(data: Mapping[str, Any]) -> Imported:
 
 
 def picgo_configurations(data: Mapping[str, Any]) -> Iterator[Imported]:
-    """Read all named configurations of picgo-plugin-s3 and PicList's own uploader, else the one in use."""
+    """Read all named configurations of PicGo's two plugins for S3 and PicList's own uploader, else the one in use."""
     bed: Mapping[str, Any] = data.get("picBed", {})
     found: dict[str, tuple[str, Mapping[str, Any]]] = {}
-    for kind, program in (("aws-s3", "PicGo"), ("aws-s3-plist", "PicList")):
+    for kind, program in (("aws-s3", "PicGo"), ("s3-uploader", "PicGo"), ("aws-s3-plist", "PicList")):
         listed = data.get("uploader", {}).get(kind, {}).get("configList") or []
         for one in [*listed, *([bed[kind]] if kind in bed else [])]:
             # The configuration in use is listed, too, in new versions: the first of a name counts.
             found.setdefault(_text(one.get("_configName")) or kind, (program, one))
     for name, (program, one) in found.items():
-        bucket = _text(one["bucketName"])
-        template = _text(one.get("uploadPath"))
-        prefix = template.partition("{")[0].rpartition("/")[0]
-        values, notes = _place(one.get("endpoint") or "", bucket, prefix, one.get("region") or "")
-        if public := _text(one.get("urlPrefix")).rstrip("/"):
-            in_path = one.get("pathStyleAccess") and not one.get("disableBucketPrefixToURL")
-            values["public_url"] = "/".join(filter(None, [public, bucket if in_path else "", quote_path(prefix)]))
-        if one.get("pathStyleAccess"):
-            values["addressing_style"] = "path"
-        if "{" in template:
-            notes.append(f"uploadPath {template!r} names uploads: `s3img upload --template`, see docs/uploads.md.")
-        if one.get("acl"):
-            notes.append(f"acl {one['acl']!r} was not copied: s3img sets none, a policy makes objects public.")
-        if one.get("rejectUnauthorized") is False:
-            notes.append("rejectUnauthorized = false was not copied: set AWS_CA_BUNDLE to the authority's file.")
-        if one.get("proxy"):
-            notes.append("proxy was not copied: set HTTPS_PROXY in the environment.")
-        yield Imported(name, program, values, notes, _filled(one, "accessKeyID", "secretAccessKey"))
+        yield picgo_configuration(name, program, one)
+
+
+def picgo_configuration(name: str, program: str, data: Mapping[str, Any]) -> Imported:
+    """Read one configuration of PicGo's plugins or of PicList."""
+    bucket, template = _text(data["bucketName"]), _text(data.get("uploadPath"))
+    prefix = template.partition("{")[0].rpartition("/")[0]
+    values, notes = _place(data.get("endpoint") or "", bucket, prefix, data.get("region") or "")
+    pattern = _text(data.get("outputURLPattern"))  # which has taken the place of urlPrefix
+    if known := _URL_BEFORE_KEY.fullmatch(pattern):
+        values["public_url"] = "/".join(filter(None, [known[1], quote_path(prefix)]))
+    elif public := _text(data.get("urlPrefix")).rstrip("/"):
+        in_path = data.get("pathStyleAccess") and not data.get("disableBucketPrefixToURL")
+        values["public_url"] = "/".join(filter(None, [public, bucket if in_path else "", quote_path(prefix)]))
+    if data.get("pathStyleAccess"):
+        values["addressing_style"] = "path"
+    remarks = {
+        f"uploadPath {template!r} names uploads: `s3img upload --template`, see docs/uploads.md.": "{" in template,
+        f"outputURLPattern {pattern!r} was not copied: set public_url to what is before the key.": pattern
+        and not known,
+        f"acl {data.get('acl')!r} was not copied: s3img sets none, a policy makes objects public.": data.get("acl"),
+        "rejectUnauthorized = false was not copied: set AWS_CA_BUNDLE to the authority's file.": (
+            data.get("rejectUnauthorized") is False
+        ),
+        "proxy was not copied: set HTTPS_PROXY in the environment.": data.get("proxy"),
+    }
+    notes += [remark for remark, applies in remarks.items() if applies]
+    return Imported(name, program, values, notes, _filled(data, "accessKeyID", "secretAccessKey"))
 
 
 def _place(endpoint: str, bucket: str, prefix: str, region: str) -> tuple[dict[str, Any], list[str]]:

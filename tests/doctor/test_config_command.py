@@ -215,6 +215,20 @@ PICGO = {
 
 
 @pytest.mark.parametrize(
+    ("pattern", "public_url", "noted"),
+    [
+        ("https://cdn.example.com/{path}", "https://cdn.example.com/img/a%20b", False),
+        ("https://cdn.example.com/x//{encodedKey}", "https://cdn.example.com/x/img/a%20b", False),
+        ("{protocol}://{host}/{path:/^img/,i}?q=1", "https://img.example.com/pics/img/a%20b", True),
+    ],
+)
+def test_address_that_picgo_writes_becomes_public_url(pattern: str, public_url: str, *, noted: bool) -> None:
+    found = read(json.dumps({"picBed": {"s3-uploader": {**PICGO, "outputURLPattern": pattern}}}))
+    assert found.values["public_url"] == public_url
+    assert any("outputURLPattern" in note for note in found.notes) == noted
+
+
+@pytest.mark.parametrize(
     ("data", "program", "name"),
     [
         ({"picBed": {"current": "aws-s3", "aws-s3": PICGO}}, "PicGo", "blog"),
