@@ -37,6 +37,7 @@ _SEQUENCE: Final = frozenset(
     b"edts elst tref auxl av01 av1C colr pasp ccst auxi pixi clap irot imir".split()
 )
 _CONTAINERS: Final = frozenset({b"moov", b"trak", b"mdia", b"minf", b"stbl", b"edts"})
+_NO_PICTURES: Final = frozenset({b"meta", b"udta", b"uuid", b"free", b"skip"})  # inside of a movie
 _TOP: Final = frozenset({b"ftyp", b"meta", b"moov", b"mdat", b"free", b"skip"})
 
 
@@ -67,37 +68,94 @@ def stripped_avif(data: bytes) -> bytes | None:
     return _rebuilt(data, boxes, ftyp)
 
 
+class PictureItems(msgspec.Struct):
+    """The primary picture of a ``meta`` box and all that it is made of, with properties and references of any item."""
+
+    primary: int
+    items: list[AvifItem]
+    properties: list[tuple[bytes, bytes]]
+    references: list[tuple[bytes, int, tuple[int, ...]]]
+
+    @classmethod
+    def read(cls, body: bytes) -> PictureItems | None:
+        """Read them without metadata and thumbnails; None where there is something that is not understood."""
+        meta = dict(inner_boxes(body[4:]))
+        iprp = dict(inner_boxes(meta[b"iprp"]))
+        listed = list(inner_boxes(iprp[b"ipco"]))
+        used = associations(iprp[b"ipma"])
+        items = {item.number: item for item in _items(meta)}
+        primary = primary_item(meta[b"pitm"])
+        references = [
+            reference
+            for reference in _references(meta.get(b"iref", b""))
+            if reference[0] in _REFERENCES and reference[1] in items and items.keys() >= {*reference[2]}
+        ]
+        wanted = _reachable(primary, references)
+        kept = [item for number, item in items.items() if number in wanted and item.kind in _PICTURES]
+        if primary not in {item.number for item in kept} or len(kept) < len(wanted):
+            return None
+        for item in kept:
+            item.properties = tuple(used.get(item.number, ()))
+            if any(not 0 < one <= len(listed) or listed[one - 1][0] not in _PROPERTIES for one in item.properties):
+                return None
+        if max(wanted) > 0xFFFF or len(listed) > 0x7F:  # more than the short forms can say, and than encoders write
+            return None
+        return cls(primary, kept, listed, references)
+
+    def meta(self, places: list[tuple[int, int]]) -> bytes:
+        """Return the ``meta`` box, in its one canonical form, of items that lie there (start, size) in the file."""
+        numbers = {item.number for item in self.items}
+        used = sorted({number for item in self.items for number in item.properties})
+        renumbered = {number: place for place, number in enumerate(used, 1)}
+        ipma = b"".join(
+            struct.pack(">HB", item.number, len(item.properties))
+            # The top bit says "essential": a reader that does not know the property must not show the picture.
+            + bytes(renumbered[n] | (0x80 if self.properties[n - 1][0] in _ESSENTIAL else 0) for n in item.properties)
+            for item in self.items
+        )
+        iref = b"".join(
+            _box(kind, struct.pack(f">HH{len(targets)}H", source, len(targets), *targets))
+            for kind, source, targets in self.references
+            if source in numbers and numbers.issuperset(targets)
+        )
+        infe = b"".join(_box(b"infe", struct.pack(">BxxBHH4sx", 2, 0, one.number, 0, one.kind)) for one in self.items)
+        iloc = (
+            struct.pack(">HHHLL", item.number, 0, 1, *place) for item, place in zip(self.items, places, strict=True)
+        )
+        return _box(
+            b"meta",
+            bytes(4),
+            _box(b"hdlr", bytes(8), b"pict", bytes(13)),
+            _box(b"pitm", bytes(4), struct.pack(">H", self.primary)),
+            _box(b"iloc", struct.pack(">LBBH", 0, 0x44, 0, len(self.items)), *iloc),
+            _box(b"iinf", bytes(4), struct.pack(">H", len(self.items)), infe),
+            *([_box(b"iref", bytes(4), iref)] if iref else []),
+            _box(
+                b"iprp",
+                _box(b"ipco", *(_box(*_clean_property(*self.properties[number - 1])) for number in used)),
+                _box(b"ipma", struct.pack(">LL", 0, len(self.items)), ipma),
+            ),
+        )
+
+
 def _rebuilt(data: bytes, boxes: dict[bytes, bytes], ftyp: bytes) -> bytes | None:
     """Write a still picture anew."""
-    meta = dict(inner_boxes(boxes[b"meta"][4:]))
-    iprp = dict(inner_boxes(meta[b"iprp"]))
-    listed = list(inner_boxes(iprp[b"ipco"]))
-    used = associations(iprp[b"ipma"])
-    items = {item.number: item for item in _items(meta)}
-    primary = primary_item(meta[b"pitm"])
-    references = [
-        reference
-        for reference in _references(meta.get(b"iref", b""))
-        if reference[0] in _REFERENCES and reference[1] in items and items.keys() >= {*reference[2]}
-    ]
-    wanted = _reachable(primary, references)
-    kept = [item for number, item in items.items() if number in wanted and item.kind in _PICTURES]
-    if primary not in {item.number for item in kept} or len(kept) < len(wanted):
+    pictures = PictureItems.read(boxes[b"meta"])
+    if pictures is None:
         return None
-    idat = meta.get(b"idat", b"")
+    idat = dict(inner_boxes(boxes[b"meta"][4:])).get(b"idat", b"")
     contents = []
-    for item in kept:
+    for item in pictures.items:
         where = idat if item.in_idat else data
         if any(end > len(where) for _, end in item.extents):
             return None
         content = b"".join(where[start:end] for start, end in item.extents)
         contents.append(_coded_picture(content) if item.kind == b"av01" else content)
-        item.properties = tuple(used.get(item.number, ()))
-        if any(not 0 < number <= len(listed) or listed[number - 1][0] not in _PROPERTIES for number in item.properties):
-            return None
-    if max(wanted) > 0xFFFF or len(listed) > 0x7F:  # more than the short forms below can say, and than encoders write
-        return None
-    return _written(ftyp, primary, kept, contents, listed, references)
+    sizes = [len(content) for content in contents]
+    head = _box(b"ftyp", ftyp)
+    start = len(head) + len(pictures.meta([(0, 0)] * len(sizes))) + 8  # its length does not depend on the places in it
+    places = [(start + sum(sizes[:number]), size) for number, size in enumerate(sizes)]
+    return head + pictures.meta(places) + _box(b"mdat", *contents)
 
 
 def _coded_picture(data: bytes) -> bytes:
@@ -188,56 +246,6 @@ def _box(kind: bytes, *parts: bytes) -> bytes:
     return struct.pack(">L4s", len(body) + 8, kind) + body
 
 
-def _written(
-    ftyp: bytes,
-    primary: int,
-    items: list[AvifItem],
-    contents: list[bytes],
-    properties: list[tuple[bytes, bytes]],
-    references: list[tuple[bytes, int, tuple[int, ...]]],
-) -> bytes:
-    """Put a file together in its one canonical form."""
-    numbers = {item.number for item in items}
-    used = sorted({number for item in items for number in item.properties})
-    renumbered = {number: place for place, number in enumerate(used, 1)}
-    ipma = b"".join(
-        struct.pack(">HB", item.number, len(item.properties))
-        # The top bit says "essential": a reader that does not know the property must not show the picture.
-        + bytes(renumbered[n] | (0x80 if properties[n - 1][0] in _ESSENTIAL else 0) for n in item.properties)
-        for item in items
-    )
-    iref = b"".join(
-        _box(kind, struct.pack(f">HH{len(targets)}H", source, len(targets), *targets))
-        for kind, source, targets in references
-        if source in numbers and numbers.issuperset(targets)
-    )
-    infe = b"".join(_box(b"infe", struct.pack(">BxxBHH4sx", 2, 0, item.number, 0, item.kind)) for item in items)
-
-    def meta(start: int) -> bytes:
-        places, position = [], start
-        for item, content in zip(items, contents, strict=True):
-            places.append(struct.pack(">HHHLL", item.number, 0, 1, position, len(content)))
-            position += len(content)
-        return _box(
-            b"meta",
-            bytes(4),
-            _box(b"hdlr", bytes(8), b"pict", bytes(13)),
-            _box(b"pitm", bytes(4), struct.pack(">H", primary)),
-            _box(b"iloc", struct.pack(">LBBH", 0, 0x44, 0, len(items)), *places),
-            _box(b"iinf", bytes(4), struct.pack(">H", len(items)), infe),
-            *([_box(b"iref", bytes(4), iref)] if iref else []),
-            _box(
-                b"iprp",
-                _box(b"ipco", *(_box(*_clean_property(*properties[number - 1])) for number in used)),
-                _box(b"ipma", struct.pack(">LL", 0, len(items)), ipma),
-            ),
-        )
-
-    start = _box(b"ftyp", ftyp)
-    offset = len(start) + len(meta(0)) + 8  # the length of meta does not depend on the places in it
-    return start + meta(offset) + _box(b"mdat", *contents)
-
-
 def _clean_property(kind: bytes, body: bytes) -> tuple[bytes, bytes]:
     """Return a property without room for anything else: a profile that is one, the name of an auxiliary picture."""
     from s3img.imaging.strip import canonical_profile  # which needs this module
@@ -254,35 +262,60 @@ def _sequence(data: bytes, tops: list[TopBox], boxes: dict[bytes, bytes]) -> byt
 
     Its tables name places in the file in many ways, so nothing is moved.
     """
-    if not _is_plain(boxes[b"moov"]):
+    moov = _without_metadata(boxes[b"moov"])
+    if moov is None:
         return None
     ranges = list(_samples(boxes[b"moov"]))
+    written = {b"moov": _box(b"moov", moov)}
     if b"meta" in boxes:
-        meta = dict(inner_boxes(boxes[b"meta"][4:]))
-        items = list(_items(meta))
-        if not {item.kind for item in items} <= _PICTURES or any(item.in_idat for item in items):
+        found = _sequence_meta(boxes[b"meta"])
+        if found is None:
             return None
-        properties = inner_boxes(dict(inner_boxes(meta[b"iprp"]))[b"ipco"])
-        if not {kind for kind, _ in properties} <= _PROPERTIES:
-            return None
-        ranges += [extent for item in items for extent in item.extents]
+        written[b"meta"], places = found
+        ranges += places
     clean = bytearray(len(data))
     for box in tops:
         end = box.end if box.body is not None else box.content
         clean[box.start : end] = data[box.start : end]
-        if box.kind not in _TOP:
+        if box.kind in written:
+            if len(written[box.kind]) != end - box.start:  # a length in 64 bits
+                return None
+            clean[box.start : end] = written[box.kind]
+        elif box.kind not in _TOP:
             clean[box.start + 4 : box.start + 8] = b"free"
     for start, end in ranges:
         clean[start:end] = data[start:end]
     return bytes(clean[: tops[-1].end])
 
 
-def _is_plain(boxes: bytes) -> bool:
-    """Tell whether a movie has nothing but what pictures and their timing need."""
+def _sequence_meta(body: bytes) -> tuple[bytes, list[tuple[int, int]]] | None:
+    """Return a ``meta`` box without metadata, as long as it was, and where its pictures lie (start, end)."""
+    pictures = PictureItems.read(body)
+    if pictures is None or any(one.in_idat or len(one.extents) != 1 for one in pictures.items):
+        return None
+    places = [item.extents[0] for item in pictures.items]
+    is_plain = len(pictures.items) == len(list(_items(dict(inner_boxes(body[4:])))))
+    if is_plain and {kind for kind, _ in pictures.properties} <= _PROPERTIES:
+        return _box(b"meta", body), places
+    meta = pictures.meta([(start, end - start) for start, end in places])
+    room = len(body) + 8 - len(meta)
+    return (meta + _box(b"free", bytes(room - 8)), places) if room >= 8 else None  # a box takes eight bytes
+
+
+def _without_metadata(boxes: bytes) -> bytes | None:
+    """Return boxes of a movie, as many bytes, with zeros for metadata; None where one is of another kind."""
+    parts = []
     for kind, body in inner_boxes(boxes):
-        if kind not in _SEQUENCE or (kind in _CONTAINERS and not _is_plain(body)):
-            return False
-    return True
+        if kind in _NO_PICTURES:
+            parts.append(_box(b"free", bytes(len(body))))
+        elif kind in _CONTAINERS and (inner := _without_metadata(body)) is not None:
+            parts.append(_box(kind, inner))
+        elif kind in _SEQUENCE - _CONTAINERS:
+            parts.append(_box(kind, body))
+        else:
+            return None
+    found = b"".join(parts)
+    return found if len(found) == len(boxes) else None  # else a length has 64 bits
 
 
 def _samples(moov: bytes) -> Iterator[tuple[int, int]]:
