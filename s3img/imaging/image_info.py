@@ -41,7 +41,7 @@ class ImageInfo(msgspec.Struct, frozen=True):
     ``orientation`` is the EXIF value (1 to 8) under which the pixels are stored, ``frames`` above 1 an animation.
     An SVG that states no size has 0 x 0. ``canvas`` is what decoding takes, in px, where that is more: frames of a GIF
     may reach beyond what is shown. ``buffered`` are the bytes that the decoder of a JPEG of several scans keeps of the
-    whole picture; 0 where px can be scaled down as they come.
+    whole picture; 0 where px can be scaled down as they come. ``few_colors`` is a TIFF or BMP of one bit or a palette.
     """
 
     format: str
@@ -52,6 +52,7 @@ class ImageInfo(msgspec.Struct, frozen=True):
     orientation: int = 1
     canvas: tuple[int, int] = (0, 0)
     buffered: int = 0
+    few_colors: bool = False
 
     @property
     def media_type(self) -> str:
@@ -66,7 +67,7 @@ class ImageInfo(msgspec.Struct, frozen=True):
     @property
     def is_lossless(self) -> bool:
         """Tell whether the format keeps every px, so that the picture may be a drawing."""
-        return self.format in {"png", "gif", "bmp"}
+        return self.format in {"png", "gif", "bmp"} or self.few_colors
 
     @property
     def renderable(self) -> bool:

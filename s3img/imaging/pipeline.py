@@ -48,14 +48,14 @@ def choose_formats(
     """Return the formats for what is ``wanted``; of several, whatever turns out smallest is taken.
 
     For ``auto`` these are the modern ones that a client accepts (media types), then the plain one: the source's own
-    where every browser shows it, else PNG with transparency and JPEG without, GIF for an animation. Without knowledge
-    of a client (None), like ``orig``, it is the source's own where that can be written.
+    where every browser shows it, else PNG for transparency and few colours, JPEG without, GIF for an animation. Without
+    knowledge of a client (None), like ``orig``, it is the source's own where that can be written.
     """
     if wanted not in {"auto", "orig"}:
         return (wanted,)
     is_negotiated = wanted == "auto" and accept is not None
     modern = [name for name in _MODERN if is_negotiated and MEDIA_TYPES[name] in (accept or ()) and name in encoders()]
-    plain = "gif" if info.animated else "png" if alpha else "jpeg"
+    plain = "gif" if info.animated else "png" if alpha or info.few_colors else "jpeg"
     if info.format in (_EVERYWHERE if is_negotiated else encoders()) and not (alpha and info.format == "jpeg"):
         plain = info.format
     return *modern, plain

@@ -256,10 +256,14 @@ def _uint24(data: bytes, position: int) -> int:
 
 
 def tiff(fp: BinaryIO) -> ImageInfo:
-    """Read the first directory (TIFF 6.0): ImageWidth 256, ImageLength 257, ExtraSamples 338."""
+    """Read the first directory (TIFF 6.0): ImageWidth 256, ImageLength 257, ExtraSamples 338.
+
+    A scan has one BitsPerSample (258), a palette PhotometricInterpretation 3 (262).
+    """
     tags = first_directory(fp)
     size = tags.get(256, 0), tags.get(257, 0)
-    return info("tiff", size, alpha=tags.get(338, 0) in {1, 2}, orientation=orientation_of(tags))
+    found = info("tiff", size, alpha=tags.get(338, 0) in {1, 2}, orientation=orientation_of(tags))
+    return msgspec.structs.replace(found, few_colors=tags.get(258, 1) == 1 or tags.get(262) == 3)
 
 
 def bmp(fp: BinaryIO) -> ImageInfo:
@@ -269,7 +273,8 @@ def bmp(fp: BinaryIO) -> ImageInfo:
     if header[0] == 12:
         return info("bmp", struct.unpack_from("<HH", header, 4))
     width, height, _, bits, compression = struct.unpack_from("<llHHL", header, 4)
-    return info("bmp", (width, abs(height)), alpha=bits == 32 and compression == 3)
+    found = info("bmp", (width, abs(height)), alpha=bits == 32 and compression == 3)
+    return msgspec.structs.replace(found, few_colors=0 < bits <= 8)
 
 
 def ico(fp: BinaryIO) -> ImageInfo:
