@@ -7,15 +7,8 @@ from fractions import Fraction
 from functools import lru_cache
 from typing import TYPE_CHECKING, Final
 
+from werkzeug import http
 from werkzeug.datastructures import Accept, MIMEAccept, ResponseCacheControl
-from werkzeug.http import (
-    parse_accept_header,
-    parse_cache_control_header,
-    parse_date,
-    parse_etags,
-    parse_if_range_header,
-    parse_range_header,
-)
 
 from s3img.pictures.result_names import is_private
 from s3img.service.request_parsing import remember_short
@@ -41,8 +34,8 @@ _MODERN: Final = ("image/avif", "image/webp")
 def is_current(headers: Headers, etag: str, facts: SourceFacts) -> bool:
     """Evaluate ``If-None-Match`` (lists, weak tags, ``*``) and, without it, ``If-Modified-Since`` (RFC 9110, 13.1)."""
     if (wanted := headers.get("If-None-Match")) is not None:
-        return wanted == f'"{etag}"' or parse_etags(wanted).contains_weak(etag)
-    since = parse_date(headers.get("If-Modified-Since"))
+        return wanted == f'"{etag}"' or http.parse_etags(wanted).contains_weak(etag)
+    since = http.parse_date(headers.get("If-Modified-Since"))
     return since is not None and facts.modified.replace(microsecond=0) <= since
 
 
@@ -87,7 +80,7 @@ def _cache_control(
     is_pinned: bool,
     is_fallback: bool,
 ) -> str:
-    sources = [parse_cache_control_header(one, cls=ResponseCacheControl) for one in stored]
+    sources = [http.parse_cache_control_header(one, cls=ResponseCacheControl) for one in stored]
     if any(source.no_store for source in sources):
         return "no-store"
     # A pinned source may have layers that change all the same.
@@ -118,11 +111,11 @@ def wanted_range(headers: Headers, facts: SourceFacts) -> tuple[int, int] | None
     A header that is malformed, of another unit, of several ranges, or of an older copy (``If-Range``) is ignored, as
     RFC 9110, section 14.2, allows.
     """
-    wanted = parse_range_header(headers.get("Range"))
+    wanted = http.parse_range_header(headers.get("Range"))
     if wanted is None or wanted.units != "bytes" or len(wanted.ranges) != 1:
         return None
     if (text := headers.get("If-Range")) is not None:
-        if_range = parse_if_range_header(text)
+        if_range = http.parse_if_range_header(text)
         if if_range.date is not None:
             is_same = if_range.date == facts.modified.replace(microsecond=0)
         else:  # a strong comparison (section 13.1.5): a weak tag never fits
@@ -143,7 +136,7 @@ def modern_formats(accept: str) -> frozenset[str]:
 
     A wildcard is not a sign that a client can show them: browsers that can't send one too. ``q=0`` means no.
     """
-    offered = {value.lower(): quality for value, quality in parse_accept_header(accept, MIMEAccept)}
+    offered = {value.lower(): quality for value, quality in http.parse_accept_header(accept, MIMEAccept)}
     liked = {name: offered[name] for name in _MODERN if offered.get(name, 0) > 0}
     best = max(liked.values(), default=0)
     return frozenset(name for name, quality in liked.items() if quality == best)
@@ -151,13 +144,13 @@ def modern_formats(accept: str) -> frozenset[str]:
 
 def accepts_codings(accept_encoding: str, codings: Iterable[str]) -> bool:
     """Tell whether a client names all of these content codings; without the header, few can read any."""
-    offered = parse_accept_header(accept_encoding, Accept)
+    offered = http.parse_accept_header(accept_encoding, Accept)
     return all(offered[name] > 0 for name in codings)
 
 
 def wants_json(accept: str) -> bool:
     """Tell whether a client prefers JSON to text."""
-    offered = parse_accept_header(accept, MIMEAccept)
+    offered = http.parse_accept_header(accept, MIMEAccept)
     return offered.best_match(["text/plain", "application/json"], default="text/plain") == "application/json"
 
 

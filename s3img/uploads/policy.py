@@ -7,14 +7,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal, TypeAlias
 
-from s3img.errors import (
-    ConfigError,
-    ImageError,
-    ImageTooLarge,
-    KeyTaken,
-    S3ImgError,
-    UnsupportedImage,
-)
+from s3img import errors
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -54,7 +47,7 @@ class UploadPolicy:
     def __post_init__(self) -> None:
         problems = []
         if isinstance(self.formats, str) or not isinstance(self.formats, Iterable):
-            raise ConfigError([f"formats: {self.formats!r} is not a list of formats"])
+            raise errors.ConfigError([f"formats: {self.formats!r} is not a list of formats"])
         object.__setattr__(self, "formats", frozenset(self.formats))  # a list does as well
         if not self.formats:
             problems.append("formats: name at least one")
@@ -69,7 +62,7 @@ class UploadPolicy:
         if self.convert not in {"", "jpeg", "png", "webp", "avif"}:
             problems.append(f"convert: {self.convert!r} is none of jpeg, png, webp, avif")
         if problems:
-            raise ConfigError(problems)
+            raise errors.ConfigError(problems)
 
 
 @contextmanager
@@ -80,20 +73,20 @@ def explained_to_visitors(filename: str, policy: UploadPolicy) -> Iterator[None]
     """
     try:
         yield
-    except S3ImgError as error:
+    except errors.S3ImgError as error:
         error.visitor = visitor_text(error, filename, policy)
         raise
 
 
-def visitor_text(error: S3ImgError, filename: str, policy: UploadPolicy) -> str:
+def visitor_text(error: errors.S3ImgError, filename: str, policy: UploadPolicy) -> str:
     """Return what to tell the sender of a file."""
     name = f"“{filename[:80]}”" if filename else "The file"
-    if isinstance(error, UnsupportedImage):
+    if isinstance(error, errors.UnsupportedImage):
         *others, last = sorted("WebP" if name == "webp" else name.upper() for name in policy.formats)
         accepted = f"{', '.join(others)} or {last}" if others else last
         what = " is a HEIC picture and" if "HEIC" in error.message else ""
         return f"{name}{what} can't be used. Please choose a picture in one of these formats: {accepted}."
-    if isinstance(error, ImageTooLarge):
+    if isinstance(error, errors.ImageTooLarge):
         size = f"{policy.max_bytes / 1e6:.3g} MB" if policy.max_bytes >= 1e6 else f"{policy.max_bytes / 1e3:.3g} kB"
         pixels = f"{policy.max_pixels / 1e6:.3g} megapixels"
         most = {"max_bytes": size, "input_bytes": size, "input_pixels": pixels}
@@ -101,8 +94,8 @@ def visitor_text(error: S3ImgError, filename: str, policy: UploadPolicy) -> str:
         if error.limit in most:
             return f"{name} is too large. Please choose a picture of at most {most[error.limit]}."
         return f"{name} takes too long to read. Please save it again with another program."
-    if isinstance(error, ImageError):
+    if isinstance(error, errors.ImageError):
         return f"{name} is damaged or incomplete. Please save or download it again."
-    if isinstance(error, KeyTaken):
+    if isinstance(error, errors.KeyTaken):
         return f"There is already another picture of this name. Please give {name} another name."
     return f"{name} could not be saved. Please try again later."

@@ -9,24 +9,13 @@ import uuid
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Self
 
+from s3img import keys
 from s3img.errors import ConfigError
-from s3img.keys import (
-    OWN_FOLDER,
-    PER_UPLOAD,
-    PLACEHOLDERS,
-    TOKEN,
-    KeyFields,
-    fill,
-    is_reserved,
-    path_problems,
-    unknown_placeholder,
-    values_of,
-)
 
 if TYPE_CHECKING:
     from datetime import datetime
 
-_KNOWN = (*PLACEHOLDERS, *sorted(PER_UPLOAD))
+_KNOWN = (*keys.PLACEHOLDERS, *sorted(keys.PER_UPLOAD))
 
 _CROCKFORD = "0123456789ABCDEFGHJKMNPQRSTVWXYZ"
 
@@ -45,7 +34,7 @@ _ULID_LENGTH = 26
 class UploadFields:
     """Say what an upload's key may be made of: its file's facts, when it came (UTC), and 80 random bits."""
 
-    file: KeyFields
+    file: keys.KeyFields
     when: datetime
     entropy: int
 
@@ -55,7 +44,7 @@ class UploadFields:
         name = ulid(milliseconds, self.entropy)
         # Ten characters that sort by the time of day, and four random ones: short, and unique within a folder of a day.
         day_slice = f"{name[4:10]}-{name[-4:]}".lower()
-        return values_of(self.file) | {
+        return keys.values_of(self.file) | {
             "year": f"{self.when:%Y}",
             "month": f"{self.when:%m}",
             "day": f"{self.when:%d}",
@@ -79,8 +68,8 @@ class UploadTemplate:
     @classmethod
     def parse(cls, text: str) -> Self:
         """Check a template; raise ConfigError naming each bad placeholder, its position and the nearest valid one."""
-        problems = [found for match in TOKEN.finditer(text) if (found := unknown_placeholder(match, _KNOWN))]
-        problems += path_problems(text)
+        problems = [found for match in keys.TOKEN.finditer(text) if (found := keys.unknown_placeholder(match, _KNOWN))]
+        problems += keys.path_problems(text)
         if not text.strip():
             problems.append("a key must not be empty: write {{ulid}}.{{ext}}")
         if problems:
@@ -93,12 +82,14 @@ class UploadTemplate:
     def key(self, fields: UploadFields) -> str:
         """Return the key; raise ConfigError for one that is longer than 1,024 bytes or has an empty name."""
         values = fields.values()
-        empty = [match[1] for match in TOKEN.finditer(self.text) if match[1] != "dir" and not values[match[1]]]
+        empty = [match[1] for match in keys.TOKEN.finditer(self.text) if match[1] != "dir" and not values[match[1]]]
         if empty:
             raise ConfigError([f"{{{{{empty[0]}}}}} is empty for {fields.file.path!r}: use {{{{ulid}}}}"])
-        key = fill(self.text, values, name=fields.file.path)
-        if is_reserved(key):
-            raise ConfigError([f"the key {key!r} lies below {OWN_FOLDER}, which is s3img's own: choose another folder"])
+        key = keys.fill(self.text, values, name=fields.file.path)
+        if keys.is_reserved(key):
+            raise ConfigError(
+                [f"the key {key!r} lies below {keys.OWN_FOLDER}, which is s3img's own: choose another folder"]
+            )
         return key
 
 

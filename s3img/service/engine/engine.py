@@ -15,15 +15,7 @@ from s3img.imaging import Drawn
 from s3img.imaging.isolation.tasks import derive, draw_request, render_drawn
 from s3img.limits import Limits
 from s3img.pictures.result_names import RenderRecipe, ResultLocation, entity_tag, source_name
-from s3img.service.engine.concurrency import (
-    ByteBudget,
-    ConcurrencyLimit,
-    EncoderPools,
-    MemoryBudget,
-    ProcessLocks,
-    QueuedPool,
-    SingleFlight,
-)
+from s3img.service.engine import concurrency
 from s3img.service.engine.disk_cache import CachedResult, DiskCache, ResultHeader
 from s3img.service.engine.isolated_rendering import IsolatedRendering, is_slow
 from s3img.service.engine.jobs import (
@@ -86,11 +78,11 @@ class Engine:
         self._recipe = lru_cache(maxsize=_RECIPES)(
             partial(RenderRecipe.of, quality=self._quality, subsampling=subsampling)
         )
-        pool = partial(QueuedPool, queue=options.queue, retry_after=options.retry_after)
+        pool = partial(concurrency.QueuedPool, queue=options.queue, retry_after=options.retry_after)
         self._fetching = pool("fetch", workers=options.fetches)
         self._rendering = pool("render", workers=options.renders)
         quick, slow = (pool(step, workers=options.encodes) for step in ("encode", "encode-avif"))
-        self._encoders = EncoderPools(quick, slow, ByteBudget(options.drawn_bytes))
+        self._encoders = concurrency.EncoderPools(quick, slow, concurrency.ByteBudget(options.drawn_bytes))
         self._isolated = IsolatedRendering(options, limits)
         storing = pool("target", workers=options.stores)
         # The order in which they close: each before those that its work goes on in.
@@ -101,7 +93,7 @@ class Engine:
         self._stores = ResultStores(MemoryCache(options.memory_bytes), disk, results, storing, leases)
         self._readiness = OriginReadiness(origin, origins, self._fetching)
         self._sources = Sources(origin, options, self._fetching, disk, clock)
-        self._calls: SingleFlight[Outcome] = SingleFlight()
+        self._calls: concurrency.SingleFlight[Outcome] = concurrency.SingleFlight()
         self._metrics: Metrics = NoMetrics()
         self._maker = ResultMaker(
             origin=origin,
@@ -110,14 +102,14 @@ class Engine:
             fetching=self._fetching,
             rendering=self._rendering,
             encoders=self._encoders,
-            in_memory=ConcurrencyLimit(
+            in_memory=concurrency.ConcurrencyLimit(
                 "hold the source",
                 most=options.fetches + options.renders,
                 queue=options.queue,
                 retry_after=options.retry_after,
             ),
-            locks=ProcessLocks(disk.folder / "locks" if disk else None, seconds=options.lock_seconds),
-            memory=MemoryBudget(limits.memory, retry_after=options.retry_after),
+            locks=concurrency.ProcessLocks(disk.folder / "locks" if disk else None, seconds=options.lock_seconds),
+            memory=concurrency.MemoryBudget(limits.memory, retry_after=options.retry_after),
             limits=limits,
             shared=shared,
         )

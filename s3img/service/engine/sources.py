@@ -8,19 +8,7 @@ from typing import TYPE_CHECKING, Final
 
 import msgspec
 
-from s3img import codings
-from s3img.errors import (
-    AccessDenied,
-    BucketError,
-    Busy,
-    DeadlineExceeded,
-    ImageError,
-    ImageTooLarge,
-    ObjectNotFound,
-    StoreBusy,
-    Unreachable,
-    UnsupportedImage,
-)
+from s3img import codings, errors
 from s3img.imaging import probe
 from s3img.pictures.result_names import source_name
 from s3img.service.engine.concurrency import SingleFlight
@@ -42,7 +30,9 @@ _REMEMBERED: Final = 20_000
 _MISSING: Final = 4_096
 """Sources that are not there; whoever asks for them chooses their names, which may be long."""
 _RECORD: Final = ResultHeader("application/vnd.s3img.source")
-_PASSING: Final = frozenset({BucketError, StoreBusy, Unreachable, DeadlineExceeded, Busy})
+_PASSING: Final = frozenset(
+    {errors.BucketError, errors.StoreBusy, errors.Unreachable, errors.DeadlineExceeded, errors.Busy}
+)
 """Errors that tell nothing about the source itself. Their subclasses do: a denied access is the owner's word."""
 _READ_SIZE: Final = 1 << 18
 _STREAM_SIZE: Final = 1 << 16
@@ -75,7 +65,7 @@ class Sources:
         self._disk = disk
         self._clock = clock
         self._known: RecentValues[_Known] = RecentValues(_REMEMBERED)
-        self._missing: RecentValues[tuple[float, BucketError]] = RecentValues(_MISSING)
+        self._missing: RecentValues[tuple[float, errors.BucketError]] = RecentValues(_MISSING)
         self._renewing: RecentValues[bool] = RecentValues(_REMEMBERED)
         self._calls: SingleFlight[SourceFacts] = SingleFlight()
 
@@ -125,7 +115,7 @@ class Sources:
         if self._disk is not None:
             self._disk.put(_record_name(source), _RECORD, msgspec.msgpack.encode(known))
 
-    def lose(self, source: SourceRef, error: ObjectNotFound | AccessDenied) -> None:
+    def lose(self, source: SourceRef, error: errors.ObjectNotFound | errors.AccessDenied) -> None:
         """Remember that an origin has just told that a source is missing, or (without s3:ListBucket) denied it."""
         self._missing.set(source, (self._clock() + self._options.missing, _copy(error)))
         self._known.drop(source)
@@ -142,7 +132,7 @@ class Sources:
         opening = _Opening(partial(bucket.open, source.key, version=source.version, start=start, stop=stop))
         try:
             opened = self._pool.run(opening, budget, watch)
-        except (ObjectNotFound, AccessDenied) as error:
+        except (errors.ObjectNotFound, errors.AccessDenied) as error:
             self.lose(source, error)
             raise
         except BaseException:
@@ -181,10 +171,10 @@ class Sources:
         patience = msgspec.structs.replace(budget, deadline=budget.deadline - budget.left / 2) if known else budget
         try:
             facts = self._pool.run(partial(self._head, source), patience, watch)
-        except (ObjectNotFound, AccessDenied) as error:
+        except (errors.ObjectNotFound, errors.AccessDenied) as error:
             self.lose(source, error)
             raise
-        except (BucketError, DeadlineExceeded, Busy) as error:
+        except (errors.BucketError, errors.DeadlineExceeded, errors.Busy) as error:
             lasting = self._options.fresh + self._options.stale_if_error
             if known is None or type(error) not in _PASSING or self._clock() >= known.checked + lasting:
                 raise
@@ -209,7 +199,7 @@ class Sources:
     def _renew(self, source: SourceRef) -> None:
         try:
             self.learn(source, self._head(source))
-        except (ObjectNotFound, AccessDenied) as error:
+        except (errors.ObjectNotFound, errors.AccessDenied) as error:
             self.lose(source, error)
         finally:
             self._renewing.drop(source)
@@ -231,13 +221,15 @@ def fetch(
                 return facts, None
             try:
                 return facts, _decode(_read(opened, limit, budget), facts, limit)
-            except Unreachable as error:
+            except errors.Unreachable as error:
                 if "Timeout" in error.code:
                     raise
                 if attempt == _TRIES:  # an origin that cuts answers short is broken (502), not slow (504)
                     message = f"{error.bucket}: {error.key!r} ended early on every attempt."
                     where = {"action": "get", "bucket": error.bucket, "key": error.key}
-                    raise BucketError(message, code="IncompleteSource", fix="Try again later.", **where) from error
+                    raise errors.BucketError(
+                        message, code="IncompleteSource", fix="Try again later.", **where
+                    ) from error
         time.sleep(max(0.0, min(_PAUSE * attempt, budget.left)))
     raise AssertionError  # the last try returns or raises
 
@@ -273,15 +265,15 @@ def _decode(data: bytes, facts: SourceFacts, limit: int) -> bytes:
             # Upload code often names what is no coding ("base64", "utf-8") over the plain picture: browsers show it.
             try:
                 probe(data)
-            except ImageError as error:
+            except errors.ImageError as error:
                 fix = "Store it without Content-Encoding, or install brotli or zstandard where it is one of those."
                 what = f"The source is stored with Content-Encoding: {coding}, unknown here."
-                raise UnsupportedImage(what, fix=fix) from error
+                raise errors.UnsupportedImage(what, fix=fix) from error
             return data
         plain = codings.decoded(data, coding, limit)
         if plain is None:
             message = f"The source's {coding} coding is damaged, or holds more than {limit:,} bytes."
-            raise ImageError(message, fix="Store it anew, or raise limits.input_bytes.")
+            raise errors.ImageError(message, fix="Store it anew, or raise limits.input_bytes.")
         data = plain
     return data
 
@@ -289,7 +281,7 @@ def _decode(data: bytes, facts: SourceFacts, limit: int) -> bytes:
 def _read(opened: OpenObject, limit: int, budget: Budget) -> bytes:
     if opened.info.size > limit:
         what = f"The source has {opened.info.size:,} bytes; {limit:,} is the limit."
-        raise ImageTooLarge(what, limit="input_bytes", fix="Make it smaller, or raise limits.input_bytes.")
+        raise errors.ImageTooLarge(what, limit="input_bytes", fix="Make it smaller, or raise limits.input_bytes.")
     data = bytearray()
     while chunk := opened.read(_READ_SIZE):
         data += chunk
@@ -318,7 +310,7 @@ class _Opening:
             self._opened.close()
 
 
-def _copy(error: BucketError) -> BucketError:
+def _copy(error: errors.BucketError) -> errors.BucketError:
     """Return the same error without its traceback, which would keep a request's frames in memory."""
     return type(error)(
         error.message,
