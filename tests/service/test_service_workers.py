@@ -16,7 +16,8 @@ from wsgi_servers import running_command, running_gunicorn, send
 
 from s3img.config import Config
 from s3img.errors import ConfigError
-from s3img.service import TransformService, create_app, create_asgi_app
+from s3img.service import TransformService, create_asgi_app
+from s3img.service.asgi import AsgiService
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -97,12 +98,12 @@ def test_green_threads_are_refused(monkeypatch: pytest.MonkeyPatch, module: str,
 
 
 def test_threads_that_are_replaced_after_the_start_are_named(
-    serve: Callable[..., Served], monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+    serve: Callable[..., Served], monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     served = serve()
     monkeypatch.setitem(sys.modules, "gevent.monkey", SimpleNamespace(is_module_patched=lambda _: True))
     assert served.status("/cat.jpg") == (500, "EINTERNAL")
-    assert "gevent: the service needs real threads" in capsys.readouterr().err
+    assert "gevent: the service needs real threads" in caplog.text
 
 
 def asgi_messages(app: Any, kind: str, *, version: int) -> list[dict[str, str]]:
@@ -121,16 +122,17 @@ def asgi_messages(app: Any, kind: str, *, version: int) -> list[dict[str, str]]:
 
 
 @pytest.mark.parametrize("version", [2, 3])
-def test_asgi_server_is_refused_at_its_start(environ: dict[str, str], version: int) -> None:
-    app = create_app(environ)
+def test_asgi_server_is_refused_at_its_start(serve: Callable[..., Served], version: int) -> None:
+    app = serve().app
     (message,) = asgi_messages(app, "lifespan", version=version)
     assert (message["type"], "create_asgi_app instead" in message["message"]) == ("lifespan.startup.failed", True)
     with pytest.raises(ConfigError, match="create_asgi_app instead"):
         asgi_messages(app, "http", version=version)
 
 
-def test_granians_own_interface_is_refused_at_its_start(environ: dict[str, str]) -> None:
-    for app in (create_app(environ), create_asgi_app(environ)):
+def test_granians_own_interface_is_refused_at_its_start(serve: Callable[..., Served]) -> None:
+    service = serve().app
+    for app in (service, AsgiService(service)):
         with pytest.raises(ConfigError, match="--interface asgi"):
             app.__rsgi_init__(None)
 
