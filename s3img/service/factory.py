@@ -69,11 +69,9 @@ def create_asgi_app(environ: Mapping[str, str] | None = None) -> AsgiService:
     from s3img.service.asgi import AsgiService  # with asyncio, which WSGI servers do without
 
     # gunicorn loads the module of its workers before the application; those of ASGI load neither of these two.
-    if wrong := {"sync", "gthread"} & {name.removeprefix("gunicorn.workers.") for name in sys.modules}:
+    if wrong := [name for name in ("sync", "gthread") if f"gunicorn.workers.{name}" in sys.modules]:
         fix = "start s3img.service:create_app() with it, or use granian or uvicorn"
-        raise ConfigError(
-            [f"gunicorn's {wrong.pop()} worker speaks WSGI, and create_asgi_app is for ASGI servers: {fix}"]
-        )
+        raise ConfigError([f"gunicorn's {wrong[0]} worker speaks WSGI, and create_asgi_app is for ASGI servers: {fix}"])
     return AsgiService(create_app(environ))
 
 

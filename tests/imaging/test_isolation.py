@@ -298,7 +298,7 @@ limits = Limits(isolate=True)
 run = partial(run_untrusted, partial(clean, limits=limits), file.getvalue(), limits=limits)
 jobs = [gevent.spawn(run) for _ in range(2)]
 gevent.joinall(jobs, raise_error=True)
-print([(one.format, one.width, one.height) for job in jobs for one in job.value.pictures])
+print([(one.media_type, one.width, one.height) for job in jobs for one in job.value.pictures])
 """
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
-    assert done.stdout.strip() == "[('png', 4, 3), ('png', 4, 3)]", done.stderr
+    assert done.stdout.strip() == "[('image/png', 4, 3), ('image/png', 4, 3)]", done.stderr
