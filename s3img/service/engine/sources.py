@@ -262,7 +262,7 @@ def _decode(data: bytes, facts: SourceFacts, limit: int) -> bytes:
         if coding in {"gzip", "x-gzip"} and not data.startswith(b"\x1f\x8b"):
             continue  # the header is wrong, or the store has unpacked it for us
         if not codings.is_known(coding):
-            # Upload code often names what is no coding ("base64", "utf-8") over the plain picture: browsers show it.
+            # Upload code often names "base64" or "utf-8", which are not codings, over the picture itself.
             try:
                 probe(data)
             except errors.ImageError as error:
