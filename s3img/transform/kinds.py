@@ -336,8 +336,17 @@ PADDING: Final = ParameterKind(
     lambda value: "_".join(map(write_number, value)),
 )
 
+
+def read_tenths(text: str) -> int | None:
+    """Read tenths of opacity, 1 to 9, also as ImageKit's libraries may write them: ``0.5``."""
+    digit = text.removeprefix("0.")
+    return int(digit) if digit in set("123456789") else None
+
+
+TENTHS: Final = ParameterKind("1 to 9, or a share such as `0.5`", read_tenths)
+
 ALPHA: Final = ParameterKind(
-    "1 to 9", lambda text: 10 * int(text) if text in set("123456789") else None, lambda value: str(value // 10)
+    TENTHS.values, lambda text: (read_tenths(text) or 0) * 10 or None, lambda value: str(value // 10)
 )
 
 LENGTH: Final = ParameterKind("px, expression", read_side, write_number, _SIDE_LIMIT.near)

@@ -143,7 +143,7 @@ LAYER_PARAMETERS: Final = (
     Parameter("lm", "layer_mode", choice(get_args(LayerMode)), "none", "How it is mixed in: multiplied, as a map that "
               "moves px by up to `lx` and `ly`, cut out of the parent, or cutting off all around it.",
               "l-image,i-logo.png,lm-multiply,l-end", "decided"),
-    Parameter("al", "layer_alpha", whole(1, 9), "opaque", "Opacity of a block's colour, in tenths.",
+    Parameter("al", "layer_alpha", kinds.TENTHS, "opaque", "Opacity of a block's colour, in tenths.",
               "l-image,i-ik_canvas,bg-red,al-5,w-200,h-100,l-end"),
 )  # fmt: skip
 """Parameters that only layers of pictures have; inside, those of `PARAMETERS` that change pixels hold as well."""

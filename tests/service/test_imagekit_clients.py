@@ -43,6 +43,9 @@ STEPS: list[tuple[list[dict[str, Any]], tuple[int, int]]] = [
     ([{"overlay": {"type": "text", "text": "Hello", "transformation": [{"width": "bw_mul_0.5", "fontFamily": "OpenSans",
        "fontColor": "0000ff", "innerAlignment": "left", "alpha": 7, "typography": "b", "background": "red", "radius": 10,
        "rotation": "N45", "flip": "h", "lineHeight": 20}]}}], (400, 300)),
+    ([{"width": 40, "height": 40, "focus": "face", "zoom": 0.5}], (40, 40)),
+    ([{"focus": "car", "aspectRatio": "2_1", "density": "idn_mul_2"}], (400, 200)),
+    ([{"overlay": {"type": "solidColor", "color": "red", "transformation": [{"alpha": 0.5, "radius": "max"}]}}], (400, 300)),
     ([{"raw": "if-ar_eq_4-3,w-100,if-else,w-50,if-end"}], (100, 75)),
     ([{"raw": "l-image,i-img@@cat.jpg,w-bw_div_3:l-text,i-Nested,fs-9,l-end,l-end"}], (400, 300)),
 ]  # fmt: skip
