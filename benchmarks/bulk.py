@@ -131,7 +131,7 @@ def grow(pictures: int) -> None:
 def main(arguments: list[str]) -> None:
     print(f"load {os.getloadavg()[0]:.1f}, {os.cpu_count()} processors", flush=True)
     if arguments[:1] != ["growth"]:
-        compare_workers(int(arguments[0]) if arguments else 240)
+        compare_workers(int(arguments[0]) if arguments else 480)
         return
     for count in arguments[1:] or ["1000", "10000", "100000"]:
         # Each in a process of its own: the most memory that one has had is that of its largest run.
