@@ -171,7 +171,7 @@ def object_form(visit: Visit, page: FolderPage, query: SearchQuery) -> Markup:
         "div",
         element("output", words("selected", number=0), id="count", class_="script"),
         element("button", words("select_all"), type="button", id="select-all", class_="plain script"),
-        every if query.is_search else None,
+        every if query.is_narrowed else None,
         element(
             "label", words("to_folder"), element("input", type="text", name="target", value=query.prefix), class_="wide"
         ),

@@ -329,7 +329,10 @@ class Gallery:
             _, form, found = parser.parse_from_environ(request.environ)
             visit.form = form
             visit.files = [file for name in found for file in found.getlist(name)]
-            named = [*form.getlist("key"), *form.getlist("folder")]
+            folders = form.getlist("folder")
+            if route.action == "upload":  # typed by a person, and read as a folder whether it has its slash or not
+                folders = [object_actions.folder_of(folder) for folder in folders]
+            named = [*form.getlist("key"), *folders]
             if not all(visit.may(route.target_action or route.action, key) for key in object_actions.targets_of(form)):
                 return False
         return all(visit.may(route.action, key) for key in named)

@@ -187,6 +187,8 @@ def changed(
         visit.audit("copy" if action == "view" else action, outcome.done, failed=len(outcome.failed))
         return outcome_page(visit, outcome, visit.form.get("prefix", ""))
     query = SearchQuery.of(visit.form)
+    if not query.is_narrowed:  # all of a folder is changed by its own form, where its name has to be typed
+        return outcome_page(visit, ChangeOutcome([], [(query.prefix, visit.words("all_narrow"))]), query.prefix, 400)
     # What is not seen is not counted, and what may not be changed would only fail.
     search = matches(visit, query, query.wanted, "view", action)
     if visit.form.get("confirmed"):

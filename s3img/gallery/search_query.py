@@ -87,9 +87,14 @@ class SearchQuery:
         )
 
     @property
+    def is_narrowed(self) -> bool:
+        """Tell whether anything but a folder and an order is wanted."""
+        return self.wanted != ObjectFilter()
+
+    @property
     def is_search(self) -> bool:
         """Tell whether this asks for more than one folder in the order of names."""
-        return self.wanted != ObjectFilter() or self.sort_name != "name"
+        return self.is_narrowed or self.sort_name != "name"
 
 
 def date_of(text: str) -> datetime | None:

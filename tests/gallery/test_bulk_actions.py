@@ -48,6 +48,17 @@ def test_number_of_matches_is_named_where_it_is_known(visitor: Visitor) -> None:
     assert "All matches" not in visitor.get("/?prefix=i/").get_data(as_text=True)
 
 
+@pytest.mark.parametrize("form", [{}, {"prefix": "i/"}, {"sort": "newest"}, {"type": "nonsense", "q": "  "}])
+@pytest.mark.parametrize("path", ["/remove", "/move", "/copy"])
+def test_all_of_a_bucket_is_never_all_matches(
+    visitor: Visitor, bucket: Bucket, path: str, form: dict[str, str]
+) -> None:
+    before = keys(bucket)
+    assert visitor.post(path, {"all": "1", "confirmed": "1", "target": "k", **form}).status_code == 400
+    assert keys(bucket) == before
+    assert 'name="all"' not in visitor.get("/?sort=newest").get_data(as_text=True)
+
+
 def test_all_matches_are_counted_before_they_change(visitor: Visitor, bucket: Bucket) -> None:
     before = keys(bucket)
     page = visitor.post("/remove", {"all": "1", "q": "png", "prefix": "i/"}).get_data(as_text=True)

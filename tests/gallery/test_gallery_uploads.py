@@ -98,6 +98,8 @@ def test_template_gives_no_right_to_another_folder(make_gallery: Callable[..., G
     )
     assert visitor.get("/key?folder=i&name=a.png&template=k/x.png", headers=JSON).status_code == 400
     assert keys(bucket) == before
+    (one,) = send(visitor, picture("lime"), "a.png", "/upload?prefix=i/", folder="/i")["results"]
+    assert one["key"].startswith("i/a.")
 
 
 def test_key_is_shown_before_the_upload(visitor: Visitor) -> None:
