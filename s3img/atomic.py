@@ -18,21 +18,25 @@ _STALE = 3600  # seconds after which a temporary file belongs to no run that is 
 
 def write_atomically(path: Path, data: bytes) -> None:
     """Put bytes in place of a file, keeping its permissions where it exists; raise OSError."""
-    temporary = temporary_beside(path)
+    # os instead of pathlib: thousands of pages are written so, and paths would take as long as the writing.
+    beside = temporary_beside(path)
+    name, temporary = os.fspath(path), os.fspath(beside)
     try:
         try:
-            file = temporary.open("xb")
+            file = open(temporary, "xb")  # noqa: SIM115, PTH123
         except FileNotFoundError:  # rare: creating folders first would cost each of thousands of pages a system call
             path.parent.mkdir(parents=True, exist_ok=True)
-            file = temporary.open("xb")
+            file = open(temporary, "xb")  # noqa: SIM115, PTH123
         with file:
             file.write(data)
+            made = os.fstat(file.fileno()).st_mode
         with contextlib.suppress(FileNotFoundError):
-            temporary.chmod(stat.S_IMODE(path.stat().st_mode))
-        temporary.replace(path)
+            if (mode := os.stat(name).st_mode) != made:  # noqa: PTH116
+                os.chmod(temporary, stat.S_IMODE(mode))  # noqa: PTH101
+        beside.replace(path)
     except BaseException:
         with contextlib.suppress(OSError):
-            temporary.unlink()
+            beside.unlink()
         raise
 
 

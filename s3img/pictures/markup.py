@@ -45,7 +45,8 @@ _DIMENSION = re.compile(r"[\t\n\f\r ]*([0-9]++)(\.[0-9]++|%)?+")
 """A dimension attribute that browsers understand; group 2 is there where it isn't a whole number of px. Any text may
 follow."""
 
-_STYLED = re.compile(rb"""<picture class="s3img|s3img-(?:full|wide|tall)["']""")
+_PICTURE = b'<picture class="'
+_STYLED = re.compile(rb"""%bs3img|s3img-(?:full|wide|tall)["']""" % _PICTURE)
 _STYLED_HEIGHT = re.compile(r"(?:^|[;\s])(?:(?:max-|min-)?(?:height|block-size)|aspect-ratio)\s*:", re.IGNORECASE)
 
 
@@ -92,7 +93,9 @@ class Picture:
 
 def first_styled(page: bytes) -> int:
     """Return the offset of a page's first tag that the style sheet is for, -1 without one."""
-    found = _STYLED.search(page)
+    # The name alone is looked for first: that is ten times as fast as the pattern, and many pages have none.
+    at = page.find(PICTURE_CLASS.encode())
+    found = _STYLED.search(page, max(0, at - len(_PICTURE))) if at >= 0 else None
     return page.rfind(b"<", 0, found.start() + 1) if found else -1
 
 

@@ -83,6 +83,7 @@ class PageManifest:
 
     def __init__(self, root: Path) -> None:
         self._file = root / NAME
+        self._name = str(self._file)
         self._has_news = False
 
     @cached_property
@@ -105,7 +106,8 @@ class PageManifest:
         if not self._has_news:
             self._file.parent.mkdir(parents=True, exist_ok=True)
             self._has_news = True
-        with self._file.open("ab", buffering=0) as journal:
+        # Opened for each page, as a run may end at any moment; by its name, as a path takes longer to open than a file.
+        with open(self._name, "ab", buffering=0) as journal:  # noqa: PTH123
             journal.write(f"\n{digest}  {path}\n".encode("utf-8", "surrogateescape"))
 
     def save(self) -> None:

@@ -56,13 +56,19 @@ class SiteStyles:
         """Return the choices of a page with the markup that its styles allow, and without variants beyond that."""
         # 0 is a size that counts as smaller than any other, see `catalog`.
         images = [choice for choice in choices.values() if isinstance(choice, Image)]
-        sizes = {v.identity: int(v.format == i.variants.own) for i in images for v in i.variants.variants}
-        editor = Editor(self._config, self._placement, RenderInventory(sizes))
+        editor: Editor | None = None
 
         def write(replace: Replace) -> bytes:
             return rewrite(data, "text/html", replace, optional=OPTIONAL_KINDS, found=found)
 
-        levels = self.levels(path, data, choices, write, editor.edit)
+        def edit(choice: Choice, markup: Markup) -> str | TagEdit | None:
+            nonlocal editor
+            if editor is None:  # most pages have nothing to try, so their sizes are never looked at
+                sizes = {v.identity: int(v.format == i.variants.own) for i in images for v in i.variants.variants}
+                editor = Editor(self._config, self._placement, RenderInventory(sizes))
+            return editor.edit(choice, markup)
+
+        levels = self.levels(path, data, choices, write, edit)
         return {at: self._limited(choice, levels.get(at, "picture"), library) for at, choice in choices.items()}
 
     def levels(

@@ -31,19 +31,22 @@ class PageWriter:
         self._root = files.root
         self._editor = editor
         self._styles = styles
+        self._has_style_sheet = False
 
     def write(self, path: str, plan: PagePlan, digests: SiteDigests, *, is_whole: bool) -> bool:
         """Replace a page on disk and tell whether it changed; raise OSError, and AssetError if it is another by now."""
-        data = self._root.file(path).read_bytes()
+        data = self._root.read(path)
         if not plan.fits(data):  # offsets of the plan would lead into the middle of something
             raise AssetError(f"{path}: was changed while it was published.", path=path, fix="Run the command again.")
         new = self.rewrite(path, data, plan, is_whole=is_whole)
         if new is data:
             return False
         new = digests.with_own_styles(path, data, new)
-        style = self._root.file(STYLE_PATH)
-        if STYLE_PATH.encode() in new and not style.exists():  # before the page, which would else be shown without it
-            write_atomically(style, STYLE_SHEET.encode())
+        if not self._has_style_sheet and STYLE_PATH.encode() in new:
+            style = self._root.file(STYLE_PATH)  # before the page, which would else be shown without it
+            if not style.exists():
+                write_atomically(style, STYLE_SHEET.encode())
+            self._has_style_sheet = True
         self._files.write_page(path, new, is_finished=is_whole)
         digests.note(path, data, new)
         return True

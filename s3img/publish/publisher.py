@@ -284,7 +284,7 @@ class SitePublisher:
     def rewrite(self, survey: SiteSurvey) -> int:
         """Replace the pages and return how many changed."""
         changed = 0
-        digests = SiteDigests(self._files)
+        digests = SiteDigests(self._files, survey.digests)
         for done, (path, plan) in enumerate(survey.plans.items(), 1):
             is_whole = path not in survey.faulty and all(map(self._editor.is_possible, plan.choices.values()))
             try:

@@ -16,13 +16,14 @@ from s3img.pictures.choices import Choice, Image, Link, PageReader, Strip
 from s3img.pictures.placement import InsideSite
 from s3img.pictures.protocols import ReferenceFault
 from s3img.publish import cross_origin, generators
+from s3img.publish.digests import digests_in
 from s3img.publish.files import STYLE_PATH
 from s3img.publish.library import NO_END_MARKER, SiteLibrary
 from s3img.publish.result import POLICY, Problem
 from s3img.rewrite import OPTIONAL_KINDS, Reference, find_references, position
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Mapping
+    from collections.abc import Iterable, Iterator, Mapping, Set
 
     from s3img.assets import Asset
     from s3img.config import Config
@@ -56,7 +57,8 @@ class SiteSurvey:
 
     ``plans`` are those of pages with something to do; ``settled`` the pages without; ``faulty`` the pages with a
     problem of their own; ``rendered_again`` those that a script renders again; ``kept`` the paths of images that some
-    page keeps pointing at; ``urls`` what the pages that were read point at below the bucket's public address.
+    page keeps pointing at; ``urls`` what the pages that were read point at below the bucket's public address;
+    ``digests`` those of other files that each page holds.
     """
 
     pages: int = 0
@@ -66,6 +68,7 @@ class SiteSurvey:
     rendered_again: dict[str, Generator] = field(default_factory=dict)
     kept: set[str] = field(default_factory=set)
     urls: set[str] = field(default_factory=set)
+    digests: dict[str, Set[bytes]] = field(default_factory=dict)
     problems: list[Problem] = field(default_factory=list)
 
     def choices(self) -> Iterator[Choice]:
@@ -154,7 +157,7 @@ class Surveyor:
     def read_page(self, path: str, media_type: str) -> None:
         """Read one page and note what it needs."""
         try:
-            data = self._files.root.file(path).read_bytes()
+            data = self._files.root.read(path)
         except OSError as error:
             self._survey.faulty.add(path)
             self._fault(path, "unreadable", f"can't be read: {error.strerror}. Check its permissions.")
@@ -190,6 +193,7 @@ class Surveyor:
         self._survey.kept |= reader.kept
         if self._base_url:
             self._survey.urls |= {r.url for r in found if r.url.startswith(self._base_url)}
+        self._survey.digests[path] = frozenset(digests_in(data, path))
         if choices:
             self._survey.plans[path] = PagePlan(media_type, hash(data), choices, without_tags(found, choices))
         elif path not in self._survey.faulty:

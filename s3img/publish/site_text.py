@@ -22,7 +22,7 @@ from s3img.rewrite.charset import sniff
 from s3img.rewrite.html.entities import decode as without_references
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Container, Iterable, Iterator
 
     from s3img.assets import AssetRoot
 
@@ -46,17 +46,18 @@ _DROPPED = dict.fromkeys(map(ord, "\t\n\r"))
 _UTF16 = (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)
 
 
-def text_files(root: AssetRoot) -> Iterator[tuple[str, bytes | None]]:
+def text_files(root: AssetRoot, *, without: Container[str] = ()) -> Iterator[tuple[str, bytes | None]]:
     """Yield (path, text) of every file that may be text, as it is on disk now; None where it can't be read.
 
-    Files that s3img wrote, and links to other files of the site, are left out. Compressed text comes unpacked.
+    Files that s3img wrote, and links to other files of the site, are left out, and the paths in ``without``. Compressed
+    text comes unpacked.
     """
     for path in sorted(root.files):
         suffix = path[path.rfind(".") :].lower()
-        if suffix in _BINARY or path in root.links or path.startswith(OWN_FOLDER + "/"):
+        if suffix in _BINARY or path in without or path in root.links or path.startswith(OWN_FOLDER + "/"):
             continue
         try:
-            data: bytes | None = root.file(path).read_bytes()
+            data: bytes | None = root.read(path)
         except OSError:
             data = None
         coding = "gzip" if suffix == ".svgz" else PACKED.get(suffix)
