@@ -46,6 +46,7 @@ class SiteState(msgspec.Struct, kw_only=True):
     digests: dict[str, tuple[FileStat, str]] = {}
     facts: dict[str, ImageFacts] = {}  # by digest
     found: dict[str, str] = {}  # boxes ("" for none) by digest and what was looked for
+    sheets: dict[str, tuple[tuple[str, ...], tuple[str, ...]]] = {}  # selectors and imports of style sheets, by digest
     settled: dict[str, FileStat] = {}  # pages in which nothing is left to do
     settings: str = ""  # what decided that
     confirmed: float = 0.0

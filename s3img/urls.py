@@ -40,7 +40,12 @@ def object_url(base_url: str, key: str) -> str:
 
 def relative_url(path: str, *, start: str) -> str:
     """Return the URL of ``path`` as seen from the folder ``start``; both lie below the same root."""
-    return quote_path(posixpath.relpath(path, start or "."))
+    # As posixpath.relpath, which asks for the working directory twice: pages have thousands of these.
+    there, here = ([p for p in posixpath.normpath(one).split("/") if p != "."] for one in (path, start))
+    common = 0
+    while common < min(len(here), len(there)) and here[common] == there[common]:
+        common += 1
+    return quote_path("/".join([*[".."] * (len(here) - common), *there[common:]]) or ".")
 
 
 def imgproxy_signature(path: str, *, key: bytes, salt: bytes, size: int = 32) -> str:

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import posixpath
 import re
 
 import pytest
@@ -87,3 +88,10 @@ def test_object_url_encodes_what_tools_split_at() -> None:
 )
 def test_relative_url_counts_from_folder(start: str, expected: str) -> None:
     assert relative_url("assets/a.png", start=start) == expected
+
+
+@pytest.mark.parametrize(
+    ("path", "start"), [("a/b", "a/c/d"), ("a", "a/b"), ("a/b/c", "a/b"), ("a/../b//c", "./x/"), ("a/..", "")]
+)
+def test_relative_url_is_what_the_library_says(path: str, start: str) -> None:
+    assert relative_url(path, start=start) == posixpath.relpath(path, start or ".")

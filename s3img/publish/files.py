@@ -30,6 +30,9 @@ RECORD = f"{OWN_FOLDER}/keys.txt"
 
 STYLE_PATH = f"{OWN_FOLDER}/s3img.css"
 
+_MOST_SHEETS = 20
+"""Style sheets of which the cache keeps what they say: those that were used last."""
+
 _ADDRESS = "# public_url: "
 """How the first line of the record begins."""
 
@@ -238,6 +241,7 @@ class SiteFiles:
             time.sleep(SETTLED_NS / 1e9)
         self.state.settled = {path: stat for path, stat in stats.items() if stat and is_settled(stat)}
         self.state.digests = {path: known for path, known in self.state.digests.items() if path in self.root.files}
+        self.state.sheets = dict([*self.state.sheets.items()][-_MOST_SHEETS:])
         self._cache.save_state(self.root.root, self.state)
         self.remove_stale()
 

@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
     from s3img.assets import AssetRoot
+    from s3img.cache import SiteState
     from s3img.config import Config
     from s3img.pictures.markup import Markup
     from s3img.pictures.placement import Placement
@@ -40,8 +41,9 @@ _HEAD = 4_096
 class SiteStyles:
     """The style sheets and scripts of one site, and what they let its pages change."""
 
-    def __init__(self, root: AssetRoot, config: Config, placement: Placement) -> None:
+    def __init__(self, root: AssetRoot, config: Config, placement: Placement, state: SiteState) -> None:
         self._root = root
+        self._state = state
         self._config = config
         self._placement = placement
 
@@ -108,13 +110,16 @@ class SiteStyles:
     def _check(self) -> StyleCheck:
         from s3img.pictures.style_check import StyleCheck  # loads a parser of HTML, which many runs don't need
 
-        def read(url: str, document: str, base: str | None) -> tuple[str, str] | None:
+        def text(path: str) -> str:
+            try:
+                return self._root.read(path).decode("utf-8", "replace")
+            except OSError:
+                return ""
+
+        def read(url: str, document: str, base: str | None) -> tuple[str, Callable[[], str]] | None:
             target = self._root.resolve(url, document=document, base=base)
             if target.kind is not TargetKind.FILE or self._root.files[target.path].size > _LARGEST_TEXT:
                 return None
-            try:
-                return target.path, self._root.file(target.path).read_bytes().decode("utf-8", "replace")
-            except OSError:
-                return None
+            return target.path, lambda: text(target.path)
 
-        return StyleCheck(read)
+        return StyleCheck(read, self._state.sheets)

@@ -79,7 +79,7 @@ class SitePublisher:
         self._inventory = RenderInventory()
         self._site_bytes = 0
         self._editor = Editor(config, self._placement, self._inventory)
-        self._styles = SiteStyles(files.root, config, self._placement)
+        self._styles = SiteStyles(files.root, config, self._placement, files.state)
         self._writer = PageWriter(files, self._editor, self._styles)
         self._renderer = Renderer(self._source, cache, config.limits, executor=config.executor)
         self._placeholders = Placeholders(self._source, cache, config.limits)

@@ -11,7 +11,8 @@ from PIL import Image
 from sites import SVG, photo
 
 from s3img import Config, Images
-from s3img.pictures.style_check import StyleCheck, class_words, script_selectors, style_parts
+from s3img.pictures import style_check
+from s3img.pictures.style_check import PageWords, StyleCheck, class_words, script_selectors, style_parts
 
 if TYPE_CHECKING:
     from sites import Site
@@ -211,10 +212,12 @@ def test_neighbours_with_other_styles_are_not_mixed_up(site: Site, cache_dir: st
     ("page", "parts"),
     [
         (b"<p>no style", []),
-        (b"<link href=a.css><p>x", [b"<link href=a.css>"]),
+        (b"<link rel=STYLESHEET href=a.css><p>x", [b"<link rel=STYLESHEET href=a.css>"]),
+        (b"<link rel=canonical href=a.html><p>x", []),
+        (b'<link rel="style&#115;heet" href=a.css>', [b'<link rel="style&#115;heet" href=a.css>']),
         (b"<style>a{}</style ><p>", [b"<style>a{}</style"]),
         (b"<script>'<link>'", [b"<script>'<link>'"]),
-        (b"<link", [b"<link"]),
+        (b"<link rel=stylesheet", [b"<link rel=stylesheet"]),
     ],
 )
 def test_style_parts_are_tags_and_raw_text(page: bytes, parts: list[bytes]) -> None:
@@ -254,3 +257,50 @@ def test_page_of_amp_gets_no_style_sheet(site: Site, cache_dir: str, small_photo
     site.add("cat.jpg", small_photo)
     assert markup(site, cache_dir, "", '<img src="cat.jpg">', start=start) == [kind]
     assert ("s3img.css" in site.text("index.html")) is (kind == "picture")
+
+
+@pytest.mark.parametrize(
+    ("selector", "kept"),
+    [
+        (".card > img, .grid > img", ".card > img"),
+        (".card > img,.card > em", ".card > img"),
+        ("picture > source, img + source[type]", "picture > source, img + source[type]"),
+        (":is(.card, .grid) > img,.x", ":is(.card, .grid) > img"),
+        ("[dir=rtl] > img,[dir=ltr] > img", "[dir=ltr] > img"),
+        ("[DATA-A] > p,[data-b] > p", "[DATA-A] > p"),
+        ('[data-a="],.x"] > p,.x', '[data-a="],.x"] > p'),
+        (r"\p > img", r"\p > img"),
+        ("ul > li", ""),
+        ("p:not(ul) + P, TABLE > P", "p:not(ul) + P"),
+    ],
+)
+def test_selectors_of_a_list_that_can_find_nothing_are_left_out(selector: str, kept: str) -> None:
+    page = b"<html dir=ltr><P CLASS='card' data-a='],.x'><img src=a.jpg></P>"
+    assert PageWords(page).possible([selector]) == ([kept] if kept else [])
+
+
+def test_value_with_character_references_is_not_missed() -> None:
+    page = b"<html dir='&#114;tl'><p><img src=a.jpg>"
+    assert PageWords(page).possible(["[dir=rtl] > p"]) == ["[dir=rtl] > p"]
+
+
+def test_style_sheet_is_parsed_once_for_all_builds(
+    site: Site, cache_dir: str, small_photo: bytes, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    site.add("cat.jpg", small_photo)
+    site.add("theme.css", b"@import 'other.css';")
+    site.add("other.css", b"p > img { width: 9px }")
+    page = '<link rel="stylesheet" href="theme.css"><p><img src="cat.jpg"></p>'
+    images = Images(Config(**FAST, cache_dir=cache_dir))  # type: ignore[arg-type]
+    site.page("index.html", page)
+    images.publish(site.root)
+    first = site.text("index.html")
+
+    def parse(text: str) -> None:
+        raise AssertionError(f"parsed again: {text}")
+
+    monkeypatch.setattr(style_check, "parse_sheet", parse)
+    site.page("index.html", page)
+    images.publish(site.root)
+    assert "<picture" not in first
+    assert site.text("index.html") == first
