@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import time
 from typing import TYPE_CHECKING, Literal
 
@@ -112,9 +113,10 @@ def size_text(size: float) -> str:
 
 
 class ProgressLines:
-    """Write a line every ``seconds``, for logs, where no bar can be drawn.
+    """Write a line every ``seconds``, for logs, where no bar can be drawn: how far a stage is, and the time left.
 
-    A first build of a large site is not silent, and a quick one is.
+    A first build of a large site is not silent, and a quick one is. The largest pictures are rendered first, so the
+    time that is left is rather less than what the pace so far says.
     """
 
     def __init__(
@@ -124,9 +126,21 @@ class ProgressLines:
         self._seconds = seconds
         self._clock = clock
         self._due = clock() + seconds
+        self._stage, self._began, self._before = "", clock(), 0
 
     def __call__(self, stage: str, done: int, total: int) -> None:
         """Note how far a stage has come; the signature is that of `Progress`."""
-        if self._clock() >= self._due:
-            self._due = self._clock() + self._seconds
-            self._write(f"{stage.capitalize()}: {done} of {total}")
+        now = self._clock()
+        if stage != self._stage:  # its first step is over already: the pace counts from there
+            self._stage, self._began, self._before = stage, now, done
+        if now < self._due:
+            return
+        self._due = now + self._seconds
+        steps = done - self._before
+        left = (now - self._began) / steps * (total - done) if steps > 0 else 0.0
+        self._write(f"{stage.capitalize()}: {done} of {total}" + (f", about {time_text(left)} left" if left else ""))
+
+
+def time_text(seconds: float) -> str:
+    """Return a time for people to read: seconds up to two minutes, then minutes."""
+    return f"{math.ceil(seconds)} s" if seconds <= 120 else f"{math.ceil(seconds / 60)} min"

@@ -103,13 +103,15 @@ class Renderer:
         if not groups:
             return
         self._cache.remove_stale()
+        # The largest first: one that came last would keep a single core busy while the others have nothing to do.
+        ordered = sorted(groups.values(), key=lambda group: -sum(v.width * v.height for v in group.values()))
         executor = self._executor
         if isinstance(executor, str):
             opened = open_executor(executor)
         else:
             opened = OpenExecutor(lambda: executor, workers=os.cpu_count() or 1, is_own=False)
         with opened as pool:
-            for done, (group, outcome) in enumerate(self._outcomes(pool, groups.values()), 1):
+            for done, (group, outcome) in enumerate(self._outcomes(pool, ordered), 1):
                 errors = [error for _, error in outcome if error]
                 if errors:
                     inventory.bad_sources.add(group[0].asset.digest)

@@ -11,7 +11,17 @@ def test_long_run_says_every_ten_seconds_how_far_it_is() -> None:
     for second in range(26):
         now[0] = second
         progress("rendering", second, 26)
-    assert lines == ["Rendering: 10 of 26", "Rendering: 20 of 26"]
+    assert lines == ["Rendering: 10 of 26, about 16 s left", "Rendering: 20 of 26, about 6 s left"]
+
+
+def test_time_left_counts_the_pace_of_the_stage() -> None:
+    now, lines = [0.0], list[str]()
+    progress = ProgressLines(lines.append, clock=lambda: now[0])
+    for now[0], stage, done in ((5.0, "rendering", 4), (6.0, "uploading", 1), (16.0, "uploading", 6)):
+        progress(stage, done, 600)
+    now[0] = 26.0
+    progress("rewriting", 300, 600)  # nothing is known of its pace
+    assert lines == ["Uploading: 6 of 600, about 20 min left", "Rewriting: 300 of 600"]
 
 
 def test_quick_run_is_silent() -> None:
