@@ -83,6 +83,9 @@ class Editor:
 
     def is_possible(self, choice: Choice) -> bool:
         """Tell whether all that a choice points at exists."""
+        inventory = self._inventory
+        if not (inventory.bad_sources or inventory.unreachable or inventory.failed_keys):
+            return True  # nearly always, and this is asked several times for each image
         variants, originals = self.needs(choice)
         if isinstance(choice, Image) and not self._inventory.bad_sources.isdisjoint(choice.digests):
             return False
