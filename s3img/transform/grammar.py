@@ -50,6 +50,8 @@ _OUTPUT_NAMES: Final = frozenset(Output.__struct_fields__)
 _LAYER_ONLY: Final = frozenset(
     {"layer_alpha", "layer_mode", *POSITION_NAMES, *(row.name for row in TEXT_PARAMETERS)} - {"background", "opacity"}
 )
+_NODE_DENSITY: Final = "density-"
+"""What ImageKit's library for Node writes in place of ``dn-`` (7.11)."""
 _BRANCH_ENDS: Final = ("if-else", "if-end")
 
 
@@ -370,7 +372,9 @@ def joined_ratios(parts: list[str]) -> Iterator[tuple[str, str]]:
 
 
 def decoded(token: Token) -> Token:
-    """Percent-decode a token; raise TransformError for one that is not UTF-8."""
+    """Percent-decode a token, and write its key as all others do; raise TransformError for one that is not UTF-8."""
+    if token.text.startswith(_NODE_DENSITY):
+        return token._replace(text=f"dn-{token.text.removeprefix(_NODE_DENSITY)}")
     if "%" not in token.text:
         return token
     try:

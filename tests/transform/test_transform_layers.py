@@ -27,6 +27,8 @@ CANONICAL = {
         "l-image,i-a,lx-bw_mul_0.1,w-bw_div_3:l-image,i-b,w-bw_div_2,l-end,l-end"
     ),
     "l-image,i-ik_canvas,bg-FF0000,al-5,w-bw_mul_0.5,l-end": "l-image,i-ik_canvas,bg-FF000050,w-bw_mul_0.5,l-end",
+    "density-idn_mul_2": "dn-idn_mul_2",
+    "w-9,density-300": "w-9,dn-300",
     "l-image,i-ik_canvas,bg-FF0000,al-0.5,l-end": "l-image,i-ik_canvas,bg-FF000050,l-end",
     "l-text,i-a,al-0.7,l-end": "l-text,i-a,o-70,l-end",
     "l-image,i-ik_canvas,bg-FF000030,al-5,l-end": "l-image,i-ik_canvas,bg-FF000030,l-end",

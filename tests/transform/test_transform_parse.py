@@ -181,6 +181,7 @@ REFUSED = [
     ("w-9,fo-custom_1_2_3", "fo-custom_1_2_3", 4, "fo-custom"),
     ("w-9,h-9,z-0,fo-face", "z-0", 8, ""),
     ("dn-iw_div_2", "dn-iw_div_2", 0, ""),
+    ("w-9,density-0", "dn-0", 4, "dn-1"),
     ("w-idn", "w-idn", 0, ""),
     ("fo-kat", "fo-kat", 0, "fo-cat"),
     ("oit-false", "oit-false", 0, ""),
