@@ -28,7 +28,7 @@
     ├── DeadlineExceeded      504  exit 1   the time for one piece of work is over
     └── BucketError           502  exit 5   the store answered with an error; ``code`` is its own word for it
         ├── ObjectNotFound    404  exit 5
-        ├── ObjectChanged     409  exit 5   another object than a moment ago, or than a record says
+        ├── ObjectChanged     502  exit 5   another object than a moment ago, or than a record says
         ├── InvalidPrefix     400  exit 5   no key can begin with it
         ├── RangeNotSatisfiable 416  exit 5  bytes that the object does not have
         ├── CredentialsError  502  exit 4   no credentials, or refused ones
@@ -316,7 +316,6 @@ class ObjectChanged(BucketError):
     """Report an object that is not what it was a moment ago, or what a record says that it is."""
 
     reason = "object-changed"
-    status = 409
 
 
 class InvalidPrefix(BucketError):
