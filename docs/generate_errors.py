@@ -49,7 +49,7 @@ ADVICE = {
     errors.RangeNotSatisfiable: "Ask for bytes inside of the object.",
     errors.CredentialsError: "See which credentials are in use: `s3img doctor`.",
     errors.AccessDenied: "Give the credentials, or the user, the permission that is named.",
-    errors.StoreBusy: "Lower `workers` and run the command again; a service's clients heed `Retry-After`.",
+    errors.StoreBusy: "Lower `workers` and run the command again; a service's clients respect `Retry-After`.",
     errors.Unreachable: "Run the command again; `s3img doctor` tells how far it comes.",
 }
 HEAD = ("| code | class | exit | HTTP | meaning | what to do |", "|---|---|---|---|---|---|")

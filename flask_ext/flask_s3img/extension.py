@@ -98,7 +98,7 @@ class S3Img:
         """Answer a view's request with a picture of the bucket (``send(photo.key, "w-600")``); needs ``S3IMG_SERVICE``.
 
         The view decides who may see it: no signature is asked for, and with ``private`` no shared cache keeps the
-        answer. Conditions, ranges and the browser's formats are heeded; failures are answers, too.
+        answer. Conditions, ranges and the browser's formats are respected; failures are answers, too.
         """
         return mounts.send_picture(key, transform, private=private)
 

@@ -60,7 +60,7 @@ class BulkRequest:
     ``transforms`` are rendered for the service, for every class of browsers in ``accepts`` (`ACCEPTS`) where one
     leaves the format open; ``variants`` are those of published pages. ``inventory`` stands in for the listing, ``part``
     is this machine's share, and ``run`` names the checkpoints: by default a digest of the request, so that the same
-    request goes on where it ended. With ``again`` they are not heeded. A run that may
+    request goes on where it ended. With ``again`` they are not respected. A run that may
     cost more than ``max_cost`` USD is not begun. ``lock`` tells which pictures a project has.
     """
 

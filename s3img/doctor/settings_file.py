@@ -46,7 +46,7 @@ def exists(path: Path) -> ConfigError:
 
 
 def toml_value(value: Any) -> str:  # noqa: ANN401 - settings are of any plain type
-    """Return a value as TOML; strings and numbers are those of JSON, which TOML takes but for DEL."""
+    """Return a value as TOML; strings and numbers are those of JSON, which TOML takes except for DEL."""
     if isinstance(value, dict):
         return f"{{ {', '.join(f'{json.dumps(name)} = {toml_value(one)}' for name, one in value.items())} }}"
     if isinstance(value, (list, tuple)):

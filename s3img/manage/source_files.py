@@ -178,7 +178,7 @@ def rename_references(
     """Write new addresses into a file; None where it names none of the old ones. Raise AssetError.
 
     ``keys`` leads from old keys to new ones. Markdown changes as far as ``render`` proves that the page stays the same
-    but for them; other documents change byte for byte in the places of references. What stays is told.
+    except for them; other documents change byte for byte in the places of references. What stays is told.
     """
     text = file.read()
     if text is None or not any(found.key in keys for _, found in urls.in_text(text)):

@@ -1,7 +1,7 @@
 """What browsers treat otherwise once an image is on another origin than its page.
 
 Masks, shapes and filters of CSS, and elements with ``crossorigin``, load an image with CORS (Fetch standard 3.2). From
-a bucket without such rules nothing is shown, and a masked icon is gone. ``download`` is heeded for the page's own
+a bucket without such rules nothing is shown, and a masked icon is gone. ``download`` is respected for the page's own
 origin alone (HTML 4.6.5). Such references keep the local file.
 """
 

@@ -102,7 +102,7 @@ def find_json_ld(source: Source) -> list[Reference]:
     """Return the image URLs of a JSON-LD text in source order; text that is not JSON has none.
 
     Kinds: ``"ld+json"``, blank, the property (``"ld+json image"``, ``"ld+json contentUrl"``). ``@id`` is an
-    identity that other nodes may name, hence never a reference.
+    identity that other nodes may name, so never a reference.
     """
     strings = image_strings(parse(source))
     found = {string.start: reference(string, f"ld+json {name}") for string, name in strings if string.value}

@@ -34,7 +34,7 @@ _MAPPED_BYTES = 1 << 18
 def create_app(environ: Mapping[str, str] | None = None) -> TransformService:
     """Make the WSGI application that ``S3IMG_*`` variables, and the settings file they may name, describe.
 
-    imgproxy's own variables are heeded as well; where there are any, its addresses are answered at the root unless the
+    imgproxy's own variables count as well; where there are any, its addresses are answered at the root unless the
     settings say otherwise. A lock beside the settings file tells which renderings are in the bucket. Requests are
     logged to stderr unless logging is set up already. Raise ConfigError for settings that can't be used, and for
     ``access = "open"`` without ``S3IMG_INSECURE=1``; LockError.

@@ -62,7 +62,7 @@ class RequestTarget:
         """Read the target of a WSGI request.
 
         The raw address is taken where the server tells it and it agrees with PEP 3333's variables, so that
-        middleware which moves or rewrites the path is heeded; else the decoded path is encoded again.
+        middleware which moves or rewrites the path is respected; else the decoded path is encoded again.
         """
         get = environ.get
         return _read_target(  # written out, since a loop over the names takes as long as the rest

@@ -2,7 +2,7 @@
 
 Texts become these values in ``s3img.transform``; ``s3img.transform.geometry`` works out a step's boxes.
 
-The order in which the parts of ONE step apply (ImageKit leaves it open but for "radius after resizing"; only ``:``
+The order in which the parts of ONE step apply (ImageKit leaves it open except for "radius after resizing"; only ``:``
 orders steps among each other):
 
 1. ``trim``

@@ -59,7 +59,7 @@ class _Opener(msgspec.Struct, frozen=True, gc=False):
 class InlineScanner:
     r"""Collect images, links and raw HTML of one block after the other.
 
-    An image in the text of an image is part of its ``alt``, hence not collected; nor is anything in code spans,
+    An image in the text of an image is part of its ``alt``, so not collected; nor is anything in code spans,
     autolinks and math (``$…$``, ``$$…$$``, ``\(…\)``, ``\[…\]``). Dollars next to words and blanks are prices.
     """
 
