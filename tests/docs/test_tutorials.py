@@ -6,8 +6,10 @@ import json
 import os
 import re
 import shutil
+import signal
 import subprocess
 import sys
+from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -69,18 +71,27 @@ def follow(page: Path, folder: Path, wheels: Path, server: S3Server) -> str:
         "YOUR-SECRET": server.secret_key,
     }
     script = as_script(read_steps(page), replacements)
-    done = subprocess.run(
-        ["bash"],
-        input=script,
-        cwd=folder,
-        env=environ_of(folder, wheels),
-        capture_output=True,
-        text=True,
-        check=False,
-        timeout=280,
-    )
-    assert done.returncode == 0, done.stdout[-3000:] + done.stderr[-3000:]
-    return done.stdout
+    return typed(script, folder, environ_of(folder, wheels))
+
+
+def typed(script: str, folder: Path, environ: dict[str, str]) -> str:
+    """Run a script of commands and return what it prints; what it starts in the background ends with it."""
+    output, errors = folder / "typed.out", folder / "typed.err"
+    with (
+        output.open("w") as out,
+        errors.open("w") as err,
+        # A group of its own: Flask's reloader starts a second process, which a signal to the first would leave running.
+        subprocess.Popen(
+            ["bash"], stdin=subprocess.PIPE, stdout=out, stderr=err, cwd=folder, env=environ, start_new_session=True
+        ) as shell,
+    ):
+        try:
+            shell.communicate(script.encode(), timeout=280)
+        finally:
+            with suppress(ProcessLookupError):
+                os.killpg(shell.pid, signal.SIGKILL)
+    assert shell.returncode == 0, output.read_text()[-3000:] + errors.read_text()[-3000:]
+    return output.read_text()
 
 
 @pytest.mark.nightly
@@ -129,17 +140,7 @@ def test_page_of_a_generator_ends_with_a_published_site(
         (tmp_path / "docs/index.md").write_text("# Cats\n\n![A cat](cat.jpg)\n")
     script = as_script(read_steps(ROOT / "docs" / f"{name}.md"), {})
     script = "python3 -m venv .venv; . .venv/bin/activate\n" + script
-    done = subprocess.run(
-        ["bash"],
-        input=script,
-        cwd=tmp_path,
-        env=environ_of(tmp_path, wheels),
-        capture_output=True,
-        text=True,
-        check=False,
-        timeout=280,
-    )
-    assert done.returncode == 0, done.stdout[-3000:] + done.stderr[-3000:]
+    typed(script, tmp_path, environ_of(tmp_path, wheels))
     html = (tmp_path / page).read_text()
     [shown] = re.findall(r'<img[^>]*alt="A cat"[^>]*>', html)
     assert "srcset=" in shown

@@ -6,6 +6,7 @@ import asyncio
 import importlib.util
 import subprocess
 import sys
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any
@@ -117,7 +118,8 @@ def asgi_messages(app: Any, kind: str, *, version: int) -> list[dict[str, str]]:
         sent.append(message)
 
     scope = {"type": kind}
-    asyncio.run(app(scope)(receive, send) if version == 2 else app(scope, receive, send))
+    with ThreadPoolExecutor() as pool:  # Playwright keeps a loop running in this thread
+        pool.submit(asyncio.run, app(scope)(receive, send) if version == 2 else app(scope, receive, send)).result()
     return sent
 
 
