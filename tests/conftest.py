@@ -64,6 +64,9 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
             module = vars(item.module)
             if any(_starts_a_process(module[name]) for name in {item.function.__name__, *fixtures} & module.keys()):
                 item.add_marker("process")
+        if any(item.get_closest_marker(name) for name in ("browser", "process", "s3")):
+            # Other programs decide when their part is done. One more try; the end of the output names who needed it.
+            item.add_marker(pytest.mark.flaky(reruns=1))
     if hasattr(config, "workerinput"):
         # Of several processes, each takes the next file of the list: those that take longest must not come last.
         slow = {

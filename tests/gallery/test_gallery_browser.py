@@ -170,6 +170,8 @@ def test_picture_is_renamed_removed_and_restored(page: Page, bucket: Bucket) -> 
     page.get_by_label("New key").fill("i/renamed.png")
     page.get_by_role("button", name="Rename").click()
     page.wait_for_url("**/object?key=i%2Frenamed.png")
+    # Its picture is still on the way, and would be asked for after it was moved.
+    page.wait_for_load_state("networkidle")
     page.get_by_role("button", name="Move to trash").click()
     page.wait_for_load_state()
     visit(page, "/trash")
