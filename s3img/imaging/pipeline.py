@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from fractions import Fraction
 from typing import TYPE_CHECKING, Final
 
-from s3img.errors import UnsupportedImage
+from s3img.errors import ImageError, UnsupportedImage
 from s3img.imaging.animation import Animation, keeps_animation, load_animation
 from s3img.imaging.auto_quality import encode_to_target
 from s3img.imaging.chain import Chain, changes, layer_errors, still
@@ -16,6 +16,7 @@ from s3img.imaging.decode import OVERSAMPLING, RenderDeadline, decode, pillow_er
 from s3img.imaging.encode import DEFAULT_QUALITY, SUBSAMPLINGS, Encoding, check_encoder, encoders, kept_exif
 from s3img.imaging.image_info import MEDIA_TYPES, ImageInfo, Rendered
 from s3img.imaging.probing import located, opened, probe, too_large
+from s3img.imaging.slack import pixel_digest, without_slack
 from s3img.imaging.smallest import encode_smallest, write
 from s3img.imaging.strip import stripped
 from s3img.limits import Limits
@@ -128,7 +129,7 @@ class Drawn:
     ``encodings`` go from the most modern to the plainest; the smallest result is taken. ``source`` is used as it is,
     without metadata, where that is smaller still, and empty where it can't stand for the result. An original that was
     asked for as it is is a `Rendered` already. ``max_bytes`` (0: none) lowers the quality of what is larger, and
-    ``auto_quality`` finds that of a still.
+    ``auto_quality`` finds that of a still. ``limits`` are those of a source that is opened again.
     """
 
     picture: Image.Image | Animation | Rendered
@@ -137,6 +138,7 @@ class Drawn:
     source_format: str = ""
     max_bytes: int = 0
     auto_quality: AutoQuality | None = None
+    limits: Limits = field(default_factory=Limits)
 
     @classmethod
     def whole(cls, data: bytes, info: ImageInfo) -> Drawn:
@@ -169,8 +171,22 @@ class Drawn:
             data = lowered(self.picture, encoding, data, self.max_bytes)
         source = stripped(self.source, self.source_format) if self.source else None
         if source and not worthwhile({name: len(data)}, source=len(source)):
-            name, data = self.source_format, source
+            source = self._without_slack(source)
+            name, data = (self.source_format, source) if source else (name, data)
         return Rendered(data, MEDIA_TYPES[name], *self.picture.size)
+
+    def _without_slack(self, source: bytes) -> bytes | None:
+        """Return a stripped source without bytes behind its pixels, None where that is not certain.
+
+        Nothing hides in a PNG, whose pixels are counted, and an AVIF, whose units are known, once they are stripped.
+        """
+        if self.source_format in {"png", "avif"}:
+            return source
+        try:
+            info = probe(source, limits=self.limits)
+            return without_slack(source, info, pixel_digest(source, info, self.limits), self.limits)
+        except ImageError:
+            return None
 
 
 def lowered(picture: Image.Image | Animation, encoding: Encoding, data: bytes, most: int) -> bytes:
@@ -231,7 +247,7 @@ class RenderRequest:
         if not self.is_source(names, picture.size, planned):
             return Drawn(picture, encodings)
         fp.seek(0)
-        return Drawn(picture, encodings, fp.read(), info.format)
+        return Drawn(picture, encodings, fp.read(), info.format, limits=self.limits)
 
     def check_inputs(self) -> None:
         """Raise ``ImageTooLarge`` where the picture and its layers together have more px than one may have."""

@@ -176,7 +176,7 @@ class ProcessingRequest:
                     picture, icc = to_profile(picture, self.profile, icc), self.profile
                 encodings = tuple(self.encoding(name, icc=icc, exif=self.exif(decoded)) for name in names)
         if self.is_source(names, first):
-            return Drawn(picture, encodings, data, info.format, max_bytes=options.max_bytes)
+            return Drawn(picture, encodings, data, info.format, max_bytes=options.max_bytes, limits=self.limits)
         tuned = options.auto_quality if options.auto_quality.fits(picture.size) else None
         return Drawn(picture, encodings, max_bytes=options.max_bytes, auto_quality=tuned)
 

@@ -54,18 +54,25 @@ def stripped(data: bytes, name: str) -> bytes | None:
         return None
 
 
-def shortened(clean: bytes, name: str, count: int) -> bytes | None:
+def coded_parts(clean: bytes, name: str) -> int:
+    """Return how many parts with coded pixels a stripped still picture has: a WebP may have an alpha channel."""
+    return 2 if name == "webp" and any(kind == b"ALPH" for kind, _ in _webp_parts(clean, 12)) else 1
+
+
+def shortened(clean: bytes, name: str, count: int, *, part: int = 0) -> bytes | None:
     """Return a stripped still picture without the last ``count`` bytes of its coded pixels, None if it has fewer.
 
-    Where a decoder shows the same picture all the same, those bytes were none of its pixels.
+    Where a decoder shows the same picture all the same, those bytes were none of its pixels. ``part`` counts from the
+    end of the file, where there are several.
     """
     if name == "jpeg":
         start = clean.rindex(b"\xff\xda")
         return clean[: -2 - count] + b"\xff\xd9" if len(clean) - start > count + 64 else None
     if name == "webp":
-        *before, (kind, body) = _webp_parts(clean, 12)
-        parts = [*(_chunk(*part) for part in before), _chunk(kind, body[: len(body) - count])]
-        return _riff(b"".join(parts)) if len(body) > count else None
+        chunks = list(_webp_parts(clean, 12))
+        kind, body = chunks[-1 - part]
+        chunks[-1 - part] = kind, body[: len(body) - count]
+        return _riff(b"".join(_chunk(*one) for one in chunks)) if len(body) > count else None
     if name == "gif":
         block = next(block for block in gif.blocks(clean) if block.kind == gif.IMAGE)
         position = block.start + 11 + gif.table_bytes(clean[block.start + 9])
@@ -77,6 +84,40 @@ def shortened(clean: bytes, name: str, count: int) -> bytes | None:
         packed = b"".join(bytes([len(part)]) + part for part in (codes[i : i + 255] for i in range(0, len(codes), 255)))
         return clean[:position] + packed + b"\0;" if codes else None
     return None
+
+
+def frame_stills(clean: bytes, name: str) -> list[bytes]:
+    """Return each frame of a stripped animation (WebP, GIF) as a still picture of its own: its pixels alone."""
+    if name == "webp":
+        frames = [body for kind, body in _webp_parts(clean, 12) if kind == b"ANMF"]
+        # The flag of alpha, which is passed over where the frame has none, and the frame's own size.
+        heads = [_chunk(b"VP8X", b"\x10\0\0\0" + frame[6:12]) for frame in frames]
+        return [_riff(head + frame[16:]) for head, frame in zip(heads, frames, strict=True)]
+    head = gif.first_block(clean)
+    stills = []
+    for block in gif.blocks(clean):
+        if block.kind == gif.IMAGE:
+            size = clean[block.start + 5 : block.start + 9]
+            body = b"\x2c\0\0\0\0" + clean[block.start + 5 : block.end]
+            stills.append(clean[:6] + size + clean[10:head] + body + b";")
+    return stills
+
+
+def with_frame_stills(clean: bytes, name: str, stills: list[bytes]) -> bytes:
+    """Return a stripped animation with the pixels of other stills, which `frame_stills` gave, in its frames."""
+    pictures = iter(stills)
+    if name == "webp":
+        parts = [
+            (kind, body[:16] + next(pictures)[30:] if kind == b"ANMF" else body)
+            for kind, body in _webp_parts(clean, 12)
+        ]
+        return _riff(b"".join(_chunk(*part) for part in parts))
+    head = gif.first_block(clean)
+    kept = [clean[:head]]
+    for block in gif.blocks(clean):
+        body = clean[block.start : block.end]
+        kept.append(body[:5] + next(pictures)[head + 5 : -1] if block.kind == gif.IMAGE else body)
+    return b"".join([*kept, b";"])
 
 
 def canonical_profile(profile: bytes) -> bytes:

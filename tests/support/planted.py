@@ -131,6 +131,11 @@ def webps() -> Iterator[tuple[str, bytes]]:
     yield "behind-the-pixels", riff(part(picture[:4], picture[8:] + SECRET))
     lossy = encode(noise(), "WEBP")
     yield "behind-lossy-pixels", riff(part(lossy[12:16], lossy[20:] + SECRET))
+    clear = encode(Image.merge("RGBA", [*noise().split(), noise().getchannel(0)]), "WEBP")
+    at = clear.index(b"ALPH")
+    length = int.from_bytes(clear[at + 4 : at + 8], "little")
+    alpha = part(b"ALPH", clear[at + 8 : at + 8 + length] + SECRET)
+    yield "behind-alpha", riff(clear[12:at] + alpha + clear[at + 8 + length + (length & 1) :])
     yield "behind-the-riff", plain + SECRET
     yield "behind-the-riff-like-a-chunk", plain + part(b"ICCP", SECRET)
     yield "behind-a-simple-picture", riff(picture, part(b"XMP ", SECRET))
@@ -142,6 +147,8 @@ def webps() -> Iterator[tuple[str, bytes]]:
     at = moving.rindex(b"ANMF")
     length = int.from_bytes(moving[at + 4 : at + 8], "little")
     body = moving[at + 8 : at + 8 + length] + part(b"abcd", SECRET)
+    more = body[:16] + part(body[16:20], body[24 : 24 + int.from_bytes(body[20:24], "little")] + SECRET)
+    yield "behind-the-pixels-of-a-frame", riff(moving[12:at] + part(b"ANMF", more))
     yield "inside-a-frame", riff(moving[12:at] + part(b"ANMF", body))
     yield "behind-the-frames", riff(moving[12:], part(b"ICCP", SECRET), part(b"EXIF", exif()))
     at = moving.index(b"ANIM")
@@ -158,6 +165,8 @@ def gifs() -> Iterator[tuple[str, bytes]]:
     plain = encode(noise(), "GIF", comment=SECRET)
     moving = encode(noise(), "GIF", save_all=True, append_images=[noise(), noise()], duration=50, loop=3)
     sub = bytes([len(SECRET)]) + SECRET + b"\0"
+    at = moving.index(b"\x21\xf9", moving.index(b"\x2c" + bytes(4)))  # behind the first frame
+    yield "behind-the-pixels-of-a-frame", moving[: at - 1] + sub + moving[at:]
     yield "comment", plain
     still = encode(noise(), "GIF")
     yield "behind-the-pixels", still[:-2] + sub + b";"
