@@ -135,10 +135,11 @@ def main() -> None:
             print(f"| {title} | {median:.0f} ms | slowest {most:.0f} ms |")
         wanted = ObjectFilter.of("nothing has this name")
         search = MatchSearch(gallery.bucket, "i/", wanted, allowed=allow, seconds=60)
-        begun = time.perf_counter()
+        begun, worked = time.perf_counter(), time.process_time()
         found = sum(1 for _ in search)
-        spent = time.perf_counter() - begun
+        spent, worked = time.perf_counter() - begun, time.process_time() - worked
         print(f"| a search, through the store | {search.searched / spent:,.0f} keys a second | {found} found |")
+        print(f"| the same, without what the store takes | {search.searched / worked:,.0f} keys a second | |")
         info = next(iter(gallery.bucket.list("i/")))
         infos = (ObjectInfo(f"i/{number:07}.png", 1, "e", info.modified) for number in range(200_000))
         begun = time.perf_counter()

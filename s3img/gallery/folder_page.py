@@ -137,7 +137,7 @@ class MatchSearch:
 
     def __iter__(self) -> Iterator[ObjectInfo]:
         for info in self._listing:
-            # The clock is asked once for many keys: a search looks at more than 10,000 a second (docs/benchmarks.md).
+            # The clock is asked once for many keys: a search looks at 70,000 a second (docs/benchmarks.md).
             if self.searched >= MOST_SEARCHED or (self.searched % 500 == 499 and self._clock() > self._until):
                 self.is_whole = False
                 return

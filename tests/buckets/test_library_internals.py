@@ -97,14 +97,19 @@ def test_a_small_body_is_sent_at_once(store: StubStore) -> None:
     assert ("expect" in store.requests[0].headers, store.requests[0].body) == (False, b"x")
 
 
-def test_times_of_listings_are_read_by_our_own_reader(store: StubStore, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(client, "parse_timestamp", lambda _: pytest.fail("botocore's slow reader was used"))
+def test_objects_of_a_page_are_read_before_botocore_looks_at_it(store: StubStore) -> None:
     entry = b"<Contents><Key>a</Key><Size>1</Size><LastModified>2026-01-02T03:04:05.000Z</LastModified></Contents>"
     store.answers = [
         Answer(200, b"<ListBucketResult><IsTruncated>false</IsTruncated>" + entry + b"</ListBucketResult>")
     ]
-    listed = open_client(store).list_objects_v2(Bucket="pics")
+    opened, seen = open_client(store), []
+    # botocore's own first look is registered in this place.
+    opened.meta.events.register_first(
+        "before-parse.s3.*", lambda response_dict, **_: seen.append(response_dict["body"])
+    )
+    listed = opened.list_objects_v2(Bucket="pics")
     assert listed["Contents"][0]["LastModified"] == datetime(2026, 1, 2, 3, 4, 5, tzinfo=UTC)
+    assert seen == [b"<ListBucketResult><IsTruncated>false</IsTruncated></ListBucketResult>"]
 
 
 def test_a_success_that_is_not_a_listing_is_refused_before_it_is_parsed(store: StubStore) -> None:
