@@ -18,11 +18,14 @@ if TYPE_CHECKING:
 
     from s3img.keys import KeyTemplate
 
-_LINE = re.compile(
-    r"([^ ]+) ([0-9a-f]{64}) (0|[1-9]\d{0,17}) (0|[1-9]\d{0,8})x(0|[1-9]\d{0,8}) ([!-~]+/[!-~]+) ([^ ]+)"
-    r" (-|#[0-9a-f]{6})(?: ([^ ]+))?",
-    re.ASCII,
+_FIELD = "[!-\U0010ffff]+"  # searched twice as fast as what is neither a blank nor a line end
+LINE = (
+    rf"({_FIELD}) ([0-9a-f]{{64}}) (0|[1-9]\d{{0,17}}) (0|[1-9]\d{{0,8}})x(0|[1-9]\d{{0,8}}) ([!-~]+/[!-~]+) ({_FIELD})"
+    rf" (-|#[0-9a-f]{{6}})(?: ([0-9a-f]{{8}}:[!-~]+))?"
 )
+"""What a line looks like; the order of its variants is looked at when they are parsed."""
+
+_LINE = re.compile(LINE, re.ASCII)
 _ESCAPED = re.compile(
     '[\x00-\x20"#%\\\\\x7f-\xa0\xad\u061c\u1680\u180e\u2000-\u200f\u2028-\u202f\u205f-\u206f\u3000\ufeff\ud800-\udfff]'
 )
@@ -30,6 +33,7 @@ _ESCAPED = re.compile(
 
 The set is written out, because Python's own idea of what is printable changes with each Unicode version.
 """
+_parsed_variants = lru_cache(maxsize=1024)(LockedVariants.parse)  # most pictures of a lock share theirs
 _EXTENSIONS = {"jpeg": "jpg"}
 """Where a format's name is not what its files end in."""
 
@@ -69,7 +73,7 @@ class LockEntry(msgspec.Struct, frozen=True):
             media_type,
             unescape_field(key),
             "" if placeholder == "-" else placeholder,
-            LockedVariants.parse(variants) if variants else None,
+            _parsed_variants(variants) if variants else None,
         )
 
     def __str__(self) -> str:

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass, field, replace
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from functools import lru_cache
-from operator import attrgetter, lt
+from operator import attrgetter, itemgetter, lt
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Self, TypeVar
 
@@ -15,11 +16,11 @@ from s3img.atomic import write_atomically
 from s3img.config import LOCK_NAME
 from s3img.errors import LockError
 from s3img.keys import KeyTemplate
-from s3img.lock.entry import LockEntry
+from s3img.lock.entry import LINE, LockEntry, unescape_field
 from s3img.lock.locked_variants import SETTINGS_MARK, USUAL, LockedVariants, VariantSettings, recipe
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator, Mapping
+    from collections.abc import Callable, Iterable, Iterator
     from pathlib import Path
 
     from s3img.config import Config
@@ -27,7 +28,32 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 HEADER = "# s3img.lock/1: path sha256 bytes px type key placeholder"
 _VERSION = re.compile(r"# s3img\.lock/(\d+)\b")
+_ODD_LINE = re.compile(rf"\n(?!{LINE}$)(?P<line>.*)", re.ASCII | re.MULTILINE)
+"""A line below the first that is none of a picture."""
+
+_BLANKS = 6
+"""In a line without variants."""
+
 _CONFLICT = ("<<<<<<<", "|||||||", "=======", ">>>>>>>")
+
+
+class _Lines(Mapping[str, LockEntry]):
+    """Lines that were found whole, by path; each becomes an entry when it is asked for."""
+
+    def __init__(self, lines: dict[str, str | LockEntry]) -> None:
+        self._lines = lines
+
+    def __getitem__(self, path: str) -> LockEntry:
+        found = self._lines[path]
+        if isinstance(found, str):
+            self._lines[path] = found = LockEntry.parse(found)
+        return found
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._lines)
+
+    def __len__(self) -> int:
+        return len(self._lines)
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,27 +76,39 @@ class Lock:
 
     @classmethod
     def parse(cls, text: str, *, name: str = LOCK_NAME) -> Self:
-        """Read the text form; raise `LockError` with ``name`` and the line of what is damaged or in conflict."""
-        found: dict[str, LockEntry] = {}
-        settings: dict[str, VariantSettings] = {}
-        paths: list[str] = []
+        """Read the text form; raise `LockError` with ``name`` and the line of what is damaged or in conflict.
+
+        Every line is looked at, but becomes an entry when it is asked for: values of 200,000 lines take a second.
+        """
         # Git may turn line ends into CRLF and editors put a BOM in front: neither is damage.
-        lines = [line.removesuffix("\r") for line in text.removeprefix("\ufeff").split("\n")]
-        for number, line in enumerate(lines, 1):
-            if number == 1:
-                _check_version(line, name)
-            elif line.startswith(SETTINGS_MARK):
-                read = _read(VariantSettings.parse, line, name, number)
-                if settings.setdefault(SETTINGS_MARK, read) != read:
-                    raise _twice(SETTINGS_MARK, name, number)
+        text = text.removeprefix("\ufeff")
+        text = text.replace("\r\n", "\n").removesuffix("\r") if "\r" in text else text
+        _check_version(text.partition("\n")[0], name)
+        settings = None
+        for line in map(itemgetter("line"), _ODD_LINE.finditer(text)):
+            if line.startswith(SETTINGS_MARK):
+                read = _read(VariantSettings.parse, line, text, name)
+                if settings not in {None, read}:
+                    raise _twice(SETTINGS_MARK, line, text, name)
+                settings = read
             elif line and not line.startswith("#"):
-                entry = _read(LockEntry.parse, line, name, number)
+                _read(LockEntry.parse, line, text, name)
+        lines = [line for line in text.split("\n") if line and line[0] != "#"]
+        has_variants = text.find(":", text.find("\n")) > 0  # or a name has a colon
+        with_variants = [line for line in lines if line.count(" ") > _BLANKS] if has_variants else []
+        for line in {line.rpartition(" ")[2]: line for line in with_variants}.values():  # few: pictures share widths
+            _read(LockEntry.parse, line, text, name)
+        paths = [line[: line.index(" ")] for line in lines]
+        paths = list(map(unescape_field, paths)) if "%" in text else paths
+        found: dict[str, str | LockEntry] = dict(zip(paths, lines, strict=True))
+        is_tidy = all(map(lt, paths, paths[1:]))
+        if not is_tidy:
+            for path, line in zip(paths, lines, strict=True):
                 # A union merge leaves equal lines twice, which says nothing wrong; two different ones are a conflict.
-                paths.append(entry.path)
-                if found.setdefault(entry.path, entry) != entry:
-                    raise _twice(entry.path, name, number)
-        lock = cls.of(found.values(), settings=settings.get(SETTINGS_MARK, USUAL))
-        return replace(lock, is_tidy=all(map(lt, paths, paths[1:])))
+                if found[path] != line and LockEntry.parse(str(found[path])) != LockEntry.parse(line):
+                    raise _twice(path, str(found[path]), text, name)
+            found = dict(sorted(found.items()))
+        return cls(_Lines(found), settings if settings and with_variants else USUAL, is_tidy)
 
     def __str__(self) -> str:
         settings = [] if self.settings == USUAL else [self.settings]
@@ -158,10 +196,11 @@ def _check_version(line: str, name: str) -> None:
         raise LockError(f"{name}: has version {match[1]}; this s3img knows version 1.", path=name, line=1, fix=fix)
 
 
-def _read(parse: Callable[[str], T], line: str, name: str, number: int) -> T:
+def _read(parse: Callable[[str], T], line: str, text: str, name: str) -> T:
     try:
         return parse(line)
     except ValueError as error:
+        number = text.split("\n").index(line) + 1
         if line.startswith(_CONFLICT):
             raise _conflict(name, number) from None
         raise LockError(f"{name}:{number}: {error}.", path=name, line=number) from None
@@ -173,7 +212,8 @@ def _conflict(name: str, number: int) -> LockError:
     return LockError(message, path=name, line=number, fix=fix)
 
 
-def _twice(path: str, name: str, number: int) -> LockError:
+def _twice(path: str, line: str, text: str, name: str) -> LockError:
+    number = text.split("\n").index(line) + 1
     fix = "Remove one of them, then run s3img sync."
     return LockError(f"{name}:{number}: {path!r} has two different lines.", path=name, line=number, fix=fix)
 

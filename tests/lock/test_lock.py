@@ -212,6 +212,27 @@ def test_union_merge_of_the_same_line_is_no_conflict() -> None:
     assert Lock.parse(LINES + str(DOG) + "\n") == Lock.of([CAT, DOG])
 
 
+@pytest.mark.parametrize("other", [str(DOG).replace("img/dog.png b", "img/do%67.png b"), f"{DOG}\r"])
+def test_one_line_that_is_written_in_two_ways_is_no_conflict(other: str) -> None:
+    assert Lock.parse(f"{LINES}{other}\n") == Lock.of([CAT, DOG])
+
+
+@pytest.mark.parametrize("place", range(3))
+def test_damage_is_found_before_any_line_is_asked_for(place: int) -> None:
+    lines = [str(structs.replace(CAT, path=f"{number}.jpg")) for number in range(3)]
+    lines[place] += " extra"
+    with pytest.raises(LockError, match="damaged") as caught:
+        Lock.parse("\n".join([HEADER, *lines]))
+    assert caught.value.line == place + 2
+
+
+def test_lines_that_were_asked_for_are_written_like_those_that_were_not() -> None:
+    text = "".join(f"{line}\n" for line in (HEADER, CAT, f"{DOG} 50524302:avif=320"))
+    lock = Lock.parse(text)
+    assert lock.get(CAT.path) == CAT
+    assert str(lock) == text == str(Lock.of(lock))
+
+
 @pytest.mark.parametrize(
     ("entries", "is_tidy"), [([], True), ([CAT, DOG], True), ([DOG, CAT], False), ([CAT, DOG, DOG], False)]
 )
