@@ -35,7 +35,7 @@ def encoders(context: ProbeContext) -> Finding:
 
 def text_layout(context: ProbeContext) -> Finding:  # noqa: ARG001 - what this machine has, whatever the settings
     """See whether layers of text can be in any script."""
-    from s3img.imaging.text import has_shaping  # loads Pillow
+    from s3img.imaging.text_fonts import has_shaping  # loads Pillow
 
     if has_shaping():
         return ok("text", "layers of text can be in any script.")
