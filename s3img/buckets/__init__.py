@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from s3img.buckets.copying import copy_object
 from s3img.buckets.directory import DirectoryBucket
-from s3img.buckets.protocol import HOME, IMMUTABLE, MARKER, Bucket, ObjectInfo, OpenObject, PostForm, home_of
+from s3img.buckets.protocol import HOME, IMMUTABLE, MARKER, BrowserUpload, Bucket, ObjectInfo, OpenObject, home_of
 from s3img.buckets.s3.s3_bucket import S3Bucket
 from s3img.buckets.s3_options import AccessKey, AddressingStyle, S3Options
 from s3img.config.address import S3Address, parse
@@ -23,10 +23,10 @@ __all__ = [
     "MARKER",
     "AccessKey",
     "AddressingStyle",
+    "BrowserUpload",
     "Bucket",
     "ObjectInfo",
     "OpenObject",
-    "PostForm",
     "S3Options",
     "copy_object",
     "home_of",

@@ -10,7 +10,7 @@ import threading
 from collections import Counter
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, BinaryIO, Protocol
+from typing import TYPE_CHECKING, BinaryIO, Literal, Protocol
 from urllib.parse import quote
 
 from s3img.errors import AssetError, ObjectChanged, RangeNotSatisfiable
@@ -60,9 +60,13 @@ class ObjectInfo:
 
 
 @dataclass(frozen=True, slots=True)
-class PostForm:
-    """A form that a browser sends to the store itself: its address and fields, signed; the file comes last."""
+class BrowserUpload:
+    """A signed request by which a browser sends a file to the store itself.
 
+    With POST it is a form of these ``fields``, the file last; with PUT the file alone, and ``fields`` are its headers.
+    """
+
+    method: Literal["POST", "PUT"]
     url: str
     fields: Mapping[str, str]
 

@@ -34,7 +34,7 @@ class Provider(msgspec.Struct, frozen=True, kw_only=True):
     what is signed for when none is given, ``example`` one that the service has. ``checksum`` goes with each object and
     ``deletes_with`` with a list of keys, where ``deletes_many`` says that there are such requests;
     ``conditional_writes`` tells what becomes of ``If-None-Match`` on a PUT, ``takes_forms`` whether browsers can POST
-    files with a signed policy, ``public_by`` how objects are made public.
+    files with a signed policy (elsewhere they PUT), ``public_by`` how objects are made public.
     """
 
     name: str
@@ -183,6 +183,7 @@ PROVIDERS = (
         conditional_writes="no",
         public_url="https://{bucket}.s3.{region}.backblazeb2.com",
         public_by="the bucket's setting «Public»",
+        takes_forms=False,
     ),
     Provider(
         name="spaces",

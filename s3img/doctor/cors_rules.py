@@ -90,11 +90,11 @@ def check_cors(context: ProbeContext) -> Finding:
     return ok("cors", f"pages of {', '.join(origins)} may put objects.")
 
 
-def takes_forms_from(config: Config, origin: str) -> bool:
-    """Tell whether the bucket lets pages of an origin send it forms and read its answers; False where it can't say."""
+def takes_files_from(config: Config, origin: str, method: str) -> bool:
+    """Tell whether the bucket lets pages of an origin send it files (POST or PUT); False where it can't say."""
     context = ProbeContext(config)
     try:
-        return context.is_s3 and allows_upload(preflight(context, origin, "POST"), origin, "POST")
+        return context.is_s3 and allows_upload(preflight(context, origin, method), origin, method)
     except (OSError, S3ImgError):
         return False
     finally:

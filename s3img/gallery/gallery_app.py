@@ -25,7 +25,7 @@ from werkzeug.routing import Map, Rule
 from werkzeug.test import run_wsgi_app
 from werkzeug.wrappers import Request, Response
 
-from s3img.doctor.cors_rules import takes_forms_from
+from s3img.doctor.cors_rules import takes_files_from
 from s3img.errors import ConfigError, S3ImgError
 from s3img.gallery import (
     browse_page,
@@ -53,7 +53,7 @@ if TYPE_CHECKING:
 
     from werkzeug.datastructures import Headers
 
-    from s3img.buckets import Bucket, ObjectInfo
+    from s3img.buckets import BrowserUpload, Bucket, ObjectInfo
     from s3img.config import Config
     from s3img.gallery.messages import Words
 
@@ -94,7 +94,7 @@ LOOKERS: Final = 4
 """Pictures that are looked at in one moment."""
 
 PROOF_SECONDS: Final = 600.0
-"""For which it is known whether the bucket lets pages of an origin send forms."""
+"""For which it is known whether the bucket lets pages of an origin send files."""
 
 audit_log = logging.getLogger("s3img.gallery")
 
@@ -252,32 +252,39 @@ class Gallery:
         return response(environ, start_response)
 
     def forget_proofs(self) -> None:
-        """Ask the bucket again whether it takes forms of pages: its rules have changed."""
+        """Ask the bucket again whether it takes files of pages: its rules have changed."""
         self._proofs.clear()
 
     @cached_property
     def store_origin(self) -> str:
-        """The origin that forms to the bucket go to, "" where browsers can't send any."""
-        if not isinstance(self.bucket, upload_actions.SignsPosts) or not self.config.store.takes_forms:
-            return ""
+        """The origin that files go to straight from a browser, "" where none can be sent."""
         try:
-            parts = urlsplit(self.bucket.post_form("x", limit=1, seconds=1).url)
+            found = self.browser_upload("x", 1)
         except S3ImgError:  # without credentials there is nothing to sign with
-            return ""
-        return f"{parts.scheme}://{parts.netloc}"
+            found = None
+        parts = urlsplit(found.url if found else "")
+        return f"{parts.scheme}://{parts.netloc}" if found else ""
+
+    def browser_upload(self, key: str, size: int) -> BrowserUpload | None:
+        """Sign a request that stores one file of ``size`` bytes; None for a bucket that browsers can't send to."""
+        if not isinstance(self.bucket, upload_actions.SignsUploads):
+            return None
+        if self.config.store.takes_forms:
+            return self.bucket.post_form(key, limit=self.policy.max_bytes, seconds=upload_actions.SIGNED_SECONDS)
+        return self.bucket.put_url(key, size=size, seconds=upload_actions.SIGNED_SECONDS)
 
     def has_direct(self, request: Request) -> bool:
         """Tell whether the settings want pages of this origin to send files straight to the bucket."""
         named = {urlsplit(origin).netloc for origin in self.config.upload_origins}
         return request.host in named and bool(self.store_origin)
 
-    def may_post_from(self, origin: str) -> bool:
-        """Tell whether the bucket has been proved to take forms from pages of an origin; remembered for a while."""
+    def may_send_from(self, origin: str) -> bool:
+        """Tell whether the bucket has been proved to take files from pages of an origin; remembered for a while."""
         if origin not in self.config.upload_origins or not self.store_origin:
             return False
         known = self._proofs.get(origin)
         if known is None or known[0] < time.monotonic():
-            is_proved = takes_forms_from(self.config, origin)
+            is_proved = takes_files_from(self.config, origin, "POST" if self.config.store.takes_forms else "PUT")
             known = self._proofs[origin] = (time.monotonic() + PROOF_SECONDS, is_proved)
         return known[1]
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import secrets
+from dataclasses import asdict
 from datetime import UTC, datetime, timedelta
 from typing import IO, TYPE_CHECKING, Any, Final, Protocol, runtime_checkable
 
@@ -23,7 +24,7 @@ from s3img.keys import OWN_FOLDER
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from s3img.buckets import PostForm
+    from s3img.buckets import BrowserUpload
     from s3img.gallery.gallery_app import Visit
     from s3img.uploads import Uploader
 
@@ -33,16 +34,19 @@ STAGED: Final = f"{OWN_FOLDER}/incoming/"
 STAGED_FOR: Final = timedelta(days=1)
 """After which what nobody finished is deleted."""
 
-POST_SECONDS: Final = 900
-"""For which a browser may use the form that puts a file straight into the bucket."""
+SIGNED_SECONDS: Final = 900
+"""For which a browser may begin to send a file straight to the bucket."""
 
 
 @runtime_checkable
-class SignsPosts(Protocol):
-    """A store that browsers can send forms to."""
+class SignsUploads(Protocol):
+    """A store that browsers can send files to."""
 
-    def post_form(self, key: str, *, limit: int, seconds: int) -> PostForm:
+    def post_form(self, key: str, *, limit: int, seconds: int) -> BrowserUpload:
         """Return a form that stores at most ``limit`` bytes under a key."""
+
+    def put_url(self, key: str, *, size: int, seconds: int) -> BrowserUpload:
+        """Return an address that takes ``size`` bytes for a key."""
 
 
 def upload(visit: Visit) -> Response:
@@ -131,22 +135,22 @@ def preview_key(visit: Visit) -> Response:
 
 
 def begin_direct(visit: Visit) -> Response:
-    """Give the script a form that stores one large file straight in the bucket, or say that there is none.
+    """Give the script a request that stores one large file straight in the bucket, or say that there is none.
 
-    There is one where doctor has proved that the bucket lets pages of this origin send forms.
+    There is one where the bucket was proved to let pages of this origin send files.
     """
-    bucket, gallery = visit.gallery.bucket, visit.gallery
+    gallery = visit.gallery
     origin = visit.request.headers.get("Origin", "")
     size = visit.form.get("size", "")
     answer: dict[str, Any] = {"ok": True, "direct": None}
     is_number = size.isascii() and size.isdigit() and len(size) < 20
     if not is_number or int(size) > gallery.policy.max_bytes:
         return refused(visit, visit.words("too_large", limit=f"{gallery.policy.max_bytes / 1e6:.3g} MB"))
-    if isinstance(bucket, SignsPosts) and gallery.may_post_from(origin):
+    if gallery.may_send_from(origin):
         tidy(visit)
         key = f"{staging(visit)}{secrets.token_hex(16)}"
-        form = bucket.post_form(key, limit=gallery.policy.max_bytes, seconds=POST_SECONDS)
-        answer["direct"] = {"url": form.url, "fields": form.fields, "staged": key}
+        signed = gallery.browser_upload(key, int(size))
+        answer["direct"] = {**asdict(signed), "staged": key} if signed else None
     return Response(msgspec.json.encode(answer), content_type="application/json")
 
 

@@ -15,7 +15,7 @@ from PIL import Image
 from werkzeug.serving import make_server
 
 from s3img import Config
-from s3img.doctor.cors_rules import rule_for, takes_forms_from
+from s3img.doctor.cors_rules import rule_for, takes_files_from
 from s3img.errors import ConfigError
 from s3img.gallery import Gallery, upload_actions
 from s3img.service.factory import QuietHandler
@@ -151,10 +151,10 @@ def large(side: int = 600) -> bytes:
 def direct(
     seaweedfs_bucket: TestBucket, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> Iterator[Callable[[str], Gallery]]:
-    """Make a gallery over a real store that takes forms of pages of an origin."""
+    """Make a gallery over a real store that takes files of pages of an origin, by forms or (``provider`` b2) by PUT."""
     made: list[Gallery] = []
 
-    def make(origin: str, allowed: str = "") -> Gallery:
+    def make(origin: str, allowed: str = "", provider: str = "") -> Gallery:
         rules: Any = {"CORSRules": [rule_for([allowed or origin])]}
         seaweedfs_bucket.server.client().put_bucket_cors(Bucket=seaweedfs_bucket.name, CORSConfiguration=rules)
         monkeypatch.setenv("S3IMG_ACCESS_KEY_ID", seaweedfs_bucket.server.access_key)
@@ -162,6 +162,8 @@ def direct(
         config = Config(
             bucket=f"{seaweedfs_bucket.address}/docs",
             endpoint_url=seaweedfs_bucket.server.endpoint_url,
+            provider=provider,
+            region="us-east-1",
             upload_origins=(origin,),
             cache_dir=str(tmp_path / "cache"),
         )
@@ -178,9 +180,12 @@ def begin(visitor: Visitor, size: int) -> Any:
     return json.loads(answer.data)
 
 
-def post_form(direct: Any, data: bytes) -> int:
-    """Send a form to the store as a browser would."""
+def send_direct(direct: Any, data: bytes) -> int:
+    """Send a file to the store as a browser would."""
     border = "----border"
+    if direct["method"] == "PUT":
+        request = urllib.request.Request(direct["url"], data, {**direct["fields"], "Origin": ORIGIN}, method="PUT")
+        return status_of(request)
     parts = [
         f'--{border}\r\nContent-Disposition: form-data; name="{name}"\r\n\r\n{value}\r\n'.encode()
         for name, value in direct["fields"].items()
@@ -190,6 +195,10 @@ def post_form(direct: Any, data: bytes) -> int:
     request = urllib.request.Request(
         direct["url"], body, {"Content-Type": f"multipart/form-data; boundary={border}", "Origin": ORIGIN}
     )
+    return status_of(request)
+
+
+def status_of(request: urllib.request.Request) -> int:
     try:
         with urllib.request.urlopen(request) as answer:
             return int(answer.status)
@@ -197,14 +206,18 @@ def post_form(direct: Any, data: bytes) -> int:
         return error.code
 
 
-def test_large_file_goes_straight_to_the_bucket_and_is_checked_there(direct: Callable[..., Gallery]) -> None:
-    gallery = direct(ORIGIN)
+@pytest.mark.parametrize(("provider", "method"), [("", "POST"), ("b2", "PUT")])
+def test_large_file_goes_straight_to_the_bucket_and_is_checked_there(
+    direct: Callable[..., Gallery], provider: str, method: str
+) -> None:
+    gallery = direct(ORIGIN, provider=provider)
     visitor = Visitor(gallery)
     store = visitor.get("/").headers["Content-Security-Policy"].partition("connect-src 'self' ")[2].partition(";")[0]
     data = picture("lime", (640, 400))
     found = begin(visitor, len(data))["direct"]
     assert found["url"].startswith(f"{store}/")
-    assert post_form(found, data) in {200, 201, 204}
+    assert found["method"] == method
+    assert send_direct(found, data) in {200, 201, 204}
     info = gallery.bucket.head(found["staged"])
     assert info
     assert info.media_type == "application/octet-stream"
@@ -214,12 +227,21 @@ def test_large_file_goes_straight_to_the_bucket_and_is_checked_there(direct: Cal
     assert keys(gallery.bucket) == {one["key"]}
 
 
+@pytest.mark.parametrize("size", [999, 1001])
+def test_address_of_a_put_takes_no_other_size(direct: Callable[..., Gallery], size: int) -> None:
+    gallery = direct(ORIGIN, provider="b2")
+    visitor = Visitor(gallery)
+    visitor.get("/")
+    assert send_direct(begin(visitor, 1000)["direct"], b"x" * size) == 403
+    assert keys(gallery.bucket) == set()
+
+
 def test_what_is_no_picture_goes_again(direct: Callable[..., Gallery]) -> None:
     gallery = direct(ORIGIN)
     visitor = Visitor(gallery)
     visitor.get("/")
     found = begin(visitor, 30)["direct"]
-    assert post_form(found, b"<script>alert(1)</script>") in {200, 201, 204}
+    assert send_direct(found, b"<script>alert(1)</script>") in {200, 201, 204}
     answer = visitor.post("/finish", {"name": "a.png", "staged": found["staged"]}, headers=JSON)
     assert (answer.status_code, json.loads(answer.data)["results"][0]["ok"]) == (422, False)
     assert keys(gallery.bucket) == set()
@@ -266,21 +288,24 @@ def test_gallery_of_another_origin_has_no_form(visitor: Visitor) -> None:
     assert begin(visitor, 9_000_000) == {"ok": True, "direct": None}
 
 
-def test_store_that_takes_no_forms_is_sent_none(
+def test_store_that_takes_no_forms_gets_a_put(
     make_gallery: Callable[..., Gallery], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("S3IMG_ACCESS_KEY_ID", "k")
     monkeypatch.setenv("S3IMG_SECRET_ACCESS_KEY", "s")
-    for provider, takes in (("r2", False), ("aws", True)):
+    for provider, method in (("r2", "PUT"), ("aws", "POST")):
         config = Config(
             bucket="s3://pics", provider=provider, account="0" * 32 if provider == "r2" else "",
             region="" if provider == "r2" else "eu-west-1", public_url="https://img.example.com", upload_origins=(ORIGIN,),
         )  # fmt: skip
-        assert bool(make_gallery(config=config).store_origin) is takes
+        signed = make_gallery(config=config).browser_upload("a", 7)
+        assert signed
+        assert signed.method == method
+        assert ("X-Amz-SignedHeaders=content-length%3Bcontent-type%3Bhost" in signed.url) == (method == "PUT")
 
 
-def test_folder_takes_no_forms(config: Config) -> None:
-    assert takes_forms_from(config, ORIGIN) is False
+def test_folder_takes_no_files(config: Config) -> None:
+    assert takes_files_from(config, ORIGIN, "POST") is False
 
 
 def test_what_nobody_finished_is_deleted_after_a_day(
@@ -300,7 +325,10 @@ def test_what_nobody_finished_is_deleted_after_a_day(
     assert keys(gallery.bucket) == set()
 
 
-def test_browser_sends_a_large_file_straight_to_the_bucket(chromium: Browser, direct: Callable[..., Gallery]) -> None:
+@pytest.mark.parametrize("provider", ["", "b2"])
+def test_browser_sends_a_large_file_straight_to_the_bucket(
+    chromium: Browser, direct: Callable[..., Gallery], provider: str
+) -> None:
     apps: list[Gallery] = []
 
     def app(environ: Any, start_response: Any) -> Any:
@@ -308,7 +336,7 @@ def test_browser_sends_a_large_file_straight_to_the_bucket(chromium: Browser, di
 
     server = make_server("127.0.0.1", 0, app, threaded=True, request_handler=QuietHandler)
     origin = f"http://127.0.0.1:{server.port}"
-    apps.append(direct(origin))
+    apps.append(direct(origin, provider=provider))
     thread = threading.Thread(target=server.serve_forever)
     thread.start()
     context = chromium.new_context()
@@ -332,5 +360,6 @@ def test_browser_sends_a_large_file_straight_to_the_bucket(chromium: Browser, di
         thread.join()
         server.server_close()
     assert "POST /finish" in sent
+    assert any(request.startswith("PUT ") for request in sent) == bool(provider)
     assert "POST /upload" not in sent
     assert [key.startswith("new/noise.") for key in keys(apps[0].bucket)] == [True]

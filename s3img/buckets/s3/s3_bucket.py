@@ -23,10 +23,10 @@ from s3img.buckets.key_claims import CLAIM_FIELDS, CLAIMS, NO_CONDITIONS
 from s3img.buckets.obstore.small_objects import SmallObjects, StorePlace
 from s3img.buckets.protocol import (
     IMMUTABLE,
+    BrowserUpload,
     CheckedReader,
     ObjectInfo,
     OpenObject,
-    PostForm,
     RequestCounter,
     UnfinishedUpload,
     byte_range,
@@ -286,7 +286,7 @@ class S3Bucket:
             if stored is None or stored.size != size:
                 raise UnprovenPutError
 
-    def post_form(self, key: str, *, limit: int, seconds: int) -> PostForm:
+    def post_form(self, key: str, *, limit: int, seconds: int) -> BrowserUpload:
         """Return a form that stores 1 to ``limit`` bytes under a key, for some seconds; no request is sent.
 
         The object is a download of no known type, whatever the browser sends: nothing has looked at it yet. Raise
@@ -299,7 +299,19 @@ class S3Bucket:
             form = self.client().generate_presigned_post(
                 place["Bucket"], place["Key"], Fields=dict(fields), Conditions=rules, ExpiresIn=seconds
             )
-        return PostForm(form["url"], form["fields"])
+        return BrowserUpload("POST", form["url"], form["fields"])
+
+    def put_url(self, key: str, *, size: int, seconds: int) -> BrowserUpload:
+        """Return an address to which exactly ``size`` bytes can be put, for some seconds; no request is sent.
+
+        The length is one of the signed headers (SigV4), which browsers send by themselves; the object is of no known
+        type. Raise `BucketError` without credentials.
+        """
+        fields = {"Content-Type": "application/octet-stream"}
+        parameters = {**self._place_of(key), "ContentType": fields["Content-Type"], "ContentLength": size}
+        with self.explained("put", key):
+            url = self.client().generate_presigned_url("put_object", parameters, ExpiresIn=seconds)
+        return BrowserUpload("PUT", url, fields)
 
     def refuses_taken(self) -> bool:
         """Say what is known of the service; of others, find it out once by putting a small object twice."""

@@ -130,7 +130,7 @@
     next();
   };
   // One request: with progress, and with a way to end it. Resolves with {status, answer}, also after a failure.
-  const send = (job, url, data, isOurs = true) => new Promise(resolve => {
+  const send = (job, url, data, method = "POST", headers = { Accept: "application/json" }) => new Promise(resolve => {
     const request = job.request = new XMLHttpRequest();
     request.upload.onprogress = event => { if (event.lengthComputable) job.row.bar.value = event.loaded / event.total; };
     request.onloadend = () => {
@@ -139,8 +139,8 @@
       resolve({ status: job.ended ? 0 : request.status, answer });
     };
     request.onabort = () => { job.ended = true; };
-    request.open("POST", url);
-    if (isOurs) request.setRequestHeader("Accept", "application/json");
+    request.open(method, url);
+    Object.entries(headers).forEach(([name, value]) => request.setRequestHeader(name, value));
     request.send(data);
   });
   const fields = extra => {
@@ -157,10 +157,11 @@
     const direct = begun.answer.direct;
     if (begun.status !== 200) return begun;
     if (!direct) return null;
+    const isPut = direct.method === "PUT";
     const data = new FormData();
     Object.entries(direct.fields).forEach(([field, value]) => data.append(field, value));
     data.append("file", job.file);
-    const sent = await send(job, direct.url, data, false);
+    const sent = await send(job, direct.url, isPut ? job.file : data, direct.method, isPut ? direct.fields : {});
     if (job.ended) return sent;
     if (sent.status < 200 || sent.status >= 300) return null;
     return send(job, form.dataset.finish, fields({ name, staged: direct.staged }));
