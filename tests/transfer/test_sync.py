@@ -425,15 +425,15 @@ class Slow(DirectoryBucket):
     """A folder that takes its time for each object."""
 
     def put(self, key: str, source: Path | bytes, **options: Any) -> None:
-        time.sleep(1.2)
+        time.sleep(0.4)
         super().put(key, source, **options)
 
 
 def test_what_waits_for_a_worker_is_not_given_up(tmp_path: Path) -> None:
     result = run_uploads(
-        plan_uploads(made(tmp_path / "site", 3), {}), Slow(tmp_path / "store"), workers=1, patience=1.5
+        plan_uploads(made(tmp_path / "site", 9), {}), Slow(tmp_path / "store"), workers=1, patience=2.5
     )
-    assert (len(result.uploaded), dict(result.failed)) == (3, {})
+    assert (len(result.uploaded), dict(result.failed)) == (9, {})
 
 
 def test_a_run_ends_although_every_worker_hangs(tmp_path: Path) -> None:
