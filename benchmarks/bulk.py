@@ -50,7 +50,7 @@ def nothing(shard: Shard) -> ShardReport:
 
 def overhead() -> float:
     """Return the seconds of a clock that a shard of 500 pictures takes beside its work, with two processes."""
-    from s3img.bulk.scheduling import ShardScheduler
+    from s3img.bulk.bulk_run import ShardScheduler
     from s3img.bulk.shards import BulkJob, Shard, ShardItem
     from s3img.transfer.executors import open_executor
 

@@ -10,17 +10,23 @@ from flask import current_app
 
 from flask_s3img import mounts, templates
 from flask_s3img.app_state import NAME, AppState, current_state, log
-from flask_s3img.cli import group_for
 from flask_s3img.settings import read
+from s3img.cli import HostedGroup
+from s3img.cli.command_options import Host
 from s3img.errors import ConfigError, S3ImgError
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from pathlib import Path
+
+    import click
     from flask import Flask, Response
     from markupsafe import Markup
     from werkzeug.datastructures import FileStorage
 
     from s3img import Images
     from s3img.buckets import Bucket
+    from s3img.config import Config
     from s3img.gallery.gallery_app import Authorize
     from s3img.pictures.catalog import Catalog
     from s3img.uploads import Uploaded
@@ -135,3 +141,14 @@ def check_upload(file: FileStorage, policy: dict[str, Any]) -> None:
 def register(app: Flask, *, gallery: str = "", authorize: Authorize | None = None, **overrides: Any) -> S3Img:
     """Add s3img to an app in one line, for the ``register_extensions(app)`` of app factories."""
     return S3Img(app, gallery=gallery, authorize=authorize, **overrides)
+
+
+def group_for(app: Flask, state: AppState, overrides: Mapping[str, Any]) -> click.Group:
+    """Return the group to add to ``app.cli``."""
+
+    def load(options: Mapping[str, Any], path: Path | None) -> Config:
+        return read(app, overrides, options=options, path=path).config
+
+    options = state.options
+    host = Host(load, options.lock, state.folders, template=options.app.upload_template, policy=options.policy)
+    return HostedGroup("s3img", help="Pictures in the app's bucket.", context_settings={"obj": host})

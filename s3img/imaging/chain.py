@@ -14,7 +14,7 @@ from s3img.errors import ImageError, TransformError, UnsupportedImage
 from s3img.imaging import effects, layers
 from s3img.imaging.attention import attention_point, thumbnail_size
 from s3img.imaging.decode import decode
-from s3img.imaging.drawn_layers import DRAWN_LAYERS, layer_name
+from s3img.imaging.layers import DRAWN_LAYERS, layer_name
 from s3img.imaging.probing import located, opened, probe
 from s3img.imaging.resize import resize
 from s3img.imaging.text import TextStyle, draw_text
@@ -31,8 +31,8 @@ if TYPE_CHECKING:
     from typing import TypeAlias
 
     from s3img.imaging.decode import Decoded, RenderDeadline
-    from s3img.imaging.drawn_layers import DrawnLayer
     from s3img.imaging.image_info import ImageInfo
+    from s3img.imaging.layers import DrawnLayer
     from s3img.imaging.probing import ImageSource
     from s3img.limits import Limits
     from s3img.transform.expressions import Side

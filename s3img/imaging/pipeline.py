@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING, Final
 
 from s3img.errors import ImageError, UnsupportedImage
 from s3img.imaging.animation import Animation, keeps_animation, load_animation
-from s3img.imaging.auto_quality import encode_to_target
 from s3img.imaging.chain import Chain, changes, layer_errors, still
 from s3img.imaging.color import has_alpha
 from s3img.imaging.decode import OVERSAMPLING, RenderDeadline, decode, pillow_errors
@@ -17,7 +16,7 @@ from s3img.imaging.encode import DEFAULT_QUALITY, SUBSAMPLINGS, Encoding, check_
 from s3img.imaging.image_info import MEDIA_TYPES, ImageInfo, Rendered
 from s3img.imaging.probing import located, opened, probe, too_large
 from s3img.imaging.slack import pixel_digest, without_slack
-from s3img.imaging.smallest import encode_smallest, write
+from s3img.imaging.smallest import encode_smallest, encode_to_target, write
 from s3img.imaging.strip import stripped
 from s3img.limits import Limits
 from s3img.transform.expressions import DENSITY_VARIABLE, MOST_DENSITY, Expression, nearest

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, BinaryIO, Final
 import msgspec
 
 from s3img.errors import ImageTooLarge, UnsupportedImage
-from s3img.imaging import color_adjustments, effects, filters
+from s3img.imaging import effects, filters
 from s3img.imaging.animation import keeps_animation, load_animation
 from s3img.imaging.attention import attention_point, thumbnail_size
 from s3img.imaging.color import has_alpha, to_profile
@@ -383,10 +383,10 @@ def finish(picture: Image.Image, pipeline: Pipeline, planned: BoxPlan) -> Image.
         picture = picture.convert("RGB") if color.alpha == 100 else picture
     if pipeline.colorize.opacity:
         tint = pipeline.colorize
-        picture = color_adjustments.lay_color(picture, tint.opacity, tint.color, keep_alpha=tint.keep_alpha)
+        picture = filters.lay_color(picture, tint.opacity, tint.color, keep_alpha=tint.keep_alpha)
     if pipeline.gradient.opacity:
         ramp = pipeline.gradient
-        picture = color_adjustments.lay_ramp(picture, ramp.opacity, ramp.color, ramp.angle, ramp.start, ramp.stop)
+        picture = filters.lay_ramp(picture, ramp.opacity, ramp.color, ramp.angle, ramp.start, ramp.stop)
     return picture
 
 
@@ -410,16 +410,16 @@ def softened(picture: Image.Image, pipeline: Pipeline, planned: BoxPlan) -> Imag
 def toned(picture: Image.Image, pipeline: Pipeline) -> Image.Image:
     """Change the colours of a picture as brightness, contrast, saturation and its tones say, in this order."""
     if pipeline.brightness:
-        picture = color_adjustments.brighten(picture, pipeline.brightness)
+        picture = filters.brighten(picture, pipeline.brightness)
     if pipeline.contrast != 1:
-        picture = color_adjustments.scale_contrast(picture, pipeline.contrast)
+        picture = filters.scale_contrast(picture, pipeline.contrast)
     if pipeline.saturation != 1:
-        picture = color_adjustments.saturate(picture, pipeline.saturation)
+        picture = filters.saturate(picture, pipeline.saturation)
     if pipeline.monochrome.opacity:
-        picture = color_adjustments.monochrome(picture, pipeline.monochrome.opacity, pipeline.monochrome.color)
+        picture = filters.monochrome(picture, pipeline.monochrome.opacity, pipeline.monochrome.color)
     if pipeline.duotone.intensity:
         two = pipeline.duotone
-        picture = color_adjustments.duotone(picture, two.intensity, two.dark, two.light)
+        picture = filters.duotone(picture, two.intensity, two.dark, two.light)
     return picture
 
 

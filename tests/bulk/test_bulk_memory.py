@@ -14,8 +14,7 @@ from fault_proxy import fault_proxy
 from s3img import Config, Images
 from s3img.buckets import ObjectInfo
 from s3img.bulk import BulkRequest, bulk_run
-from s3img.bulk.bulk_run import BulkRun
-from s3img.bulk.scheduling import ShardScheduler
+from s3img.bulk.bulk_run import BulkRun, ShardScheduler
 from s3img.bulk.shard_report import ShardReport
 from s3img.transfer.executors import OpenExecutor
 

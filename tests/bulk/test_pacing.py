@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from s3img.bulk.pacing import ATTEMPTS, LONGEST, SHORTEST, Pace
+from s3img.bulk.shard_worker import ATTEMPTS, LONGEST, SHORTEST, Pace
 from s3img.errors import BucketError, StoreBusy, Unreachable
 
 

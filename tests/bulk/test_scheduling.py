@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from s3img.bulk.scheduling import WORKER_DIED, ShardScheduler
+from s3img.bulk.bulk_run import WORKER_DIED, ShardScheduler
 from s3img.bulk.shard_report import ShardReport
 from s3img.bulk.shards import BulkJob, Shard, ShardItem
 from s3img.errors import BucketError, ConfigError

@@ -19,7 +19,7 @@ from s3img.gc.references import ReferenceReader, write_reference
 from s3img.gc.rules import Rules
 from s3img.publish.files import record_keys
 from s3img.transfer import Upload, upload_one
-from s3img.transfer.claims import claim, missing_keys, take_snapshot
+from s3img.transfer.delivery import claim, missing_keys, take_snapshot
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -16,8 +16,7 @@ from s3img.gc.references import FOLDER, ReferenceReader, write_reference
 from s3img.gc.rules import Rules
 from s3img.gc.trash import FOLDER as TRASH_FOLDER
 from s3img.transfer import Upload
-from s3img.transfer.claims import claim, take_snapshot
-from s3img.transfer.delivery import Delivery
+from s3img.transfer.delivery import Delivery, claim, take_snapshot
 
 if TYPE_CHECKING:
     from collections.abc import Callable

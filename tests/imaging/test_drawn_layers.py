@@ -10,12 +10,12 @@ from PIL import Image
 
 from s3img.errors import ImageError, ImageTooLarge
 from s3img.imaging import chain, render
-from s3img.imaging.drawn_layers import DrawnLayers
+from s3img.imaging.layers import DrawnLayers
 from s3img.limits import Limits
 from s3img.transform import Transform
 
 if TYPE_CHECKING:
-    from s3img.imaging.drawn_layers import DrawnLayer
+    from s3img.imaging.layers import DrawnLayer
 
 TRANSFORM = Transform.parse("w-60,h-60,l-image,i-logo.png,w-30,lx-3,ly-3,l-end,f-png")
 

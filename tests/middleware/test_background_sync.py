@@ -14,7 +14,7 @@ from wsgi_apps import app_of, send
 from s3img import Config, Images
 from s3img.lock import read_lock
 from s3img.middleware import RewriteMiddleware
-from s3img.middleware.background import BackgroundSync
+from s3img.middleware.wsgi import BackgroundSync
 
 if TYPE_CHECKING:
     from collections.abc import Callable

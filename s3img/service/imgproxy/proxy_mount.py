@@ -5,18 +5,20 @@ from __future__ import annotations
 import hashlib
 import hmac
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 import msgspec
 
 from s3img.config.imgproxy import ImgproxySettings
 from s3img.errors import ConfigError, NotServed, RequestError, SignatureError, SignatureExpired, TransformError
+from s3img.imaging.color import transform_to_profile
+from s3img.imaging.profiles import srgb_icc
 from s3img.imgproxy import ProcessingOptions, ProxyRequest
 from s3img.imgproxy.option_grammar import repaired
 from s3img.service.access import Grant
 from s3img.service.engine.jobs import SourceRef
 from s3img.service.imgproxy.kept_pictures import keep_picture
-from s3img.service.imgproxy.profile_files import color_profiles
 from s3img.service.imgproxy.proxy_sources import OriginNames, check_decryption, decrypt_source
 from s3img.service.request_parsing import ParsedRequest, remember_short
 from s3img.service.request_reader import Route
@@ -26,6 +28,32 @@ if TYPE_CHECKING:
 
     from s3img.config import Config
     from s3img.imgproxy.info_options import InfoOptions
+
+
+def color_profiles(folder: str) -> dict[str, bytes]:
+    """Return the profiles that ``cp`` may name, and ``srgb``; raise ConfigError for a folder or file that is none."""
+    found = {"srgb": srgb_icc()}
+    if not folder:
+        return found
+    place = Path(folder)
+    if not place.is_dir():
+        raise ConfigError([f"imgproxy.color_profiles_dir: {folder} is not a folder"])
+    for file in sorted(place.iterdir()):
+        if file.suffix.lower() in {".icc", ".icm"}:
+            try:
+                data = file.read_bytes()
+            except OSError as error:
+                raise ConfigError([f"imgproxy.color_profiles_dir: {file} can't be read: {error.strerror}"]) from error
+            # ICC.1:2022, 7.2: the signature, and the space of the colours; those for print are passed over.
+            if data[36:40] != b"acsp" or data[16:20] != b"RGB ":
+                continue
+            try:
+                transform_to_profile(b"", data)
+            except ValueError as error:
+                raise ConfigError([f"imgproxy.color_profiles_dir: {file} is not a profile that can be used"]) from error
+            found[file.stem] = data
+    return found
+
 
 _MOST_WATERMARKS: Final = 8
 

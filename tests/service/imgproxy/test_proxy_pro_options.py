@@ -12,10 +12,10 @@ from PIL import Image, ImageChops, ImageFilter
 from s3img.config import Config
 from s3img.errors import ConfigError
 from s3img.imaging import decode, probe
-from s3img.imaging.auto_quality import dissimilarity
 from s3img.imaging.color import transform_to_srgb
 from s3img.imaging.decode import page_count
 from s3img.imaging.profiles import PRIMARIES, profile_of, srgb_icc, srgb_to_linear
+from s3img.imaging.smallest import dissimilarity
 from s3img.imgproxy.processing_options import encode_text
 from s3img.limits import Limits
 
