@@ -10,7 +10,7 @@ from sites import drawing, photo
 from werkzeug.test import Client
 
 from s3img import Config, Images
-from s3img.bulk import bulk_run, pacing, shard_worker
+from s3img.bulk import bulk_run, shard_worker
 from s3img.bulk.bulk_run import BulkRequest, BulkRun
 from s3img.bulk.shard_report import FOLDER
 from s3img.bulk.shard_worker import CHANGED, run_shard
@@ -266,7 +266,7 @@ def test_store_that_fails_leaves_no_checkpoint(
 
     with monkeypatch.context() as patch:
         patch.setattr(shard_worker, "read_source", refuse)
-        patch.setattr(pacing, "ATTEMPTS", 2)
+        patch.setattr(shard_worker, "ATTEMPTS", 2)
         report = run.run(workers=1)
     assert (report.done.failed, report.exit_code) == (2, 5)
     assert run.run(workers=1).done.rendered == 2
