@@ -10,43 +10,60 @@ import click
 from s3img import __version__
 from s3img.errors import BucketError, ConfigError, S3ImgError
 
-_COMMANDS = {
-    "add": "s3img.cli.sync",
-    "apply": "s3img.cli.sync",
-    "check": "s3img.cli.sync",
-    "completion": "s3img.cli.completion",
-    "config": "s3img.cli.configuration",
-    "cors": "s3img.cli.bucket_commands",
-    "demo": "s3img.cli.demo",
-    "doctor": "s3img.cli.doctor",
-    "gallery": "s3img.cli.gallery",
-    "gc": "s3img.cli.bucket_commands",
-    "healthcheck": "s3img.cli.healthcheck",
-    "init": "s3img.cli.configuration",
-    "large-images": "s3img.cli.commit_checks",
-    "ls": "s3img.cli.manage",
-    "markdown": "s3img.cli.publish",
-    "missing-alt": "s3img.cli.commit_checks",
-    "mv": "s3img.cli.manage",
-    "picgo": "s3img.cli.picgo",
-    "plan": "s3img.cli.sync",
-    "probe": "s3img.cli.image_files",
-    "publish": "s3img.cli.publish",
-    "pull": "s3img.cli.sync",
-    "push": "s3img.cli.sync",
-    "render": "s3img.cli.bulk_render",
-    "restore": "s3img.cli.manage",
-    "rm": "s3img.cli.manage",
-    "serve": "s3img.cli.serve",
-    "sign": "s3img.cli.url",
-    "size": "s3img.cli.image_files",
-    "sync": "s3img.cli.sync",
-    "transform": "s3img.cli.image_files",
-    "upload": "s3img.cli.upload",
-    "url": "s3img.cli.url",
-    "used": "s3img.cli.manage",
+_SECTIONS = {
+    "Start here": {
+        "demo": ("demo", "Build, publish, verify and serve the example site"),
+        "init": ("configuration", "Ask for a bucket, test it and write s3img.toml"),
+        "doctor": ("doctor", "Test the set-up; name what is wrong and how to fix it"),
+        "config": ("configuration", "Show the settings in force, or import another program's"),
+        "completion": ("completion", "Let a shell complete commands and options"),
+    },
+    "Sites and pages": {
+        "publish": ("publish", "Put a built site's images into the bucket; change its pages"),
+        "markdown": ("publish", "Put the images of Markdown files there; change the text"),
+        "check": ("sync", "Compare images, s3img.lock and a built site, offline"),
+        "missing-alt": ("commit_checks", "Find images without alternative text"),
+    },
+    "Images out of git": {
+        "sync": ("sync", "Put the images of folders into the bucket; write s3img.lock"),
+        "add": ("sync", "Put single images, and add their lines to s3img.lock"),
+        "push": ("sync", "Put the images that s3img.lock names, and no others"),
+        "pull": ("sync", "Fetch the images of s3img.lock that are not on disk"),
+        "plan": ("sync", "Print what sync would do, as JSON"),
+        "apply": ("sync", "Do what a plan says"),
+        "large-images": ("commit_checks", "Find images that are too large for git"),
+    },
+    "A bucket of pictures": {
+        "gallery": ("gallery", "Show the bucket in the browser: upload, rename, remove"),
+        "ls": ("manage", "List keys"),
+        "upload": ("upload", "Put pictures, and print their addresses"),
+        "mv": ("manage", "Move or rename; --update changes what refers to it"),
+        "rm": ("manage", "Move objects to the trash"),
+        "restore": ("manage", "Put objects back from the trash"),
+        "used": ("manage", "Say where a picture is used"),
+        "gc": ("bucket_commands", "Delete images that nothing refers to any more"),
+        "render": ("bulk_render", "Render what is missing, for every picture of the bucket"),
+        "picgo": ("picgo", "Take uploads of editors (Typora, Obsidian, VS Code)"),
+        "cors": ("bucket_commands", "Let web pages upload straight into the bucket"),
+    },
+    "The transform service": {
+        "serve": ("serve", "Run the service on this machine, for development"),
+        "sign": ("url", "Print an address of the service with its signature"),
+        "healthcheck": ("healthcheck", "Ask whether the service is running"),
+    },
+    "Single pictures": {
+        "url": ("url", "Print the address of a picture, or its <picture>"),
+        "transform": ("image_files", "Render one file"),
+        "size": ("image_files", "Print the size that a transform gives"),
+        "probe": ("image_files", "Say what files are, by their bytes"),
+    },
 }
-"""Where each command is; loaded when it is used, so that a quick command does not wait for a slow one's imports."""
+"""Where each command is, and what it does in the words of the overview.
+
+A module is loaded when its command is used, so that a quick command does not wait for a slow one's imports.
+"""
+
+_MODULES = {name: module for section in _SECTIONS.values() for name, (module, _) in section.items()}
 
 INTERRUPTED = 130
 
@@ -73,15 +90,23 @@ class LazyGroup(SuggestingGroup):
 
     def list_commands(self, ctx: click.Context) -> list[str]:  # noqa: ARG002 - click's signature
         """Return the names of all commands."""
-        return sorted(_COMMANDS)
+        return sorted(_MODULES)
 
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:  # noqa: ARG002 - click's signature
         """Load a command; return None for a name that is none."""
-        if cmd_name not in _COMMANDS:
+        if cmd_name not in _MODULES:
             return None
         name = f"{cmd_name.replace('-', '_')}_command"
-        command: click.Command = getattr(importlib.import_module(_COMMANDS[cmd_name]), name)
+        command: click.Command = getattr(importlib.import_module(f"s3img.cli.{_MODULES[cmd_name]}"), name)
         return command
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        """List the commands by what they are for; nothing is loaded."""
+        names = set(self.list_commands(ctx))
+        for title, section in _SECTIONS.items():
+            rows = [(name, summary) for name, (_, summary) in section.items() if name in names]
+            with formatter.section(title):
+                formatter.write_dl([(f"{name:12}", summary) for name, summary in rows])
 
 
 _SITE_COMMANDS = frozenset({"demo", "gallery", "init", "markdown", "picgo", "publish", "serve"})
@@ -111,7 +136,10 @@ class HostedGroup(LazyGroup):
 @click.command(cls=LazyGroup, context_settings={"help_option_names": ["-h", "--help"]})
 @click.version_option(__version__, prog_name="s3img")
 def group() -> None:
-    """Write plain image references; get responsive, modern, bucket-hosted pictures."""
+    """Put the pictures of your pages into your bucket, in the sizes and formats that browsers want.
+
+    s3img COMMAND --help tells more of a command.
+    """
 
 
 def main(arguments: list[str] | None = None) -> None:

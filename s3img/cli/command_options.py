@@ -71,18 +71,18 @@ _BUCKET = click.option("--bucket", help="s3://NAME/PREFIX or file:///FOLDER.")
 
 _ENDPOINT = click.option("--endpoint-url", help="Address of an S3-compatible service.")
 
-_PUBLIC_URL = click.option("--public-url", help="Public address of what --bucket names.")
+_PUBLIC_URL = click.option("--public-url", help="Public address of the bucket, with its prefix.")
 
 _WORKERS = click.option("--workers", type=int, help="Requests at a time.")
 
-_DEADLINE = click.option("--deadline", type=float, help="Begin no further upload after this many seconds.")
+_DEADLINE = click.option("--deadline", type=float, help="Start no more uploads after this many seconds.")
 
 _VARIANTS = click.option(
-    "--variants/--no-variants", default=None, help="Render the variants of each image too, and put those worth it."
+    "--variants/--no-variants", default=None, help="Also render the variants of each image; put those that are smaller."
 )
 
 EXECUTOR = click.option(
-    "--executor", help="What renders: threads (default), processes, dask, dask=tcp://HOST:8786 or MODULE:FUNCTION."
+    "--executor", help="Where to render: threads (default), processes, dask, dask=tcp://HOST:8786 or MODULE:FUNCTION."
 )
 
 _LOCK = click.option(

@@ -80,9 +80,10 @@ def _explained(options: dict[str, Any], path: Path | None) -> list[Setting]:
 @click.option("--force", is_flag=True, help="Replace a file that is there.")
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
 def import_settings(file: Path, *, name: str, config_file: Path, only_print: bool, force: bool, as_json: bool) -> None:
-    """Read a profile of S3 Image Port or an origin of ImageKit (JSON; - is stdin) and write s3img.toml.
+    """Read the settings of another program and write s3img.toml.
 
-    Credentials in FILE are not written anywhere.
+    FILE (- is stdin) is a profile of S3 Image Port, an origin of ImageKit, the data.json of PicGo or PicList, or the
+    configuration of Sveltia CMS. Credentials in it are not written anywhere.
     """
     from s3img.doctor import foreign_settings, settings_file
 
@@ -139,12 +140,17 @@ _OWN = ("provider", "bucket", "account", "region", "endpoint_url", "public_url",
 @click.command("init")
 @click.option("--provider", help="Service that holds the bucket: aws, r2, b2, minio … (docs/providers.md).")
 @click.option("--bucket", help="NAME, s3://NAME/PREFIX or file:///FOLDER; without it everything is asked for.")
-@click.option("--account", help="Account, where the service has it in its address (R2).")
+@click.option("--account", help="Your account, if it is part of the service's address (R2).")
 @click.option("--region", help="Region of the bucket.")
-@click.option("--endpoint-url", help="Address of a service of your own.")
-@click.option("--public-url", help="Public address of what the bucket names.")
+@click.option("--endpoint-url", help="Address of the service, if --provider does not know it.")
+@click.option("--public-url", help="Public address of the bucket, with its prefix.")
 @click.option("--aws-profile", help="Profile of the AWS configuration files.")
-@click.option("--upload-origin", "upload_origins", multiple=True, help="Origin whose pages upload; repeatable.")
+@click.option(
+    "--upload-origin",
+    "upload_origins",
+    multiple=True,
+    help="Origin (https://app.example.com) whose pages upload; repeatable.",
+)
 @click.option(
     "--config",
     "config_file",
@@ -166,7 +172,7 @@ def init_command(
     as_json: bool,
     **given: Any,  # noqa: ANN401 - click passes what its options say
 ) -> int:
-    """Ask for a bucket, test it with doctor, write s3img.toml, and print the policies that it needs."""
+    """Ask for a bucket, test it with doctor, and write s3img.toml."""
     from s3img.doctor import settings_file
 
     is_asking = not given["bucket"]
@@ -179,7 +185,7 @@ def init_command(
     values = _asked(given) if is_asking else _named(given)
     config = Config(**values)
     if policy:
-        _print(config, as_json=as_json)
+        _print_policies(config, as_json=as_json)
         return 0
     report = None if no_test else _tested(config, is_quiet=as_json)
     has_failed = report is not None and report.exit_code > 1
@@ -187,7 +193,13 @@ def init_command(
     is_written = not has_failed or (is_asking and click.confirm(question, err=True))
     if is_written:
         settings_file.write(config_file, settings_file.document(values), force=force)
-    _print(config, as_json=as_json, file=str(config_file) if is_written else "", report=report)
+    if as_json:
+        _print_policies(config, as_json=True, file=str(config_file) if is_written else "", report=report)
+    elif is_written:
+        click.echo(f"Wrote {config_file}.", err=True)
+    if isinstance(config.address, S3Address):  # not the documents themselves, which would hide what has failed
+        again = "" if is_asking else " --bucket …"
+        click.echo(f"`s3img init{again} --policy` prints what the key and visitors have to be allowed.", err=True)
     if not is_written:
         click.echo(f"{config_file} was not written: fix what failed above, or give --no-test.", err=True)
     return report.exit_code if report else 0
@@ -235,7 +247,7 @@ def _asked(given: dict[str, Any]) -> dict[str, Any]:
             and (parameter in service.needs or (parameter, name) == ("region", "aws"))
         ):
             values[parameter] = ask(parameter.capitalize(), service.region if parameter == "region" else "")
-    values["public_url"] = given["public_url"] or ask("Public address of what the bucket names", _usual(values))
+    values["public_url"] = given["public_url"] or ask("Public address of the bucket, with its prefix", _usual(values))
     return _named(values)
 
 
@@ -246,8 +258,8 @@ def _usual(values: dict[str, Any]) -> str:
         return ""
 
 
-def _print(config: Config, *, as_json: bool, file: str = "", report: Report | None = None) -> None:
-    """Print what was made, and the documents to copy into the console of the service."""
+def _print_policies(config: Config, *, as_json: bool, file: str = "", report: Report | None = None) -> None:
+    """Print the documents to copy into the console of the service."""
     from s3img.doctor.cors_rules import rule_for
     from s3img.doctor.settings_file import access_policy, public_policy
 
@@ -262,14 +274,14 @@ def _print(config: Config, *, as_json: bool, file: str = "", report: Report | No
         facts = {"schema": "s3img.init/1", "file": file, "report": msgspec.to_builtins(report), **documents}
         click.echo(json.dumps(facts, indent=2))
         return
-    if file:
-        click.echo(f"Wrote {file}.", err=True)
     titles = {
         "policy": "The least that the key of s3img must be allowed (an IAM policy, or its like):",
         "public_policy": "To let everyone read the pictures (bucket policy):",
         "cors": "Only for uploads from browsers (CORS, `s3img cors`):",
     }
-    if documents and "public_policy" not in documents:
+    if not documents:
+        click.echo("A folder needs no policies.", err=True)
+    elif "public_policy" not in documents:
         click.echo(f"{config.store.title} makes pictures public by {config.store.public_by}.", err=True)
     for name, value in documents.items():
         click.echo(titles[name], err=True)

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 @click.command("doctor")
 @command_options.remote
 @command_options.with_lock
-@click.option("--public-url", help="Public address of what the bucket names.")
+@click.option("--public-url", help="Public address of the bucket, with its prefix.")
 @click.option("--leave-probe", is_flag=True, help="Put the probe object even if it can't be deleted again.")
 def doctor_command(
     *,

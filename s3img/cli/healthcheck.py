@@ -15,7 +15,7 @@ from s3img.time_limit import call_within
 @click.option("--ready", is_flag=True, help="Ask /readyz: also whether it takes requests and its origins answer.")
 @click.option("--timeout", default=3.0, show_default=True, help="Seconds to wait.")
 def healthcheck_command(address: str, *, ready: bool, timeout: float) -> int:
-    """Ask the transform service at ADDRESS whether it lives; exit with 1 when it does not.
+    """Ask whether the transform service at ADDRESS is running; exit with 1 when it is not.
 
     ADDRESS is http://HOST:PORT and the path that the service is mounted at, by default http://127.0.0.1:8000.
     """

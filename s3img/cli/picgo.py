@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 @click.command("picgo")
 @click.option("--port", default=36677, show_default=True, type=click.IntRange(0, 65535), help="Port; 0: any free one.")
-@click.option("--token", envvar="S3IMG_PICGO_TOKEN", default="", help="What requests have to prove that they know.")
+@click.option("--token", envvar="S3IMG_PICGO_TOKEN", default="", help="Secret that every request has to carry.")
 @click.option("--template", help="Key template, or a name of upload_templates (default: i/{{hash:32}}.{{ext}}).")
 @click.option("--max-side", type=int, help="Scale larger pictures down to this many px.")
 @command_options.address

@@ -19,9 +19,9 @@ from s3img.images import Images
 @click.option("--config", "config_file", type=click.Path(path_type=Path), help="Settings file (default: s3img.toml).")
 @click.option("--bucket", help="s3://NAME/PREFIX or file:///FOLDER; without one, images stay inside the site.")
 @click.option("--endpoint-url", help="Address of an S3-compatible service.")
-@click.option("--public-url", help="Public address of what --bucket names.")
+@click.option("--public-url", help="Public address of the bucket, with its prefix.")
 @click.option("--site-url", help="Address that the site is served at; its path is the prefix of /absolute references.")
-@click.option("--missing", type=click.Choice(["error", "warn", "keep"]), help="What a missing image means.")
+@click.option("--missing", type=click.Choice(["error", "warn", "keep"]), help="What to do about a missing image.")
 @click.option(
     "--remove-local", is_flag=True, default=None, help="Delete images that every page has left for the bucket."
 )
@@ -30,7 +30,7 @@ from s3img.images import Images
 )
 @click.option("--workers", type=int, help="Uploads at a time.")
 @command_options.EXECUTOR
-@click.option("--deadline", type=float, help="Begin no further upload after this many seconds.")
+@click.option("--deadline", type=float, help="Start no more uploads after this many seconds.")
 @click.option("--require-upload", is_flag=True, help="Fail (exit 4) when there are no credentials for the bucket.")
 @click.option("--dry-run", is_flag=True, help="Only say what there is to do.")
 @command_options.with_lock
@@ -71,8 +71,8 @@ def publish_command(
 @click.option("--config", "config_file", type=click.Path(path_type=Path), help="Settings file (default: s3img.toml).")
 @click.option("--bucket", help="s3://NAME/PREFIX or file:///FOLDER.")
 @click.option("--endpoint-url", help="Address of an S3-compatible service.")
-@click.option("--public-url", help="Public address of what --bucket names.")
-@click.option("--missing", type=click.Choice(["error", "warn", "keep"]), help="What a missing image means.")
+@click.option("--public-url", help="Public address of the bucket, with its prefix.")
+@click.option("--missing", type=click.Choice(["error", "warn", "keep"]), help="What to do about a missing image.")
 @click.option("--dry-run", is_flag=True, help="Only say what there is to do.")
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
 def markdown_command(

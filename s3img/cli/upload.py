@@ -61,7 +61,11 @@ _HOPS = 5
     help=f"{', '.join([*FORMS, 'key'])}, a name of link_templates, or a template of "
     f"{', '.join(f'{{{name}}}' for name in FIELDS)}.",
 )
-@click.option("--metadata", type=click.Choice(["strip", "reencode", "keep"]), help="What becomes of EXIF: strip.")
+@click.option(
+    "--metadata",
+    type=click.Choice(["strip", "reencode", "keep"]),
+    help="What to do with EXIF and other metadata (default: strip).",
+)
 @click.option(
     "--conflict",
     type=click.Choice(["skip-identical", "rename", "error"]),

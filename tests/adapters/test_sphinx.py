@@ -13,8 +13,13 @@ from sphinx.application import Sphinx
 from sphinx.errors import ExtensionError
 from sphinx.util.docutils import docutils_namespace, patch_docutils
 
+from s3img.config.mkdocs_yml import THEME_SIZES
+
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from pathlib import Path
+
+    from chromium import PageOpener
 
 SETTINGS = {"widths": [160], "formats": ["webp"]}
 INDEX = "Cats\n====\n\n.. image:: cat.jpg\n   :alt: A cat\n\n.. toctree::\n\n   other\n"
@@ -30,13 +35,15 @@ def project(tmp_path: Path) -> Path:
     return source
 
 
-def build(source: Path, cache_dir: str, builder: str = "html", **settings: Any) -> tuple[Path, str]:
+def build(
+    source: Path, cache_dir: str, builder: str = "html", *, theme: str = "basic", **settings: Any
+) -> tuple[Path, str]:
     """Build a project in parallel; return the folder of the output, and what was warned of."""
     warned = io.StringIO()
     overrides = {
         "extensions": ["s3img.adapters.sphinx"],
         "s3img": {**SETTINGS, "cache_dir": cache_dir, **settings},
-        "html_theme": "basic",
+        "html_theme": theme,
         "html_baseurl": "https://docs.example.com/",
     }
     output = source.parent / builder
@@ -59,6 +66,32 @@ def test_build_publishes_pages(project: Path, cache_dir: str, builder: str, page
     url = re.search(r'srcset="([^" ]+\.webp) 160w', html)
     assert url
     assert (output / url[1]).is_file()
+
+
+@pytest.mark.browser
+@pytest.mark.parametrize("theme", ["alabaster", "furo"])
+def test_sizes_of_a_known_theme_are_as_wide_as_its_column(
+    theme: str, project: Path, cache_dir: str, serve: Callable[..., str], open_page: PageOpener
+) -> None:
+    if theme == "furo":
+        pytest.importorskip("furo", reason="no theme: pip install furo")
+    (project / "cat.jpg").write_bytes(photo(3000, 200))
+    output, _ = build(project, cache_dir, theme=theme)
+    assert f'sizes="{THEME_SIZES[theme]}"' in (output / "index.html").read_text()
+    address = serve(output)
+    for width in (360, 800, 1024, 1400, 1920):
+        [image] = [image for image in open_page(f"{address}index.html", width=width).images if image.alt == "A cat"]
+        assert 0 <= told(THEME_SIZES[theme], width) - image.box[2] <= 0.15 * image.box[2], width
+
+
+def told(sizes: str, width: int) -> float:
+    """Return the px that a ``sizes`` says for a window of a width."""
+    for size in sizes.split(", "):
+        found = re.fullmatch(r"(?:\(min-width: (\d+)(px|em)\) )?(?:(\d+)px|calc\(100vw - (\d+)px\))", size)
+        assert found, size
+        if not found[1] or width >= int(found[1]) * {"px": 1, "em": 16}[found[2]]:
+            return int(found[3]) if found[3] else width - int(found[4])
+    raise AssertionError(sizes)
 
 
 def test_next_build_writes_only_what_changed(project: Path, cache_dir: str) -> None:

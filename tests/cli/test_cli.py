@@ -6,12 +6,13 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+import click
 import pytest
 from click.testing import CliRunner
 from PIL import Image
 from sites import photo
 
-from s3img.cli import _COMMANDS, group, main
+from s3img.cli import group, main
 
 if TYPE_CHECKING:
     from sites import Site
@@ -154,7 +155,7 @@ def test_probe_prints_facts_and_faults(capsys: pytest.CaptureFixture[str], cat: 
     assert "bad.jpg" in err
 
 
-@pytest.mark.parametrize("name", sorted(_COMMANDS))
+@pytest.mark.parametrize("name", group.list_commands(click.Context(group)))
 def test_command_is_documented_and_has_help(name: str) -> None:
     assert f"s3img {name}" in (ROOT / "docs/cli.md").read_text()
     shown = CliRunner().invoke(group, [name, "--help"])
@@ -162,10 +163,20 @@ def test_command_is_documented_and_has_help(name: str) -> None:
     assert all("  " in line for line in shown.output.splitlines() if line.strip().startswith("--"))
 
 
+def test_overview_tells_each_command_in_one_line(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("COLUMNS", "80")
+    lines = CliRunner().invoke(group, ["--help"]).output.splitlines()
+    for name in group.list_commands(click.Context(group)):
+        [line] = [line for line in lines if line.startswith(f"  {name} ")]
+        assert len(line) <= 80
+        assert "..." not in line
+
+
 @pytest.mark.parametrize(
     "statement",
     [
         "import s3img",
+        "from s3img.cli import main\ntry: main(['--help'])\nexcept SystemExit: pass",
         "from s3img.cli import main\ntry: main(['--version'])\nexcept SystemExit: pass",
         "from s3img.cli import main\ntry: main(['size', '10x10', 'w-5'])\nexcept SystemExit: pass",
     ],

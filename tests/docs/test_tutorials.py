@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
+from s3_servers import free_ports
 from sites import photo
 from tutorials import as_script, read_steps
 
@@ -70,7 +71,8 @@ def follow(page: Path, folder: Path, wheels: Path, server: S3Server) -> str:
         "YOUR-KEY": server.access_key,
         "YOUR-SECRET": server.secret_key,
     }
-    script = as_script(read_steps(page), replacements)
+    # Another run's application at the page's own port would answer in place of ours, and may have lost its folder.
+    script = as_script(read_steps(page), replacements | {"5050": str(free_ports(1)[0])})
     return typed(script, folder, environ_of(folder, wheels))
 
 

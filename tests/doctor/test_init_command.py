@@ -55,12 +55,14 @@ def test_what_fails_is_not_written(seaweedfs_bucket: TestBucket, tmp_path: Path)
     assert (done.return_value, (tmp_path / "s3img.toml").exists()) == (4, False)
     assert "no-credentials" in done.stderr
     assert "s3img.toml was not written: fix what failed above, or give --no-test." in done.stderr
+    assert done.stdout == ""  # policies would hide what has failed
 
 
 def test_questions_lead_to_the_file(tmp_path: Path) -> None:
     answers = ["r2", "my-images/docs", "0123abcd", "https://img.example.com/docs"]
     done = init("--no-test", answers=answers)
     assert done.return_value == 0
+    assert "--policy` prints what the key and visitors have to be allowed" in done.stderr
     assert tomllib.loads((tmp_path / "s3img.toml").read_text()) == {
         "bucket": "s3://my-images/docs",
         "provider": "r2",
@@ -113,6 +115,11 @@ def test_policy_alone_writes_and_asks_nothing(tmp_path: Path) -> None:
     assert result["policy"]["Statement"][2]["Action"] == ["s3:GetBucketCORS", "s3:PutBucketCORS"]
     assert result["cors"]["CORSRules"][0]["AllowedOrigins"] == ["https://app.example.com"]
     assert list(tmp_path.iterdir()) == []
+
+
+def test_policies_of_a_folder_are_none(tmp_path: Path) -> None:
+    done = init("--bucket", tmp_path.as_uri(), "--policy")
+    assert (done.stdout, done.stderr) == ("", "A folder needs no policies.\n")
 
 
 def test_policy_is_left_out_where_the_service_has_none() -> None:
