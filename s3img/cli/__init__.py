@@ -58,7 +58,7 @@ _SECTIONS = {
         "probe": ("image_files", "Say what files are, by their bytes"),
     },
 }
-"""Where each command is, and what it does in the words of the overview.
+"""Where each command is, and what the overview says of it.
 
 A module is loaded when its command is used, so that a quick command does not wait for a slow one's imports.
 """
