@@ -42,15 +42,22 @@ class S3Img:
     settings that win over ``app.config``: ``S3Img(rewrite=True)`` is ``S3IMG_REWRITE = True``. All but `init_app` needs
     an application context, and raises ConfigError where the current app has no s3img.
 
-    ``gallery`` is a path that shows the bucket as pages to those whom ``authorize(action, key, environ)`` lets in.
+    ``gallery`` is a path that shows the bucket as pages to those whom ``authorize(action, key, environ)`` lets in. With
+    several buckets, ``authorize`` has one such function for each profile of the settings file, and "" means the app's
+    own bucket: ``{"": may, "blog": may_blog}``.
     """
 
     def __init__(
-        self, app: Flask | None = None, *, gallery: str = "", authorize: Authorize | None = None, **overrides: Any
+        self,
+        app: Flask | None = None,
+        *,
+        gallery: str = "",
+        authorize: Authorize | Mapping[str, Authorize] | None = None,
+        **overrides: Any,
     ) -> None:
         self._overrides = overrides
         self._gallery = gallery
-        self._authorize = authorize
+        self._authorize = {"": authorize} if callable(authorize) else dict(authorize or {})
         if app is not None:
             self.init_app(app)
 
@@ -63,13 +70,20 @@ class S3Img:
         if NAME in app.extensions:
             raise ConfigError([f"{app.name}: has s3img already: call init_app or register once"])
         state = AppState(app, read(app, self._overrides))
-        if self._gallery and self._authorize is None:
+        if self._gallery and not self._authorize:
             raise ConfigError(
                 ["authorize: a gallery without one would be open to everybody: register(app, gallery=…, authorize=…)"]
             )
+        options = {name: {"profile": name} for name in self._authorize if name and self._gallery}
+        configs = {name: read(app, self._overrides, options=one).config for name, one in options.items()}
+        configs |= {"": state.config} if "" in self._authorize else {}
+        if len({(one.bucket, one.endpoint_url) for one in configs.values()}) < len(configs):
+            # Who may see one bucket would see it as the other.
+            problem = "two of the profiles have the same bucket; S3IMG_BUCKET in the environment comes before profiles"
+            raise ConfigError([f"authorize: {problem}"])
         mounts.add_to(app, state)
-        if self._gallery and self._authorize:
-            mounts.mount_gallery(app, state, self._gallery, self._authorize)
+        if self._gallery:
+            mounts.mount_gallery(app, state, self._gallery, self._authorize, configs)
         templates.add_to(app)
         app.cli.add_command(group_for(app, state, self._overrides))
         app.extensions[NAME] = state
@@ -138,7 +152,9 @@ def check_upload(file: FileStorage, policy: dict[str, Any]) -> None:
         file.stream.seek(start)
 
 
-def register(app: Flask, *, gallery: str = "", authorize: Authorize | None = None, **overrides: Any) -> S3Img:
+def register(
+    app: Flask, *, gallery: str = "", authorize: Authorize | Mapping[str, Authorize] | None = None, **overrides: Any
+) -> S3Img:
     """Add s3img to an app in one line, for the ``register_extensions(app)`` of app factories."""
     return S3Img(app, gallery=gallery, authorize=authorize, **overrides)
 

@@ -17,7 +17,7 @@ from flask_s3img.app_state import current_state
 from flask_s3img.settings import URL_PREFIX, spell
 from s3img.buckets import IMMUTABLE
 from s3img.errors import ConfigError, LockError
-from s3img.gallery import Gallery
+from s3img.gallery import BucketSwitch, Gallery
 from s3img.imaging import MEDIA_TYPES, SUFFIXES
 from s3img.lock import read_lock
 from s3img.middleware import RewriteMiddleware
@@ -29,13 +29,14 @@ from s3img.signing import Signer
 from s3img.urls import quote_path
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable
+    from collections.abc import Callable, Iterable, Mapping
     from typing import Any
 
     from flask import Flask
     from werkzeug.wrappers import Response as AnyResponse
 
     from flask_s3img.app_state import AppState
+    from s3img.config import Config
     from s3img.gallery.gallery_app import Authorize
 
 METHODS = ("GET", "HEAD", "OPTIONS", "POST", "PUT", "PATCH", "DELETE")
@@ -141,28 +142,31 @@ def _mount(app: Flask, service: TransformService, path: str, hosts: dict[str, An
     app.add_url_rule(f"{path}/<path:rest>", "s3img.service", view, **options)
 
 
-def mount_gallery(app: Flask, state: AppState, path: str, authorize: Authorize) -> None:
-    """Show the bucket below a path, after the app's own ``before_request`` functions; it is opened when it is used.
+def mount_gallery(
+    app: Flask, state: AppState, path: str, allowed: Mapping[str, Authorize], configs: Mapping[str, Config]
+) -> None:
+    """Show buckets below a path, after the app's own ``before_request`` functions; they are opened when one is used.
 
+    ``allowed`` and ``configs`` are by profile, "" for the app's own bucket; the first is at the path itself.
     The gallery's forms carry a token of its own, so Flask-WTF's protection, which knows nothing of it, leaves them out.
     """
     path = f"/{path.strip('/')}"
-    made: list[Gallery] = []
+    made: list[Gallery | BucketSwitch] = []
     making = threading.Lock()
+
+    def make() -> Gallery | BucketSwitch:
+        policy, galleries = state.options.policy, {}
+        own = state.config.bucket.rstrip("/").rpartition("/")[2] or "app"
+        for name, authorize in allowed.items():
+            lock, bucket = (None, None) if name else (state.options.lock, current_state().bucket())
+            gallery = Gallery(configs[name], authorize=authorize, lock=lock, policy=policy, bucket=bucket)
+            galleries[name or (f"{own}-app" if own in allowed else own)] = gallery
+        return BucketSwitch(galleries) if len(galleries) > 1 else gallery
 
     def s3img_gallery(rest: str = "", s3img_host: str = "") -> Response:  # noqa: ARG001 - it reads the request itself
         with making:
             if not made:
-                options = state.options
-                made.append(
-                    Gallery(
-                        state.config,
-                        authorize=authorize,
-                        lock=options.lock,
-                        policy=options.policy,
-                        bucket=current_state().bucket(),
-                    )
-                )
+                made.append(make())
         environ = request.environ
         inner = {**environ, "SCRIPT_NAME": environ.get("SCRIPT_NAME", "") + path}
         inner["PATH_INFO"] = environ["PATH_INFO"][len(path) :]

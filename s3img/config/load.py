@@ -57,8 +57,8 @@ def load(
 
     ``options`` come from a command line, ``host`` from the program that s3img runs in, ``path`` names the settings
     file, ``folder`` is where it is looked for. The option ``profile``, or ``S3IMG_PROFILE``, names a table
-    ``[profiles.NAME]`` of the file, whose settings come before the others of the file. Raise ConfigError listing every
-    problem of every place.
+    ``[profiles.NAME]`` of the file, whose settings come before the host's and the others of the file. Raise
+    ConfigError listing every problem of every place.
     """
     return merge_sources(find_sources(options, host, path, environ, folder))[0]
 
@@ -104,9 +104,9 @@ def find_sources(
     if profile and not chosen:
         known = ", ".join(name for file in files for name in file.profiles) or "none"
         raise ConfigError([f"profile: the settings file has no table [profiles.{profile}]: it has {known}"])
-    found += chosen
     if host:
         found.append(host)
+    found += chosen  # whoever names a profile means it, whatever the program around says of its usual bucket
     variables = {
         name[6:].lower(): value
         for name, value in environ.items()

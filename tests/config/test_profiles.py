@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from s3img.cli import main
-from s3img.config.load import load, profile_names
+from s3img.config.load import SettingsSource, load, profile_names
 from s3img.errors import ConfigError
 
 if TYPE_CHECKING:
@@ -45,6 +45,16 @@ def test_profile_comes_before_the_rest_of_the_file(
         load(folder=folder, environ={"S3IMG_PROFILE": profile}),
     ):
         assert (config.bucket, config.widths) == (bucket, widths)
+
+
+def test_profile_that_was_named_comes_before_the_host(folder: Path) -> None:
+    host = SettingsSource({"bucket": "s3://host", "markup": "img"}, str)
+    config = load(options={"profile": "shop"}, host=host, folder=folder, environ={})
+    assert (config.bucket, config.markup) == (
+        load(options={"profile": "shop"}, folder=folder, environ={}).bucket,
+        "img",
+    )
+    assert load(host=host, folder=folder, environ={}).bucket == "s3://host"
 
 
 def test_option_comes_before_a_profile(folder: Path) -> None:

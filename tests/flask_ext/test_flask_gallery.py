@@ -97,3 +97,60 @@ def test_gallery_of_the_example_is_behind_its_login(tmp_path: Path) -> None:
         timeout=120,
     )
     assert found.stdout.split() == ["403", "200", "403", "302", "200"]
+
+
+PROFILES = '[profiles.blog]\nbucket = "{blog}"\npublic_url = "https://blog.example"\n'
+
+
+def app_with_profiles(folder: Path, text: str) -> Flask:
+    made = Flask(__name__, root_path=str(folder), instance_path=str(folder / "instance"))
+    made.config.update(
+        SECRET_KEY="k" * 32, S3IMG_BUCKET=(folder / "own").as_uri(), S3IMG_PUBLIC_URL="https://x.example"
+    )
+    (folder / "s3img.toml").write_text(text.format(blog=(folder / "blog").as_uri(), own=(folder / "own").as_uri()))
+    return made
+
+
+def test_gallery_shows_the_buckets_of_profiles_each_with_its_own_rights(tmp_path: Path) -> None:
+    app = app_with_profiles(tmp_path, PROFILES)
+    for name in ("own", "blog"):
+        (tmp_path / name).mkdir()
+        Image.new("RGB", (40, 30), "red").save(tmp_path / name / f"{name}.png")
+    blog: set[str] = set()
+    register(
+        app,
+        gallery="/images",
+        authorize={"": lambda action, key, environ: True, "blog": lambda action, key, environ: action in blog},
+    )
+    client = app.test_client()
+    page = client.get("/images/").text
+    assert ("own.png" in page, "blog.png" in page, 'href="/images/@blog/"' in page) == (True, False, True)
+    assert client.get("/images/@blog/").status_code == 403
+    blog.add("view")
+    page = client.get("/images/@blog/").text
+    assert ("own.png" in page, "blog.png" in page) == (False, True)
+    assert "https://blog.example/blog.png" in client.get("/images/@blog/object?key=blog.png").text
+
+
+@pytest.mark.parametrize(
+    ("text", "profile", "problem"),
+    [
+        (PROFILES, "blgo", "has no table"),
+        ('[profiles.blog]\nbucket = "{own}"\n', "blog", "the same bucket"),
+        ('[profiles.blog]\nbuket = "{blog}"\n', "blog", "unknown setting"),
+    ],
+)
+def test_profile_that_can_not_be_shown_is_told_at_the_start(
+    tmp_path: Path, text: str, profile: str, problem: str
+) -> None:
+    app = app_with_profiles(tmp_path, text)
+    with pytest.raises(ConfigError, match=problem):
+        register(app, gallery="/images", authorize={"": allowed, profile: allowed})
+    assert "s3img" not in app.extensions
+
+
+def test_bucket_in_the_environment_is_not_shown_as_two(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    app = app_with_profiles(tmp_path, PROFILES)
+    monkeypatch.setenv("S3IMG_BUCKET", (tmp_path / "third").as_uri())
+    with pytest.raises(ConfigError, match="S3IMG_BUCKET in the environment"):
+        register(app, gallery="/images", authorize={"": allowed, "blog": allowed})
