@@ -17,6 +17,8 @@ PLAIN = frozenset({"", "identity"})
 _GZIP = frozenset({"gzip", "x-gzip"})
 _GZIP_WRAPPER = 31  # tells zlib to expect a gzip header
 _STEP = 65_536  # bytes unpacked at a time: the limit is checked before much memory is taken
+_FIRST = 512  # bytes of a gzip member that are looked at first
+_MEMBERS = 65_536  # of a gzip body; programs that compress in blocks write one for each 64 kB
 
 
 def is_known(coding: str) -> bool:
@@ -54,21 +56,30 @@ def encoded(data: bytes, coding: str, *, smallest: bool = False) -> bytes:
 
 
 def unpack_gzip(data: bytes, limit: int) -> bytes | None:
-    """Decompress every member of a gzip body (RFC 1952, section 2.2), up to ``limit`` bytes together."""
+    """Decompress every member of a gzip body (RFC 1952, section 2.2), up to ``limit`` bytes together.
+
+    None for more members than any program writes, too: each takes time, and may stand for nothing.
+    """
     parts: list[bytes] = []
-    room = limit
-    while data:
-        member = zlib.decompressobj(_GZIP_WRAPPER)
-        try:
-            part = member.decompress(data, room + 1)
-        except zlib.error:
-            return None
-        room -= len(part)
-        if room < 0 or not member.eof:
-            return None
-        parts.append(part)
-        data = member.unused_data
-    return b"".join(parts)
+    room, position = limit, 0
+    for _ in range(_MEMBERS):
+        if position >= len(data):
+            return b"".join(parts)
+        member, step = zlib.decompressobj(_GZIP_WRAPPER), _FIRST
+        while not member.eof:
+            # What zlib has not used is copied. So a member is given in parts that grow with it, and never the rest.
+            given = data[position : position + step]
+            try:
+                part = member.decompress(given, room + 1)
+            except zlib.error:
+                return None
+            room -= len(part)
+            if room < 0 or not given:
+                return None
+            parts.append(part)
+            position += len(given) - len(member.unused_data)
+            step *= 2
+    return b"".join(parts) if position >= len(data) else None
 
 
 def unpack_deflate(data: bytes, limit: int) -> bytes | None:

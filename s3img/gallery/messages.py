@@ -343,7 +343,7 @@ def words_for(accept_language: str) -> Words:
     """Choose the first language of a request's ``Accept-Language`` that there is a table for, else English."""
     wanted: list[tuple[float, int, str]] = []
     for part in accept_language.split(","):
-        match = re.fullmatch(r"\s*([A-Za-z]{1,8})(?:-[\w-]*)?\s*(?:;\s*q=([01](?:\.\d{0,3})?))?\s*", part)
+        match = re.fullmatch(r"([A-Za-z]{1,8})(?:-[\w-]*)?\s*+(?:;\s*q=([01](?:\.\d{0,3})?))?", part.strip())
         if match and match[1].lower() in TABLES:
             wanted.append((-float(match[2] or 1), len(wanted), match[1].lower()))
     return Words(min(wanted)[2] if wanted else "en")

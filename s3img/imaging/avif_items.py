@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import struct
 from io import BytesIO
+from itertools import accumulate
 from typing import TYPE_CHECKING, Final
 
 import msgspec
@@ -144,6 +145,8 @@ def _rebuilt(data: bytes, boxes: dict[bytes, bytes], ftyp: bytes) -> bytes | Non
     if pictures is None:
         return None
     idat = dict(inner_boxes(boxes[b"meta"][4:])).get(b"idat", b"")
+    if sum(end - start for item in pictures.items for start, end in item.extents) > len(data):
+        return None  # many extents may name the same bytes: a small file would become a very large one
     contents = []
     for item in pictures.items:
         where = idat if item.in_idat else data
@@ -225,7 +228,10 @@ def _items(meta: dict[bytes, bytes]) -> Iterator[AvifItem]:
         take(2)
         base = take(base_size)
         extents = []
-        for _ in range(take(2)):
+        count = take(2)
+        if count > 1 and not offset_size + length_size + index_size:
+            raise ValueError(count)  # they would take no bytes of the file, only time
+        for _ in range(count):
             take(index_size)
             start = base + take(offset_size)
             extents.append((start, start + take(length_size)))
@@ -283,8 +289,11 @@ def _sequence(data: bytes, tops: list[TopBox], boxes: dict[bytes, bytes]) -> byt
             clean[box.start : end] = written[box.kind]
         elif box.kind not in _TOP:
             clean[box.start + 4 : box.start + 8] = b"free"
-    for start, end in ranges:
-        clean[start:end] = data[start:end]
+    copied = 0
+    for start, end in sorted(ranges):  # each byte once, however many samples say that they have it
+        if end > copied:
+            clean[max(start, copied) : end] = data[max(start, copied) : end]
+            copied = end
     return bytes(clean[: tops[-1].end])
 
 
@@ -302,13 +311,15 @@ def _sequence_meta(body: bytes) -> tuple[bytes, list[tuple[int, int]]] | None:
     return (meta + _box(b"free", bytes(room - 8)), places) if room >= 8 else None  # a box takes eight bytes
 
 
-def _without_metadata(boxes: bytes) -> bytes | None:
+def _without_metadata(boxes: bytes, depth: int = 0) -> bytes | None:
     """Return boxes of a movie, as many bytes, with zeros for metadata; None where one is of another kind."""
+    if depth > len(_CONTAINERS):  # no container has its like inside
+        return None
     parts = []
     for kind, body in inner_boxes(boxes):
         if kind in _NO_PICTURES:
             parts.append(_box(b"free", bytes(len(body))))
-        elif kind in _CONTAINERS and (inner := _without_metadata(body)) is not None:
+        elif kind in _CONTAINERS and (inner := _without_metadata(body, depth + 1)) is not None:
             parts.append(_box(kind, inner))
         elif kind in _SEQUENCE - _CONTAINERS:
             parts.append(_box(kind, body))
@@ -326,14 +337,15 @@ def _samples(moov: bytes) -> Iterator[tuple[int, int]]:
         media = dict(inner_boxes(dict(inner_boxes(trak))[b"mdia"]))
         table = dict(inner_boxes(dict(inner_boxes(media[b"minf"]))[b"stbl"]))
         size, count = struct.unpack_from(">LL", table[b"stsz"], 4)
-        sizes = [size] * count if size else list(struct.unpack_from(f">{count}L", table[b"stsz"], 12))
+        # Samples of one size are counted and never listed: the number stands in four bytes, whatever it says.
+        ends = [] if size else [0, *accumulate(struct.unpack_from(f">{count}L", table[b"stsz"], 12))]
         wide, places = ("Q", table[b"co64"]) if b"co64" in table else ("L", table[b"stco"])
         offsets = struct.unpack_from(f">{int.from_bytes(places[4:8])}{wide}", places, 8)
         runs = list(struct.iter_unpack(">LLL", table[b"stsc"][8:]))
-        sample = 0
+        sample = run = 0
         for number, offset in enumerate(offsets, 1):
-            while len(runs) > 1 and runs[1][0] <= number:
-                runs.pop(0)
-            length = sum(sizes[sample : sample + runs[0][1]])
-            yield offset, offset + length
-            sample += runs[0][1]
+            while run + 1 < len(runs) and runs[run + 1][0] <= number:
+                run += 1
+            after = min(sample + runs[run][1], count)
+            yield offset, offset + (size * (after - sample) if size else ends[after] - ends[sample])
+            sample = after

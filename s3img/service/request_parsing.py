@@ -26,6 +26,7 @@ _REMEMBERED: Final = 2_048
 _LONGEST_REMEMBERED: Final = 1_024
 """Characters: pages have shorter addresses, and whoever makes up long ones must not fill the memory with them."""
 _ABSOLUTE: Final = re.compile(r"^[A-Za-z][A-Za-z0-9+.-]*://[^/?#]*")
+_PIECES: Final = re.compile("/[^/]*|[^/]+")
 _SENDABLE: Final = "%/?:@!$&'()*+,;=[]-._~"
 _STEPS: Final = "tr:"
 _VANITY: Final = "ik-seo"
@@ -91,9 +92,14 @@ def _below_mount(raw: str, mount: str, decoded: str) -> str | None:
     """
     path = _encode(_ABSOLUTE.sub("", raw, count=1).partition("?")[0])
     wanted = _comparable(_wsgi_bytes(mount))
-    ends = (match.start() for match in re.finditer("/|$", path))
-    end = next((end for end in [0, *ends] if _comparable(unquote_to_bytes(path[:end])) == wanted), None)
-    if end is None:
+    seen, end = "", 0
+    for piece in _PIECES.findall(path):  # each is read once, and only as long as all of them can still be the mount
+        if seen == wanted or len(seen) > len(wanted):
+            break
+        text = _comparable(unquote_to_bytes(piece))
+        seen += text.removeprefix("/") if seen.endswith("/") else text
+        end += len(piece)
+    if seen != wanted:
         return None
     ours, theirs = _comparable(unquote_to_bytes(path[end:])), _wsgi_bytes(decoded)
     return path[end:] if ours in {_comparable(theirs), _comparable(unquote_to_bytes(theirs))} else None
