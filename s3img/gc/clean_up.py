@@ -13,7 +13,7 @@ from s3img.buckets.protocol import UnfinishedUpload
 from s3img.errors import BucketError
 from s3img.gc import trash
 from s3img.gc.marks import OWN, Mark, read_marks, write_marks
-from s3img.gc.references import LiveKeys, is_marked_as_own
+from s3img.gc.references import LiveKeys, SiteReference, is_marked_as_own
 from s3img.gc.rules import GcPlan, GcResult, Rules, is_too_much, plan
 
 if TYPE_CHECKING:
@@ -26,6 +26,9 @@ _ABANDONED = timedelta(days=1)
 
 BATCH = 32
 """Keys deleted at once: few, so that little time passes between the last look and the deletion."""
+
+HEADS = 1000
+"""Objects looked at before more are."""
 
 
 @dataclass(slots=True)
@@ -101,14 +104,20 @@ def collect(
 class _Findings:
     """What a bucket looked like, and what follows: ``own`` are the unreferenced, unmarked keys whose objects are ours.
 
+    ``objects`` are those that nothing referred to when the listing began, and those with a mark; ``listed`` is how many
+    there are of all, ``in_use`` how many something refers to. ``superseded`` are references that had lost their say
+    before the listing, so what only they name was looked at.
     ``expired`` are keys that were deleted so long ago that they leave the trash, too. ``left`` is what killed processes
     have left behind: uploads in parts, and claims of keys.
     """
 
-    objects: dict[str, ObjectInfo]
+    objects: Mapping[str, ObjectInfo]
+    listed: int
+    in_use: int
     expired: tuple[str, ...]
     marks: dict[str, Mark]
     live: frozenset[str]
+    superseded: Sequence[SiteReference]
     plan: GcPlan
     own: frozenset[str]
     left: tuple[UnfinishedUpload | ObjectInfo, ...]
@@ -164,22 +173,58 @@ class _Collector:
         return self._result(found, swept, applied=True)
 
     def _look(self) -> _Findings:
-        """Read everything, the references last: those of a build that has only just begun count too."""
-        listed = [*self._bucket.list()]
-        objects, expired = _own_part(listed), trash.expired(listed, self._now, self._rules.trash)
-        marks = read_marks(self._bucket)
-        live = self._live.read()  # after the listing: a build names its keys before it relies on what it sees
+        """Read everything, the references once more at the end: those of a build that has only just begun count too.
+
+        They are read at the beginning as well, so that of a million objects those in use need not be remembered.
+        """
+        in_use, marks = self._live.read(), read_marks(self._bucket)
+        superseded = self._live.superseded
+        listed, others = 0, set[str]()
+        objects: dict[str, ObjectInfo] = {}
+        records: list[ObjectInfo] = []
+        for info in self._bucket.list():
+            if info.key.startswith(OWN):
+                records += [info] if info.key.startswith((CLAIMS, trash.FOLDER)) else []
+            elif f"/{OWN}" in info.key:  # another project's folder: only its own clean-up knows what it uses
+                others.add(info.key.partition(f"/{OWN}")[0] + "/")
+            else:
+                listed += 1
+                if info.key not in in_use or info.key in marks:
+                    objects[info.key] = info
+        foreign = tuple(others)
+        for key in [key for key in objects if key.startswith(foreign)]:
+            listed -= 1
+            del objects[key]
+        # After the listing: a build names its keys before it relies on what it sees.
+        live = self._live.read()
+        live = live if live is in_use else live | in_use
         decision = plan(objects, live, marks, now=self._now, grace=self._rules.grace)
         # The young ones too, so that what is not ours is known as such at once, not only when it is old enough.
-        infos = self._pool.map(self._bucket.head, decision.mark + decision.young)
-        own = frozenset(info.key for info in infos if info and self._live.is_own(info))
-        return _Findings(objects, expired, marks, live, decision, own, self._left(listed))
+        own: set[str] = set()
+        waiting = iter(decision.mark + decision.young)
+        while batch := list(islice(waiting, HEADS)):  # a million waiting tasks take a gigabyte
+            own |= {info.key for info in self._pool.map(self._bucket.head, batch) if info and self._live.is_own(info)}
+        unreferenced = objects.keys() - live
+        expired = trash.expired(records, self._now, self._rules.trash)
+        return _Findings(
+            objects=objects,
+            listed=listed,
+            in_use=listed - len(unreferenced),
+            expired=expired,
+            marks=marks,
+            live=live,
+            superseded=superseded,
+            plan=decision,
+            own=frozenset(own),
+            left=self._left(records, foreign),
+        )
 
-    def _left(self, listed: Sequence[ObjectInfo]) -> tuple[UnfinishedUpload | ObjectInfo, ...]:
+    def _left(
+        self, records: Iterable[ObjectInfo], others: tuple[str, ...]
+    ) -> tuple[UnfinishedUpload | ObjectInfo, ...]:
         """Return what processes that live no longer have begun; other projects' folders are theirs to clean up."""
-        others = _other_projects(listed)
         uploads = (one for one in self._bucket.unfinished() if not one.key.startswith(others))
-        claims = (info for info in listed if info.key.startswith(CLAIMS))
+        claims = (info for info in records if info.key.startswith(CLAIMS))
         before = self._now - _ABANDONED
         return (*(one for one in uploads if one.begun < before), *(one for one in claims if one.modified < before))
 
@@ -197,7 +242,7 @@ class _Collector:
         if not self._kept and not self._live.counting:
             return "nothing refers to this bucket. Publish a site to it, or name a lock with --keep."
         going = len(found.marked) + len(found.plan.sweep)
-        own = going + len(found.plan.waiting) + len(found.young) + len(found.live & found.objects.keys())
+        own = going + len(found.plan.waiting) + len(found.young) + found.in_use
         if is_too_much(going, own):
             return f"{going} of {own} objects would go, more than half. Check the list; --force does it."
         empty = [reference.info.key for reference in self._live.counting if not reference.keys]
@@ -216,7 +261,7 @@ class _Collector:
         if marks != found.marks:
             write_marks(self._bucket, marks)
         needed = found.objects.keys() - {*swept.deleted} - found.live - marks.keys()
-        old = [reference.info.key for reference in self._live.superseded if needed.isdisjoint(reference.keys)]
+        old = [reference.info.key for reference in found.superseded if needed.isdisjoint(reference.keys)]
         if old:
             self._bucket.delete(old)
 
@@ -233,9 +278,9 @@ class _Collector:
         return GcResult(
             target=self._bucket.name,
             applied=applied,
-            objects=len(found.objects),
+            objects=found.listed,
             references=len(self._live.counting),
-            live=len(found.live & found.objects.keys()),
+            live=found.in_use,
             foreign=len(found.plan.mark) + len(found.plan.young) - len(found.own),
             marked=found.marked,
             young=found.young,
@@ -253,17 +298,3 @@ class _Collector:
             failed=str(failure or ""),
             exit_code=failure.exit_code if failure else int(bool(refused)),
         )
-
-
-def _own_part(listed: Sequence[ObjectInfo]) -> dict[str, ObjectInfo]:
-    """Leave out our records, and each folder that has records of its own.
-
-    That is the prefix of another project: what it uses only the references there tell, and a clean-up of that prefix
-    reads them.
-    """
-    others = _other_projects(listed)
-    return {info.key: info for info in listed if not info.key.startswith((OWN, *others))}
-
-
-def _other_projects(listed: Sequence[ObjectInfo]) -> tuple[str, ...]:
-    return tuple({info.key.partition(f"/{OWN}")[0] + "/" for info in listed if f"/{OWN}" in info.key})

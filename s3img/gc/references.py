@@ -148,15 +148,22 @@ class LiveKeys:
         self.counting: list[SiteReference] = []
         self.superseded: list[SiteReference] = []
         self.named: frozenset[str] = frozenset()
+        self._read: list[ObjectInfo] = []
+        self._live = frozenset(kept)
 
     def read(self) -> frozenset[str]:
         """Return the keys in use as of now; a second time only new references are fetched. Raise BucketError."""
         references = self._reader.read()
+        read = [reference.info for reference in references]
+        if read == self._read:  # asked again for every few objects that are deleted
+            return self._live
+        self._read = read
         self.superseded = superseded(references, before=self._before)
         old = {reference.info.key for reference in self.superseded}
         self.counting = [reference for reference in references if reference.info.key not in old]
         self.named = frozenset().union(*(reference.keys for reference in references))
-        return frozenset(self._kept).union(*(reference.keys for reference in self.counting))
+        self._live = frozenset(self._kept).union(*(reference.keys for reference in self.counting))
+        return self._live
 
     @property
     def unnamed(self) -> int:

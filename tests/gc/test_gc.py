@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import os
 import time
+import tracemalloc
 from datetime import UTC, datetime, timedelta
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, ClassVar
 
 import pytest
 from s3_servers import new_bucket
 
-from s3img.buckets import MARKER, open_bucket
+from s3img.buckets import MARKER, ObjectInfo, open_bucket
 from s3img.buckets.key_claims import CLAIMS
 from s3img.errors import AssetError, BucketError
 from s3img.gc.clean_up import collect
@@ -22,11 +23,13 @@ from s3img.transfer import Upload, upload_one
 from s3img.transfer.delivery import claim, missing_keys, take_snapshot
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
     from pathlib import Path
 
     from s3_servers import S3Server, TestBucket
 
     from s3img.buckets import Bucket
+    from s3img.buckets.protocol import UnfinishedUpload
     from s3img.gc.rules import GcResult
 
 DAY = timedelta(days=1)
@@ -391,3 +394,51 @@ def test_store_that_lists_no_unfinished_uploads_is_cleaned_up_without(rclone: S3
     bucket = new_bucket(rclone).bucket
     put(bucket, "a.png")
     assert bucket.unfinished() == ()
+
+
+class Listing:
+    """A bucket of so many objects that are all in use, and as many records of another tool's."""
+
+    name = "s3://stub"
+    requests: ClassVar[dict[str, int]] = {}
+
+    def __init__(self, count: int) -> None:
+        self.count = count
+
+    def list(self, prefix: str = "") -> Iterator[ObjectInfo]:
+        if not prefix:
+            for number in range(self.count):
+                yield ObjectInfo(f"{OWN}results/{number:09}.jpg", 1_000, f"{number:032x}", START)
+            for number in range(self.count):
+                yield ObjectInfo(f"{number:09}.jpg", 1_000, f"{number:032x}", START)
+
+    def unfinished(self) -> Iterator[UnfinishedUpload]:
+        return iter(())
+
+
+def test_objects_in_use_are_not_remembered() -> None:
+    count = 50_000
+    kept = frozenset(f"{number:09}.jpg" for number in range(count))
+    collect(Listing(1), kept=kept)  # type: ignore[arg-type] # loads what is loaded once
+    peaks = []
+    for number in (1, count):
+        tracemalloc.start()
+        result = collect(Listing(number), kept=kept)  # type: ignore[arg-type]
+        peaks.append(tracemalloc.get_traced_memory()[1])
+        tracemalloc.stop()
+        assert (result.objects, result.live) == (number, number)
+    assert peaks[1] - peaks[0] < 20 * count  # an object and its key take 400 bytes
+
+
+def test_reference_that_is_superseded_while_a_bucket_is_listed_is_kept(tmp_path: Path) -> None:
+    bucket = filled(open_bucket(tmp_path.as_uri()))
+    listing = bucket.list
+
+    def list_slowly(prefix: str = "") -> Iterator[ObjectInfo]:
+        yield from listing(prefix)
+        if not prefix:
+            write_reference(bucket, ["a.png"], site=SITE)
+
+    bucket.list = list_slowly  # type: ignore[method-assign]
+    assert not gc(bucket, 1, rules=Rules(grace=-2 * DAY, history=-2 * DAY)).marked
+    assert any("old.png" in reference.keys for reference in ReferenceReader(bucket).read())
