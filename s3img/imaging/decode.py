@@ -31,6 +31,7 @@ from PIL import (
 from s3img.errors import ImageError, ImageTooLarge, S3ImgError, TransformError, UnsupportedImage
 from s3img.imaging.color import is_converted, to_srgb
 from s3img.imaging.image_info import upright
+from s3img.imaging.libwebp import decode_still
 from s3img.imaging.probing import too_large
 from s3img.imaging.probing.bmff import HEIF_DECODER
 from s3img.imaging.profiles import avif_profile, png_chunks, png_profile
@@ -262,9 +263,14 @@ def _decode(
             what = f"To be shown as large as asked, the JPEG is decoded at {image.size[0]} x {image.size[1]} px"
             raise too_large("input_pixels", what, limits.input_pixels)
         low = low_bytes(fp, image)
-        image.load()
-        width, height = drafted[1][2:] if drafted else image.size
-        pixels = resizable(image) if low is None else with_deep_key(image, low)
+        pixels = None
+        if info.format == "webp" and not info.animated:
+            fp.seek(0)
+            pixels = decode_still(fp.read(), image.mode, image.size, upright(wanted, info.orientation))
+        if pixels is None:
+            image.load()
+            pixels = resizable(image) if low is None else with_deep_key(image, low)
+        width, height = drafted[1][2:] if drafted else pixels.size
         if drawn and drawn[0] not in {None, (0, 0, *info.stored_size)}:
             pixels = transparent_outside(pixels, drawn)
         if drawn and pixels.size != info.stored_size:  # the screen of a GIF grows in Pillow while it plays
