@@ -1,11 +1,13 @@
 """The image engine against sharp and pyvips, paired in one run: CPU and wall time, memory, bytes, likeness.
 
-    python -m pip install numpy pyvips pyvips-binary && npm install --prefix DIR sharp@0.35
+    python -m pip install numpy pyvips pyvips-binary ./native && npm install --prefix DIR sharp@0.35
     python benchmarks/engine.py --sharp DIR --cache DIR2 --rounds 7
 
 Every engine runs in every round, in a process of its own pinned to one processor, in rotating order; a ratio is the
 median over rounds of engine / sharp in the same round. s3img's quality is lowered until no output has more bytes than
-sharp's. SSIM is that of luma against a full decode scaled with Lanczos. Prints ``docs/benchmarks.md``.
+sharp's. ``s3img`` is what ``pip install s3img`` brings, ``s3img-native`` has s3img-native too, and ``s3img-pillow``
+nothing beside Pillow's own decoders and resizer. SSIM is that of luma against a full decode scaled with Lanczos. Prints
+``docs/benchmarks.md``.
 """
 
 from __future__ import annotations
@@ -30,7 +32,7 @@ from PIL import Image
 
 Image.MAX_IMAGE_PIXELS = None
 HERE = Path(__file__).parent
-ENGINES = ["sharp", "pyvips", "s3img", "s3img-pillow"]
+ENGINES = ["sharp", "pyvips", "s3img", "s3img-native", "s3img-pillow"]
 WIDTHS = [320, 640, 960, 1280, 1920]
 
 
@@ -43,6 +45,11 @@ class Task:
     outputs: tuple[dict[str, Any], ...]
     profile: str = "request"
     bar: float | None = None
+
+    @property
+    def engines(self) -> list[str]:
+        """Return the engines that differ for this source."""
+        return [name for name in ENGINES if name != "s3img-native" or "png" in self.source]
 
     def message(self, inputs: dict[str, Path], **extra: str) -> str:
         outputs = [{**o, "logo": str(inputs[o["logo"]])} if "logo" in o else o for o in self.outputs]
@@ -73,8 +80,8 @@ TASKS = [
     Task("6 MP JPEG → 300x300 WebP, logo of 80 px", "6 MP jpeg", (with_logo("small logo", 80),), bar=1.0),
     Task("small JPEG → 200 px JPEG", "small jpeg", (out(200, 0, "jpeg", 80),), bar=0.6),
     Task("12 MP AVIF → 800 px WebP", "12 MP avif", (out(800, 0, "webp", 80),), bar=0.5),
-    Task("3 MP PNG → 400 px WebP", "3 MP png", (out(400, 0, "webp", 80),)),
-    Task("10 MP WebP → 800 px WebP", "10 MP webp", (out(800, 0, "webp", 80),)),
+    Task("3 MP PNG → 400 px WebP", "3 MP png", (out(400, 0, "webp", 80),), bar=1.0),
+    Task("10 MP WebP → 800 px WebP", "10 MP webp", (out(800, 0, "webp", 80),), bar=1.0),
     Task("GIF, 40 frames of a photograph → WebP", "pan gif", (out(300, 0, "webp", 80),), bar=1.0),
     Task("GIF, 40 frames of a drawing → WebP", "drawing gif", (out(360, 0, "webp", 80),), bar=1.0),
     Task("5 variants: JPEG", "12 MP jpeg", variants(("jpeg", 80)), "build", 0.35),
@@ -165,25 +172,27 @@ def _mean(a: np.ndarray, side: int = 7) -> np.ndarray:
 
 def measure(task: Task, inputs: dict[str, Path], sharp: Path, rounds: int) -> list[str]:
     """Return a line for each engine."""
-    workers = {name: Worker(name, sharp, processors={0}) for name in ENGINES}
+    engines = task.engines
+    workers = {name: Worker(name, sharp, processors={0}) for name in engines}
     with tempfile.TemporaryDirectory() as folder:
-        save = {name: str(Path(folder) / name) for name in ENGINES}
+        save = {name: str(Path(folder) / name) for name in engines}
         limit = workers["sharp"].run(task.message(inputs, save=save["sharp"]))["bytes"]
-        tasks = dict.fromkeys(ENGINES, task)
-        for name in ("s3img", "s3img-pillow"):
+        tasks = dict.fromkeys(engines, task)
+        for name in engines[2:]:
             tasks[name] = equalised(task, workers[name], inputs, limit)
-        first = {name: workers[name].run(tasks[name].message(inputs, save=save[name])) for name in ENGINES}
-        seen: dict[str, list[dict[str, Any]]] = {name: [] for name in ENGINES}
+        first = {name: workers[name].run(tasks[name].message(inputs, save=save[name])) for name in engines}
+        seen: dict[str, list[dict[str, Any]]] = {name: [] for name in engines}
         for number in range(rounds):
-            for name in ENGINES[number % 4 :] + ENGINES[: number % 4]:
+            start = number % len(engines)
+            for name in engines[start:] + engines[:start]:
                 seen[name].append(workers[name].run(tasks[name].message(inputs)))
         alike = {
             name: np.mean([likeness(Path(f"{save[name]}.{n}"), inputs[task.source]) for n in range(len(limit))])
-            for name in ENGINES
+            for name in engines
         }
     for worker in workers.values():
         worker.close()
-    return [_line(task, name, seen, sum(first[name]["bytes"]), alike[name]) for name in ENGINES]
+    return [_line(task, name, seen, sum(first[name]["bytes"]), alike[name]) for name in engines]
 
 
 def _line(task: Task, name: str, seen: dict[str, list[dict[str, Any]]], size: int, alike: float) -> str:
@@ -197,7 +206,7 @@ def memory(inputs: dict[str, Path], sharp: Path) -> list[str]:
     """Return a line for each engine and large input: peak memory above that of the same process without a task."""
     lines = []
     for source in ("100 MP jpeg", "100 MP png"):
-        for name in ENGINES:
+        for name in Task("", source, ()).engines:
             idle = Worker(name, sharp, processors={0, 1})
             idle.run(Task("", "small jpeg", (out(200, 0, "jpeg", 80),)).message(inputs))
             base = idle.close()

@@ -1,6 +1,7 @@
 """One engine in a process of its own: reads tasks as JSON lines, writes CPU s, wall s and bytes as JSON lines.
 
-``python engine_worker.py ENGINE``, where ENGINE is ``s3img``, ``s3img-pillow`` (without cykooz.resizer) or ``pyvips``.
+``python engine_worker.py ENGINE``, where ENGINE is ``pyvips``, ``s3img`` (without s3img-native), ``s3img-native``, or
+``s3img-pillow`` (without cykooz.resizer and libwebp, too).
 A task is {source, outputs: [{width, height, fit, format, quality}], profile, save}: buffer in, buffers out.
 """
 
@@ -69,8 +70,13 @@ def _vips_one(pyvips: ModuleType, data: bytes, o: Task) -> bytes:
 
 
 def main(name: str) -> None:
+    if name in {"s3img", "s3img-pillow"}:  # as if they were not installed
+        sys.modules["s3img_native"] = None  # type: ignore[assignment]
     if name == "s3img-pillow":
-        sys.modules["cykooz_resizer"] = None  # type: ignore[assignment]  # as if it were not installed
+        from s3img.imaging import libwebp
+
+        sys.modules["cykooz_resizer"] = None  # type: ignore[assignment]
+        libwebp.library_paths = list
     run = pyvips_engine() if name == "pyvips" else s3img_engine()
     for line in sys.stdin:
         task = json.loads(line)

@@ -32,6 +32,7 @@ from s3img.errors import ImageError, ImageTooLarge, S3ImgError, TransformError, 
 from s3img.imaging.color import is_converted, to_srgb
 from s3img.imaging.image_info import upright
 from s3img.imaging.libwebp import decode_still
+from s3img.imaging.png_rows import decode_rows, row_reader
 from s3img.imaging.probing import too_large
 from s3img.imaging.probing.bmff import HEIF_DECODER
 from s3img.imaging.profiles import avif_profile, png_chunks, png_profile
@@ -263,14 +264,14 @@ def _decode(
             what = f"To be shown as large as asked, the JPEG is decoded at {image.size[0]} x {image.size[1]} px"
             raise too_large("input_pixels", what, limits.input_pixels)
         low = low_bytes(fp, image)
-        pixels = None
-        if info.format == "webp" and not info.animated:
-            fp.seek(0)
-            pixels = decode_still(fp.read(), image.mode, image.size, upright(wanted, info.orientation))
-        if pixels is None:
+        is_first = low is None and page == first_shown(image) == 0
+        fast = without_pillow(fp, info, image, upright(wanted, info.orientation)) if is_first else None
+        if fast:
+            pixels, (width, height) = fast
+        else:
             image.load()
             pixels = resizable(image) if low is None else with_deep_key(image, low)
-        width, height = drafted[1][2:] if drafted else pixels.size
+            width, height = drafted[1][2:] if drafted else image.size
         if drawn and drawn[0] not in {None, (0, 0, *info.stored_size)}:
             pixels = transparent_outside(pixels, drawn)
         if drawn and pixels.size != info.stored_size:  # the screen of a GIF grows in Pillow while it plays
@@ -285,6 +286,26 @@ def _decode(
             exif=image.info.get("exif"),
             dpi=density_of(image),
         )
+
+
+def without_pillow(
+    fp: BinaryIO, info: ImageInfo, image: ImageFile.ImageFile, wanted: Size
+) -> tuple[Image.Image, tuple[float, float]] | None:
+    """Return the px and the extent of a picture by a decoder that is faster, None where Pillow has to decode.
+
+    The px are Pillow's, or smaller, but at least twice as many a side as ``wanted`` (as stored).
+    """
+    if info.format == "webp" and not info.animated:
+        fp.seek(0)
+        pixels = decode_still(fp.read(), image.mode, image.size, wanted)
+        return (pixels, pixels.size) if pixels else None
+    if isinstance(image, PngImagePlugin.PngImageFile) and row_reader():
+        position = fp.tell()
+        fp.seek(0)
+        data = fp.read()
+        fp.seek(position)
+        return decode_rows(data, image, wanted, resizable)
+    return None
 
 
 def density_of(image: Image.Image) -> float:

@@ -15,14 +15,13 @@ from typing import Any, Final, TypeAlias
 
 from PIL import Image, ImageChops, features
 
+from s3img.imaging.resize import REDUCING_GAP
+
 Size: TypeAlias = tuple[int, int]
 
 _ABI: Final = 0x0209  # of webp/decode.h; the library takes every version with the same upper byte
 _COLOR_SPACES: Final = {"RGB": 0, "RGBA": 1}  # MODE_RGB, MODE_RGBA
 _SYSTEM: Final = ("libwebp.so.7", "libwebp.7.dylib")
-_KEPT: Final = 2
-"""How much larger than wanted a picture is decoded at least, so that Lanczos still decides how it looks: the SSIM is
-.998 or more against decoding it whole."""
 _LEAST: Final = 3
 """From how many times the wanted size on decoding smaller takes less time than decoding the whole picture."""
 _TOLERANCE: Final = 12  # of 255, for means of 2 x 2 px of the self-test's picture: another filter, the same geometry
@@ -62,7 +61,7 @@ def decode_still(data: bytes, mode: str, size: Size, wanted: Size) -> Image.Imag
     if library is None or mode not in _COLOR_SPACES:
         return None
     is_large = all(have >= _LEAST * want for have, want in zip(size, wanted, strict=True))
-    scaled = (_KEPT * wanted[0], _KEPT * wanted[1]) if is_large and mode == "RGB" else None
+    scaled = (REDUCING_GAP * wanted[0], REDUCING_GAP * wanted[1]) if is_large and mode == "RGB" else None
     return decoded_by(library, data, mode, size, scaled)
 
 

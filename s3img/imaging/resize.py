@@ -17,6 +17,10 @@ Box: TypeAlias = tuple[float, float, float, float]
 Resampling: TypeAlias = Literal["nearest", "linear", "cubic", "lanczos2", "lanczos3"]
 """How px of another size are worked out, under imgproxy's names."""
 
+REDUCING_GAP: Final = 2
+"""How much larger than the result a picture is after a reduction by means of px: Lanczos does the rest, and the SSIM
+stays above .998 for WebP that is scaled while it is decoded, above .999 for the others."""
+
 _MODES: Final = ("RGB", "RGBA", "L", "CMYK")
 _FILTERS: Final = {
     "nearest": Image.Resampling.NEAREST,
@@ -49,7 +53,7 @@ def resize(
     if fast:
         return fast(image, size, box)
     # The gap lets Pillow reduce by whole numbers first: 1.3 to 1.6 times as fast, at an SSIM above .999.
-    return image.resize(size, _FILTERS[resampling], box=box, reducing_gap=2.0)
+    return image.resize(size, _FILTERS[resampling], box=box, reducing_gap=REDUCING_GAP)
 
 
 def backend() -> str:
