@@ -204,7 +204,7 @@ def test_name_of_a_font_is_a_file_of_the_site(site: Site, cache_dir: str, cat: b
     body = '<img src="cat.jpg" alt="" data-s3img="l-text,i-Hello,ff-Lato,fs-99,co-red,l-end">'
     site.page("index.html", body)
     (problem,) = publish(site, cache_dir).problems
-    assert "The font 'Lato' is not here" in problem.message
+    assert "The font 'Lato' has no file here" in problem.message
     site.page("index.html", body)
     assert publish(site, cache_dir, fonts={"Lato": "fonts/My.woff2"}).problems == ()
     assert ".layers_w-300." in widest(site)[0]
