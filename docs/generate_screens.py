@@ -2,7 +2,7 @@
 
     python docs/generate_screens.py      needs Chromium, and the test dependencies
 
-``images/srcset.webp``: the example page on a phone and on a wide screen, and which files each of them loads.
+``images/srcset.webp``: the example page on a phone and on a laptop, and which files each of them loads.
 ``images/before-after.webp``: the same page as it was built and as it was published, on the same phone.
 ``images/network.webp``: the browser's network log of the published page, drawn as its network panel shows it.
 ``images/doctor.webp``: what ``s3img doctor`` prints for a public address without its prefix.
@@ -36,7 +36,7 @@ if TYPE_CHECKING:
 ROOT = Path(__file__).parents[1]
 sys.path.insert(0, str(ROOT / "tests" / "support"))
 IMAGES = ROOT / "docs" / "images"
-PHONE, WIDE = (390, 640, 2), (1440, 900, 1)
+PHONE, WIDE = (390, 640, 2), (1440, 900, 2)
 STYLE = """
 body { font: 15px/1.4 'Liberation Sans', sans-serif; margin: 20px; background: #fff; color: #111; width: max-content }
 .row { display: flex; gap: 28px }
@@ -85,7 +85,7 @@ def main() -> None:
                 visit(browser, url, PHONE),
                 visit(browser, url, WIDE),
             )
-        screens = {"a phone: 390 px, two device pixels each": phone, "a wide screen: 1,440 px": wide}
+        screens = {"a phone: 390 px, two device pixels each": phone, "a laptop: 1,440 px, two device pixels each": wide}
         parts = [f"<div><h1>{title}</h1>{shown(shot, 380)}{files(log)}</div>" for title, (shot, log) in screens.items()]
         draw(browser, "srcset", f"<div class=row>{''.join(parts)}</div>")
         screens = {"before: as the generator built it": before, "after: s3img publish site/": phone}

@@ -15,7 +15,14 @@ from s3img.transform.parameters import LAYER_PARAMETERS, PARAMETERS, TEXT_PARAME
 HERE = Path(__file__).parent
 PHOTO = HERE.parent / "examples/mkdocs_site/docs/images/summit-sunset.jpg"  # named in its CREDITS.md
 SOURCE = Transform.parse("w-1200,h-800,f-png")
+MARGIN = Transform.parse("w-1000,h-660,c-force:w-1200,h-800,cm-pad_resize_no_enlarge,bg-white,f-png")
 THUMBNAIL = Transform.parse("w-150,h-150,c-at_max,f-webp,q-50")
+QUARTER = Transform.parse("w-0.25,h-0.25,f-webp,q-50")
+DETAIL = Transform.parse("w-150,h-100,cm-extract,x-840,y-580,f-webp,q-80")
+SIZES = frozenset({"w", "h", "ar", "c", "cm", "dpr"})
+"""Parameters that change the size: a quarter of the result tells which is larger."""
+SHARPNESS = frozenset({"e-sharpen", "e-usm"})
+"""Parameters that a thumbnail would hide: a part of the result is shown, px by px."""
 
 
 def main() -> None:
@@ -24,8 +31,11 @@ def main() -> None:
     inputs = {"logo.png": logo()}
     for prefix, rows in (("", PARAMETERS), ("", LAYER_PARAMETERS), ("text-", TEXT_PARAMETERS)):
         for row in rows:
-            result = render(source, Transform.parse(row.example), inputs=inputs).data
-            write_atomically(HERE / "images" / "transforms" / f"{prefix}{row.key}.webp", render(result, THUMBNAIL).data)
+            # a margin for what cuts margins off, another picture where the source is missing
+            shown = {"t": render(source, MARGIN).data, "di": inputs["logo.png"]}.get(row.key, source)
+            result = render(shown, Transform.parse(row.example), inputs=inputs).data
+            small = DETAIL if row.key in SHARPNESS else QUARTER if row.key in SIZES else THUMBNAIL
+            write_atomically(HERE / "images" / "transforms" / f"{prefix}{row.key}.webp", render(result, small).data)
 
 
 def logo() -> bytes:

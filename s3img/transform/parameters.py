@@ -57,9 +57,9 @@ PARAMETERS: Final = (
     Parameter("z", "zoom", kinds.ZOOM, "1", "Shows more (below 1) or less (above) around what a detector found; only "
               "beside `fo-face`, `fo-` with an object, and boxes of these.",
               "w-300,h-300,fo-object_700_300_300_300,z-2", "decided"),
-    Parameter("x", "x", kinds.OFFSET, "by `fo`", "Left edge of an extract.", "w-300,h-200,cm-extract,x-10,y-20",
+    Parameter("x", "x", kinds.OFFSET, "by `fo`", "Left edge of an extract.", "w-600,h-400,cm-extract,x-500,y-250",
               "decided"),
-    Parameter("y", "y", kinds.OFFSET, "by `fo`", "Top edge of an extract.", "w-300,h-200,cm-extract,x-10,y-20",
+    Parameter("y", "y", kinds.OFFSET, "by `fo`", "Top edge of an extract.", "w-600,h-400,cm-extract,x-500,y-250",
               "decided"),
     Parameter("xc", "xc", kinds.OFFSET, "by `fo`", "Horizontal centre of an extract; without effect beside `x`.",
               "w-300,h-200,cm-extract,xc-400,yc-300"),
@@ -89,7 +89,7 @@ PARAMETERS: Final = (
     Parameter("b", "border", kinds.BORDER, "none", "Frame around the picture; adds to its size.", "w-300,b-5_FFF000",
               "decided"),
     Parameter("r", "radius", kinds.RADIUS, "0", "Rounds the corners: one radius, or from the top left one "
-              "clockwise.", "r-20"),
+              "clockwise.", "r-200"),
     Parameter("e-distort", "distort", kinds.DISTORT, "none", "Moves the corners (px, clockwise from the top left one) "
               "or bends into an arc; the canvas stays.", "w-300,e-distort-p-40_20_260_0_300_200_0_180", "decided"),
     Parameter("rt", "rotate", kinds.ANGLE, "0", "Turns; the canvas grows. `auto` is always on: EXIF "
@@ -149,9 +149,9 @@ LAYER_PARAMETERS: Final = (
 """Parameters that only layers of pictures have; inside, those of `PARAMETERS` that change pixels hold as well."""
 
 TEXT_PARAMETERS: Final = (
-    Parameter("i", "input", kinds.TEXT, "", "The text.", "l-text,i-Hello,l-end"),
+    Parameter("i", "input", kinds.TEXT, "", "The text.", "l-text,i-Hello,fs-160,l-end"),
     Parameter("ie", "encoded", kinds.ENCODED_TEXT, "", "The same in base64; wins over `i`.",
-              "l-text,ie-R3LDvMOfZSBhdXMgS8O2bG4,l-end"),
+              "l-text,ie-R3LDvMOfZSBhdXMgS8O2bG4,fs-120,l-end"),
     Parameter("w", "text_width", kinds.LENGTH, "none", "Width at which lines end.",
               "l-text,i-Hello%20wide%20world,fs-120,w-500,l-end"),
     Parameter("fs", "text_size", kinds.LENGTH, "45", "Size of the font.", "l-text,i-Hello,fs-200,l-end"),
