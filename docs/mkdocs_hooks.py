@@ -28,6 +28,19 @@ what exit codes mean. Options that are [settings](../configuration.md) may also 
 """
 
 
+SEARCH = {
+    "faq.md": 2.0,
+    "guides/": 2.0,
+    "providers.md": 2.0,
+    "configuration.md": 1.5,
+    "reference/": 0.3,
+    "architecture.md": 0.3,
+    "benchmarks.md": 0.2,
+    "decisions.md": 0.2,
+}
+"""Weight of a page or folder in the site's search: answers come before background, which has every word somewhere."""
+
+
 def on_files(files: Files, /, *, config: MkDocsConfig) -> Files:
     """Add the page of all commands. It is made while the site is built, so it is always that of the program."""
     files.append(File.generated(config, COMMANDS, content=commands_page()))
@@ -35,7 +48,10 @@ def on_files(files: Files, /, *, config: MkDocsConfig) -> Files:
 
 
 def on_page_markdown(markdown: str, /, *, page: Page, config: MkDocsConfig, files: Files) -> str:  # noqa: ARG001 - MkDocs' signature
-    """Return a page's text with each link to a file outside of ``docs/`` as an address of the repository."""
+    """Weigh a page in the search, and return its text with links to files outside of ``docs/`` as addresses."""
+    for path, weight in SEARCH.items():
+        if page.file.src_uri.startswith(path):
+            page.meta["search"] = {"boost": weight}
 
     def absolute(link: re.Match[str]) -> str:
         path = posixpath.normpath(posixpath.join("docs", posixpath.dirname(page.file.src_uri), link[0]))

@@ -317,7 +317,7 @@ class ShardRun:
                 self._fail(item, error)
 
     def _fail(self, item: ShardItem, error: Exception) -> None:
-        """Note why a picture failed; raise the error where it is surely none of this picture's own."""
+        """Note why a picture failed; raise the error where it surely does not come from this picture."""
         code = error.reason if isinstance(error, S3ImgError) else "unexpected"
         text = str(error) if isinstance(error, S3ImgError) else f"It met {unexpected(error)}"
         if not any(known.key == item.key for known in self._errors[-PUTS:]):

@@ -93,7 +93,7 @@ class LazyGroup(SuggestingGroup):
         return sorted(_MODULES)
 
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:  # noqa: ARG002 - click's signature
-        """Load a command; return None for a name that is none."""
+        """Load a command; return None for an unknown name."""
         if cmd_name not in _MODULES:
             return None
         name = f"{cmd_name.replace('-', '_')}_command"

@@ -131,7 +131,7 @@ class ImgproxySettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown
     def with_variables(self, environ: Mapping[str, str]) -> ImgproxySettings:
         """Return the settings with the keys of IMGPROXY_KEY and IMGPROXY_SALT where they have none of their own.
 
-        Raise ConfigError for keys that are none.
+        Raise ConfigError for keys that are not hexadecimal.
         """
         if self.keys or not environ.get(_KEY):
             return self

@@ -75,7 +75,7 @@ class SearchQuery:
 
     @property
     def wanted(self) -> ObjectFilter:
-        """Return the filter; what nobody can mean (an unknown type, a date that is none) filters nothing."""
+        """Return the filter; what has no meaning (an unknown type or date) filters nothing."""
         least, most = SIZES.get(self.size, (0, 0))
         return ObjectFilter.of(
             self.q[:MOST_TYPED],

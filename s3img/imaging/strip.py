@@ -121,7 +121,7 @@ def with_frame_stills(clean: bytes, name: str, stills: list[bytes]) -> bytes:
 
 
 def canonical_profile(profile: bytes) -> bytes:
-    """Return an ICC profile with zeros wherever no tag lies, "" for what is none (ICC.1:2022, 7)."""
+    """Return an ICC profile with zeros wherever no tag lies, "" for anything else (ICC.1:2022, 7)."""
     if len(profile) < 132 or profile[36:40] != b"acsp":
         return b""
     size, count = int.from_bytes(profile[:4]), int.from_bytes(profile[128:132])

@@ -34,7 +34,7 @@ LetterKind: TypeAlias = Literal["", "outline", "color"]
 
 MAX_FONT_BYTES: Final = 32_000_000
 MISSING: Final = "\U0010fffe"
-"""No character, so that every font draws what it has for letters that it has not."""
+"""No character, so that every font draws what it has for letters that it lacks."""
 
 _FOLDER: Final = Path(__file__).with_name("fonts")
 _SCRIPTS: Final = ("latin", "latin-ext")
@@ -220,7 +220,7 @@ def drawn_sign(font: ImageFont.FreeTypeFont, sign: str, ink: tuple[int, ...] = (
 def letter_kind(font: ImageFont.FreeTypeFont, sign: str) -> LetterKind:
     """Tell what a font has of a sign.
 
-    A font draws the same for every letter that it has not, so a sign that looks as before with such a one in place of
+    A font draws the same for every letter that it lacks, so a sign that looks as before with such a one in place of
     one of its letters is not in the font.
     """
     drawn = drawn_sign(font, sign)

@@ -125,7 +125,7 @@ def skip_processing(name: str, state: State, args: Args) -> None:
 
 
 def style(name: str, state: State, args: Args) -> None:
-    """Read CSS from base64, or as it is: it has characters that base64 has not, and clients send it either way."""
+    """Read CSS from base64, or as it is: it has characters that base64 lacks, and clients send it either way."""
     text = ":".join(args)
     found = unquote_to_bytes(text).decode("utf-8", "replace") if _CSS.search(text) else base64_text(name, text)
     if len(found) > _LONGEST_STYLE:

@@ -29,7 +29,7 @@ T = TypeVar("T")
 HEADER = "# s3img.lock/1: path sha256 bytes px type key placeholder"
 _VERSION = re.compile(r"# s3img\.lock/(\d+)\b")
 _ODD_LINE = re.compile(rf"\n(?!{LINE}$)(?P<line>.*)", re.ASCII | re.MULTILINE)
-"""A line below the first that is none of a picture."""
+"""A line below the first that is not about a picture."""
 
 _BLANKS = 6
 """In a line without variants."""

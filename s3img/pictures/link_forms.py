@@ -75,7 +75,7 @@ def link_template(text: str) -> re.Pattern[str]:
     names = pattern.findall(text)
     known = ", ".join(f"{{{name}}}" for name in FIELDS)
     if not names:
-        raise ConfigError([f"format: {text!r} is none of {', '.join(FORMS)}, nor a template of {known}"])
+        raise ConfigError([f"format: {text!r} is not one of {', '.join(FORMS)}, and not a template of {known}"])
     if unknown := [name for name in names if name not in FIELDS]:
         raise ConfigError([f"format: {{{unknown[0]}}} is not known in {text!r}: a template has {known}"])
     return pattern

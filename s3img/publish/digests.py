@@ -265,7 +265,7 @@ def _hashed_text(page: bytes, start: int, end: int) -> bytes:
 
 
 def _from_base64(found: re.Match[bytes]) -> bytes | None:
-    """Return the digest that a match of ``_INTEGRITY`` stands for, None where it is none of its algorithm."""
+    """Return the digest that a match of ``_INTEGRITY`` stands for, None where it does not fit its algorithm."""
     text = without_references(found[3].decode("ascii"), attribute=False).replace("\\/", "/")
     text = unquote(_CODE.sub(lambda code: chr(int(code[1], 16)), text))
     text = text.replace("-", "+").replace("_", "/").rstrip("=")

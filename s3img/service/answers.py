@@ -117,7 +117,7 @@ def _answer_rendering(
 
 
 def no_detector(asked: Transform, transform: Transform) -> TransformError:
-    """Return the error for a focus that nothing here finds: one that ``asked`` has and ``transform`` has not."""
+    """Return the error for a focus that nothing here finds: one that ``asked`` has and ``transform`` lacks."""
     missing: list[str] = []
 
     def note(focus: Focus, _: str) -> Focus:

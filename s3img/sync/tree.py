@@ -128,7 +128,7 @@ def relative(place: str | os.PathLike[str], base: Path) -> str:
 
 
 def image_stat(place: Path, path: str) -> FileStat:
-    """Return the stat of a single image; raise AssetError for what is none by its name, or not there."""
+    """Return the stat of a single image; raise AssetError for what is not an image by its name, or not there."""
     if os.path.lexists(place) and not is_image_path(path):
         fix = f"Known suffixes are {', '.join(sorted(SUFFIXES))}; hidden files are left out."
         raise AssetError(f"{place}: is not a folder and not named like an image.", path=path, fix=fix)

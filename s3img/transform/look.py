@@ -1,6 +1,6 @@
 """Values of parameters that say how a picture looks: shadow, gradient, tint, exchanged colours, distortion, backdrop.
 
-Each reads ImageKit's text (``parse`` returns None for a text that is none) and writes the shortest one (``str``).
+Each reads ImageKit's text (``parse`` returns None for any other text) and writes the shortest one (``str``).
 """
 
 from __future__ import annotations

@@ -89,7 +89,7 @@ class Border(msgspec.Struct, frozen=True):
 
     @classmethod
     def parse(cls, text: str) -> Self | None:
-        """Read a border, or return None for a text that is none."""
+        """Read a border, or return None for any other text."""
         # The last joint is meant: an expression for the width has more of them.
         match = _BORDER.fullmatch(text)
         if match is None:

@@ -56,11 +56,11 @@ class UploadPolicy:
         if min(self.max_bytes, self.max_pixels) < 1 or self.max_side < 0:
             problems.append("max_bytes, max_pixels: name numbers above 0; max_side: 0 or px")
         if self.metadata not in {"strip", "reencode", "keep"}:
-            problems.append(f"metadata: {self.metadata!r} is none of strip, reencode, keep")
+            problems.append(f"metadata: {self.metadata!r} is not one of strip, reencode, keep")
         if self.conflict not in {"skip-identical", "rename", "error"}:
-            problems.append(f"conflict: {self.conflict!r} is none of skip-identical, rename, error")
+            problems.append(f"conflict: {self.conflict!r} is not one of skip-identical, rename, error")
         if self.convert not in {"", "jpeg", "png", "webp", "avif"}:
-            problems.append(f"convert: {self.convert!r} is none of jpeg, png, webp, avif")
+            problems.append(f"convert: {self.convert!r} is not one of jpeg, png, webp, avif")
         if problems:
             raise errors.ConfigError(problems)
 

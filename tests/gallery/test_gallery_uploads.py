@@ -68,7 +68,7 @@ def test_same_picture_of_another_name_has_the_link_that_exists(visitor: Visitor,
         ({"template": "../{{slug}}.png"}, ".."),
         ({"max_side": "-3"}, "number of px"),
         ({"max_side": "9" * 40}, "number of px"),
-        ({"convert": "exe"}, "none of jpeg"),
+        ({"convert": "exe"}, "not one of jpeg"),
     ],
 )
 def test_bad_choice_for_an_upload_is_told_and_stores_nothing(

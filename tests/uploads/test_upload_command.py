@@ -200,7 +200,7 @@ def test_templates_of_the_settings_have_names(store: Path, monkeypatch: pytest.M
         (("empty",), 1, "empty: holds no picture. Name a folder with AVIF, "),
         (("My [cat].jpg", "--template", "{{yaer}}"), 3, "did you mean {{year}}"),
         (("My [cat].jpg", "--max-side", "-1"), 3, "max_side"),
-        (("My [cat].jpg", "--format", "textile"), 3, "'textile' is none of url, markdown, html, rst"),
+        (("My [cat].jpg", "--format", "textile"), 3, "'textile' is not one of url, markdown, html, rst"),
         (("My [cat].jpg", "--format", "{url} {alt}"), 3, "{alt} is not known in '{url} {alt}'"),
     ],
 )

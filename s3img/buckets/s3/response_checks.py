@@ -34,7 +34,7 @@ class NoETagError(Exception):
 
 
 class BrokenListingError(Exception):
-    """An answer to a listing is none, or is not whole; the text says what is wrong, without the store's words."""
+    """An answer is not a listing, or not a whole one; the text says what is wrong, without the store's words."""
 
 
 class AnswerTooSlowError(Exception):

@@ -215,7 +215,7 @@ class RenderProcesses:
                 seconds = limits.seconds
                 raise too_large("seconds", f"Rendering takes more than {seconds:g} s", seconds) from None
             except msgspec.MsgspecError as error:
-                raise ImageError("The process that decodes this picture gave an answer that is none.") from error
+                raise ImageError("The process that decodes this picture gave an answer that can't be read.") from error
             except (EOFError, OSError) as error:
                 status = process.end(now=False)
                 # It was idle, and ended for that or was ended: a call is only looked at once all of it is there.

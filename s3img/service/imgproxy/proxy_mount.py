@@ -31,7 +31,7 @@ if TYPE_CHECKING:
 
 
 def color_profiles(folder: str) -> dict[str, bytes]:
-    """Return the profiles that ``cp`` may name, and ``srgb``; raise ConfigError for a folder or file that is none."""
+    """Return the profiles that ``cp`` may name, and ``srgb``; raise ConfigError for what is not a profile."""
     found = {"srgb": srgb_icc()}
     if not folder:
         return found
