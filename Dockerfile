@@ -14,6 +14,8 @@ FROM python:${PYTHON}-slim
 ARG VERSION=0 REVISION=unknown
 LABEL org.opencontainers.image.title="s3img" \
       org.opencontainers.image.description="Pictures of an S3 bucket in the size and format that an address asks for" \
+      org.opencontainers.image.source="https://github.com/s3img/s3img" \
+      org.opencontainers.image.documentation="https://s3img.github.io/s3img/docker/" \
       org.opencontainers.image.licenses="MIT AND OFL-1.1 AND CC-BY-4.0 AND CC0-1.0" \
       org.opencontainers.image.version="${VERSION}" \
       org.opencontainers.image.revision="${REVISION}"

@@ -1,4 +1,4 @@
-"""s3img: plain image references become responsive, modern, bucket-hosted pictures."""
+"""Plain image references become responsive, modern pictures, in an S3-compatible bucket or inside the site."""
 
 from __future__ import annotations
 

@@ -104,6 +104,15 @@ def test_word_that_people_search_for_is_found(word: str) -> None:
     assert any(pattern.search(page.read_text("utf-8")) for page in PAGES)
 
 
+def test_links_of_the_page_for_language_models_are_pages() -> None:
+    site = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))["project"]["urls"]["Documentation"]
+    links = LINK.findall((DOCS / "llms.txt").read_text("utf-8"))
+    assert links
+    for link in links:
+        page = link.removeprefix(site).rstrip("/") + ".md"
+        assert (DOCS / page).is_file() or page in MADE_BY_THE_BUILD, link
+
+
 def test_public_modules_are_in_the_reference() -> None:
     listed = set(re.findall(r"^\| `([\w.]+)` \|", (DOCS / "api.md").read_text("utf-8"), re.MULTILINE))
     shown = set(re.findall(r"^::: ([\w.]+)", (DOCS / "reference" / "python.md").read_text("utf-8"), re.MULTILINE))
