@@ -11,6 +11,9 @@ ROOT = Path(__file__).parent.parent
 SOURCES = [path for folder in ("s3img", "flask_ext", "mkdocs_plugin") for path in sorted((ROOT / folder).rglob("*.py"))]
 PAGES = [*sorted((ROOT / "docs").rglob("*.md")), *(ROOT / name for name in ("README.md", "CONTRIBUTING.md"))]
 
+MOST_WORDS = 110
+"""Words of a paragraph, or of an entry of a list."""
+
 BANNED = {
     "a private metaphor: say variant, inventory, snapshot, policy, pool or limit": (
         r"\b(?:ladders?|rungs?|shelf|shelves|brakes?|workshops?|lanes?)\b"
@@ -38,6 +41,18 @@ def test_text_is_in_plain_words(reason: str) -> None:
         for match in pattern.finditer(text)
     ]
     assert found == [], f"{reason}:\n" + "\n".join(found)
+
+
+GUIDES = [page for page in PAGES if page.name not in {"benchmarks.md", "decisions.md"}]
+"""Pages for users; the other two are records, for those who work on s3img."""
+
+
+@pytest.mark.parametrize("page", GUIDES, ids=lambda page: page.relative_to(ROOT).as_posix())
+def test_paragraphs_of_a_page_are_short(page: Path) -> None:
+    text = re.sub(r"^ *(```+).*?^ *\1$", "", page.read_text("utf-8"), flags=re.MULTILINE | re.DOTALL)
+    prose = (part.strip() for part in re.split(r"\n\n|\n(?=\s*(?:[-*]|\d+\.) )", text))
+    long = [part[:60] for part in prose if not part.startswith(("|", "<")) and len(part.split()) > MOST_WORDS]
+    assert long == [], "split it, or make a list of it"
 
 
 @pytest.mark.parametrize(
