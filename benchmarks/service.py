@@ -62,8 +62,8 @@ request = function()
 end
 done = function(summary, latency)
   local wrong = summary.errors.connect + summary.errors.read + summary.errors.timeout
-  local text = "RESULT %d %f %d %d %f"
-  print(text:format(summary.requests, summary.duration / 1e6, wrong, summary.errors.status, latency.max / 1e3))
+  local text, late = "RESULT %d %f %d %d %f %f", latency:percentile(99) / 1e3
+  print(text:format(summary.requests, summary.duration / 1e6, wrong, summary.errors.status, latency.max / 1e3, late))
 end
 """
 _APP = """
@@ -191,11 +191,12 @@ class Service:
 
 @dataclass(frozen=True)
 class Figures:
-    """What one run of wrk found: requests per second, CPU ms per request, the slowest answer in ms."""
+    """What one run of wrk found: requests a second, CPU ms a request, ms of the slowest answer and of 99 in 100."""
 
     rate: float
     cpu: float
     slowest: float
+    late: float
 
     @property
     def rate_per_core(self) -> float:
@@ -209,7 +210,7 @@ def main() -> None:
     parser.add_argument("--seconds", type=int, default=10)
     parser.add_argument("--requests", type=int, default=100_000, help="for the memory row; 0 leaves it out")
     parser.add_argument("--thumbor-processes", type=int, default=1, help="1 is thumbor's default")
-    parser.add_argument("--only", default="", help="cold, small, stored, hot, same or memory; comma-separated")
+    parser.add_argument("--only", default="", help="cold, small, stored, hot, busy, start, same or memory")
     options = parser.parse_args()
     options.folder = options.folder.resolve()
     install(options.folder)
@@ -223,6 +224,8 @@ def main() -> None:
             "small": lambda: bench.cold("small jpeg", "0.8 MP JPEG -> 300x300 WebP, cold"),
             "stored": lambda: bench.cold("12 MP jpeg", "the same, results also stored in the bucket", stored=True),
             "hot": bench.hot,
+            "busy": bench.busy,
+            "start": bench.start,
             "same": bench.same,
             "memory": bench.memory,
         }
@@ -317,6 +320,43 @@ class Bench:
         self.table("hot, one core (s3img: disk cache)", hot)
         self.table("304, one core", current)
 
+    def busy(self) -> None:
+        """Ask for hot pictures while eight AVIFs are being made all the time."""
+        for server in SERVERS:
+            service, stop, made = self.s3img(workers=2, server=server), threading.Event(), list[int]()
+
+            def pictures(first: int, service: Service = service, made: list[int] = made) -> None:
+                for width in range(1000 + first, 2000, 8):
+                    if stop.is_set():  # noqa: B023 - of this turn, which waits for its threads
+                        return
+                    service.ask([f"/tr:w-{width},f-avif/{key('12 MP jpeg', first)}"])
+                    made.append(width)
+
+            with service.running(self.folder / "run" / "log"):
+                paths = [service.path(key("12 MP jpeg", n), 300, 300, 80) for n in range(SOURCES)]
+                service.ask(paths)
+                threads = [threading.Thread(target=pictures, args=(number,)) for number in range(8)]
+                for thread in threads:
+                    thread.start()
+                runs = [self.wrk(service, paths) for _ in range(self.options.rounds)]
+                stop.set()
+                for thread in threads:
+                    thread.join()
+            late, slowest = median(run.late for run in runs), median(run.slowest for run in runs)
+            text = f"{late:.1f} ms for 99 %, {len(made)} AVIFs meanwhile"
+            print(f"| hot while eight AVIFs are made | {service.name} | {text} | | {slowest:.0f} | | |", flush=True)
+
+    def start(self) -> None:
+        """Load the application and answer once, as a worker does; the processor time of a process of its own."""
+        service = self.s3img(workers=1)
+        code = (
+            "import resource, bench_app as app, werkzeug.test as test; test.Client(app.application).get('/');"
+            "used = resource.getrusage(resource.RUSAGE_SELF); print(used.ru_utime + used.ru_stime)"
+        )
+        command, environ = [sys.executable, "-c", code], os.environ | service.environ
+        found = [float(subprocess.check_output(command, env=environ, cwd=self.folder)) for _ in range(9)]
+        print(f"| start of a worker, first answer included | s3img | | {1000 * median(found):.0f} in all | | | |")
+
     def same(self) -> None:
         """Ask for one cold URL twenty times at once and count what the store is asked for."""
         with fault_proxy(self.server.endpoint_url) as proxy:
@@ -378,13 +418,13 @@ class Bench:
         before = service.cpu()
         output = subprocess.run(command, env=environ, capture_output=True, text=True, check=True, timeout=120).stdout
         used = service.cpu() - before
-        count, duration, lost, errors, slowest = (float(word) for word in output.split("RESULT ")[1].split())
+        count, duration, lost, errors, slowest, late = (float(word) for word in output.split("RESULT ")[1].split())
         time_given = seconds or self.options.seconds
         if not count and not lost and time_given < LONGEST:  # on a busy machine a cold picture may take longer
             return self.wrk(service, paths, 2 * time_given, core=core, wrong=wrong)
         if lost or not count or bool(errors) != wrong:
             raise SystemExit(f"{service.name}: {lost + errors:.0f} of {count:.0f} failed; see {self.folder}/run/log")
-        return Figures(count / duration, 1000 * used / count, slowest)
+        return Figures(count / duration, 1000 * used / count, slowest, late)
 
     def s3img(self, *, workers: int, results: str = "none", endpoint: str = "", server: str = "gunicorn") -> Service:
         (port,) = free_ports(1)

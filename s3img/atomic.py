@@ -19,8 +19,8 @@ _STALE = 3600  # seconds after which a temporary file belongs to no run that is 
 def write_atomically(path: Path, data: bytes) -> None:
     """Put bytes in place of a file, keeping its permissions where it exists; raise OSError."""
     # os instead of pathlib: thousands of pages are written so, and paths would take as long as the writing.
-    beside = temporary_beside(path)
-    name, temporary = os.fspath(path), os.fspath(beside)
+    name = os.fspath(path)
+    temporary = temporary_beside(name)
     try:
         try:
             file = open(temporary, "xb")  # noqa: SIM115, PTH123
@@ -33,16 +33,17 @@ def write_atomically(path: Path, data: bytes) -> None:
         with contextlib.suppress(FileNotFoundError):
             if (mode := os.stat(name).st_mode) != made:  # noqa: PTH116
                 os.chmod(temporary, stat.S_IMODE(mode))  # noqa: PTH101
-        beside.replace(path)
+        os.replace(temporary, name)  # noqa: PTH105
     except BaseException:
         with contextlib.suppress(OSError):
-            beside.unlink()
+            os.unlink(temporary)  # noqa: PTH108
         raise
 
 
-def temporary_beside(path: Path) -> Path:
-    """Return a new name in the folder of ``path``, on the same file system, so that a rename replaces it."""
-    return path.parent / f"{TEMPORARY_PREFIX}{os.urandom(8).hex()}.tmp"
+def temporary_beside(name: str) -> str:
+    """Return a new name in the folder of a file, on the same file system, so that a rename replaces it."""
+    folder = os.path.dirname(name)  # noqa: PTH120
+    return os.path.join(folder, f"{TEMPORARY_PREFIX}{os.urandom(8).hex()}.tmp")  # noqa: PTH118
 
 
 def remove_stale(temporaries: Iterable[Path]) -> None:

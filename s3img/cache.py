@@ -69,7 +69,7 @@ class Cache:
 
     def variant(self, identity: str, ext: str) -> Path:
         """Return where a rendered file with this identity (hex) is or will be."""
-        return self.folder / "variants" / identity[:2] / f"{identity}.{ext}"
+        return self.folder / f"variants/{identity[:2]}/{identity}.{ext}"
 
     def remove_stale(self) -> None:
         """Delete what killed runs have left behind among the variants, and elsewhere."""

@@ -107,7 +107,7 @@ class DirectoryBucket:
         self._counter.add("put")
         with self._file("put", key) as path, CheckedReader(source, sha256) as content:
             path.parent.mkdir(parents=True, exist_ok=True)
-            temporary = temporary_beside(path)
+            temporary = Path(temporary_beside(str(path)))
             try:
                 with temporary.open("xb") as file:
                     while chunk := content.read(_CHUNK):

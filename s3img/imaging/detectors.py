@@ -20,7 +20,6 @@ from typing import TYPE_CHECKING, Any, Final, cast
 import msgspec
 
 from s3img.errors import ImageError
-from s3img.imaging.decode import decode, pillow_errors
 from s3img.imaging.probing import located, opened, probe
 from s3img.transform.focus import FOUND, OBJECTS, DetectedFocus, FocusBox
 
@@ -139,6 +138,8 @@ def look(source: ImageSource, asked: Iterable[Detector], *, limits: Limits, page
     info = probe(source, limits=limits)
     if not asked or not info.renderable:
         return None
+    from s3img.imaging.decode import decode, pillow_errors  # loads Pillow, which a run with nothing to look at spares
+
     size = info.width, info.height
     factor = min(1.0, SIDE / max(size))
     small = max(1, round(size[0] * factor)), max(1, round(size[1] * factor))
