@@ -46,6 +46,14 @@ def temporary_beside(name: str) -> str:
     return os.path.join(folder, f"{TEMPORARY_PREFIX}{os.urandom(8).hex()}.tmp")  # noqa: PTH118
 
 
+def remove_stale_in(folders: Iterable[Path]) -> None:
+    """Delete what killed runs have left behind in folders, not below them; for places that no run looks through."""
+    for folder in folders:
+        with contextlib.suppress(OSError), os.scandir(folder) as entries:
+            names = [entry.name for entry in entries if entry.name.startswith(TEMPORARY_PREFIX)]
+            remove_stale(folder / name for name in names if name.endswith(".tmp"))
+
+
 def remove_stale(temporaries: Iterable[Path]) -> None:
     """Delete temporary files and folders that killed runs have left behind."""
     for temporary in temporaries:

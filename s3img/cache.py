@@ -14,7 +14,7 @@ import msgspec
 
 from s3img.assets import FileStat, ImageFacts
 from s3img.atomic import TEMPORARY_PREFIX, remove_stale, write_atomically
-from s3img.errors import AssetError
+from s3img.errors import DECODE_ERRORS, AssetError
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -86,7 +86,7 @@ class Cache:
         """Read the state of a site; one that can't be read counts as empty."""
         try:
             state = msgspec.json.decode(self.state_path(root).read_bytes(), type=SiteState)
-        except (OSError, msgspec.MsgspecError):
+        except (OSError, *DECODE_ERRORS):
             return SiteState()
         return state if state.schema == SiteState().schema else SiteState()
 

@@ -42,10 +42,14 @@ cause, often finer than the class; ``docs/errors.md`` lists them all.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, ClassVar
+from typing import TYPE_CHECKING, ClassVar, Final
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
+
+DECODE_ERRORS: Final = (ValueError, RecursionError)
+"""What msgspec and json raise for bytes that others wrote: of the wrong form, not UTF-8 (no MsgspecError), or nested
+without end."""
 
 
 class S3ImgError(Exception):

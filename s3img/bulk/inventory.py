@@ -18,7 +18,7 @@ import msgspec
 
 from s3img.bulk.shards import ShardItem
 from s3img.config.address import S3Address
-from s3img.errors import AssetError, ConfigError
+from s3img.errors import DECODE_ERRORS, AssetError, ConfigError
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -88,7 +88,7 @@ def _rows(path: Path) -> Iterator[Mapping[str, str]]:
 def _manifest_rows(path: Path) -> Iterator[Mapping[str, str]]:
     try:
         manifest = msgspec.json.decode(path.read_bytes(), type=_Manifest)
-    except msgspec.MsgspecError as error:
+    except DECODE_ERRORS as error:
         raise AssetError(f"{path}: is not a manifest: {error}.", path=str(path), fix=_AGAIN) from error
     schema = [column.strip() for column in manifest.file_schema.split(",")]
     for one in manifest.files:

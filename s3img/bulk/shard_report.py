@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Final, Literal
 
 import msgspec
 
-from s3img.errors import BucketError, ConfigError, ObjectNotFound
+from s3img.errors import DECODE_ERRORS, BucketError, ConfigError, ObjectNotFound
 from s3img.keys import OWN_FOLDER
 
 if TYPE_CHECKING:
@@ -154,7 +154,7 @@ class Checkpoints:
             return msgspec.json.decode(self._bucket.get(key), type=ShardReport)
         except ObjectNotFound:  # deleted since it was listed
             return NOTHING
-        except msgspec.MsgspecError as error:
+        except DECODE_ERRORS as error:
             fix = "Delete it: the shard is then done again, and finds what is there."
             message = f"{self._bucket.name}: {key!r} is not a checkpoint."
             raise BucketError(message, action="get", bucket=self._bucket.name, key=key, fix=fix) from error

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from s3img.atomic import write_atomically
+from s3img.atomic import remove_stale_in, write_atomically
 from s3img.cli.command_options import load_config
 from s3img.errors import AssetError, S3ImgError
 from s3img.images import Images
@@ -49,6 +49,7 @@ def transform_command(source: Path, result: Path, *, text: str, as_json: bool) -
     _check_suffix(result, rendered.media_type)
     try:
         write_atomically(result, rendered.data)
+        remove_stale_in([result.parent])
     except OSError as error:
         raise AssetError(f"{result}: can't be written: {error.strerror}.", path=str(result)) from error
     facts = {"path": str(result), "media_type": rendered.media_type, "width": rendered.width, "height": rendered.height}

@@ -13,7 +13,7 @@ import msgspec
 from s3img.config.imgproxy import IMGPROXY_SECRETS
 from s3img.config.model import LOCAL_EXECUTORS, SECRET_SETTINGS, Config
 from s3img.config.type_problems import type_problem
-from s3img.errors import ConfigError
+from s3img.errors import DECODE_ERRORS, ConfigError
 
 FILE_NAME = "s3img.toml"
 HIDDEN = "(hidden)"
@@ -261,7 +261,7 @@ def _from_text(value: str, wanted: Any) -> Any:  # noqa: ANN401 - the type is da
     if origin is dict or is_table:
         try:
             return msgspec.json.decode(value)
-        except msgspec.DecodeError as error:
+        except DECODE_ERRORS as error:
             raise ValueError(f"not valid JSON: {error}") from error
     return value
 
@@ -274,7 +274,7 @@ def read_toml(path: Path) -> dict[str, Any]:
         return tomllib.loads(path.read_text(encoding="utf-8"))
     except OSError as error:
         raise ConfigError([f"{path}: can't be read: {error.strerror}"]) from error
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+    except DECODE_ERRORS as error:
         raise ConfigError([f"{path}: not valid TOML: {error}"]) from error
 
 

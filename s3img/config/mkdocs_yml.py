@@ -14,7 +14,7 @@ import msgspec
 
 from s3img.config.load import SettingsSource
 from s3img.config.model import Config
-from s3img.errors import ConfigError
+from s3img.errors import DECODE_ERRORS, ConfigError
 
 PLUGIN_OPTIONS: Final = frozenset({"enabled", "serve", "require_upload", "config_file"})
 """The plugin's own options, which stand in one block with s3img's settings."""
@@ -128,6 +128,6 @@ def _read_yaml(path: Path) -> dict[str, Any]:
         loader.add_multi_constructor(tag, lambda *_: None)
     try:
         found = yaml.load(text, loader)  # noqa: S506 - a SafeLoader that makes nothing of Python's tags
-    except yaml.YAMLError as error:
+    except (yaml.YAMLError, *DECODE_ERRORS) as error:
         raise ConfigError([f"{path.name}: can't be understood: {error}"]) from error
     return found if isinstance(found, dict) else {}

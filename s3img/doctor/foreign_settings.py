@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, Final
 from urllib.parse import urlsplit
 
 from s3img.config import providers
-from s3img.errors import ConfigError
+from s3img.errors import DECODE_ERRORS, ConfigError
 from s3img.keys import KeyTemplate
 from s3img.urls import quote_path
 
@@ -42,7 +42,7 @@ def read(text: str, *, name: str = "") -> Imported:
     """Read the profile or origin called ``name``, or the only one; raise ConfigError for anything else."""
     try:
         found = list(entries(parsed(text)))
-    except (ValueError, RecursionError) as error:
+    except DECODE_ERRORS as error:
         raise ConfigError([f"the file {_EXPECTED}: it is not valid JSON"]) from error
     except (AttributeError, TypeError, KeyError) as error:
         raise ConfigError([f"the file {_EXPECTED}"]) from error
@@ -67,7 +67,7 @@ def parsed(text: str) -> Any:  # noqa: ANN401 - JSON or YAML of any form
         ) from error
     try:
         return yaml.safe_load(text)
-    except yaml.YAMLError as error:
+    except (yaml.YAMLError, *DECODE_ERRORS) as error:
         raise ConfigError([f"the file {_EXPECTED}: it is not valid YAML"]) from error
 
 

@@ -21,7 +21,7 @@ from werkzeug.exceptions import RequestEntityTooLarge
 from werkzeug.formparser import FormDataParser
 from werkzeug.wrappers import Request, Response
 
-from s3img.errors import S3ImgError
+from s3img.errors import DECODE_ERRORS, S3ImgError
 from s3img.gallery.loopback import is_for_loopback, is_from_an_editor, is_from_elsewhere
 
 if TYPE_CHECKING:
@@ -162,7 +162,7 @@ def paths_of(request: Request) -> Iterable[tuple[str, Path]]:
         return
     try:
         found = msgspec.json.decode(body)
-    except msgspec.DecodeError as error:
+    except DECODE_ERRORS as error:
         raise ValueError(f"the body is not JSON: {error}") from None
     names = found.get("list", []) if isinstance(found, dict) else None
     if not isinstance(names, list) or not all(isinstance(name, str) for name in names):

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import msgspec
 
 from s3img.buckets import MARKER
-from s3img.errors import BucketError, ObjectNotFound
+from s3img.errors import DECODE_ERRORS, BucketError, ObjectNotFound
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -56,7 +56,7 @@ def read_listed_marks(bucket: Bucket, listed: ObjectInfo | None) -> tuple[dict[s
             return marks, found.info.etag == listed.etag
     except ObjectNotFound:
         return {}, False
-    except msgspec.MsgspecError as error:
+    except DECODE_ERRORS as error:
         raise unusable(bucket, TRASH, "marks") from error
 
 

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 import msgspec
 
 from s3img.buckets import HOME, MARKER, ObjectInfo, home_of
-from s3img.errors import ObjectNotFound
+from s3img.errors import DECODE_ERRORS, ObjectNotFound
 from s3img.gc.marks import OWN, unusable, write_record
 
 if TYPE_CHECKING:
@@ -107,7 +107,7 @@ class ReferenceReader:
             return frozenset(msgspec.json.decode(self._bucket.get(key), type=_Record).keys)
         except ObjectNotFound:
             return None
-        except msgspec.MsgspecError as error:
+        except DECODE_ERRORS as error:
             raise unusable(self._bucket, key, "reference") from error
 
 

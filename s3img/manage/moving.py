@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
+from s3img.atomic import remove_stale_in
 from s3img.buckets import MARKER, copy_object
 from s3img.errors import S3ImgError
 from s3img.gc.references import FOLDER as REFERENCES
@@ -362,7 +363,9 @@ class Rewriting:
         if self._update is None or not self._keys:
             return problems
         urls = KeyUrls(self._update.config)
+        folders = {self._update.lock.parent}
         for file in source_files(self._update.places):
+            folders.add(file.path.parent)
             try:
                 change = rename_references(file, self._keys, urls, self._update.render, apply=self._apply)
             except S3ImgError as error:
@@ -374,4 +377,6 @@ class Rewriting:
             self.files += [str(file.path)] if change.changed else []
             for line, column, url, why in change.left:
                 self.notes.append(MoveNote(f"{file.path}:{line}:{column}", f"{url} stays: {why}."))
+        if self._apply:
+            remove_stale_in(folders)
         return problems

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from s3img.assets import AssetRoot, TargetKind
-from s3img.atomic import write_atomically
+from s3img.atomic import remove_stale_in, write_atomically
 from s3img.cache import SiteState
 from s3img.errors import AssetError
 from s3img.keys import KeyTemplate
@@ -63,7 +63,10 @@ class SourcePublisher:
 
     def run(self, files: Iterable[Path], *, dry_run: bool = False) -> PublishResult:
         """Upload what is missing, then write the files; raise S3ImgError when a file can't be read or written."""
+        files = [*files]
         sources = [self.read(file) for file in files]
+        if not dry_run:
+            remove_stale_in({file.absolute().parent for file in files})
         links = [link for source in sources for link in source.links.values()]
         has_errors = any(problem.severity == "error" for problem in self._problems)
         failed: Mapping[str, S3ImgError] = {}

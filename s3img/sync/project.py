@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from s3img.atomic import remove_stale_in
 from s3img.cache import Cache
 from s3img.config.address import DirectoryAddress
 from s3img.errors import ConfigError
@@ -46,7 +47,7 @@ class Project:
     ) -> SyncResult:
         """Bring bucket and lock in line with the images on disk."""
         require_bucket(self._config)
-        self._cache.remove_stale_states()  # also where there is nothing else to do
+        self._remove_stale()
         scope, state = self._scope(where), self.state_file.load()
         files = scope.files()
         done = None if dry_run else nothing_to_do(state, scope, files.images, self._lock_path, self._config, options)
@@ -59,9 +60,15 @@ class Project:
 
     def apply(self, plan: SyncPlan, options: SyncOptions, progress: Progress | None = None) -> SyncResult:
         """Sync what was planned, if it is still the same."""
+        self._remove_stale()
         scope = self._scope(self._lock_path.parent / path for path in plan.dirs)
         state = self.state_file.load()
         return self._folders(scope, options, state, scope.files(), progress).apply(plan)
+
+    def _remove_stale(self) -> None:
+        """Delete what killed runs have left behind in the cache and beside the lock, even if nothing else is to do."""
+        self._cache.remove_stale_states()
+        remove_stale_in([self._lock_path.parent])
 
     def check(self, where: Places, *, allow_missing: bool) -> CheckResult:
         """Compare the lock with the images on disk."""

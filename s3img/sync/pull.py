@@ -6,7 +6,7 @@ import hashlib
 from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING
 
-from s3img.atomic import TEMPORARY_PREFIX, remove_stale, write_atomically
+from s3img.atomic import remove_stale_in, write_atomically
 from s3img.cache import file_digest
 from s3img.errors import AssetError, ObjectChanged, S3ImgError
 from s3img.lock import LockEntry, read_lock
@@ -38,8 +38,7 @@ def pull(
             sorter.take(entry)
     bucket = open_bucket() if sorter.wanted else None
     failures = restore(bucket, sorter.wanted, scope.base, workers) if bucket else {}
-    for folder in {(scope.base / entry.path).parent for entry in sorter.wanted}:
-        remove_stale(folder.glob(f"{TEMPORARY_PREFIX}*.tmp"))
+    remove_stale_in({(scope.base / entry.path).parent for entry in lock if scope.covers(entry.path)})
     findings = [
         *sorter.findings,
         *(FileFinding(path, "failed", str(error).removeprefix(f"{path}: ")) for path, error in failures.items()),

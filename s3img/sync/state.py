@@ -12,6 +12,7 @@ import msgspec
 
 from s3img.atomic import write_atomically
 from s3img.cache import Cache, SiteState
+from s3img.errors import DECODE_ERRORS
 from s3img.keys import RENDER_VERSION
 from s3img.sync.outcome import SyncResult
 
@@ -99,7 +100,7 @@ class StateFile:
         try:
             self._written = self._path.read_bytes()
             state = msgspec.json.decode(self._written, type=SyncState)
-        except (OSError, msgspec.MsgspecError):
+        except (OSError, *DECODE_ERRORS):
             return SyncState()
         return state if state.schema == SyncState().schema else SyncState()
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import io
+import os
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -228,6 +229,18 @@ def test_move_whose_references_were_not_reached_is_run_again(project: Images, tm
     again = moved(bucket, key, "n.png", update=update_of(project, tmp_path), lock=lock)
     assert (again.exit_code, again.moved, again.lock_lines, again.references) == (0, (), 1, 1)
     assert (tmp_path / "a.md").read_text() == f"![cat]({PUBLIC}/n.png)\n"
+
+
+def test_move_removes_what_killed_ones_left_beside_the_lock_and_sources(project: Images, tmp_path: Path) -> None:
+    bucket, lock = project.open_bucket(), read_lock(tmp_path / "s3img.lock")
+    (tmp_path / "docs").mkdir()
+    (tmp_path / "docs/a.md").write_text("no picture\n")
+    left = [tmp_path / ".s3img-1.tmp", tmp_path / "docs/.s3img-2.tmp"]
+    for file in left:
+        file.write_bytes(b"half")
+        os.utime(file, (1, 1))
+    moved(bucket, next(iter(lock)).key, "n.png", lock=lock, update=update_of(project, tmp_path))
+    assert [file for file in left if file.exists()] == []
 
 
 def test_object_stays_while_a_source_cannot_be_rewritten(

@@ -314,6 +314,13 @@ def test_markdown_source_points_at_the_bucket(site: Site, strict: Publisher) -> 
     assert (again.pages_changed, again.uploaded) == (0, 0)
 
 
+def test_markdown_removes_what_killed_runs_left_beside_it(site: Site, strict: Publisher) -> None:
+    readme, left = site.add("README.md", "no picture\n"), site.add(".s3img-1.tmp", "half")
+    os.utime(left, (1, 1))
+    Images(strict.config, environ=strict.environ).publish_sources([readme], root=site.root, render=str)
+    assert not left.exists()
+
+
 def test_markdown_outside_the_root_is_refused(site: Site, strict: Publisher, tmp_path: Path) -> None:
     (tmp_path / "README.md").write_text("x")
     with pytest.raises(S3ImgError, match="lies outside"):

@@ -603,12 +603,18 @@ def test_lock_as_a_merge_leaves_it_is_put_in_order(strict: Project) -> None:
     assert not strict.sync().lock_changed
 
 
-def test_pull_removes_what_killed_ones_left_behind(strict: Project) -> None:
+@pytest.mark.parametrize("command", ["sync", "pull"])
+@pytest.mark.parametrize("change", ["", "static/logo.svg"])
+def test_what_killed_runs_left_behind_goes_also_where_nothing_is_to_do(
+    strict: Project, command: str, change: str
+) -> None:
     strict.sync()
-    (strict.root / "static/logo.svg").unlink()
-    old, young = (strict.add(f"static/.s3img-{name}.tmp", b"half") for name in ("old", "young"))
+    where = "" if command == "sync" else "static/"  # beside the lock, or beside the images
+    old, young = (strict.add(f"{where}.s3img-{name}.tmp", b"half") for name in ("old", "young"))
     os.utime(old, (time.time() - 4000,) * 2)
-    strict.pull()
+    if change:
+        (strict.root / change).unlink()
+    getattr(strict, command)()
     assert (old.exists(), young.exists()) == (False, True)
 
 

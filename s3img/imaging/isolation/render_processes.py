@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Final, TypeAlias
 
 import msgspec
 
-from s3img.errors import Busy, ConfigError, ForkServerFailed, ImageError, TransformError
+from s3img.errors import DECODE_ERRORS, Busy, ConfigError, ForkServerFailed, ImageError, TransformError
 from s3img.imaging.isolation.fork_server import ForkServer, can_fork, fork_server
 from s3img.imaging.isolation.process_messages import (
     LONGEST_HEAD,
@@ -214,7 +214,7 @@ class RenderProcesses:
                     raise
                 seconds = limits.seconds
                 raise too_large("seconds", f"Rendering takes more than {seconds:g} s", seconds) from None
-            except msgspec.MsgspecError as error:
+            except DECODE_ERRORS as error:
                 raise ImageError("The process that decodes this picture gave an answer that can't be read.") from error
             except (EOFError, OSError) as error:
                 status = process.end(now=False)

@@ -23,6 +23,7 @@ import msgspec
 from filelock import FileLock, Timeout
 
 from s3img.atomic import TEMPORARY_PREFIX
+from s3img.errors import DECODE_ERRORS
 from s3img.service.log import RateLimitedLog
 
 if TYPE_CHECKING:
@@ -89,7 +90,7 @@ def unpack(file: int, size: int) -> CachedResult:
         raise DamagedEntry
     try:
         header = msgspec.msgpack.decode(start[_PREFIX.size : first], type=ResultHeader)
-    except msgspec.MsgspecError as error:  # another version wrote it
+    except DECODE_ERRORS as error:  # another version wrote it
         raise DamagedEntry from error
     if len(start) == size:
         return CachedResult(header, start[first:], body_size)

@@ -158,7 +158,7 @@ class Sources:
             return known
         try:
             recorded = msgspec.msgpack.decode(entry.body, type=_Known)
-        except msgspec.MsgspecError:  # another version wrote it
+        except errors.DECODE_ERRORS:  # another version wrote it
             return known
         if known is None or recorded.checked > known.checked:
             self._known.set(source, recorded)
