@@ -238,13 +238,19 @@ class EncoderPools:
         memory = drawn.memory
         future = pool.start(lambda: _encode(drawn), budget, watch)
         if not self._waiting.take(memory):
-            return pool.wait_for(future, budget)
+            try:
+                return pool.wait_for(future, budget)
+            finally:
+                del future  # as there
         future.add_done_callback(lambda _: self._waiting.give(memory))
         return future
 
     def wait_for(self, started: CachedResult | Future[CachedResult], budget: Budget) -> CachedResult:
         """Return the result; raise `DeadlineExceeded` and ``ImageError``."""
-        return started if isinstance(started, CachedResult) else self.pools[0].wait_for(started, budget)
+        try:
+            return started if isinstance(started, CachedResult) else self.pools[0].wait_for(started, budget)
+        finally:
+            del started  # as there
 
 
 def _encode(drawn: Drawn) -> CachedResult:

@@ -109,7 +109,10 @@ class IsolatedRendering:
             watch.add(step, seconds)
         (picture,) = result.pictures
         if isinstance(picture, Exception):
-            raise picture
+            try:
+                raise picture
+            finally:
+                del picture, result  # the traceback would point back at them, and keep the source's bytes
         header = ResultHeader(picture.media_type, picture.width, picture.height)
         return CachedResult(header, picture.data, len(picture.data))
 

@@ -159,7 +159,10 @@ class _Making:
         maker = self._maker
         facts, started = self._start()
         if started is not None:
-            made = maker.encoders.wait_for(started, self._budget)
+            try:
+                made = maker.encoders.wait_for(started, self._budget)
+            finally:
+                del started  # as in QueuedPool.wait_for
             self._found = made, "render"
             location = maker.locate(self._request.source, self._request.recipe, facts)
             maker.stores.keep(location, made)
@@ -216,7 +219,10 @@ class _Making:
                 raise
             # A decoder can't be stopped here: when the request's time is over, its memory is still in use.
             future.add_done_callback(lambda _: give_back())
-            return facts, maker.rendering.wait_for(future, self._budget)
+            try:
+                return facts, maker.rendering.wait_for(future, self._budget)
+            finally:
+                del future  # as in wait_for, and here the source's bytes are in the same frame
 
     def _take_memory(self, data: bytes, inputs: Mapping[str, bytes]) -> Callable[[], object]:
         """Wait until there is room for decoding the source and its layers; return what gives the room back."""

@@ -12,10 +12,11 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from engine_bench import KEY, ask, job
 from filelock import FileLock
+from sites import photo
 
 from s3img.errors import DeadlineExceeded, ImageError, S3ImgError
 from s3img.pictures.result_names import RenderRecipe
-from s3img.service.engine import Budget, SourceRef
+from s3img.service.engine import Budget, SourceRef, concurrency
 from s3img.service.engine.concurrency import ProcessLocks, QueuedPool, SingleFlight
 from s3img.service.engine.metrics import Stopwatch
 from s3img.service.engine.result_stores import MemoryCache, RecentValues
@@ -113,9 +114,21 @@ def _fail() -> None:
     raise ImageError("bad")
 
 
-def test_failed_request_keeps_nothing_in_memory(bench: Bench) -> None:
-    bench.source.put(KEY, b"no image", media_type="image/jpeg")
+@pytest.mark.parametrize("isolate", [True, False])  # by default, it depends on whether processes could be started
+@pytest.mark.parametrize("fails", ["probing", "decoding", "encoding", "encoding at once"])
+def test_failed_request_keeps_nothing_in_memory(
+    bench: Bench, monkeypatch: pytest.MonkeyPatch, *, isolate: bool, fails: str
+) -> None:
+    if fails.startswith("encoding"):
+        monkeypatch.setattr(concurrency, "_encode", lambda _: _fail())
+        isolate = False  # a process encodes what it decodes
+    else:
+        data = b"no image" if fails == "probing" else photo(300, 200)[:4000]
+        bench.source.put(KEY, data, media_type="image/jpeg")
+    bench.isolate = isolate
     engine = bench.engine()
+    if fails == "encoding at once":
+        monkeypatch.setattr(concurrency.ByteBudget, "take", lambda *_: False)
     gc.collect()
     gc.disable()
     try:
