@@ -137,18 +137,30 @@ class FaultLoop:
     def run(self, rounds: int, names: Sequence[str] = NAMES) -> Figures:
         """Run through each of the faults."""
         self._command.begin()
+        requests = self._count_requests()
         for fault, _ in itertools.product(names, range(rounds)):
             self._proxy.faults = itertools.repeat("")
             self._command.world.go_back()
-            skipped, times = self._chance.randrange(10), self._chance.choice([1, 3, 50])
+            skipped, times = self._chance.randrange(requests), self._chance.choice([1, 3, 50])
             before = self._proxy.injected
             if isinstance(self._command, Serving):
-                self._serve(fault, [""] * min(skipped, 2) + [fault] * min(times, 9))
+                self._serve(fault, [""] * skipped + [fault] * min(times, 9))
             else:
                 self._end(fault, [""] * skipped + [fault] * times)
             self.figures.tries += 1
             self.figures.injected += self._proxy.injected - before
         return self.figures
+
+    def _count_requests(self) -> int:
+        """Return how many requests a run sends, so that a fault can hit each of them; for programs that serve, a few."""
+        if isinstance(self._command, Serving):
+            return 3
+        numbers = itertools.count()
+        self._proxy.faults = ("" for _ in numbers)
+        ended = self._command.world.run(self._command.arguments)
+        if ended.code not in self._command.again or not (requests := next(numbers)):
+            raise AssertionError(f"an undisturbed run ends with {ended.code} and asks nothing: {ended.printed[-300:]}")
+        return requests
 
     def _end(self, fault: str, faults: list[str]) -> None:
         """Run a command that ends by itself."""

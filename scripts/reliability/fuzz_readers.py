@@ -6,9 +6,10 @@ made breaks a promise.
 
 from __future__ import annotations
 
+import atexit
 import json
 import tempfile
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from functools import cache
 from io import BytesIO
 from pathlib import Path
@@ -195,7 +196,9 @@ def record(data: bytes) -> Any:
 
 @cache
 def stub() -> StubStore:
-    return stub_store().__enter__()  # ends with the process
+    running = ExitStack()
+    atexit.register(running.close)  # it also keeps the server
+    return running.enter_context(stub_store())
 
 
 @cache
@@ -336,7 +339,7 @@ def seeds() -> dict[str, list[bytes]]:
         "signature": SIGNED,
         "lock": [
             b"# s3img.lock/1: path sha256 bytes px type key placeholder\nimg/a%20b.png " + b"0a" * 32 + b" 120 40x30 "
-            b"image/png img/a%20b.0a0a0a0a.png\n"
+            b"image/png img/a%20b.0a0a0a0a.png #aabbcc\nimg/c.svg " + b"0b" * 32 + b" 9 0x0 image/svg+xml c.svg -\n"
         ],
         "template": [b"{{dir}}/{{stem}}.{{hash:8}}.{{ext}}", b"i/{{year}}/{{ulid-dayslice}}.{{ext}}", b"{{w}}x{{h}}"],
         "address": [b"s3://bucket/prefix/a", b"file:///folder/a%20b", b"s3://a.b-c", b"file://localhost/a"],
@@ -344,17 +347,17 @@ def seeds() -> dict[str, list[bytes]]:
         "policy": [b"default-src 'self'; img-src 'self' data: *.example.com:*", b"img-src 'none', default-src https:"],
         "settings": [
             (
-                b'bucket = "s3://b/p"\nwidths = [100, 200]\nformats = ["webp"]\npublic_url = "https://x.example"\n'
-                b'[service]\naccess = "signed"\n[presets]\na = "w-1"\n[[rules]]\nmatch = "a/*"\nwidths = [1]\n'
+                b'bucket = "s3://pictures/p"\nwidths = [100, 200]\nformats = ["webp"]\nsite_url = "https://x.example"\n'
+                b'[service]\nrenders = 2\ncors_origins = ["*"]\n[presets]\na = "w-1"\n[limits]\nseconds = 3\n'
             ),
         ],
         "mkdocs.yml": [
             (
                 b"site_name: a\nsite_url: https://a.example\ntheme: {name: material}\nplugins:\n- search\n- s3img:\n"
-                b"    bucket: s3://b\n    widths: [1, 2]\n    quality: {webp: !ENV [A, 80]}\n"
+                b"    bucket: s3://pictures\n    widths: [1, 2]\n    quality: {webp: !ENV [A, 80]}\n"
             ),
         ],
-        "inventory": [b'bucket,key,size,etag\npictures,a%20b.png,10,"9e1"\npictures,"c,d.jpg",,\n'],
+        "inventory": [b'bucket,key,size,etag\npictures,a%20b.png,10,"9e1"\npictures,"c,d.jpg",0,\n'],
         "record": [
             b'{"schema":"s3img.trash/1","marks":{"a.png":["2026-01-02T03:04:05Z","2026-01-02T03:04:05Z"]}}',
             b'{"schema":"s3img.reference/1","site":"a","keys":["a.png","b.png"]}',
