@@ -90,8 +90,8 @@ def world(runs: ForkedRuns, tmp_path: Path) -> World:
 
 def test_kills_land_only_while_a_command_works(world: World) -> None:
     world.begin()
-    killed, whole = world.run(("sync", "img"), seconds=0.0), world.run(("sync", "img"))
-    assert (killed.code, killed.is_landed, whole.code, whole.is_landed) == (-9, True, 0, False)
+    serving, whole = world.run(("picgo", "--port", "0"), seconds=2.0), world.run(("sync", "img"))
+    assert (serving.code, serving.is_landed, whole.code, whole.is_landed) == (-9, True, 0, False)
 
 
 def test_killed_sync_loses_nothing_and_the_next_ends(world: World) -> None:

@@ -152,7 +152,7 @@ class FaultLoop:
         return self.figures
 
     def _count_requests(self) -> int:
-        """Return how many requests a run sends, so that a fault can hit each of them; for programs that serve, a few."""
+        """Return how many requests a run sends, so that a fault can hit each of them; of programs that serve, a few."""
         if isinstance(self._command, Serving):
             return 3
         numbers = itertools.count()

@@ -5,6 +5,7 @@ So a kill at any moment of a run hits the work of a command, and not Python's st
 
 from __future__ import annotations
 
+import gc
 import importlib
 import json
 import os
@@ -54,9 +55,7 @@ class ForkedRuns:
         return self
 
     def __exit__(self, *_: object) -> None:
-        assert self._parent.stdin
-        self._parent.stdin.close()
-        self._parent.wait(60)
+        self._parent.communicate(timeout=60)  # it ends with its input
         self._folder.cleanup()
 
     def _ask(self, message: Mapping[str, object]) -> int:
@@ -79,7 +78,8 @@ class ForkedRuns:
 
         One that serves is sent it when ``meanwhile`` is over, which is called while it runs.
         """
-        self._mark.unlink(missing_ok=True)
+        for file in (self._mark, self._out):
+            file.unlink(missing_ok=True)
         started = time.monotonic()
         pid = self._ask(
             {
@@ -99,12 +99,13 @@ class ForkedRuns:
                 signal.pidfd_send_signal(handle, ends_with)
                 if not select.select([handle], [], [], 60)[0]:
                     signal.pidfd_send_signal(handle, signal.SIGKILL)
-            worked = not self._mark.exists()
+            has_begun, has_ended = self._out.exists(), self._mark.exists()
         finally:
             os.close(handle)
             code = self._ask({"wait": pid})
-        ended = float(self._mark.read_text()) if not worked else time.monotonic()
-        return Ended(code, self._out.read_text(errors="replace"), ended - started, worked)
+        ended = float(self._mark.read_text()) if has_ended else time.monotonic()
+        printed = self._out.read_text(errors="replace") if has_begun else ""
+        return Ended(code, printed, ended - started, has_begun and not has_ended)
 
 
 def _fork(job: Mapping[str, object]) -> int:
@@ -142,6 +143,8 @@ def _serve() -> None:
     for module in pkgutil.walk_packages(s3img.__path__, "s3img."):
         if not module.name.startswith(("s3img.adapters", "s3img.__main__")):
             importlib.import_module(module.name)
+    gc.collect()
+    gc.freeze()  # else the first collection of each fork would copy all that was imported
     for line in sys.stdin:
         job = json.loads(line)
         if "wait" in job:

@@ -30,8 +30,8 @@ if TYPE_CHECKING:
     from forked_runs import Ended, ForkedRuns
     from s3_servers import TestBucket
 
-IMAGES = 6
-PAGES = 4
+IMAGES = 4
+PAGES = 3
 OLD = 7200
 """Seconds by which the temporary files of a killed run are made older, so that they belong to no run at work."""
 
