@@ -241,8 +241,13 @@ class StyleCheck:
         return frozenset(selectors).union(*(self._linked(url, path) for url in imports))
 
 
-_SHEETS_VERSION = 1
+_SHEETS_VERSION = 2
 """Raise it when `parse_sheet` finds other things in the same text: what earlier versions have found counts no more."""
+
+
+_DEEPEST = 32
+"""Levels of nesting that are read, and characters of a selector that is put together from them: ``& &`` doubles it."""
+_LONGEST = 20_000
 
 
 def parse_sheet(text: str) -> Sheet:
@@ -250,25 +255,36 @@ def parse_sheet(text: str) -> Sheet:
     selectors: dict[str, None] = {}
     imports: list[str] = []
 
-    def collect(rules: Iterable[Any], parent: str) -> None:
-        for rule in rules:
+    def collect(rules: Iterable[Any], parent: str, depth: int) -> None:
+        for rule in rules if depth <= _DEEPEST else ():
             if rule.type == "qualified-rule":
-                # Without comments, which may hold commas.
-                text = tinycss2.serialize([token for token in rule.prelude if token.type != "comment"]).strip()
-                if parent:  # CSS Nesting 1: a nested selector without & is a descendant
-                    text = text.replace("&", f":is({parent})") if "&" in text else f":is({parent}) {text}"
+                text = _selector(rule, parent)
                 clean = _EMPTY_FUNCTION.sub("", _STATES.sub("", text))
                 if _SEES_PLACE.search(clean):
                     selectors[_LACKS_SUBJECT.sub(r"\1 *", clean)] = None
-                if any(token.type == "{} block" for token in rule.content):
-                    collect(tinycss2.parse_blocks_contents(rule.content), text)
+                if text and any(token.type == "{} block" for token in rule.content):
+                    collect(tinycss2.parse_blocks_contents(rule.content), text, depth + 1)
             elif rule.type == "at-rule" and rule.lower_at_keyword == "import":
                 imports.append(next((token.value for token in rule.prelude if token.type in {"string", "url"}), ""))
             elif rule.type == "at-rule" and rule.content and rule.lower_at_keyword in _GROUPS:
-                collect(tinycss2.parse_blocks_contents(rule.content), parent)
+                collect(tinycss2.parse_blocks_contents(rule.content), parent, depth + 1)
 
-    collect(tinycss2.parse_stylesheet(text, skip_comments=True, skip_whitespace=True), "")
+    collect(tinycss2.parse_stylesheet(text, skip_comments=True, skip_whitespace=True), "", 0)
     return tuple(selectors), tuple(imports)
+
+
+def _selector(rule: Any, parent: str) -> str:  # noqa: ANN401 - tinycss2 ships no types
+    """Return the whole selector of a rule inside another one, "" for one that is too long or nested too deep."""
+    try:  # without comments, which may hold commas
+        text = str(tinycss2.serialize([token for token in rule.prelude if token.type != "comment"]).strip())
+    except RecursionError:  # hundreds of brackets in each other, which no page needs
+        return ""
+    if not parent:
+        return text
+    if len(text) + text.count("&") * len(parent) > _LONGEST:
+        return ""
+    # CSS Nesting 1: a nested selector without & is a descendant
+    return text.replace("&", f":is({parent})") if "&" in text else f":is({parent}) {text}"
 
 
 class PageWords:

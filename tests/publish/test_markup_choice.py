@@ -304,3 +304,20 @@ def test_style_sheet_is_parsed_once_for_all_builds(
     images.publish(site.root)
     assert "<picture" not in first
     assert site.text("index.html") == first
+
+
+@pytest.mark.parametrize(
+    "bomb",
+    [
+        "img + p{" + "& &{" * 60 + "a:b" + "}" * 61,
+        "img + p{" * 3000,
+        "a" + ":is(" * 3000 + "b" + ")" * 3000 + "+ c{d:e}",
+        "@media x{" * 3000,
+    ],
+    ids=["selectors that double", "rules in rules", "brackets", "groups"],
+)
+def test_style_sheet_that_is_nested_without_end_is_read_as_far_as_it_is_sensible(bomb: str) -> None:
+    selectors, _ = style_check.parse_sheet(f"{bomb}")
+    assert sum(map(len, selectors)) < 100_000
+    first, _ = style_check.parse_sheet(f"figure > img {{x: y}} {bomb}")
+    assert "figure > img" in first

@@ -52,6 +52,11 @@ def test_sitemap_replacement_cannot_end_a_cdata_section() -> None:
     assert "<![CDATA[a]%5D>&b]]>" in new
 
 
+@pytest.mark.parametrize("text", ["</:loc>", "<a></a></:a>", "<?xml version='1.0'?>x<urlset htt</:// a='<:loc>"])
+def test_end_of_an_element_that_was_never_begun_ends_the_search(text: str) -> None:
+    assert find_references(text.encode(), "application/xml") == []
+
+
 @pytest.mark.parametrize(
     "text", ["", "<", "<urlset", "<!DOCTYPE", "<urlset><![CDATA[", "<urlset><!--", "<svg><a/></svg>"]
 )

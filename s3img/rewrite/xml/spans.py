@@ -87,7 +87,7 @@ def elements(source: Source, wanted: frozenset[str]) -> Iterator[XmlElement]:
             continue
         name, start = names[markup["name"]], markup
         if markup["end"]:
-            if parents.pop() != name:
+            if not starts or parents.pop() != name:  # `</:x>` has no local name, as the outermost parent
                 return
             start = starts.pop()
         elif not markup["rest"].endswith(b"/"):
