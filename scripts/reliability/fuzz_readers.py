@@ -111,7 +111,7 @@ def request(data: bytes) -> Any:
 
 
 def lock(data: bytes) -> Any:
-    read = Lock.parse(text_of(data))
+    read = Lock.parse(data.decode("utf-8", "replace"))  # a file that is not UTF-8 is refused before
     if Lock.parse(str(read)) != read:
         raise AssertionError("its text form reads as another lock")
     return len(read), read.is_tidy

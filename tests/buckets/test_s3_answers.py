@@ -47,6 +47,9 @@ BROKEN = {
     "no word of the end": page("a", truncated=""),
     "no token": page("a", truncated=MORE),
     "keys of another prefix": page("elsewhere/a"),
+    "an object without its time": Answer(200, page("docs/b").body.replace(b"LastModified", b"Modified"), XML),
+    "an object without its size": Answer(200, page("docs/b").body.replace(b"Size", b"Bytes"), XML),
+    "an object without its key": Answer(200, page("docs/b").body.replace(b"Key", b"Name"), XML),
     "half an answer": Answer(200, page("a").body[:-20], XML),
 }
 

@@ -69,6 +69,9 @@ def require_root(body: bytes, root: str) -> None:
     raise BrokenListingError(what)
 
 
+_LISTED_FACTS = frozenset({"Key", "Size", "LastModified"})
+
+
 class ListingPages:
     """The pages of one listing below ``prefix``, which are one whole only where each follows from the one before.
 
@@ -86,9 +89,13 @@ class ListingPages:
         """Return the token of the page after this one, "" after the last.
 
         Raise BrokenListingError where a page does not say whether it is the last, has no token to go on with, repeats
-        a token or a page, has keys that were not asked for, or where no keys come for very many pages.
+        a token or a page, has keys that were not asked for or objects without size or time, or where no keys come for
+        very many pages.
         """
-        keys = [item["Key"] for item in page.get("Contents", ())]
+        items = page.get("Contents", ())
+        if not all(item.keys() >= _LISTED_FACTS for item in items):
+            raise BrokenListingError("an object in it has no Key, Size or LastModified")
+        keys = [item["Key"] for item in items]
         if not all(key.startswith(self._prefix) for key in keys):
             raise BrokenListingError("it has keys outside of the prefix")
         if "IsTruncated" not in page:
