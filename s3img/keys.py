@@ -16,6 +16,8 @@ from s3img.errors import ConfigError
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping, Sequence
 
+_UNSHOWN = r"[\x00-\x1f\x7f-\x9f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069\ud800-\udfff\ufeff]"
+
 RENDER_VERSION = 2
 """Part of each variant's digest: raise it when the renderer's results change, and all variants get new keys."""
 
@@ -231,3 +233,8 @@ def template_problems(text: str) -> list[str]:
     elif max(lengths) < 16 and not ("dir" in names and names & {"stem", "name", "slug", "filename"}):
         found.append("without {{dir}} and {{stem}} at least {{hash:16}} is needed to keep images apart")
     return found
+
+
+def one_line(text: str) -> str:
+    """Escape what a name may hold and a line can't: its end, controls of a terminal, marks that turn text round."""
+    return re.sub(_UNSHOWN, lambda match: ascii(match[0])[1:-1], text)

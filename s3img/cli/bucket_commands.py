@@ -11,9 +11,10 @@ import click
 
 from s3img.cli import command_options
 from s3img.cli.command_options import duration, load_config, lock_path
-from s3img.cli.report import one_line, print_json
+from s3img.cli.report import print_json
 from s3img.errors import BucketError, ConfigError
 from s3img.images import Images
+from s3img.keys import one_line
 from s3img.publish.result import count
 
 if TYPE_CHECKING:

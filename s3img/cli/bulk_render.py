@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from s3img.cli import command_options
-from s3img.cli.report import one_line, print_json
+from s3img.cli.report import print_json
+from s3img.keys import one_line
 
 if TYPE_CHECKING:
     from s3img.bulk.shard_report import RenderReport, ShardReport

@@ -13,11 +13,12 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import click
 import msgspec
 
-from s3img.cli.report import one_line, print_json
+from s3img.cli.report import print_json
 from s3img.config import LOCK_NAME
 from s3img.config.load import load
 from s3img.errors import ConfigError
 from s3img.images import Images
+from s3img.keys import one_line
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping

@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING, Final
 
 import click
 
-from s3img.cli.report import one_line
 from s3img.errors import AssetError, ImageError
 from s3img.imaging import probe
+from s3img.keys import one_line
 from s3img.rewrite import find_references, position
 
 if TYPE_CHECKING:

@@ -12,8 +12,9 @@ import click
 
 from s3img.cli import command_options
 from s3img.cli.command_options import duration, lock_path
-from s3img.cli.report import one_line, print_json
+from s3img.cli.report import print_json
 from s3img.errors import ConfigError
+from s3img.keys import one_line
 from s3img.lock import read_lock
 from s3img.manage import (
     ObjectFilter,

@@ -2,21 +2,19 @@
 
 from __future__ import annotations
 
-import re
 import sys
-from typing import TYPE_CHECKING, Final, Self
+from typing import TYPE_CHECKING, Self
 
 import click
 import msgspec
 
+from s3img.keys import one_line
 from s3img.publish.result import ProgressLines, PublishResult, size_text
 
 if TYPE_CHECKING:
     from types import TracebackType
 
     from rich.progress import Progress, TaskID
-
-_UNSHOWN: Final = r"[\x00-\x1f\x7f-\x9f\u2028-\u202e\u2066-\u2069\ud800-\udfff]"
 
 
 class RunProgress:
@@ -79,11 +77,6 @@ def print_json(result: msgspec.Struct) -> None:
     """Print the result as one JSON object on stdout."""
     sys.stdout.buffer.write(f"{json_text(result)}\n".encode())
     sys.stdout.buffer.flush()
-
-
-def one_line(text: str) -> str:
-    """Escape what a name may hold and a line can't: its end, controls of a terminal, marks that turn text round."""
-    return re.sub(_UNSHOWN, lambda match: ascii(match[0])[1:-1], text)
 
 
 def print_report(result: PublishResult) -> None:

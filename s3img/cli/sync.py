@@ -9,10 +9,11 @@ import click
 import msgspec
 
 from s3img.cli import command_options
-from s3img.cli.report import RunProgress, one_line, print_json
+from s3img.cli.report import RunProgress, print_json
 from s3img.config.load import load
 from s3img.errors import DECODE_ERRORS, AssetError
 from s3img.images import Images
+from s3img.keys import one_line
 from s3img.publish.result import count
 from s3img.sync.outcome import SyncPlan
 

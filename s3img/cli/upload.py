@@ -14,9 +14,9 @@ import msgspec
 
 from s3img.cli import command_options
 from s3img.cli.command_options import host, load_config
-from s3img.cli.report import one_line
 from s3img.errors import AssetError, ImageError, KeyTaken
 from s3img.images import Images
+from s3img.keys import one_line
 from s3img.pictures.link_forms import FIELDS, FORMS, PictureLink, link_template
 
 if TYPE_CHECKING:

@@ -10,8 +10,8 @@ import click
 
 from s3img.cli import command_options
 from s3img.cli.command_options import duration
-from s3img.cli.report import one_line
 from s3img.errors import AssetError, ConfigError, LockError
+from s3img.keys import one_line
 from s3img.pictures.link_forms import markdown_image
 from s3img.sync.tree import relative
 

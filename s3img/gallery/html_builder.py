@@ -1,4 +1,7 @@
-"""HTML elements from Python: every text and every attribute is escaped where it is put in, and nowhere else."""
+"""HTML elements from Python: every text and every attribute is escaped where it is put in, and nowhere else.
+
+A name that turns text round (``gnp.exe`` that reads as ``exe.png``) is shown with the code of the mark that does it.
+"""
 
 from __future__ import annotations
 
@@ -6,12 +9,20 @@ from typing import TYPE_CHECKING, Final, TypeAlias
 
 from markupsafe import Markup, escape
 
+from s3img.keys import one_line
+
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
     Child: TypeAlias = "str | Markup | Iterable[Child] | None"
 
 VOID: Final = frozenset({"img", "input", "meta", "link", "br", "hr"})
+
+EXACT: Final = frozenset({"textarea", "pre"})
+"""Elements whose text is copied, so that it has to stay as it is."""
+
+READ: Final = frozenset({"title", "aria_label", "alt"})
+"""Attributes that people read; values of fields and addresses stay as they are."""
 
 
 def element(name: str, /, *children: Child, **attributes: str | int | bool | None) -> Markup:
@@ -23,19 +34,24 @@ def element(name: str, /, *children: Child, **attributes: str | int | bool | Non
     for key, value in attributes.items():
         if value is None or value is False:
             continue
+        if key in READ and isinstance(value, str):
+            value = one_line(value)  # noqa: PLW2901 - the same value, as it is read
         shown = Markup(key.rstrip("_").replace("_", "-"))  # noqa: S704 - so are names of attributes
         parts.append(Markup(" {}").format(shown) if value is True else Markup(' {}="{}"').format(shown, value))
     parts.append(Markup(">"))
     if name not in VOID:
-        parts += [joined(children), Markup("</{}>").format(Markup(name))]  # noqa: S704 - names are our own
+        parts += [joined(children, is_exact=name in EXACT), Markup("</{}>").format(Markup(name))]  # noqa: S704 - names are our own
     return Markup("").join(parts)
 
 
-def joined(children: Iterable[Child]) -> Markup:
-    """Return all children one after the other, escaped."""
+def joined(children: Iterable[Child], *, is_exact: bool = False) -> Markup:
+    """Return all children one after the other, escaped; texts as they are read, or exactly as they are."""
     parts = []
     for child in children:
         if child is None:
             continue
-        parts.append(escape(child) if isinstance(child, str) else joined(child))
+        if not isinstance(child, str):
+            parts.append(joined(child, is_exact=is_exact))
+        else:
+            parts.append(escape(child if is_exact or isinstance(child, Markup) else one_line(child)))
     return Markup("").join(parts)

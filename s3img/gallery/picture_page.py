@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import re
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from datetime import UTC
 from itertools import islice
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, TypeVar
 
-from s3img.errors import ConfigError, ObjectNotFound, S3ImgError
+from markupsafe import Markup
+
+from s3img.errors import BucketError, ConfigError, ObjectNotFound, S3ImgError
 from s3img.gallery.folder_page import folder_page
 from s3img.gallery.html_builder import element
 from s3img.gallery.object_files import RENDERED, WIDTHS
@@ -25,13 +28,15 @@ from s3img.urls import object_url
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
+    from concurrent.futures import Future
 
-    from markupsafe import Markup
     from werkzeug.wrappers import Response
 
     from s3img.buckets import ObjectInfo
     from s3img.gallery.gallery_app import Visit
     from s3img.gallery.page_layout import Layout
+
+Answer = TypeVar("Answer")
 
 MOST_READ: Final = 50_000_000
 """Bytes of an object that is opened to tell its facts."""
@@ -52,20 +57,29 @@ def picture(visit: Visit) -> Response:
     info = visit.gallery.bucket.head(key)
     if info is None:
         raise ObjectNotFound(f"{key!r} is not in the bucket.", fix=words("not_found"), reason="no-object")
-    data = visit.gallery.bucket.get(key) if type_of(key) in IMAGE_TYPES and info.size <= MOST_READ else b""
+    bucket, is_image = visit.gallery.bucket, type_of(key) in IMAGE_TYPES
+    # A slow store is asked for all of it at once; where it denies one thing, the page has the others.
+    with ThreadPoolExecutor(3, thread_name_prefix="s3img-picture") as pool:
+        reading = pool.submit(lambda: bucket.get(key) if is_image and info.size <= MOST_READ else b"")
+        listing = pool.submit(lambda: [other for _, other in sibling_variants(bucket, info)] if is_image else [])
+        using = pool.submit(uses, visit, key)
+    problems: dict[str, str] = {}  # by reason: the same refusal of two requests is told once
+    data = unless_refused(reading, b"", problems)
     facts = facts_of(data)
     size = (int(facts.get("width", 0)), int(facts.get("height", 0)))
-    variants = [other for _, other in sibling_variants(visit.gallery.bucket, info)] if size[0] else []
+    variants = unless_refused(listing, [], problems) if size[0] or not data else []
+    used = unless_refused(using, Markup(), problems)
     name = key.rpartition("/")[2]
     aside = element(
         "div",
         element("h2", words("facts")),
         facts_list(layout, info, facts),
+        *(element("p", text, class_="warning") for text in problems.values()),
         element("p", words("gps"), class_="warning") if data and tells_place(data) else None,
         element("h2", words("links")),
         links(layout, visit, info, size, variants),
         renderings_table(visit, variants),
-        uses(visit, key),
+        used,
         similar_pictures(visit, info) if size[0] and type_of(key) in RENDERED else None,
         element(
             "div",
@@ -91,6 +105,20 @@ def picture(visit: Visit) -> Response:
     stage = element("img", src=url, alt=name, **shown) if size[0] and type_of(key) in RENDERED else words("no_preview")
     body = element("div", element("div", stage, class_="stage"), aside, class_="picture")
     return html(layout.page(name, crumbs(layout, key[: len(key) - len(name)], name), element("h1", name), body))
+
+
+def unless_refused(asked: Future[Answer], instead: Answer, problems: dict[str, str]) -> Answer:
+    """Return what a store was asked for, or ``instead`` where it refused that or failed; ``problems`` then says so.
+
+    Raise ObjectNotFound for an object that somebody has removed meanwhile.
+    """
+    try:
+        return asked.result()
+    except ObjectNotFound:
+        raise
+    except BucketError as error:
+        problems[error.reason] = str(error)
+        return instead
 
 
 def facts_of(data: bytes) -> dict[str, Any]:

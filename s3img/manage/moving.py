@@ -7,7 +7,6 @@ is there already is taken as made, an object that has gone already lies in the t
 from __future__ import annotations
 
 from collections import Counter
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
@@ -299,14 +298,18 @@ class CopyResult(msgspec.Struct, frozen=True, kw_only=True):
 def copy_objects(bucket: Bucket, keys: Mapping[str, str], *, workers: int = 16) -> CopyResult:
     """Copy each object to another key; an object that has the same bytes there counts as its copy.
 
-    What another object has stays as it is. Raise BucketError where keys can't be looked up.
+    What another object has stays as it is.
     """
-    problems = []
+    found: dict[str, ObjectInfo | None] = {}
     objects: dict[str, ObjectInfo] = {}
     wanted = Counter(keys.values())
-    with ThreadPoolExecutor(workers, thread_name_prefix="s3img-manage") as pool:
-        found = [*pool.map(lambda key: None if is_own(key) else described(bucket, key), keys)]
-    for (old, new), info in zip(keys.items(), found, strict=True):
+
+    def look_up(key: str) -> None:
+        found[key] = None if is_own(key) else described(bucket, key)
+
+    known, problems = each(look_up, {key: key for key in keys}, workers)
+    for old in known:
+        info, new = found[old], keys[old]
         if info is None:
             problems.append(KeyProblem(old, "no-object", "the bucket has no such object."))
         elif fault := key_fault(new):

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from concurrent.futures import ThreadPoolExecutor
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, TypeVar
 
 import msgspec
 
@@ -14,9 +14,11 @@ from s3img.gc import trash
 from s3img.manage.selection import KeyProblem, ObjectSelection, described, expression, is_most_of, select
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable
+    from collections.abc import Callable, Iterable, Mapping
 
     from s3img.buckets import Bucket, ObjectInfo
+
+Item = TypeVar("Item")
 
 TRASH: Final = trash.FOLDER
 """Where removed objects lie, each under its own key; a clean-up empties it in time."""
@@ -64,12 +66,24 @@ def remove(
     """Remove what ``names`` mean (keys, folders that end in ``/``, patterns); without ``apply`` only say what it is.
 
     With ``literal`` all names are keys. Each object is copied to the trash and the copy compared before it goes. More
-    than half of a bucket at once looks like a mistake and needs ``force``. Raise BucketError where the bucket can't be
-    listed.
+    than half of a bucket at once looks like a mistake and needs ``force``. Raise BucketError where names can't be
+    looked up; with ``literal`` that is a problem of each such key.
     """
-    selections = [select(bucket, name, literal=literal) for name in dict.fromkeys(names)]
+    chosen: dict[str, ObjectSelection] = {}
+
+    def look(name: str) -> None:
+        chosen[name] = select(bucket, name, literal=literal)
+
+    wanted = {name: name for name in names}
+    problems: list[KeyProblem] = []
+    if literal:
+        _, problems = each(look, wanted, workers)
+    else:
+        with ThreadPoolExecutor(workers, thread_name_prefix="s3img-manage") as pool:
+            [*pool.map(look, wanted)]
+    selections = [chosen[name] for name in wanted if name in chosen]
     found = {info.key: info for selection in selections for info in selection.objects}
-    problems = [selection.problem for selection in selections if selection.problem]
+    problems += [selection.problem for selection in selections if selection.problem]
     refused = refusal(bucket, selections, "removed", force=force)
     done: dict[str, ObjectInfo] = {} if refused else found
     if apply and not refused:
@@ -98,17 +112,22 @@ def restore_from_trash(
 ) -> RemoveResult:
     """Put objects of the trash back under their keys; ``names`` are keys, folders or patterns, ``*`` alone is all.
 
-    What has another object in its place by now stays in the trash, and so nothing is lost. Raise BucketError.
+    What has another object in its place by now stays in the trash, and so nothing is lost. Raise BucketError where the
+    trash can't be listed.
     """
-    wanted = [*dict.fromkeys(names)]
+    wanted = {name: name for name in names}
+    trashed: dict[str, ObjectInfo] = {}
+    problems: list[KeyProblem] = []
+
+    def look_up(key: str) -> None:
+        if info := described(bucket, TRASH + key):
+            trashed[key] = info
+
     if literal:  # a trash may be large, and these keys are known
-        with ThreadPoolExecutor(workers, thread_name_prefix="s3img-manage") as pool:
-            listed = [info for info in pool.map(lambda key: described(bucket, TRASH + key), wanted) if info]
+        wanted, problems = each(look_up, wanted, workers)
     else:
-        listed = [*bucket.list(TRASH)]
-    trashed = {info.key.removeprefix(TRASH): info for info in listed}
+        trashed = {info.key.removeprefix(TRASH): info for info in bucket.list(TRASH)}
     found: dict[str, ObjectInfo] = {}
-    problems = []
     for name in wanted:
         matches = {key for key in trashed if (key == name if literal else is_named(key, name))}
         if not matches:
@@ -183,13 +202,13 @@ def refusal(bucket: Bucket, selections: Iterable[ObjectSelection], verb: str, *,
 
 
 def each(
-    act: Callable[[ObjectInfo], None], infos: dict[str, ObjectInfo], workers: int
-) -> tuple[dict[str, ObjectInfo], list[KeyProblem]]:
-    """Do something with each object; return those it was done with, and why not of each other one."""
+    act: Callable[[Item], None], items: Mapping[str, Item], workers: int
+) -> tuple[dict[str, Item], list[KeyProblem]]:
+    """Do something with each item, many at a time; return those it was done with by key, and why not of each other."""
 
     def attempt(key: str) -> KeyProblem | None:
         try:
-            act(infos[key])
+            act(items[key])
         except ObjectNotFound:
             return KeyProblem(key, "no-object", "somebody else has removed it meanwhile.")
         except S3ImgError as error:
@@ -197,6 +216,6 @@ def each(
         return None
 
     with ThreadPoolExecutor(workers, thread_name_prefix="s3img-manage") as pool:
-        problems = [problem for problem in pool.map(attempt, infos) if problem]
+        problems = [problem for problem in pool.map(attempt, items) if problem]
     failed = {problem.key for problem in problems}
-    return {key: info for key, info in infos.items() if key not in failed}, problems
+    return {key: item for key, item in items.items() if key not in failed}, problems

@@ -463,7 +463,22 @@ def test_store_that_denies_one_thing_is_told_and_the_rest_works(
     assert visitor.get(works).status_code == 200
 
 
-@pytest.mark.parametrize("denied", ["put", "delete", "open"])
+@pytest.mark.parametrize(
+    ("denied", "gone", "there"),
+    [
+        (("list", "list_folder"), "No line of the lock", "320 \u00d7 200"),
+        (("open", "get"), "320 \u00d7 200", "i/cat.png"),
+    ],
+)
+def test_page_of_a_picture_has_what_the_store_does_not_deny(
+    make_gallery: Callable[..., Gallery], bucket: Bucket, denied: tuple[str, ...], gone: str, there: str
+) -> None:
+    text = text_of(Visitor(make_gallery(bucket=PartlyDenied(bucket, *denied))), "/object?key=i/cat.png")
+    assert text.count("The store denies this") == 1
+    assert (there in text, gone in text, "![cat](https://img.example.com/i/cat.png)" in text) == (True, False, True)
+
+
+@pytest.mark.parametrize("denied", ["put", "delete", "open", "head"])
 def test_change_that_the_store_denies_is_told_for_each_object(
     make_gallery: Callable[..., Gallery], bucket: Bucket, denied: str
 ) -> None:

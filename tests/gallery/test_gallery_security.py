@@ -268,6 +268,17 @@ def test_name_of_an_object_is_text_everywhere(visitor: Visitor, bucket: Bucket, 
     assert bucket.head(key)
 
 
+def test_name_that_turns_text_round_is_read_as_it_is(visitor: Visitor, bucket: Bucket) -> None:
+    key = "h/\u202egnp.exe.png"
+    bucket.put(key, picture(), media_type="image/png")
+    for path in ("/?prefix=h/", "/object?key=h/%E2%80%AEgnp.exe.png"):
+        text = visitor.get(path).get_data(as_text=True)
+        shown = re.sub(r'value="[^"]*"|<textarea.*?</textarea>', "", text)
+        assert ("\\u202egnp.exe.png" in shown, "\u202e" in shown) == (True, False)
+    assert f'value="{key}"' in visitor.get("/?prefix=h/").get_data(as_text=True)
+    assert visitor.post("/links", {"key": key}).get_data(as_text=True).count("%E2%80%AE") == 1
+
+
 @pytest.mark.parametrize(
     ("key", "data"),
     [

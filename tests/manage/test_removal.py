@@ -8,7 +8,7 @@ import pytest
 
 from s3img.buckets import open_bucket
 from s3img.errors import AccessDenied
-from s3img.manage import remove, restore_from_trash
+from s3img.manage import copy_objects, remove, restore_from_trash
 from s3img.manage.removal import TRASH
 
 if TYPE_CHECKING:
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
     from s3_servers import TestBucket
 
-    from s3img.buckets import Bucket
+    from s3img.buckets import Bucket, ObjectInfo
 
 HEADERS: dict[str, Any] = {"media_type": "image/png", "cache_control": "max-age=9", "metadata": {"a": "b"}}
 HOSTILE = ["<img src=x>.png", "a&b #1?%2F+.png", "\u202egnp.exe", "e\u0301/ä b.png", "*.png", "[x].png", "-rf.png"]
@@ -143,6 +143,10 @@ class _Denies:
             self._deny("delete", key)
         self._bucket.delete(found)
 
+    def head(self, key: str) -> ObjectInfo | None:
+        self._deny("head", key)
+        return self._bucket.head(key)
+
     def _deny(self, action: str, key: str) -> None:
         if (action, key) == (self._action, self._key):
             raise AccessDenied(f"{key!r}: denied.", code="AccessDenied", reason="denied")
@@ -158,6 +162,18 @@ def test_store_that_denies_one_action_fails_for_one_key_and_keeps_it(bucket: Buc
         assert failed in keys(bucket)
         assert "c.png" not in keys(bucket)
         restore_from_trash(bucket, ["c.png"], apply=True)
+
+
+def test_key_that_can_not_be_looked_up_keeps_no_other_chosen_one(folder_bucket: Bucket) -> None:
+    put(folder_bucket, "a.png", "b.png", "c.png")
+    denying: Any = _Denies(folder_bucket, "head", "a.png")
+    copied = copy_objects(denying, {"a.png": "n/a.png", "b.png": "n/b.png"})
+    assert ([one.new for one in copied.copied], [one.key for one in copied.failed]) == (["n/b.png"], ["a.png"])
+    result = remove(denying, ["a.png", "b.png"], apply=True, force=True, literal=True)
+    assert (result.done, [(one.key, one.code) for one in result.failed]) == (("b.png",), [("a.png", "denied")])
+    denying = _Denies(folder_bucket, "head", f"{TRASH}a.png")
+    result = restore_from_trash(denying, ["a.png", "b.png"], apply=True, literal=True)
+    assert (result.done, [(one.key, one.code) for one in result.failed]) == (("b.png",), [("a.png", "denied")])
 
 
 def test_large_object_is_removed_in_parts(moto_bucket: TestBucket, monkeypatch: pytest.MonkeyPatch) -> None:
