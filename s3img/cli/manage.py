@@ -27,7 +27,7 @@ from s3img.manage import (
     sort_objects,
 )
 from s3img.manage.moving import MoveResult, ReferenceUpdate
-from s3img.manage.object_search import parse_size
+from s3img.manage.object_search import is_own, parse_size
 from s3img.manage.removal import TRASH
 
 if TYPE_CHECKING:
@@ -94,7 +94,9 @@ def ls_command(
     by = options.pop("by")
     wanted = ObjectFilter.of(options.pop("words"), **{name: options.pop(name) for name in _FILTERS})
     images = command_options.open_images(config_file, options)
-    listed = images.objects(f"{TRASH if trash else ''}{prefix}")
+    named = f"{TRASH if trash else ''}{prefix}"
+    # What s3img keeps for itself is shown to those who ask for it by its name.
+    listed = (info for info in images.objects(named) if is_own(named) or not is_own(info.key))
     found = sort_objects(search(listed, wanted), by, reverse=reverse, limit=limit or 0)
     if as_json:
         objects = [object_facts(info, trash=trash) for info in found]

@@ -74,8 +74,8 @@ def add_picture(browser: Browser, url: str, picture: Path, alt: str) -> str:
     page.goto(url)
     page.set_input_files("input[type=file]", picture)
     page.fill("input[name=alt]", alt)
-    page.click("button")
-    page.wait_for_load_state()
+    with page.expect_navigation():  # a click comes back before the browser goes there
+        page.click("button")
     said = page.text_content("[role=alert]") if page.locator("[role=alert]").count() else ""
     page.close()
     return said or ""

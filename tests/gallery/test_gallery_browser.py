@@ -66,6 +66,19 @@ def visit(page: Page, path: str) -> None:
     page.wait_for_load_state("networkidle")
 
 
+def press(page: Page, name: str, path: str) -> None:
+    """Press a button that sends a form, and wait for its answer: a click comes back before the browser goes there."""
+    page.get_by_role("button", name=name).click()
+    page.wait_for_url(f"**{path}")
+
+
+def widths_of_thumbnails(page: Page) -> list[int]:
+    """The px of all pictures of a page, once each of them is there."""
+    page.wait_for_function("() => [...document.querySelectorAll('.card img')].every(image => image.complete)")
+    found: list[int] = page.evaluate("[...document.querySelectorAll('.card img')].map(image => image.naturalWidth)")
+    return found
+
+
 def keys(bucket: Bucket) -> set[str]:
     return {info.key for info in bucket.list() if not info.key.startswith(".s3img/")}
 
@@ -77,7 +90,7 @@ def test_link_leaves_no_token_in_the_address(page: Page) -> None:
 
 def test_thumbnails_are_loaded_in_places_that_were_kept(page: Page) -> None:
     visit(page, "/?prefix=i/")
-    sizes = page.evaluate("[...document.querySelectorAll('.card img')].map(image => image.naturalWidth)")
+    sizes = widths_of_thumbnails(page)
     assert len(sizes) == 2
     assert min(sizes) > 0
 
@@ -85,8 +98,7 @@ def test_thumbnails_are_loaded_in_places_that_were_kept(page: Page) -> None:
 def test_object_that_only_is_called_a_picture_has_no_empty_frame(page: Page, bucket: Bucket) -> None:
     bucket.put("n/lie.jpg", b"no picture", media_type="image/jpeg")
     visit(page, "/?prefix=n/")
-    image = page.locator(".card img")
-    assert image.evaluate("image => [image.complete, image.naturalWidth > 0]") == [True, True]
+    assert [width > 0 for width in widths_of_thumbnails(page)] == [True]
     assert "text" in page.request.get(page.url.split("?")[0] + "thumb?key=n/lie.jpg&w=240").text()
 
 
@@ -100,8 +112,7 @@ def test_selection_is_counted_and_a_range_is_chosen_with_shift(page: Page, bucke
     boxes.nth(1).click()
     boxes.nth(3).click(modifiers=["Shift"])
     assert page.locator("#count").inner_text() == "3 selected"
-    remove.click()
-    page.wait_for_load_state()
+    press(page, "Move to trash", "/remove")
     assert {key for key in keys(bucket) if key.startswith("r/")} == {"r/0.png", "r/4.png"}
 
 
@@ -171,13 +182,11 @@ def test_picture_is_renamed_removed_and_restored(page: Page, bucket: Bucket) -> 
     page.get_by_role("button", name="Rename").click()
     page.wait_for_url("**/object?key=i%2Frenamed.png")
     # Its picture is still on the way, and would be asked for after it was moved.
-    page.wait_for_load_state("networkidle")
-    page.get_by_role("button", name="Move to trash").click()
-    page.wait_for_load_state()
+    page.wait_for_function("() => document.querySelector('.stage img').complete")
+    press(page, "Move to trash", "/remove")
     visit(page, "/trash")
     page.get_by_label("Select i/renamed.png").check()
-    page.get_by_role("button", name="Restore").click()
-    page.wait_for_load_state()
+    press(page, "Restore", "/restore")
     assert "i/renamed.png" in keys(bucket)
 
 
@@ -185,8 +194,7 @@ def test_folder_is_removed_by_its_typed_name(page: Page, bucket: Bucket) -> None
     visit(page, "/?prefix=i/n/")
     page.get_by_text("Move or remove this folder").click()
     page.get_by_label("Type n to confirm").nth(1).fill("n")
-    page.get_by_role("button", name="Move this folder to the trash").click()
-    page.wait_for_load_state()
+    press(page, "Move this folder to the trash", "/remove-folder")
     assert keys(bucket) == {"i/cat.png", "i/dog.png", "top.png"}
 
 

@@ -67,6 +67,13 @@ def test_ls_filters_and_sorts(
     assert listed(capsys, *arguments) == keys
 
 
+def test_ls_shows_what_s3img_keeps_only_by_its_name(capsys: pytest.CaptureFixture[str], bucket: Bucket) -> None:
+    run(capsys, "rm", "i/cat.jpg")
+    assert listed(capsys, "--search", "cat") == ["i/n/cat 2.webp"]
+    assert listed(capsys, ".s3img/trash/") == [".s3img/trash/i/cat.jpg"]
+    assert listed(capsys, "--trash", "i/") == ["i/cat.jpg"]
+
+
 def test_ls_long_has_date_and_address(capsys: pytest.CaptureFixture[str], bucket: Bucket) -> None:
     out = run(capsys, "ls", "--long", "i/n/")[1]
     day = f"{NOW - timedelta(days=2, hours=1):%Y-%m-%d %H:%M}"
