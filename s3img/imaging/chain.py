@@ -22,7 +22,7 @@ from s3img.transform import Transform
 from s3img.transform.expressions import nearest
 from s3img.transform.focus import DetectedFocus, FocusBox
 from s3img.transform.geometry import StepGeometry, check_size, pixels, plan
-from s3img.transform.overlays import Canvas, Text
+from s3img.transform.overlays import FAR_EDGE, Canvas, Text
 from s3img.transform.steps import Step
 from s3img.transform.transform import page_of
 
@@ -174,7 +174,11 @@ class Chain:
             size, picture = self.draw_picture(layer, layer.content, parent)
         value = StepGeometry(size, picture.size, Step(), self.hints, parent=parent).value
         if layer.mode == "displace":
-            return picture, (round(value(layer.position.x or 0)), round(value(layer.position.y or 0)))
+            across, down = (
+                0 if place is None or place == FAR_EDGE else round(value(place))
+                for place in (layer.position.x, layer.position.y)
+            )
+            return picture, (across, down)
         return picture, layer.position.place(picture.size, parent, value)
 
     def draw_text(self, text: Text, parent: Size) -> Image.Image:

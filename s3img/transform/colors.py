@@ -8,6 +8,7 @@ from typing import Final, Self
 import msgspec
 
 _HEX = re.compile(r"([0-9A-Fa-f]{2})([0-9A-Fa-f]{2})([0-9A-Fa-f]{2})([0-9]{2})?")
+_SHORT_HEX = re.compile(r"[0-9A-Fa-f]{3}")
 
 # The names of SVG 1.1, section 4.4.
 _NAMES = """
@@ -50,7 +51,9 @@ class Color(msgspec.Struct, frozen=True):
 
     @classmethod
     def parse(cls, text: str) -> Self | None:
-        """Read ``FFF000``, ``FFF00050`` (50 per cent opaque, not hexadecimal) or a name such as ``pink``, or None."""
+        """Read ``FFF000``, ``FF0``, ``FFF00050`` (50 per cent opaque, not hexadecimal), a name as ``pink``, or None."""
+        if _SHORT_HEX.fullmatch(text):
+            text = "".join(2 * digit for digit in text)
         match = _HEX.fullmatch(NAMES.get(text.lower(), text))
         if match is None:
             return None

@@ -30,16 +30,19 @@ LARGEST: Final = 10**6
 """Numbers of a transform are below this."""
 _MAX_BITS: Final = 512
 """Of numerator and denominator together; keeps every later number inside what a float holds."""
-_NUMBER = re.compile(r"(N?)([0-9]{1,6}(?:\.[0-9]{1,6})?)")
+_NUMBER = re.compile(r"([N-]?)([0-9]{1,6}(?:\.[0-9]{1,20})?)")
 
 
 def parse_number(text: str) -> Fraction | None:
-    """Read ImageKit's decimal number (``N`` is minus, at most six digits on each side of the point), or None."""
+    """Read ImageKit's decimal number (``N`` is minus, or ``-``), or None.
+
+    Programs write all digits of a ratio (``1.7777777777777777``); the first six behind the point count.
+    """
     match = _NUMBER.fullmatch(text)
     if match is None:
         return None
-    whole, point, decimals = match[2].partition(".")
-    value = Fraction(int(whole + decimals), 10 ** len(decimals)) if point else Fraction(int(whole))
+    whole, _, decimals = match[2].partition(".")
+    value = Fraction(int(whole + decimals[:6].ljust(6, "0")), LARGEST) if decimals else Fraction(int(whole))
     return -value if match[1] else value
 
 

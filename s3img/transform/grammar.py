@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, Final, NamedTuple, TypeAlias
 from urllib.parse import unquote
 
 from s3img.errors import TransformError
-from s3img.transform.colors import Color
+from s3img.transform.colors import NAMES, Color
 from s3img.transform.conditions import read_tests
 from s3img.transform.kinds import closest
 from s3img.transform.overlays import CANVAS, MAX_DEPTH, Canvas, Position, Text, has_expressions, has_parent_variables
@@ -117,7 +117,7 @@ class ChainReader:
         found: dict[str, Any] = {}
         layers: list[Layer] = []
         condition: Conditional | None = None
-        end = ""
+        end, is_named = "", False
         while self._next < len(self._tokens):
             token = decoded(self._tokens[self._next])
             if token.text in ends:
@@ -133,9 +133,12 @@ class ChainReader:
                 raise fault(token, f"gives {key} a second time in one step; separate steps with ':'")
             else:
                 found[key] = self.read_preset(token) if key == PRESET else self.read_value(key, token)
+                is_named = is_named or (key == "bg" and token.text[3:].lower() in NAMES)
             if self._tokens[self._next - 1].ends_step:
                 break
         self.count_step(first)
+        if is_named and self._layers[-1:] == ["image"]:
+            found.pop("al", None)  # as ImageKit documents for blocks: only a colour in digits is made transparent
         return self.finish_step(first, found, layers, condition), end
 
     def finish_step(
@@ -288,6 +291,8 @@ def image_layer(token: Token, chain: list[Fields]) -> Layer:
         if "condition" in first:
             steps.insert(0, {})
         steps[0]["trim"] = DEFAULT_TRIM  # pictures laid over others are trimmed unless t-false says otherwise
+    if encoded != CANVAS and "layer_alpha" in own:
+        steps.append({"opacity": own["layer_alpha"] * 10})
     return Layer(
         content=content,
         steps=tuple(Step(**step) for step in steps),

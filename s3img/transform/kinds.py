@@ -35,6 +35,7 @@ from s3img.transform.look import (
     read_opacity,
 )
 from s3img.transform.overlays import (
+    FAR_EDGE,
     FONTS,
     MAX_CHARACTERS,
     decoded_input,
@@ -112,15 +113,15 @@ def whole(low: int, high: int) -> ParameterKind:
 
 
 def read_side(text: str) -> Expression | Fraction | int | None:
-    """Read a side: whole px from 1, a share of the source below 1, or an expression."""
+    """Read a side: px from 1, rounded to whole ones, a share of the source below 1, or an expression."""
     if WHOLE.fullmatch(text):
         return int(text) or None
     value = read_value(text)
     if not isinstance(value, Fraction):
         return value
-    if value.denominator == 1:
-        return int(value) if 1 <= value < LARGEST else None
-    return value if 0 < value < 1 else None
+    if value >= 1:
+        return nearest(value) if value < LARGEST else None
+    return value if value > 0 else None
 
 
 def read_ratio(text: str) -> Expression | Fraction | None:
@@ -131,9 +132,10 @@ def read_ratio(text: str) -> Expression | Fraction | None:
     else:
         width, height = parse_number(match[1]), parse_number(match[2])
         value = width / height if width and height else None
-    if not isinstance(value, Fraction):
-        return value
-    return value if 0 < value.numerator < LARGEST and value.denominator < LARGEST else None
+    if not isinstance(value, Fraction) or not 0 < value < LARGEST:
+        return value if isinstance(value, Expression) else None
+    # Of all digits of 16/9 that a program writes, 16-9 is made again.
+    return value if max(value.numerator, value.denominator) < LARGEST else value.limit_denominator(9_999) or None
 
 
 def read_dpr(text: str) -> Expression | Fraction | str | None:
@@ -190,6 +192,10 @@ WIDTH: Final = ParameterKind(
 SIDE: Final = ParameterKind("px, share of the source (`0.4`), expression", read_side, write_number, _SIDE_LIMIT.near)
 
 OFFSET: Final = ParameterKind("px (`N` is minus), expression", read_offset, write_number)
+
+LAYER_OFFSET: Final = ParameterKind(
+    OFFSET.values, lambda text: FAR_EDGE if text in {FAR_EDGE, "-0"} else read_offset(text), write_number
+)
 
 RATIO: Final = ParameterKind(
     "`4-3`, `4_3`, `4:3`, expression",

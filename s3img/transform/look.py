@@ -17,13 +17,14 @@ from s3img.transform.expressions import Expression, format_number, parse_number,
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-_SIDES: Final = {
+_SIDES = {
     name: Fraction(45 * number)
     for number, name in enumerate(
         ("top", "top_right", "right", "bottom_right", "bottom", "bottom_left", "left", "top_left")
     )
 }
-"""Names of directions, in degrees clockwise from the top: where a gradient ends."""
+_SIDES |= {name.replace("_", ""): angle for name, angle in _SIDES.items()}
+"""Names of directions, in degrees clockwise from the top: where a gradient ends. ImageKit also writes ``topleft``."""
 _SIGNED: Final = re.compile(r"(?:N|-)?[0-9]{1,3}")
 _BLURRED: Final = re.compile(r"blurred(?:_(auto|[0-9]{1,3}))?(?:_(N?[0-9]{1,3}))?")
 _GRADIENT: Final = re.compile(r"gradient_dominant(?:_([24]))?")

@@ -58,6 +58,10 @@ FONT_CUTS: Final = {
 """What stands behind a font's name for its bold and italic cuts."""
 _FONT_SUFFIXES: Final = (".ttf", ".otf", ".ttc", ".woff", ".woff2")
 
+FAR_EDGE: Final = "N0"
+"""A place of 0 px from the opposite side, as ImageKit writes it."""
+LayerOffset: TypeAlias = Offset | Literal["N0"]
+
 _PLAIN: Final = re.compile(r"[A-Za-z0-9_.-]+(?:/[A-Za-z0-9_.-]+)*")
 _HALF: Final = Fraction(1, 2)
 ANCHORS: Final[dict[Place, tuple[Fraction, Fraction]]] = {
@@ -129,13 +133,13 @@ class Position(msgspec.Struct, frozen=True, kw_only=True):
     """Where a layer lies on its parent.
 
     ``x y`` are its top left corner and ``xc yc`` its centre, in px from ``anchor``; from the top left one, numbers
-    below 0 count from the opposite side. Without any of the four, it lies at ``focus``.
+    below 0 and `FAR_EDGE` count from the opposite side. Without any of the four, it lies at ``focus``.
     """
 
-    x: Offset | None = None
-    y: Offset | None = None
-    xc: Offset | None = None
-    yc: Offset | None = None
+    x: LayerOffset | None = None
+    y: LayerOffset | None = None
+    xc: LayerOffset | None = None
+    yc: LayerOffset | None = None
     anchor: Place = "top_left"
     focus: Place = "center"
 
@@ -156,9 +160,10 @@ class Position(msgspec.Struct, frozen=True, kw_only=True):
         for axis, (start, centre) in enumerate(((self.x, self.xc), (self.y, self.yc))):
             side, whole, share = size[axis], parent[axis], ANCHORS[self.anchor][axis]
             is_centred = start is None and centre is not None
-            offset = value(centre if start is None and centre is not None else start or 0)
+            given = centre if start is None and centre is not None else start or 0
+            offset = 0 if given == FAR_EDGE else value(given)
             at = Fraction(whole * share + offset)
-            if offset < 0 and share == 0:
+            if (offset < 0 or given == FAR_EDGE) and share == 0:
                 at = Fraction(whole + offset - (0 if is_centred else side))
             first = nearest(at - Fraction(side, 2) if is_centred else at)
             low, high = sorted((0, whole - side))

@@ -35,7 +35,16 @@ from msgspec.structs import replace
 
 from s3img.transform.colors import Color
 from s3img.transform.conditions import SizeTest
-from s3img.transform.expressions import LARGEST, Expression, Offset, Side, format_number, parse_number, read_value
+from s3img.transform.expressions import (
+    LARGEST,
+    Expression,
+    Offset,
+    Side,
+    format_number,
+    nearest,
+    parse_number,
+    read_value,
+)
 from s3img.transform.focus import Focus
 from s3img.transform.look import Backdrop, Colorize, ColorReplacement, Distortion, Gradient, Shadow
 from s3img.transform.overlays import Content, LayerMode, Position, Text
@@ -74,11 +83,11 @@ _BORDER = re.compile(r"(.+)[-_]([^-_]+)")
 
 
 def read_offset(text: str) -> Expression | int | None:
-    """Read a place or thickness: whole px below a million, or an expression; None for anything else."""
+    """Read a place or thickness: px below a million, rounded to whole ones, or an expression; None for other texts."""
     value = read_value(text)
     if not isinstance(value, Fraction):
         return value
-    return int(value) if value.denominator == 1 and abs(value) < LARGEST else None
+    return nearest(value) if abs(value) < LARGEST else None
 
 
 class Border(msgspec.Struct, frozen=True):

@@ -66,6 +66,7 @@ def box(image: Image.Image, color: tuple[int, ...]) -> tuple[int, int, int, int]
         ("lx-cw,ly-iw_div_8", (20, 5, 30, 25)),
         ("lxc-50,lyc-25", (40, 15, 50, 35)),
         ("lx-200,ly-0", (80, 0, 90, 20)),
+        ("lx-N0,ly-N0", (80, 30, 90, 50)),
     ],
 )
 def test_layer_is_trimmed_and_lies_where_it_is_put(place: str, wanted: tuple[int, ...]) -> None:

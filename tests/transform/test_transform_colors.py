@@ -38,7 +38,7 @@ def test_the_last_two_digits_are_decimal_per_cent(text: str, rgba: tuple[int, ..
     assert Color.parse(str(color)) == color
 
 
-@pytest.mark.parametrize("text", ["", "FFF", "#FFF000", "FFF0000", "FFF000AA", "FFF000100", "GGG000", "transparent"])
+@pytest.mark.parametrize("text", ["", "FFFF", "#FFF000", "FFF0000", "FFF000AA", "FFF000100", "GGG000", "transparent"])
 def test_other_texts_are_no_colours(text: str) -> None:
     assert Color.parse(text) is None
 
