@@ -188,9 +188,6 @@ class BulkRequest:
         ]
         if whole := [text for text, one in zip(self.transforms, parsed, strict=True) if one.output.original]:
             raise ConfigError([f"--tr: {whole[0]!r} asks for the picture as it is, which is there: leave it out"])
-        if custom := [text for text, one in zip(self.transforms, parsed, strict=True) if not one.is_located]:
-            message = f"--tr: {custom[0]!r} has a focus that each picture's metadata, or a detector, decide"
-            raise ConfigError([f"{message}: leave these results to the service, or write fo-auto"])
         job = BulkJob(
             "",
             origin,

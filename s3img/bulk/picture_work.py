@@ -15,6 +15,7 @@ from s3img import imaging
 from s3img.assets import Asset, ImageFacts
 from s3img.buckets import HOME, MARKER, home_of
 from s3img.buckets.directory import DirectoryBucket
+from s3img.imaging.detectors import Detectors
 from s3img.imaging.isolation.tasks import draw_request, render_drawn
 from s3img.keys import KeyTemplate
 from s3img.lock import Lock, LockEntry
@@ -79,7 +80,8 @@ class ReadPicture:
 class ServiceResults:
     """Make what the transform service would make when it is asked, under the same names.
 
-    The names need a picture's key, ETag and bytes, and nothing of its content.
+    The names need a picture's key, ETag and bytes, and nothing of its content: only a focus that has to be looked up
+    needs the picture itself.
     """
 
     def __init__(self, job: BulkJob, config: Config, target: Bucket, layers: Mapping[str, Layers]) -> None:
@@ -87,31 +89,54 @@ class ServiceResults:
         self._config = config
         self._quality = msgspec.structs.asdict(config.quality)
         self._own = MARKER | {HOME: home_of(target.name)}
-        self._recipes = [
-            self._recipe(Transform.parse(text, limits=config.limits), names, layers)
-            for text in job.transforms
-            for names in (job.accepts if Transform.parse(text).format == "auto" else (None,))
-        ]
+        self._accepts = job.accepts
+        self._layers = layers
+        self._detectors = Detectors.of(config.focus_detectors)
+        self._transforms = [Transform.parse(text, limits=config.limits) for text in job.transforms]
+        self._recipes = {
+            transform: self._recipes_of(transform, self._layers.get(str(transform), ()))
+            for transform in self._transforms
+            if transform.is_located
+        }
 
-    def _recipe(
-        self, transform: Transform, accept: Sequence[str] | None, layers: Mapping[str, Layers]
-    ) -> tuple[RenderRecipe, Mapping[str, bytes]]:
-        taken = None if accept is None else frozenset(accept)
-        recipe = RenderRecipe.of(transform, taken, NO_HINTS, self._quality, self._config.subsampling)
-        pictures = layers.get(str(transform), ())
-        named = recipe.with_inputs((key, source, facts) for key, source, facts, _ in pictures)
-        return named, {key: data for key, _, _, data in pictures}
+    def _recipes_of(self, transform: Transform, pictures: Layers) -> list[tuple[RenderRecipe, Mapping[str, bytes]]]:
+        """Return a transform's recipes, one for each class of browsers where it leaves the format open."""
+        found: list[tuple[RenderRecipe, Mapping[str, bytes]]] = []
+        for accept in self._accepts if transform.format == "auto" else (None,):
+            taken = None if accept is None else frozenset(accept)
+            recipe = RenderRecipe.of(transform, taken, NO_HINTS, self._quality, self._config.subsampling)
+            named = recipe.with_inputs((key, source, facts) for key, source, facts, _ in pictures)
+            found.append((named, {key: data for key, _, _, data in pictures}))
+        return found
 
-    def plan(self, item: ShardItem, source: ReadPicture | None) -> list[PlannedResult]:
-        """Return the results of a picture; where its bytes are at hand, it is known whether it is private."""
-        return [self._planned(self._locate(item, recipe, source), recipe) for recipe, _ in self._recipes]
+    def _recipes_for(self, source: ReadPicture | None) -> Iterator[tuple[RenderRecipe, Mapping[str, bytes]]]:
+        """Yield the recipes for a picture, with the boxes that its metadata and detectors name in its transforms."""
+        for transform in self._transforms:
+            if transform.is_located:
+                yield from self._recipes[transform]
+            elif source:
+                pictures = self._layers.get(str(transform), ())
+                boxes = {key: facts.metadata.get("focus", "") for key, _, facts, _ in pictures}
+                boxes[""] = (source.info.metadata or {}).get("focus", "")
+                inputs = {key: data for key, _, _, data in pictures}
+                named = self._detectors.located(transform, source.data, inputs, self._config.limits, boxes)
+                yield from self._recipes_of(named, pictures)
+
+    def plan(self, item: ShardItem, source: ReadPicture | None) -> list[PlannedResult] | None:
+        """Return the results of a picture, None where its bytes are needed to know them.
+
+        Where they are at hand, it is known whether it is private. Raise ImageError for a detector that fails.
+        """
+        if source is None and len(self._recipes) < len({*self._transforms}):
+            return None
+        return [self._planned(self._locate(item, recipe, source), recipe) for recipe, _ in self._recipes_for(source)]
 
     def make(
         self, item: ShardItem, source: ReadPicture, wanted: Iterable[str]
     ) -> Iterator[tuple[PlannedResult, Rendered]]:
         """Yield each wanted result (by key) as it is made; raise ImageError and TransformError."""
         keys = {*wanted}
-        for recipe, pictures in self._recipes:
+        for recipe, pictures in self._recipes_for(source):
             planned = self._planned(self._locate(item, recipe, source), recipe)
             if planned.key not in keys:
                 continue

@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 _KEPT: Final = (
     *("bucket", "provider", "account", "endpoint_url", "region", "addressing_style", "aws_profile", "role_arn"),
     *("external_id", "anonymous", "public_url", "key_template", "widths", "formats", "quality", "subsampling"),
-    *("limits", "workers", "service"),
+    *("limits", "workers", "service", "focus_detectors"),
 )
 """Settings that workers need; presets are part of transforms by then."""
 

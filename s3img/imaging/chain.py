@@ -21,7 +21,7 @@ from s3img.imaging.text import TextStyle, draw_text
 from s3img.transform import Transform
 from s3img.transform.expressions import nearest
 from s3img.transform.focus import DetectedFocus, FocusBox
-from s3img.transform.geometry import StepGeometry, check_size, pixels, plan
+from s3img.transform.geometry import StepGeometry, View, check_size, pixels, plan
 from s3img.transform.overlays import FAR_EDGE, Canvas, Text
 from s3img.transform.steps import Step
 from s3img.transform.transform import page_of
@@ -65,33 +65,45 @@ class Chain:
     drawn: dict[tuple[int, int, Size], tuple[Image.Image, layers.Point]] = field(default_factory=dict)
     trims: dict[int, effects.PixelBox] = field(default_factory=dict)
     focuses: dict[int, Point] = field(default_factory=dict)
+    views: dict[int, View] = field(default_factory=dict)
 
     def plan(
         self,
         size: Size,
         number: int,
         small: Callable[[Size], Image.Image] | None = None,
-        *,
-        uncut: Size = (0, 0),
     ) -> Plan:
-        """Return what a step does to a picture of ``size`` px; it had ``uncut`` px where the step has trimmed it.
+        """Return what a step does to a picture of ``size`` px, after the steps before it have been planned.
 
         ``small`` returns a copy of that picture at a size, which is looked at for what draws attention. What a detector
-        finds is part of the transform by now; where nobody has asked one, it is what draws attention as well.
+        finds is part of the transform by now; where nobody has asked one, or where steps before have cut it off, it is
+        what draws attention as well.
         """
-        step = self.steps[number]
-        if isinstance(step.focus, FocusBox) and number in self.trims:
-            step = structs.replace(step, focus=step.focus.within(self.size, uncut, self.trims[number]))
-        context = partial(plan, size, step, source=self.size, hints=self.hints, limits=self.limits, parent=self.parent)
+        step, view = self.steps[number], self.views.get(number, View.of(self.size, self.size))
+        if number in self.trims:
+            view = view.cut(self.trims[number])
+        context = partial(
+            plan,
+            size,
+            step,
+            source=self.size,
+            hints=self.hints,
+            limits=self.limits,
+            parent=self.parent,
+            view=view,
+        )
         planned = context()
         is_auto = step.focus in {"auto", "auto-custom_override"} or isinstance(step.focus, DetectedFocus)
-        if not is_auto or not planned.crops or not small:
-            return planned
-        if number not in self.focuses:
-            left, top, right, bottom = planned.source.edges
-            window = (right - left) / size[0], (bottom - top) / size[1]
-            self.focuses[number] = attention_point(small(thumbnail_size(size)), window)
-        return context(focus=self.focuses[number])
+        if isinstance(step.focus, FocusBox) and step.focus.kind != "custom":
+            is_auto = StepGeometry(self.size, size, step, self.hints, view=view).spot(step.focus) is None
+        if is_auto and planned.crops and small:
+            if number not in self.focuses:
+                left, top, right, bottom = planned.source.edges
+                window = (right - left) / size[0], (bottom - top) / size[1]
+                self.focuses[number] = attention_point(small(thumbnail_size(size)), window)
+            planned = context(focus=self.focuses[number])
+        self.views[number + 1] = view.after(step, planned)
+        return planned
 
     def decoded_size(self, oversampling: float) -> Size:
         """Return the px at which the whole source has to be decoded for the first step, ``oversampling`` at least 1."""
@@ -119,11 +131,10 @@ class Chain:
         """Return a picture that has gone through the first ``done`` steps after it has gone through the rest."""
         for number, step in enumerate(self.steps[done:], done):
             self.deadline.check()
-            uncut = picture.size
             if step.trim:
                 box = self.trims.setdefault(number, effects.trim_box(picture, step.trim))
                 picture = resize(picture, (box[2] - box[0], box[3] - box[1]), box)
-            planned = self.plan(picture.size, number, partial(resize, picture), uncut=uncut)
+            planned = self.plan(picture.size, number, partial(resize, picture))
             picture = finish(resize(picture, planned.scaled, planned.source.edges), step, planned)
             picture = self.with_layers(picture, number)
         return picture
@@ -217,7 +228,15 @@ class Chain:
         """Return the chain of a layer whose source has ``size`` px."""
         transform = Transform(layer.steps).settled(size, hints=self.hints, limits=self.limits, parent=parent)
         return replace(
-            self, steps=transform.steps, size=size, parent=parent, keep_profile=False, drawn={}, trims={}, focuses={}
+            self,
+            steps=transform.steps,
+            size=size,
+            parent=parent,
+            keep_profile=False,
+            drawn={},
+            trims={},
+            focuses={},
+            views={},
         )
 
     def keeps_profile(self, decoded: Decoded) -> bool:

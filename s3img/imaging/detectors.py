@@ -94,17 +94,25 @@ class Detectors:
         return transform.located(without)
 
     def located(
-        self, transform: Transform, source: ImageSource, inputs: Mapping[str, ImageSource], limits: Limits
+        self,
+        transform: Transform,
+        source: ImageSource,
+        inputs: Mapping[str, ImageSource],
+        limits: Limits,
+        boxes: Mapping[str, str] | None = None,
     ) -> Transform:
         """Return the transform with what is found in a picture and in those of its layers; raise what `look` raises.
 
-        Boxes of a picture's owner are not known here: ``fo-custom`` stays.
+        ``boxes`` are those that the owners of the pictures name for ``fo-custom``, by key, "" for the picture itself;
+        without them ``fo-custom`` stays.
         """
 
         def find(focus: Focus, key: str) -> Focus:
             picture = inputs.get(key) if key else source
             if not isinstance(focus, DetectedFocus):
-                return focus
+                if boxes is None:
+                    return focus
+                return FocusBox.parse(boxes.get(key, "")) or ("center" if focus == "custom" else "auto")
             asked, page = self.asked(focus), 0 if key else transform.page
             return (look(picture, asked, limits=limits, page=page) if asked and picture is not None else None) or "auto"
 

@@ -139,14 +139,6 @@ def _tokens(value: Step | Output, plain: Step | Output, rows: tuple[Parameter, .
             yield token
 
 
-def keeps_whole(step: Step) -> bool:
-    """Tell whether the result of a normal step shows all of the picture and nothing else, in the same places."""
-    sides = (step.width is not None) + (step.height is not None)
-    only_scales = step.crop in _UNCUT or (sides < 2 and step.aspect_ratio is None and "extract" not in step.crop)
-    moves = step.trim or step.flip or step.border or step.rotate or step.distort or is_detected(step.focus)
-    return only_scales and not moves
-
-
 def _is_ignored(side: Side | str | None) -> bool:
     return isinstance(side, int) and side > _MAX_SIDE
 

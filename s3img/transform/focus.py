@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-from fractions import Fraction
 from typing import Final, Literal, Self, TypeAlias, cast, get_args
 
 import msgspec
@@ -54,7 +53,7 @@ class DetectedFocus(msgspec.Struct, frozen=True):
 
 
 class FocusBox(msgspec.Struct, frozen=True):
-    """What a crop keeps: a box in px of the upright source.
+    """What a crop keeps: a box in px of the upright source, also in a step after others.
 
     Its ``kind`` stands in front of it in texts (``custom_10_20_300_200``), so that what metadata, an attribute or a
     detector says becomes part of the transform, and with it of every key. A crop lies around the centre of a
@@ -80,26 +79,6 @@ class FocusBox(msgspec.Struct, frozen=True):
 
     def __str__(self) -> str:
         return f"{self.kind}_{self.left}_{self.top}_{self.width}_{self.height}"
-
-    def within(self, source: tuple[int, int], size: tuple[int, int], part: tuple[int, int, int, int]) -> Self:
-        """Return the box after ``part`` (px of a picture of ``size``) was cut out of the whole of ``source``.
-
-        It is in px of a source of which that part would be the whole again.
-        """
-        edges = []
-        for axis, (start, length) in enumerate(((self.left, self.width), (self.top, self.height))):
-            low, high = part[axis], part[axis + 2]
-            scale = Fraction(size[axis], source[axis])
-            back = Fraction(source[axis], high - low)
-            edges.append((max(0, round((start * scale - low) * back)), max(1, round(length * scale * back))))
-        (left, width), (top, height) = edges
-        return msgspec.structs.replace(self, left=left, top=top, width=width, height=height)
-
-    def centre(self, size: tuple[int, int]) -> tuple[Fraction, Fraction]:
-        """Return its centre as shares of a picture's sides; outside of a picture, the nearest edge."""
-        x = Fraction(2 * self.left + self.width, 2 * size[0])
-        y = Fraction(2 * self.top + self.height, 2 * size[1])
-        return min(x, Fraction(1)), min(y, Fraction(1))
 
 
 Focus: TypeAlias = NamedFocus | DetectedFocus | FocusBox

@@ -53,6 +53,9 @@ _SHADOW_PIXELS: Final = 2_000_000
 
 _LARGEST: Final = 2**31 - 1
 
+_TURN_UNIT: Final = 10**9
+"""Sines are rounded to such parts, so that places are the same on every machine."""
+
 _HALF: Final = Fraction(1, 2)
 
 _SQUARE: Final = (Fraction(0), Fraction(0), Fraction(0), Fraction(0))
@@ -100,6 +103,76 @@ class Hold(msgspec.Struct, frozen=True):
 
 
 Holds: TypeAlias = tuple[Hold, Hold]
+
+
+class View(msgspec.Struct, frozen=True):
+    """Where the px of the source are in the picture that enters a step: an affine map, exact except for odd angles.
+
+    ``across`` and ``down`` are three numbers each: a place x, y of the source is at ``a * x + b * y + c``.
+    """
+
+    across: tuple[Fraction, Fraction, Fraction]
+    down: tuple[Fraction, Fraction, Fraction]
+
+    @classmethod
+    def of(cls, source: Size, size: Size) -> View:
+        """Return the view of a picture that shows the whole of its source."""
+        nothing = Fraction(0)
+        return cls((Fraction(size[0], source[0]), nothing, nothing), (nothing, Fraction(size[1], source[1]), nothing))
+
+    def moved(self, x: Fraction | int, y: Fraction | int) -> View:
+        """Return the view after the picture was moved."""
+        (a, b, c), (d, e, f) = self.across, self.down
+        return View((a, b, c + x), (d, e, f + y))
+
+    def scaled(self, x: Fraction | int, y: Fraction | int) -> View:
+        """Return the view after the picture was scaled; below 0, it is mirrored as well."""
+        return View(
+            (self.across[0] * x, self.across[1] * x, self.across[2] * x),
+            (self.down[0] * y, self.down[1] * y, self.down[2] * y),
+        )
+
+    def turned(self, degrees: Fraction) -> View:
+        """Return the view after the picture was turned clockwise about its top left corner."""
+        angle = math.radians(degrees)
+        sine, cosine = (Fraction(round(share * _TURN_UNIT), _TURN_UNIT) for share in (math.sin(angle), math.cos(angle)))
+        (a, b, c), (d, e, f) = self.across, self.down
+        return View(
+            (a * cosine - d * sine, b * cosine - e * sine, c * cosine - f * sine),
+            (a * sine + d * cosine, b * sine + e * cosine, c * sine + f * cosine),
+        )
+
+    def cut(self, part: tuple[int, int, int, int]) -> View:
+        """Return the view of a part (left, top, right, bottom)."""
+        return self.moved(-part[0], -part[1])
+
+    def after(self, step: Step, planned: Plan) -> View:
+        """Return the view of what a step makes of the picture; corners that were moved one by one stay where they were.
+
+        Trimming comes before a plan, and is not looked at here.
+        """
+        source, scaled, canvas = planned.source, planned.scaled, planned.canvas
+        view = self.moved(-source.left, -source.top)
+        view = view.scaled(
+            scaled[0] / Fraction(source.right - source.left), scaled[1] / Fraction(source.bottom - source.top)
+        )
+        view = view.moved(*planned.offset)
+        if step.flip and "h" in step.flip:
+            view = view.scaled(-1, 1).moved(canvas[0], 0)
+        if step.flip and "v" in step.flip:
+            view = view.scaled(1, -1).moved(0, canvas[1])
+        if step.rotate:
+            half = Fraction(canvas[0], 2), Fraction(canvas[1], 2)
+            middle = Fraction(planned.output[0], 2), Fraction(planned.output[1], 2)
+            return view.moved(-half[0], -half[1]).turned(step.rotate).moved(*middle)
+        return view.moved(planned.border, planned.border)
+
+    def spot(self, box: FocusBox) -> Box:
+        """Return the upright box around what a box of the source shows, also outside of the picture."""
+        corners = [(x, y) for x in (box.left, box.left + box.width) for y in (box.top, box.top + box.height)]
+        (a, b, c), (d, e, f) = self.across, self.down
+        xs, ys = [a * x + b * y + c for x, y in corners], [d * x + e * y + f for x, y in corners]
+        return Box(min(xs), min(ys), max(xs), max(ys))
 
 
 class Fit(msgspec.Struct, frozen=True):
@@ -301,6 +374,17 @@ class StepGeometry(msgspec.Struct, frozen=True):
     hints: Hints = NO_HINTS
     focus: Point | None = None
     parent: Size | None = None
+    view: View | None = None
+
+    def spot(self, box: FocusBox) -> Box | None:
+        """Return where a box of the source is in the picture, None where the picture shows nothing of it."""
+        spot = (self.view or View.of(self.source, self.size)).spot(box)
+        edges = [
+            (max(low, 0), min(high, side))
+            for low, high, side in zip((spot.left, spot.top), (spot.right, spot.bottom), self.size, strict=True)
+        ]
+        (left, right), (top, bottom) = edges
+        return Box(left, top, right, bottom) if left < right and top < bottom else None
 
     def value(self, number: int | Fraction | Expression) -> Fraction | int:
         """Return a number, or what an expression is for this picture."""
@@ -384,13 +468,14 @@ class StepGeometry(msgspec.Struct, frozen=True):
         """
         step, size = self.step, self.size
         box = step.focus
-        if not isinstance(box, FocusBox) or not is_detected(box):
+        if not isinstance(box, FocusBox) or not is_detected(box) or (spot := self.spot(box)) is None:
             return None
-        across, down = Fraction(size[0], self.source[0]), Fraction(size[1], self.source[1])
-        spot = Box(box.left * across, box.top * down, (box.left + box.width) * across, (box.top + box.height) * down)
         room = (FACE_ROOM if box.kind == "face" else 1) / step.zoom
-        wide = min(room * box.width * across, Fraction(size[0]))
-        part = around(spot, (wide, min(room * box.height * down, Fraction(size[1]))), size)
+        wide, high = (
+            min(room * Fraction(far - near), Fraction(side))
+            for near, far, side in zip((spot.left, spot.top), (spot.right, spot.bottom), size, strict=True)
+        )
+        part = around(spot, (wide, high), size)
         if step.width is None and step.height is None:
             if step.aspect_ratio is not None:
                 part = widened(part, Fraction(self.positive(step.aspect_ratio)), size)
@@ -442,8 +527,12 @@ class StepGeometry(msgspec.Struct, frozen=True):
             return Hold(anchor, start=nearest(self.value(start)))
         if centre is not None:
             return Hold(anchor, centre=Fraction(self.value(centre)))
-        box = self.step.focus
-        focus = box.centre(self.source) if isinstance(box, FocusBox) else self.focus
+        box, focus = self.step.focus, self.focus
+        if isinstance(box, FocusBox) and not (is_detected(box) and self.spot(box) is None):
+            spot = (self.view or View.of(self.source, self.size)).spot(box)
+            low, high = ((spot.left, spot.right), (spot.top, spot.bottom))[axis]
+            # What lies outside of the picture is nearest to an edge of it.
+            return Hold(anchor, focus=min(max(Fraction(low + high) / (2 * self.size[axis]), Fraction(0)), Fraction(1)))
         return Hold(anchor, focus=None if focus is None else focus[axis])
 
 
@@ -453,9 +542,11 @@ def plans(size: Size, steps: Iterable[Step], *, hints: Hints = NO_HINTS, limits:
     Raise TransformError, ImageTooLarge and ImageError as ``plan`` does.
     """
     found: list[Plan] = []
+    view: View | None = None
     for step in steps:
         entering = found[-1].output if found else size
-        found.append(plan(entering, step, source=size, hints=hints, limits=limits))
+        found.append(plan(entering, step, source=size, hints=hints, limits=limits, view=view))
+        view = (view or View.of(size, size)).after(step, found[-1])
     return tuple(found)
 
 
@@ -468,17 +559,19 @@ def plan(
     limits: Limits = LIMITS,
     focus: Point | None = None,
     parent: Size | None = None,
+    view: View | None = None,
 ) -> Plan:
     """Work out the geometry of one step on a picture of ``size``; ``source`` is the size before the first step.
 
     ``focus`` is what a crop keeps under ``fo-auto``; the sizes of a plan do not depend on it.
-    ``parent`` is the size of what a layer is laid on. Raise TransformError when an expression has no useful value for
+    ``parent`` is the size of what a layer is laid on; ``view`` is where the source is in the picture, the whole of it
+    without one. Raise TransformError when an expression has no useful value for
     this picture or an extract leaves it, ImageTooLarge when the result is above ``limits``, ImageError when ``size`` is
     not a size.
     """
     if not 1 <= min(size) <= max(size) <= _LARGEST:
         raise ImageError(f"A picture's sides have 1 to {_LARGEST} px.")
-    geometry = StepGeometry(source or size, size, step, hints, focus, parent)
+    geometry = StepGeometry(source or size, size, step, hints, focus, parent, view)
     fitted = geometry.fit()
     border = nearest(geometry.positive(step.border.width, least=0)) if step.border else 0
     bordered = fitted.canvas[0] + 2 * border, fitted.canvas[1] + 2 * border

@@ -11,8 +11,8 @@ from msgspec.structs import asdict, force_setattr, replace
 from s3img.errors import TransformError
 from s3img.transform import canonical, grammar
 from s3img.transform.expressions import format_number
-from s3img.transform.focus import DetectedFocus, is_sought
-from s3img.transform.geometry import LIMITS, NO_HINTS, Hints, Plan, Size, plan, plans
+from s3img.transform.focus import is_sought
+from s3img.transform.geometry import LIMITS, NO_HINTS, Hints, Plan, Size, View, plan, plans
 from s3img.transform.kinds import closest
 from s3img.transform.overlays import Text
 from s3img.transform.parameters import BY_NAME
@@ -180,9 +180,9 @@ class Transform(msgspec.Struct, frozen=True, cache_hash=True):
     def located(self, find: FindFocus) -> Self:
         """Return the transform with what `find` says in place of each focus that has to be looked up.
 
-        Boxes are in px of the source, so what a detector has to find is ``auto`` after a step that cuts, pads or turns.
+        Boxes are in px of the source, in every step: geometry follows them through those before.
         """
-        return self if self.is_located else type(self)(located_steps(self.steps, "", find)[0], self.output)
+        return self if self.is_located else type(self)(located_steps(self.steps, "", find), self.output)
 
     def with_focus(self, change: Callable[[Focus], Focus]) -> Self:
         """Return the transform with another focus for each crop of the picture itself; layers keep theirs."""
@@ -199,6 +199,7 @@ class Transform(msgspec.Struct, frozen=True, cache_hash=True):
             return self
         steps: list[Step] = []
         output, current, waiting = self.output, size, list(self.steps)
+        view: View | None = None
         while waiting:
             step = waiting.pop(0)
             if step.condition:
@@ -207,7 +208,8 @@ class Transform(msgspec.Struct, frozen=True, cache_hash=True):
                 output = with_output(output, branch.output)
             else:
                 steps.append(step)
-                current = plan(current, step, source=size, hints=hints, limits=limits, parent=parent).output
+                planned = plan(current, step, source=size, hints=hints, limits=limits, parent=parent, view=view)
+                current, view = planned.output, (view or View.of(size, size)).after(step, planned)
         return type(self)(tuple(steps), output)
 
     def __str__(self) -> str:
@@ -242,35 +244,31 @@ class Transform(msgspec.Struct, frozen=True, cache_hash=True):
         return plans(size, steps or (_NOTHING,), hints=hints, limits=limits)[-1].output
 
 
-def located_steps(
-    steps: Iterable[Step], key: str, find: FindFocus, *, is_whole: bool = True
-) -> tuple[tuple[Step, ...], bool]:
-    """Return a chain with each focus looked up, and whether its result still shows the whole source of ``key``."""
+def located_steps(steps: Iterable[Step], key: str, find: FindFocus) -> tuple[Step, ...]:
+    """Return a chain with each focus looked up; ``key`` is that of its source, "" for the picture itself."""
     found: list[Step] = []
     for step in steps:
-        one = step
-        if isinstance(one.focus, DetectedFocus) and not is_whole:
-            one = replace(one, focus="auto")
-        elif is_sought(one.focus):
-            one = replace(one, focus=find(one.focus, key))
+        one = replace(step, focus=find(step.focus, key)) if is_sought(step.focus) else step
         if one.layers:
             layers = []
             for layer in one.layers:
+                # A text or a block of colour shows nothing that could be found.
+                ask = find if isinstance(layer.content, str) else _find_nothing
                 inner = layer.content if isinstance(layer.content, str) else ""
-                chain, _ = located_steps(layer.steps, inner, find, is_whole=bool(inner))
-                layers.append(replace(layer, steps=chain))
+                layers.append(replace(layer, steps=located_steps(layer.steps, inner, ask)))
             one = replace(one, layers=tuple(layers))
         if one.condition:
-            branches = one.condition.then, one.condition.otherwise
-            chains = [located_steps(branch.steps, key, find, is_whole=is_whole) for branch in branches]
             then, otherwise = (
-                replace(branch, steps=chain) for branch, (chain, _) in zip(branches, chains, strict=True)
+                replace(branch, steps=located_steps(branch.steps, key, find))
+                for branch in (one.condition.then, one.condition.otherwise)
             )
             one = replace(one, condition=replace(one.condition, then=then, otherwise=otherwise))
-            is_whole = all(whole for _, whole in chains)
-        is_whole = is_whole and canonical.keeps_whole(step)
         found.append(one)
-    return tuple(found), is_whole
+    return tuple(found)
+
+
+def _find_nothing(focus: Focus, _: str) -> Focus:
+    return "center" if focus == "custom" else "auto"
 
 
 def page_of(steps: Iterable[Step]) -> int:

@@ -17,6 +17,7 @@ from s3img.bulk.shard_worker import CHANGED, run_shard
 from s3img.bulk.shards import ShardItem, ShardPart
 from s3img.config.model import Quality
 from s3img.errors import BucketError, ConfigError, WorkerRefused
+from s3img.limits import Limits
 from s3img.lock import read_lock
 from s3img.service import TransformService
 from s3img.service.engine import result_stores
@@ -82,6 +83,50 @@ def test_render_finds_what_the_service_made(
     service.close()
     report = images.render_many(BulkRequest(transforms=("w-64,f-webp",)), workers=1)
     assert (report.done.rendered, report.done.present) == (0, 1)
+
+
+@pytest.fixture
+def finder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> str:
+    """Write a detector that finds a car in the lower right corner, and return its name."""
+    (tmp_path / "car_finder.py").write_text(
+        "def find(picture):\n    return [(picture.width - 20, picture.height - 10, 20, 10)]\n"
+    )
+    monkeypatch.syspath_prepend(tmp_path)
+    return "car_finder:find"
+
+
+def test_service_finds_crops_around_what_metadata_and_detectors_name(
+    bucket: TestBucket, settings: dict[str, Any], environ: dict[str, str], finder: str
+) -> None:
+    bucket.bucket.put("2026/cat.jpg", PHOTO, media_type="image/jpeg", metadata={"focus": "0,0,10,10"})
+    put(bucket, dog=photo(160, 120, seed=2))
+    settings |= {"focus_detectors": {"car": finder}, "limits": Limits(isolate=False)}
+    transforms = ("w-64,h-64,fo-custom,f-jpg", "fo-car,f-jpg", "w-64,h-64:w-32,h-16,fo-car,f-jpg")
+    images = Images(Config(**settings), environ=environ)
+    report = images.render_many(BulkRequest(prefixes=("2026/",), transforms=transforms), workers=1)
+    assert (report.done.rendered, report.done.failed, report.exit_code) == (6, 0, 0)
+    before = written(bucket)
+    service = TransformService(Config(**settings, service={"server_timing": True}), environ=environ)
+    for transform in transforms:
+        for name in ("cat", "dog"):
+            answer = Client(service).get(f"/tr:{transform}/2026/{name}.jpg")
+            assert answer.status_code == 200
+            assert "render" not in answer.headers.get("Server-Timing", "")
+    service.close()
+    # The service also keeps where it has found the car.
+    assert {key for key in written(bucket).keys() - before.keys() if not key.startswith(RESULTS)} == set()
+    again = images.render_many(BulkRequest(prefixes=("2026/",), transforms=transforms, again=True), workers=1)
+    assert (again.done.present, again.done.rendered) == (6, 0)
+
+
+def test_detector_that_fails_is_a_fault_of_each_picture(
+    bucket: TestBucket, settings: dict[str, Any], environ: dict[str, str], finder: str
+) -> None:
+    put(bucket, cat=PHOTO)
+    settings["focus_detectors"] = {"car": f"{finder}_nothing"}
+    images = Images(Config(**settings), environ=environ)
+    report = images.render_many(BulkRequest(transforms=("w-64,h-64,fo-car,f-jpg",)), workers=1)
+    assert (report.done.rendered, report.done.failed) == (0, 1)
 
 
 def test_same_request_does_nothing_again(bucket: TestBucket, images: Images) -> None:
@@ -287,7 +332,6 @@ def test_secrets_do_not_travel(settings: dict[str, Any]) -> None:
         (BulkRequest(transforms=("w-3",), origin="shop"), "not among the origins"),
         (BulkRequest(variants=True, origin="shop"), "bucket's own pictures"),
         (BulkRequest(transforms=("orig-true",)), "which is there"),
-        (BulkRequest(transforms=("w-9,h-9,fo-custom",)), "that each picture's metadata, or a detector, decide"),
     ],
 )
 def test_request_that_can_not_be_done_is_refused(images: Images, request_: BulkRequest, what: str) -> None:

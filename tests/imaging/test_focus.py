@@ -4,11 +4,10 @@ from __future__ import annotations
 
 import io
 import sys
-from fractions import Fraction
 from typing import TYPE_CHECKING
 
 import pytest
-from PIL import Image, ImageDraw
+from PIL import Image, ImageChops, ImageDraw
 
 from s3img.config import Config
 from s3img.errors import ConfigError, ImageError
@@ -20,8 +19,6 @@ from s3img.transform.focus import DetectedFocus, FocusBox
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
-
-HALF = Fraction(1, 2)
 
 
 def scene() -> bytes:
@@ -109,7 +106,6 @@ def test_box_is_part_of_the_transform() -> None:
 def test_box_reads_what_metadata_say(text: str) -> None:
     box = FocusBox.parse(text)
     assert box == FocusBox(10, 20, 30, 40)
-    assert box.centre((50, 80)) == (HALF, HALF)
 
 
 @pytest.mark.parametrize("text", ["", "10,20,30", "10,20,0,40", "-1,2,3,4", "1,2,3,4,5", "1.5,2,3,4", "9999999,1,1,1"])
@@ -190,9 +186,46 @@ def test_zoom_takes_less_around_what_was_found(detector: Path) -> None:
     assert share("w-100,h-100,fo-face") > share("w-100,h-100,fo-face,z-0.7")  # as close as twice a face
 
 
-def test_object_after_a_cut_or_turn_is_what_draws_attention(detector: Path) -> None:
-    for first in ("w-300,h-200", "rt-90", "fl-h", "b-5_red", "w-700,h-700,cm-pad_extract"):
-        assert made(f"{first}:w-90,h-90,fo-car", **NAMED) == made(f"{first}:w-90,h-90,fo-auto")
+@pytest.mark.parametrize(
+    "first",
+    [
+        "w-400,h-200,fo-right",
+        "w-700,h-700,cm-pad_extract",
+        "rt-90",
+        "rt-30",
+        "fl-h",
+        "fl-h_v",
+        "b-5_navy",
+        "t-true",
+        "w-300:rt-180,b-3_navy:w-260,h-100,fo-left:fl-v",
+        "if-w_gt_10,rt-270,if-end",
+        "w-200,h-200,fo-car",
+    ],
+)
+def test_object_is_followed_through_the_steps_before(detector: Path, first: str) -> None:
+    red, green, _ = made(first, **NAMED).split()
+    left, _, right, _ = ImageChops.subtract(green, red).point([255 * (level > 100) for level in range(256)]).getbbox()
+    found = made(f"{first}:fo-car", **NAMED)
+    assert abs(found.width - (right - left)) <= 3
+    middle = found.getpixel((found.width // 2, found.height // 2))
+    assert middle == (0, 255, 0)
+
+
+def test_object_that_a_step_has_cut_off_is_what_draws_attention(detector: Path) -> None:
+    first = "w-200,h-200,fo-left"
+    assert made(f"{first}:w-90,h-90,fo-car", **NAMED) == made(f"{first}:w-90,h-90,fo-auto")
+    assert made(f"{first}:fo-car", **NAMED) == made(first)
+
+
+def test_box_of_the_owner_is_followed_too(detector: Path) -> None:
+    assert kept("w-400,h-200,fo-right:w-100,h-100,fo-custom_520_60_80_80") == {"green"}
+    assert kept("fl-h:w-200,h-200,fo-custom_0_60_80_80") == {"red"}
+
+
+def test_size_of_an_object_after_others_is_known_without_pixels() -> None:
+    transform = Transform.parse("w-300:b-5_red:rt-90:fo-object_500_50_100_100")
+    assert transform.output_size((600, 200)) == (50, 50)
+    assert Transform.parse("w-300,h-200,fo-left:fo-object_500_50_100_100").output_size((600, 200)) == (300, 200)
 
 
 def test_what_was_found_is_part_of_the_transform_and_of_its_size() -> None:
