@@ -37,12 +37,13 @@ def encoders(context: ProbeContext) -> Finding:
     )
 
 
-def text_layout(context: ProbeContext) -> Finding:  # noqa: ARG001 - what this machine has, whatever the settings
-    """See whether layers of text can be in any script."""
+def text_layout(context: ProbeContext) -> Finding:
+    """See whether layers of text can be in any script, and name the fonts that have a file."""
     from s3img.imaging.text_fonts import has_shaping  # loads Pillow
 
     if has_shaping():
-        return ok("text", "layers of text can be in any script.")
+        names = dict.fromkeys(["OpenSans", *(name.partition("-")[0] for name in context.config.fonts)])
+        return ok("text", f"layers of text can be in any script; fonts that a name stands for: {', '.join(names)}.")
     # No fault: most sites and services draw no such text.
     why = "libfribidi is not installed, so layers of text in Arabic, Hebrew or Indic scripts are refused; if you need"
     return skip("text", f"{why} them, install libfribidi0 (Debian, Ubuntu) or fribidi (Alpine, Fedora, Homebrew).")

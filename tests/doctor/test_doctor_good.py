@@ -16,7 +16,7 @@ from urllib.parse import quote
 import pytest
 from limited_keys import LEAST, access_key
 from meddling_proxy import Meddling, meddling_proxy
-from PIL import Image
+from PIL import Image, features
 from s3_servers import new_bucket
 from set_ups import SetUp, key_variables, keys_in, set_up, verdict
 
@@ -81,6 +81,13 @@ def test_no_bucket_is_called_good(tmp_path: Path) -> None:
     assert (verdict(report), report.exit_code, report.target) == (("ok", ""), 0, "")
     good = {finding.probe for finding in report.findings if finding.status == "ok"}
     assert good - {"text"} == {"config", "encoders", "cache", "lock"}  # libfribidi may be missing
+
+
+@pytest.mark.skipif(not features.check("raqm"), reason="libfribidi is not installed")
+def test_fonts_that_a_name_stands_for_are_told(tmp_path: Path) -> None:
+    report = SetUp({"fonts": {"Lato": "fonts/l.ttf", "Lato-Bold": "fonts/lb.ttf"}}, {}).examine(tmp_path)
+    (row,) = [finding for finding in report.findings if finding.probe == "text"]
+    assert "stands for: OpenSans, Lato." in row.message
 
 
 def test_anonymous_reading_of_a_public_bucket_is_good(moto_bucket: TestBucket, tmp_path: Path) -> None:
