@@ -69,3 +69,10 @@ def test_progressive_jpeg_counts_what_its_decoder_keeps() -> None:
 def test_samples_of_a_progressive_jpeg_follow_from_its_subsampling(make: Any, subsampling: str, samples: float) -> None:
     source = make.encode(make.quadrants(64, 48), "jpeg", progressive=True, subsampling=subsampling)
     assert probe(source).buffered == 2 * samples * 64 * 48
+
+
+def test_a_build_decodes_a_jpeg_at_half_its_size_where_one_and_a_half_of_the_result_is_left() -> None:
+    source, limits = grey_jpeg(1600, 1200), Limits(input_pixels=800 * 600)
+    render_variants(source, [RenderTarget(530, 398, "webp")], limits=limits)
+    with pytest.raises(ImageTooLarge, match="1600 x 1200"):
+        render_variants(source, [RenderTarget(536, 402, "webp")], limits=limits)
