@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 import random
+import re
 import signal
 import time
 import urllib.error
@@ -44,6 +45,11 @@ class Serving(Reading):
         self.port = free_ports(1)[0]
         self.arguments = (*self.arguments, "--port", str(self.port))
         self.problems: list[str] = []
+        self.opener = urllib.request.build_opener(urllib.request.HTTPCookieProcessor())
+
+    def enter(self) -> None:
+        """Wait until it answers, and get in."""
+        self.well(self.paths[0])
 
     def ask(self, path: str) -> int:
         """Return the status of the answer to one request; 0 where there is none."""
@@ -51,7 +57,7 @@ class Serving(Reading):
         body = self.body.replace(b"FOLDER", str(self.world.folder).encode()) if self.body else None
         request = urllib.request.Request(f"http://127.0.0.1:{self.port}{path}", body, kind)
         try:
-            with urllib.request.urlopen(request, timeout=LONGEST) as answer:
+            with self.opener.open(request, timeout=LONGEST) as answer:
                 answer.read()
                 return int(answer.status)
         except urllib.error.HTTPError as error:
@@ -72,7 +78,7 @@ class Serving(Reading):
     def served(self, proxy: FaultProxy, faults: list[str]) -> None:
         """Ask for everything without faults, through faults, and without them again."""
         proxy.faults = itertools.repeat("")
-        self.well(self.paths[0])
+        self.enter()
         proxy.faults = iter(faults)
         for path in self.paths:
             if (status := self.ask(path)) in {0, 500}:
@@ -98,6 +104,14 @@ class Gallery(Serving):
 
     arguments = ("gallery", "--no-open")
     paths = ("/", "/?prefix=img/", "/?q=png")
+
+    def enter(self) -> None:
+        """Follow the link that it prints, which works once."""
+        end = time.monotonic() + RECOVERS
+        while not (link := re.search(r"/\?token=\S+", self.world.runs.printed())) and time.monotonic() < end:
+            time.sleep(0.1)
+        if link:
+            self.well(link[0])
 
 
 class PicGo(Serving):

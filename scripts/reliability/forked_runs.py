@@ -58,6 +58,10 @@ class ForkedRuns:
         self._parent.communicate(timeout=60)  # it ends with its input
         self._folder.cleanup()
 
+    def printed(self) -> str:
+        """Return what the command that runs has printed so far."""
+        return self._out.read_text(errors="replace") if self._out.exists() else ""
+
     def _ask(self, message: Mapping[str, object]) -> int:
         assert self._parent.stdin
         assert self._parent.stdout
@@ -104,8 +108,7 @@ class ForkedRuns:
             os.close(handle)
             code = self._ask({"wait": pid})
         ended = float(self._mark.read_text()) if has_ended else time.monotonic()
-        printed = self._out.read_text(errors="replace") if has_begun else ""
-        return Ended(code, printed, ended - started, has_begun and not has_ended)
+        return Ended(code, self.printed(), ended - started, has_begun and not has_ended)
 
 
 def _fork(job: Mapping[str, object]) -> int:

@@ -78,7 +78,7 @@ class World:
         self.folder = folder / "project"
         self.temporary = folder / "tmp"
         self.place = place
-        self._runs = runs
+        self.runs = runs
         self._kept = folder / "kept"
         self._objects: dict[str, tuple[bytes, ObjectInfo]] = {}
 
@@ -143,7 +143,7 @@ class World:
 
     def run(self, arguments: tuple[str, ...], *, seconds: float = 300, **options: Any) -> Ended:
         environ = {"PATH": os.environ["PATH"], "HOME": str(self.folder.parent), "TMPDIR": str(self.temporary)}
-        return self._runs.run(
+        return self.runs.run(
             arguments,
             folder=self.folder,
             environ={**environ, **dict(self.place.environ)},
