@@ -115,12 +115,15 @@ class Uploaded(msgspec.Struct, frozen=True, kw_only=True):
             by_type.setdefault(variant.media_type, []).append(candidate)
         own = [candidate for candidate in by_type.pop(self.media_type, []) if candidate.width < self.width]
         widest = max((variant.width for variant in self.variants), default=0)
-        # A format whose widest variant was not worth it goes as a whole: wide screens would be given a small picture.
-        sources = {
-            imaging.FORMATS[media_type]: candidates
-            for media_type, candidates in by_type.items()
-            if candidates[-1].width == widest
-        }
+        least = {candidate.width: candidate.size for candidate in own}
+        shown: dict[str, list[ImageCandidate]] = {}
+        for media_type, candidates in reversed(by_type.items()):  # the plainest first, as in `markup.select`
+            kept = [one for one in candidates if one.size < least.get(one.width, self.bytes)]
+            # A format without its widest variant goes as a whole: wide screens would be given a small picture.
+            if kept and kept[-1].width == widest:
+                shown[imaging.FORMATS[media_type]] = kept
+                least |= {candidate.width: candidate.size for candidate in kept}
+        sources = dict(reversed(shown.items()))
         return LockedPicture(Picture(sources, [*own, original], self.width, self.height, self.width), {"alt": alt})
 
 

@@ -33,7 +33,7 @@ from s3img.imaging import probe
 from s3img.keys import visible_name
 from s3img.limits import Limits
 from s3img.uploads import Uploaded, Uploader, UploadPolicy
-from s3img.uploads.save import _KeyTakenMeanwhile
+from s3img.uploads.save import UploadedVariant, _KeyTakenMeanwhile
 from s3img.uploads.template import AUTHORS_TEMPLATE
 
 if TYPE_CHECKING:
@@ -494,6 +494,36 @@ def test_processes_never_replace_each_other_in_a_store(seaweedfs_bucket: TestBuc
 
     with ThreadPoolExecutor(4) as pool:
         assert len(set(pool.map(save, range(4)))) == 4
+
+
+def test_format_that_is_no_smaller_than_a_plainer_one_is_not_shown() -> None:
+    def variant(kind: str, width: int, size: int) -> UploadedVariant:
+        key = f"a.w-{width}.{kind}"
+        return UploadedVariant(
+            url=f"/{key}", key=key, width=width, height=width, media_type=f"image/{kind}", bytes=size
+        )
+
+    saved = Uploaded(
+        url="/a.jpg",
+        key="a.jpg",
+        width=900,
+        height=900,
+        media_type="image/jpeg",
+        bytes=900,
+        sha256="",
+        filename="a.jpg",
+        variants=(
+            variant("avif", 300, 90),
+            variant("avif", 600, 250),
+            variant("webp", 300, 100),
+            variant("webp", 600, 240),
+            variant("jpeg", 300, 200),
+            variant("jpeg", 600, 400),
+        ),
+    )
+    html = str(saved.picture(""))
+    assert "image/webp" in html
+    assert "avif" not in html  # its widest is larger than WebP's, which would come after it
 
 
 def test_a_failure_leaves_the_variants_of_the_first_upload(bucket: Bucket) -> None:
