@@ -32,24 +32,24 @@ STATUS = {
 
 def parameters() -> Iterator[str]:
     """Yield the table of parameters, one row each, with the size that its example gives."""
-    yield "| key | long name | values | default | meaning | ImageKit | example | gives |"
-    yield "|---|---|---|---|---|---|---|---|"
+    yield "| key, long name | example, what it gives | meaning | values | default | ImageKit |"
+    yield "|---|---|---|---|---|---|"
     for row in PARAMETERS:
         width, height = Transform.parse(row.example).output_size(SOURCE)
         yield (
-            f"| `{row.key}` | `{row.name}` | {row.kind.values} | {row.default} | {row.meaning} "
-            f"| {STATUS[row.status]} | `{row.example}`{picture(row.key)} | {width}x{height} |"
+            f"| `{row.key}`<br>`{row.name}` | `{row.example}`<br>{width}x{height}{picture(row.key)} | {row.meaning} "
+            f"| {row.kind.values} | {row.default} | {STATUS[row.status]} |"
         )
-    yield f"| `{PRESET}` | `preset` | name | none | What the configuration's preset says. | {STATUS['same']} | | |"
+    yield f"| `{PRESET}`<br>`preset` | | What the configuration's preset says. | name | none | {STATUS['same']} |"
 
 
 def layer_parameters(rows: Iterable[Parameter], prefix: str) -> Iterator[str]:
     """Yield the table of what only layers have, one row each; names of pictures begin with ``prefix``."""
-    yield "| key | values | default | meaning | ImageKit | example |"
+    yield "| key | example | meaning | values | default | ImageKit |"
     yield "|---|---|---|---|---|---|"
     for row in rows:
         shown = f"`{row.example}`{picture(prefix + row.key)}"
-        yield f"| `{row.key}` | {row.kind.values} | {row.default} | {row.meaning} | {STATUS[row.status]} | {shown} |"
+        yield f"| `{row.key}` | {shown} | {row.meaning} | {row.kind.values} | {row.default} | {STATUS[row.status]} |"
 
 
 def picture(key: str) -> str:
