@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import os.path
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from functools import partial
 from typing import TYPE_CHECKING, Final, TypeAlias
@@ -71,10 +71,11 @@ class PlannedResult:
 
 @dataclass(frozen=True, slots=True)
 class ReadPicture:
-    """The bytes of a picture, and what its bucket tells of it."""
+    """The bytes of a picture, what its bucket tells of it, and transforms with the boxes that were found in it."""
 
     info: ObjectInfo
     data: bytes
+    located: dict[Transform, Transform] = field(default_factory=dict)
 
 
 class ServiceResults:
@@ -119,8 +120,10 @@ class ServiceResults:
                 boxes = {key: facts.metadata.get("focus", "") for key, _, facts, _ in pictures}
                 boxes[""] = (source.info.metadata or {}).get("focus", "")
                 inputs = {key: data for key, _, _, data in pictures}
-                named = self._detectors.located(transform, source.data, inputs, self._config.limits, boxes)
-                yield from self._recipes_of(named, pictures)
+                if transform not in source.located:  # looked at once, to plan and to make
+                    found = self._detectors.located(transform, source.data, inputs, self._config.limits, boxes)
+                    source.located[transform] = found
+                yield from self._recipes_of(source.located[transform], pictures)
 
     def plan(self, item: ShardItem, source: ReadPicture | None) -> list[PlannedResult] | None:
         """Return the results of a picture, None where its bytes are needed to know them.

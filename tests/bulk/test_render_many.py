@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 from typing import TYPE_CHECKING, Any
 
 import msgspec
@@ -89,7 +90,10 @@ def test_render_finds_what_the_service_made(
 def finder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> str:
     """Write a detector that finds a car in the lower right corner, and return its name."""
     (tmp_path / "car_finder.py").write_text(
-        "def find(picture):\n    return [(picture.width - 20, picture.height - 10, 20, 10)]\n"
+        "asked = []\n"
+        "def find(picture):\n"
+        "    asked.append(picture.size)\n"
+        "    return [(picture.width - 20, picture.height - 10, 20, 10)]\n"
     )
     monkeypatch.syspath_prepend(tmp_path)
     return "car_finder:find"
@@ -105,6 +109,7 @@ def test_service_finds_crops_around_what_metadata_and_detectors_name(
     images = Images(Config(**settings), environ=environ)
     report = images.render_many(BulkRequest(prefixes=("2026/",), transforms=transforms), workers=1)
     assert (report.done.rendered, report.done.failed, report.exit_code) == (6, 0, 0)
+    assert len(importlib.import_module("car_finder").asked) == 4  # each picture once for each transform
     before = written(bucket)
     service = TransformService(Config(**settings, service={"server_timing": True}), environ=environ)
     for transform in transforms:
