@@ -176,7 +176,9 @@ def inventory(data: bytes) -> Any:
 def record_bucket() -> Bucket:
     from s3img.buckets import open_bucket
 
-    return open_bucket(Path(tempfile.mkdtemp(prefix="s3img-fuzz-")).as_uri())
+    folder = tempfile.TemporaryDirectory(prefix="s3img-fuzz-")
+    atexit.register(folder.cleanup)
+    return open_bucket(Path(folder.name).as_uri())
 
 
 def record(data: bytes) -> Any:
