@@ -179,14 +179,16 @@ def _uploader(images: Images, template: str | None, given: dict[str, Any]) -> Up
 def read_source(source: str, limit: int) -> tuple[bytes, str]:
     """Return the bytes of a file, an address or standard input, and what they are called; raise AssetError.
 
-    Of an address no more than ``limit`` bytes and one are read: what is longer is refused as any upload is.
+    No more than ``limit`` bytes and one are read: what is longer is refused as any upload is.
     """
     if is_address(source):
-        return fetched(source, limit), unquote(urlsplit(source).path).rpartition("/")[2]
+        data = fetched(source, limit)
+        return data, unquote(urlsplit(source).path).rpartition("/")[2]
     try:
         if source == "-":
-            return sys.stdin.buffer.read(), ""
-        return Path(source).read_bytes(), Path(source).name
+            return sys.stdin.buffer.read(limit + 1), ""
+        with Path(source).open("rb") as file:
+            return file.read(limit + 1), Path(source).name
     except OSError as error:
         raise AssetError(f"{source}: can't be read: {error.strerror}.", path=source, fix="Name a picture.") from error
     except ValueError as error:  # a path with a zero byte
@@ -194,9 +196,12 @@ def read_source(source: str, limit: int) -> tuple[bytes, str]:
 
 
 def fetched(url: str, limit: int) -> bytes:
-    """Return what is at an address of the web, whose credentials are never shown; raise AssetError for no picture."""
+    """Return what is at an address of the web, whose credentials are never shown; raise AssetError for no picture.
+
+    An address of the public network leads nowhere else: who runs its server must not see what is behind this machine.
+    """
     from s3img.config.load import without_password
-    from s3img.doctor.fetch import fetch, reason
+    from s3img.doctor.fetch import fetch, is_in_own_network, reason
 
     shown, next_url = without_password(url), url
     for _ in range(_HOPS):
@@ -209,6 +214,9 @@ def fetched(url: str, limit: int) -> bytes:
             return answer.body
         if not is_address(answer.redirect):
             break
+        if is_in_own_network(answer.redirect) and not is_in_own_network(url):
+            message = f"{shown}: leads to an address of this machine's own network, which is not followed."
+            raise AssetError(message, path=shown, fix="Name that address itself, if you trust it.")
         next_url = answer.redirect
     message = f"{shown}: can't be fetched: the answer is {answer.status}."
     raise AssetError(message, path=shown, fix="Open it in a browser: what needs a login has to be saved first.")

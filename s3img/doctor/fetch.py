@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import ipaddress
+import socket
 import ssl
 import urllib.error
 import urllib.request
@@ -41,7 +43,10 @@ class FetchedPage:
     def redirect(self) -> str:
         """Return where a redirect leads, "" for any other answer."""
         location = self.headers.get("location", "")
-        return urljoin(self.url, location) if self.status in _REDIRECTS and location else ""
+        try:
+            return urljoin(self.url, location) if self.status in _REDIRECTS and location else ""
+        except ValueError:  # it leads nowhere: [ without its end
+            return ""
 
     def brings(self, data: bytes) -> bool:
         """Tell whether the answer is a success with exactly these bytes."""
@@ -53,10 +58,12 @@ class NoAddress(OSError):
 
 
 class _Stay(urllib.request.HTTPRedirectHandler):
-    """Return redirects instead of following them."""
+    """Return redirects instead of following them, also those that lead to no address."""
 
-    def redirect_request(self, *_: object) -> None:
+    def http_error_302(self, req: object, fp: object, code: int, msg: str, headers: object) -> None:
         """Follow none."""
+
+    http_error_301 = http_error_303 = http_error_307 = http_error_308 = http_error_302
 
 
 @cache
@@ -89,8 +96,12 @@ def fetch(
 
 
 def _once(url: str, *, ca_file: str, method: str, headers: Mapping[str, str], limit: int) -> FetchedPage:
-    if urlsplit(url).scheme not in {"http", "https"}:
-        raise NoAddress(f"{urlsplit(url).scheme}: is not http or https")
+    try:
+        scheme = urlsplit(url).scheme
+    except ValueError as error:
+        raise NoAddress("its host is none") from error
+    if scheme not in {"http", "https"}:
+        raise NoAddress(f"{scheme}: is not http or https")
     request = urllib.request.Request(  # noqa: S310 - http and https only, as of the line above
         url, method=method, headers={"User-Agent": f"s3img-doctor/{__version__}", **headers}
     )
@@ -107,6 +118,16 @@ def _once(url: str, *, ca_file: str, method: str, headers: Mapping[str, str], li
         raise NoAddress("it has characters that no URL may have") from error
     except HTTPException as error:
         raise OSError(f"no HTTP answer ({type(error).__name__})") from error
+
+
+def is_in_own_network(url: str) -> bool:
+    """Tell whether an address leads to this machine, its network or its cloud's metadata, not to the public network."""
+    try:
+        host = urlsplit(url).hostname or ""
+        found = {entry[4][0] for entry in socket.getaddrinfo(host, None)}
+    except (OSError, ValueError):  # a name without an address leads nowhere
+        return False
+    return not all(ipaddress.ip_address(str(one).partition("%")[0]).is_global for one in found)
 
 
 def reason(error: OSError) -> str:

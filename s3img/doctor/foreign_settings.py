@@ -24,6 +24,10 @@ _EXPECTED = (
     "configuration of Sveltia CMS"
 )
 _COMPATIBLE = frozenset({"S3", "S3_COMPATIBLE", "DIGITAL_OCEAN_SPACES", "CLOUDINARY_BACKUP"})
+_LONGEST_YAML: Final = 200_000
+"""Characters, and nodes: a site's configuration has some thousands."""
+_DEEPEST_YAML: Final = 100
+"""Lists and tables in each other: PyYAML goes over all of them again for each word."""
 _URL_BEFORE_KEY = re.compile(r"(https?://[^{}?#]+?)/*\{(?:path|encodedKey)\}")
 
 
@@ -65,17 +69,45 @@ def parsed(text: str) -> Any:  # noqa: ANN401 - JSON or YAML of any form
         raise ConfigError(
             ["the file is YAML, and PyYAML, which reads it, is not installed: pip install PyYAML"]
         ) from error
+    check_extent(yaml, text)
     try:
         return yaml.safe_load(text)
     except (yaml.YAMLError, *DECODE_ERRORS) as error:
         raise ConfigError([f"the file {_EXPECTED}: it is not valid YAML"]) from error
 
 
+def check_extent(yaml: Any, text: str) -> None:  # noqa: ANN401 - PyYAML ships no types
+    """Raise ConfigError for a YAML of too many nodes, each alias being what it stands for, or in too many levels."""
+    sizes: dict[str, int] = {}
+    open_: list[tuple[str, int]] = []
+    count = 0
+    try:
+        for event in yaml.parse(text, yaml.SafeLoader) if len(text) <= _LONGEST_YAML else ():
+            if isinstance(event, yaml.AliasEvent):
+                count += sizes.get(event.anchor, 0)
+            elif isinstance(event, yaml.NodeEvent):
+                count += 1
+                if isinstance(event, yaml.CollectionStartEvent):
+                    open_.append((event.anchor, count))
+                elif event.anchor:
+                    sizes[event.anchor] = 1
+            elif isinstance(event, yaml.CollectionEndEvent):
+                anchor, before = open_.pop()
+                sizes[anchor] = count - before + 1
+            if len(open_) > _DEEPEST_YAML:
+                raise ConfigError([f"the file {_EXPECTED}: it is nested too deeply"])
+    except yaml.YAMLError:  # reading it tells
+        return
+    if max(count, len(text)) > _LONGEST_YAML:
+        raise ConfigError([f"the file {_EXPECTED}: it is too long"])
+
+
 def entries(data: Any) -> Iterator[Imported]:  # noqa: ANN401 - JSON of any form
     """Yield all entries of a file, in the format of any of these programs and their versions."""
     if isinstance(data, list):
         for one in data:
-            yield from entries(one)
+            if not isinstance(one, list):  # which no program writes
+                yield from entries(one)
     elif "media_libraries" in data or "media_library" in data:
         yield from sveltia_libraries(data)
     elif "picBed" in data or "uploader" in data:
@@ -128,7 +160,7 @@ def sveltia_libraries(data: Mapping[str, Any]) -> Iterator[Imported]:
     found = {name: one for name, one in (data.get("media_libraries") or {}).items() if isinstance(one, dict)}
     single = data.get("media_library")
     if isinstance(single, dict) and "name" in single:
-        found.setdefault(str(single["name"]), {**single, **(single.get("config") or {})})
+        found.setdefault(_text(single["name"]), {**single, **(single.get("config") or {})})
     for name, one in found.items():
         if "bucket" in one:
             yield sveltia_library(name, one)
@@ -198,7 +230,9 @@ def picgo_configuration(name: str, program: str, data: Mapping[str, Any]) -> Imp
         f"uploadPath {template!r} names uploads: `s3img upload --template`, see docs/uploads.md.": "{" in template,
         f"outputURLPattern {pattern!r} was not copied: set public_url to what is before the key.": pattern
         and not known,
-        f"acl {data.get('acl')!r} was not copied: s3img sets none, a policy makes objects public.": data.get("acl"),
+        f"acl {_text(data.get('acl'))!r} was not copied: s3img sets none, a policy makes objects public.": data.get(
+            "acl"
+        ),
         "rejectUnauthorized = false was not copied: set AWS_CA_BUNDLE to the authority's file.": (
             data.get("rejectUnauthorized") is False
         ),

@@ -45,12 +45,15 @@ def is_from_elsewhere(environ: WSGIEnvironment) -> bool:
     if not origin or (origin == "null" and site):
         return False
     # Not the scheme: before the server may be a proxy that speaks TLS. No two share a host and a port.
-    return bool(urlsplit(origin).netloc.lower() != environ.get("HTTP_HOST", "").lower())
+    try:
+        return bool(urlsplit(origin).netloc.lower() != environ.get("HTTP_HOST", "").lower())
+    except ValueError:  # no browser writes such an origin: [ without its end
+        return True
 
 
 def is_from_an_editor(environ: WSGIEnvironment) -> bool:
     """Tell whether the window of an editor sends this request."""
-    return urlsplit(environ.get("HTTP_ORIGIN", "")).scheme in EDITORS
+    return str(environ.get("HTTP_ORIGIN", "")).partition("://")[0].lower() in EDITORS
 
 
 def serve_on_loopback(app: WSGIApplication, *, host: str, port: int, started: Callable[[str], None]) -> None:

@@ -14,7 +14,7 @@ from http import HTTPStatus
 from io import BytesIO
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any, Final
-from urllib.parse import unquote, urlsplit
+from urllib.parse import unquote
 
 import msgspec
 from werkzeug.exceptions import RequestEntityTooLarge
@@ -37,6 +37,8 @@ MOST_PICTURES: Final = 100
 """In one request."""
 
 MOST_JSON: Final = 1 << 20
+
+_FILE: Final = re.compile(r"(?i)file://[^/?#]*([^?#]*)")
 
 MOST_FORM: Final = 1 << 30
 """Bytes of all pictures of a form; each has the bound of the upload policy besides."""
@@ -171,10 +173,15 @@ def paths_of(request: Request) -> Iterable[tuple[str, Path]]:
         if re.match(r"(?i)(https?|ftp|data):", name):
             # What a server fetches for others may lie in a network that they can't reach.
             raise ValueError(f"{name[:200]}: s3img fetches nothing from the web here: save the picture first")
-        path = Path(unquote(urlsplit(name).path) if name.lower().startswith("file://") else name)
-        if not path.is_absolute() or "\0" in name:
+        of_url = _FILE.match(name)
+        path = Path(unquote(of_url[1]) if of_url else name)
+        if not path.is_absolute() or "\0" in str(path):
             raise ValueError(f"{name[:200]}: a whole path is needed")
-        if not path.is_file():
+        try:
+            is_file = path.is_file()
+        except OSError as error:  # a name that is too long, a folder that may not be read
+            raise ValueError(f"{name[:200]}: can't be read: {error.strerror}") from None
+        if not is_file:
             raise ValueError(f"{name[:200]}: there is no such file")
         yield path.name, path
 

@@ -277,6 +277,28 @@ def test_other_files_are_refused(text: str) -> None:
 
 
 @pytest.mark.parametrize(
+    "text",
+    [
+        "media_library: [&a0 [x, x], " + ", ".join(f"&a{n} [*a{n - 1}, *a{n - 1}]" for n in range(1, 40)) + "]",
+        "a0: &a0 {x: 1}\n"
+        + "".join(f"a{n}: &a{n} {{<<: [*a{n - 1}, *a{n - 1}]}}\n" for n in range(1, 40))
+        + "media_library: 1\n",
+        "media_library: 1\n" + "a: 1\n" * 100_000,
+        "media_library: " + "[" * 100_000,
+    ],
+    ids=["lists", "merges", "long", "deep"],
+)
+def test_yaml_that_means_more_than_it_says_is_refused(text: str) -> None:
+    with pytest.raises(ConfigError, match=r"too long|too deeply"):
+        read(text)
+
+
+def test_lists_in_lists_are_not_followed() -> None:
+    with pytest.raises(ConfigError, match="must be a profile"):
+        read("[" * 50 + "{}" + "]" * 50)
+
+
+@pytest.mark.parametrize(
     "data",
     [
         PROFILE,

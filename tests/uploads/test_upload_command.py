@@ -3,6 +3,9 @@ from __future__ import annotations
 import io
 import json
 import sys
+import threading
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -10,10 +13,10 @@ from PIL import Image
 from sites import photo
 
 from s3img.cli import main
+from s3img.doctor.fetch import is_in_own_network
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
-    from pathlib import Path
+    from collections.abc import Callable, Iterator
 
 
 @pytest.fixture
@@ -208,3 +211,80 @@ def test_upload_explains_what_is_wrong(store: Path, capsys: Any, arguments: Any,
     assert run(store, *arguments) == code
     assert words in capsys.readouterr().err
     assert not [path for path in store.rglob("*") if path.is_file()]
+
+
+def test_source_without_an_end_is_read_up_to_its_limit(
+    store: Path, capsys: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("S3IMG_LIMITS", '{"input_bytes": 5000}')
+    assert run(store, "/dev/zero") == 1
+    with Path("/dev/zero").open("rb") as zeros:
+        monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(zeros))
+        assert run(store, "-") == 1
+    assert capsys.readouterr().err.count("The upload has more than 5000 bytes") == 2
+
+
+class Redirecting(BaseHTTPRequestHandler):
+    """Send everybody to the address in the query."""
+
+    def do_GET(self) -> None:
+        self.send_response(302)
+        self.send_header("Location", self.path.partition("?")[2])
+        self.end_headers()
+
+    def log_message(self, *arguments: Any) -> None:
+        """Say nothing."""
+
+
+@pytest.fixture
+def redirecting() -> Iterator[str]:
+    with ThreadingHTTPServer(("127.0.0.1", 0), Redirecting) as server:
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        yield f"http://localhost:{server.server_port}/a.jpg?"
+        server.shutdown()
+
+
+def test_redirect_into_the_own_network_is_not_followed(
+    store: Path, redirecting: str, serve: Callable[..., str], capsys: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The server stands for one of the public network, which must not learn what is behind this machine."""
+    (store.parent / "web").mkdir()
+    (store.parent / "web/a.jpg").write_bytes(photo(60, 40))
+    inside = f"{serve(store.parent / 'web')}a.jpg"
+    assert run(store, f"{redirecting}{inside}") == 0  # from one's own network to one's own network
+    monkeypatch.setattr("s3img.doctor.fetch.is_in_own_network", lambda url: url.startswith("http://127."))
+    assert run(store, f"{redirecting}{inside}") == 1
+    assert "leads to an address of this machine's own network" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("target", ["http://[", "file:///etc/passwd", "ftp://127.0.0.1/a", "", "//[/a"])
+def test_redirect_to_nothing_that_can_be_fetched_is_told(
+    store: Path, redirecting: str, capsys: Any, target: str
+) -> None:
+    assert run(store, f"{redirecting}{target}") == 1
+    assert "can't be fetched" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("url", ["http://[", "http://[::1", "https://a..b/c.jpg", "http://a b/c.jpg"])
+def test_address_that_is_none_is_told(store: Path, capsys: Any, url: str) -> None:
+    assert run(store, url) == 1
+    assert "can't be fetched" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("url", "is_inside"),
+    [
+        ("http://127.0.0.1/", True),
+        ("http://[::1]:80/", True),
+        ("http://[::ffff:127.0.0.1]/", True),
+        ("http://169.254.169.254/latest/meta-data/", True),
+        ("http://10.1.2.3/", True),
+        ("http://0.0.0.0/", True),
+        ("http://2130706433/", True),
+        ("http://localhost/", True),
+        ("https://93.184.215.14/a.jpg", False),
+        ("http://[/", False),
+    ],
+)
+def test_own_network_is_told_by_its_address(url: str, *, is_inside: bool) -> None:
+    assert is_in_own_network(url) is is_inside
