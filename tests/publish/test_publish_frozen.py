@@ -41,11 +41,11 @@ def put(bucket, key, *arguments, original=DirectoryBucket.put, **options):
     freeze_at(f"put {key}")
     return original(bucket, key, *arguments, **options)
 
-def replace(source, target, original=Path.replace):
+def replace(source, target, original=os.replace):
     freeze_at(f"rename {target}")
     return original(source, target)
 
-DirectoryBucket.put, Path.replace = put, replace
+DirectoryBucket.put, os.replace = put, replace
 settings = {"site_url": "https://site.example/", "formats": ("webp",), "widths": (32,), "check_public": False}
 config = Config(bucket=(root / "bucket").as_uri(), public_url="https://img.example.com", workers=1,
                 cache_dir=str(root / sys.argv[3]), **settings)

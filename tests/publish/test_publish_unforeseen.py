@@ -97,14 +97,14 @@ def test_unforeseen_exception_in_a_sync_is_a_finding_of_its_file(
 def test_page_that_cant_be_replaced_is_named_and_the_rest_goes_on(
     pages: Site, cache_dir: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    replace = Path.replace
+    replace = os.replace
 
-    def refuse(source: Path, target: Any) -> Any:
+    def refuse(source: str, target: Any) -> Any:
         if os.fspath(target).endswith("bad.html"):
             raise PermissionError(errno.EACCES, "Permission denied")
         return replace(source, target)
 
-    monkeypatch.setattr(Path, "replace", refuse)
+    monkeypatch.setattr(os, "replace", refuse)
     result = publish(pages, cache_dir)
     (problem,) = result.problems
     assert (problem.page, problem.code, result.exit_code, result.pages_changed) == ("bad.html", "unwritten", 5, 1)
@@ -113,10 +113,10 @@ def test_page_that_cant_be_replaced_is_named_and_the_rest_goes_on(
 def test_full_disk_is_told_once_and_is_exit_code_5(
     pages: Site, cache_dir: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def refuse(source: Path, target: Any) -> Any:
+    def refuse(source: str, target: Any) -> Any:
         raise OSError(errno.ENOSPC, "No space left on device")
 
-    monkeypatch.setattr(Path, "replace", refuse)
+    monkeypatch.setattr(os, "replace", refuse)
     result = publish(pages, cache_dir)
     (problem,) = result.problems
     assert (problem.code, result.exit_code, result.pages_changed) == ("cache", 5, 0)

@@ -267,9 +267,9 @@ class _Nobody:
 
 
 def test_render_is_ended_by_the_deadline(bench: Bench) -> None:
-    bench.source.put(KEY, photo(900, 900, format="PNG"), media_type="image/png")
+    bench.source.put(KEY, photo(2000, 2000, format="PNG"), media_type="image/png")
     with pytest.raises(DeadlineExceeded):
-        ask(bench.engine(), job("w-890,bl-40:w-880,bl-40:w-870,bl-40,f-avif"), seconds=0.15)
+        ask(bench.engine(), job("w-1990,bl-40:w-1980,bl-40:w-1970,bl-40,f-avif"), seconds=0.15)
 
 
 def test_original_that_breaks_off_is_an_error_after_its_first_bytes(
