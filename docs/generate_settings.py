@@ -36,7 +36,7 @@ SETTINGS = {
         "key_template": "How originals are named in the bucket: [key templates](#key-templates).",
         "upload_origins": "Origins (`https://app.example.com`) whose pages put pictures straight into the bucket. `s3img cors` allows them.",
         "upload_templates": 'Named key templates to choose from where pictures are uploaded: `blog = "blog/{{year}}/{{slug}}.{{ext}}"`. Used by `s3img upload --template blog`, and in the [gallery](gallery.md).',
-        "link_templates": 'Named forms of links: `figure = "{{< figure src={url} >}}"`. Used by `s3img upload --format figure`, and in the [gallery](gallery.md). The fields are those of [`--format`](cli.md).',
+        "link_templates": 'Named forms of links: `figure = "{{< figure src={url} >}}"`. Used by `s3img upload --format figure`, and in the [gallery](gallery.md). The fields are those of [`--format`](cli.md); `{{url}}` is the same as `{url}`.',
     },
     "Pictures": {
         "widths": "Widths of the variants in px. None is wider than the image.",

@@ -53,7 +53,7 @@ class PictureLink(msgspec.Struct, frozen=True, kw_only=True):
         }
         if form in texts:
             return texts[form]
-        return link_template(form).sub(lambda field: str(getattr(self, field[1])), form)
+        return link_template(form).sub(lambda field: str(getattr(self, field[2])), form)
 
     @property
     def alt(self) -> str:
@@ -70,9 +70,12 @@ class PictureLink(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def link_template(text: str) -> re.Pattern[str]:
-    """Return what finds the fields of a template such as ``{url} {width}``; raise ConfigError if it is none."""
-    pattern = re.compile(r"\{(\w*)\}")
-    names = pattern.findall(text)
+    """Return what finds the fields of a template such as ``{url} {width}``; raise ConfigError if it is none.
+
+    ``{{url}}``, as key templates write it, is the same; a third pair of braces is text. Group 2 is the field's name.
+    """
+    pattern = re.compile(r"(\{)?\{(\w*)\}(?(1)\})")
+    names = [name for _, name in pattern.findall(text)]
     known = ", ".join(f"{{{name}}}" for name in FIELDS)
     if not names:
         raise ConfigError([f"format: {text!r} is not one of {', '.join(FORMS)}, and not a template of {known}"])

@@ -116,7 +116,7 @@ class ProgressLines:
     """Write a line every ``seconds``, for logs, where no bar can be drawn: how far a stage is, and the time left.
 
     A first build of a large site is not silent, and a quick one is. The largest pictures are rendered first, so the
-    time that is left is rather less than what the pace so far says.
+    first steps say little about the pace: the time left is told once a tenth of the stage is done.
     """
 
     def __init__(
@@ -137,7 +137,7 @@ class ProgressLines:
             return
         self._due = now + self._seconds
         steps = done - self._before
-        left = (now - self._began) / steps * (total - done) if steps > 0 else 0.0
+        left = (now - self._began) / steps * (total - done) if steps > 0 and steps * 10 >= total else 0.0
         self._write(f"{stage.capitalize()}: {done} of {total}" + (f", about {time_text(left)} left" if left else ""))
 
 

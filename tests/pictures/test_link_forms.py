@@ -26,7 +26,9 @@ LINK = PictureLink(
         ("asciidoc", "image::https://x/a%20b.png[]"),
         ("bbcode", "[img]https://x/a%20b.png[/img]"),
         ("{url} {key} {name} {width} {height}", "https://x/a%20b.png i/a [b].png a [b].png 300 200"),
-        ("\\includegraphics{{url}}", "\\includegraphics{https://x/a%20b.png}"),
+        ("{{url}}|{{ width }}{{width}", "https://x/a%20b.png|{{ width }}{300"),
+        ("{{< figure src={url} >}}", "{{< figure src=https://x/a%20b.png >}}"),
+        ("\\includegraphics{{{url}}}", "\\includegraphics{https://x/a%20b.png}"),
     ],
 )  # fmt: skip
 def test_link_in_each_form(form: str, text: str) -> None:
