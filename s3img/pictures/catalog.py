@@ -91,7 +91,7 @@ class Catalog:
             return self.lookup.url(entry.key)
         if key := self.lookup.variant(entry, wanted):
             return self.lookup.url(key)
-        service = self._required_service(wanted)
+        service = self._required_service(wanted, entry)
         return service.url(entry.key, wanted.with_inputs(self.lookup.layer_key), expires=expires)
 
     def picture(  # noqa: PLR0913 - one parameter for each attribute that a template may set
@@ -132,7 +132,7 @@ class Catalog:
         if problems:
             raise ConfigError(problems)
         if request.transform.steps:
-            self._required_service(request.transform)
+            self._required_service(request.transform, entry)
         given = {"class": class_, "loading": loading, "sizes": sizes, "width": str(pixels or "")}
         author = {"alt": alt, **{name: value for name, value in given.items() if value}, **(attributes or {})}
         lookup = self.lookup
@@ -161,10 +161,13 @@ class Catalog:
             return transform
         return Transform.parse(transform, presets=self.config.presets, limits=self.config.limits)
 
-    def _required_service(self, transform: Transform) -> ServiceUrls:
+    def _required_service(self, transform: Transform, entry: LockEntry) -> ServiceUrls:
         if self.service is None:
+            locked = self.lock.variants(entry, self.config)
+            there = [f"w-{width},f-{name}" for name, widths in (locked.formats if locked else ()) for width in widths]
             what = f"{str(transform)!r}, which is not among the variants in the bucket"
-            raise ConfigError([f"service_url: is needed for {what}: name the public address of the service"])
+            fix = "name the public address of the service" + (f", or take one of {' '.join(there)}" if there else "")
+            raise ConfigError([f"service_url: is needed for {what}: {fix}"])
         return self.service
 
     def _nearest(self, name: str) -> str:

@@ -235,3 +235,10 @@ def test_command_has_what_an_application_needs(project: Path, synced: str) -> No
     url = manage(project, "s3img", "url", "static/cat.jpg")
     assert url.stdout.startswith("https://img.example.com/static/cat.")
     assert manage(project, "s3img", "publish", ".").returncode == 2  # for built sites
+
+
+@pytest.mark.parametrize("words", [("--help",), ("-h",)])
+def test_help_lists_the_commands(project: Path, words: tuple[str, ...]) -> None:
+    found = manage(project, "s3img", *words).stdout
+    assert "Usage: manage.py s3img" in found
+    assert "write s3img.lock" in found

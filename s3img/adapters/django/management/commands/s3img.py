@@ -20,9 +20,13 @@ class Command(BaseCommand):
     help = "Static images of this project in its bucket, and their lock."
     requires_system_checks = ()  # they ask for the lock, which this command writes
 
+    def run_from_argv(self, argv: list[str]) -> None:
+        """Let ``manage.py s3img --help`` list the commands; Django's own options are in ``manage.py help s3img``."""
+        super().run_from_argv([*argv[:2], "--", "--help"] if {*argv[2:3]} & {"--help", "-h"} else argv)
+
     def add_arguments(self, parser: CommandParser) -> None:
         """Take everything that follows."""
-        parser.add_argument("arguments", nargs=argparse.REMAINDER, help="a command and its options; --help for all")
+        parser.add_argument("arguments", nargs=argparse.REMAINDER, help="a command and its options")
 
     def handle(self, *_: Any, arguments: list[str], **options: Any) -> None:  # noqa: ANN401 - Django's form
         """Run it, and exit with its code, as Django's own commands with an exit code do."""
