@@ -94,7 +94,7 @@ def test_address_is_plain_without_keys() -> None:
 
 
 def test_transform_without_a_service_says_what_to_set() -> None:
-    with pytest.raises(ConfigError, match="service_url: is needed for 'w-300'.* or take one of w-"):
+    with pytest.raises(ConfigError, match=r"service_url: is needed for 'w-300'.* or take one of w-"):
         catalog(CAT).url("static/cat.jpg", "w-300")
     with pytest.raises(TransformError):
         catalog(CAT).url("static/cat.jpg", "nonsense")

@@ -48,8 +48,7 @@ class S3ImgApp(AppConfig):
         """Return the images in the order of Django's finders; raise ConfigError naming each setting that is wrong."""
         base = self.lock.parent
         found = (storage for finder in get_finders() for storage in getattr(finder, "storages", {}).values())
-        named = ((one.location, getattr(one, "prefix", "")) for one in found)
-        folders = [StaticFolder.below(base, location, f"{prefix}/".lstrip("/")) for location, prefix in named]
+        folders = [StaticFolder.below(base, it.location, f"{getattr(it, 'prefix', '')}/".lstrip("/")) for it in found]
         config, sync = self.load({}, None), "manage.py s3img sync"
         return StaticImages(config, self.lock, folders, local=static, is_strict=settings.DEBUG, sync=sync)
 

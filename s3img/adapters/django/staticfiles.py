@@ -12,10 +12,8 @@ class LockedStaticFilesMixin:
     """Go before any storage of static files: ``class Storage(LockedStaticFilesMixin, WhiteNoiseStorage)``."""
 
     def url(self, name: str, *args: Any, **options: Any) -> str:  # noqa: ANN401 - those of the storage behind it
-        """Return the public address of an image in the lock, what the storage says for everything else.
-
-        A name with a fragment (``icons.svg#cat``) is never in the lock: browsers take ``<use>`` from one origin only.
-        """
+        """Return the public address of an image in the lock, what the storage says for everything else."""
+        # A name with a fragment (icons.svg#cat) is never in the lock: browsers take <use> from one origin only.
         found = apps.get_app_config("s3img").images.find(name or "")
         return found[0].url(found[1]) if found else super().url(name, *args, **options)  # type: ignore[misc] # the storage's
 
