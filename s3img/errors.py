@@ -8,6 +8,7 @@
     ├── TransformError        400  exit 2   the bad token, its position, the nearest valid one
     │   └── TextError         400  exit 2   a text that can't be set with the fonts and libraries that are there
     ├── AssetError            404  exit 1   a local file that is missing or can't be read
+    │   └── FileUnwritable    500  exit 5   a local file that can't be written: a full disk, somebody else's folder
     ├── ImageError            422  exit 1   not decodable: corrupt, truncated, empty
     │   ├── UnsupportedImage  415  exit 1   not an image, or of a kind that is not handled
     │   ├── ImageTooLarge     413  exit 1   above a limit of the configuration
@@ -129,6 +130,18 @@ class AssetError(S3ImgError):
     def __init__(self, message: str, *, path: str = "", fix: str = "") -> None:
         super().__init__(message, fix=fix)
         self.path = path
+
+
+class FileUnwritable(AssetError):
+    """Report a local file that can't be written: a full disk, or a folder of somebody else."""
+
+    reason = "file-unwritable"
+    status = 500
+    exit_code = 5  # as for a store: another try may help, and nothing is wrong with what was read
+
+    def __init__(self, name: str, error: OSError, *, path: str = "", fix: str = "") -> None:
+        fix = fix or "Free space, or let the user who runs s3img write to its folder."
+        super().__init__(f"{name}: can't be written: {error.strerror}.", path=path or name, fix=fix)
 
 
 class ImageError(S3ImgError):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import re
 import tempfile
@@ -9,7 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 from s3img.buckets.key_claims import put_new
-from s3img.errors import ObjectChanged
+from s3img.errors import BucketError, ObjectChanged
 
 if TYPE_CHECKING:
     from typing import Any
@@ -49,12 +50,20 @@ def copy_object(bucket: Bucket, key: str, to: str, *, only_new: bool = False) ->
 
 
 def copy_large(bucket: Bucket, opened: OpenObject, to: str, *, only_new: bool = False) -> ObjectInfo:
-    """Copy an object that is too large for memory, through a file; its copy is read again and compared by SHA-256."""
+    """Copy an object that is too large for memory, through a file; its copy is read again and compared by SHA-256.
+
+    Raise BucketError also where there is no room for the file.
+    """
     info = opened.info
-    with tempfile.TemporaryDirectory(prefix="s3img-") as folder:
-        file = Path(folder) / "object"
-        with file.open("wb") as written:
-            digest = digest_of(opened, copy_to=written)
+    with contextlib.ExitStack() as stack:
+        try:
+            file = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="s3img-"))) / "object"
+            with file.open("wb") as written:
+                digest = digest_of(opened, copy_to=written)
+        except OSError as error:
+            fix = "Free space for temporary files, or name another folder in TMPDIR."
+            message = f"{bucket.name}: {info.key!r} can't be copied: {error.strerror}."
+            raise BucketError(message, action="copy", bucket=bucket.name, key=info.key, fix=fix) from error
         original = bucket.head(info.key)
         if original is None or (original.size, original.etag) != (file.stat().st_size, info.etag):
             raise _differs(bucket, info.key, "what was read of it is not all of it, or it was changed meanwhile")

@@ -11,7 +11,7 @@ import click
 
 from s3img.atomic import remove_stale_in, write_atomically
 from s3img.cli.command_options import load_config
-from s3img.errors import AssetError, S3ImgError
+from s3img.errors import AssetError, FileUnwritable, S3ImgError
 from s3img.images import Images
 from s3img.imaging import MEDIA_TYPES, probe
 from s3img.imaging.probing import too_large
@@ -51,7 +51,7 @@ def transform_command(source: Path, result: Path, *, text: str, as_json: bool) -
         write_atomically(result, rendered.data)
         remove_stale_in([result.parent])
     except OSError as error:
-        raise AssetError(f"{result}: can't be written: {error.strerror}.", path=str(result)) from error
+        raise FileUnwritable(str(result), error) from error
     facts = {"path": str(result), "media_type": rendered.media_type, "width": rendered.width, "height": rendered.height}
     if as_json:
         click.echo(json.dumps({"schema": "s3img.transform/1", **facts, "bytes": len(rendered.data)}))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 from typing import TYPE_CHECKING, NamedTuple
 
 from s3img.cache import Cache
@@ -54,7 +55,9 @@ def cache(context: ProbeContext) -> Finding:
     folder = Cache.at(context.config.cache_dir).folder
     if _may_write(folder):
         return ok("cache", f"{folder} can be written.")
-    return fail("cache", "cache-unwritable", f"{folder} can't be written.", "Name another folder in cache_dir.")
+    return fail(
+        "cache", "cache-unwritable", f"{folder} can't be written.", "Free space, or name another folder in cache_dir."
+    )
 
 
 def lock(context: ProbeContext) -> Finding:
@@ -66,14 +69,17 @@ def lock(context: ProbeContext) -> Finding:
         return fail("lock", "lock-unreadable", error.message, error.fix)
     if not _may_write(path.parent):
         message = f"{path} can't be written, so `s3img sync` can't."
-        return fail("lock", "lock-unwritable", message, "Run it where its folder can be written, or name --lock.")
+        return fail(
+            "lock", "lock-unwritable", message, "Free space, run it where its folder can be written, or name --lock."
+        )
     return ok("lock", f"{path} names {entries} images." if path.exists() else f"there is no {path} yet.")
 
 
 def _may_write(folder: Path) -> bool:
-    """Tell whether a folder, or the nearest existing one above it, can be written; nothing is created."""
+    """Tell whether a folder, or the nearest existing one above it, has room and can be written; nothing is created."""
     existing = next((one for one in (folder, *folder.absolute().parents) if one.exists()), folder)
-    return existing.is_dir() and os.access(existing, os.W_OK | os.X_OK)
+    may = existing.is_dir() and os.access(existing, os.W_OK | os.X_OK)
+    return may and shutil.disk_usage(existing).free > 0  # a full disk still takes empty files
 
 
 class Probe(NamedTuple):

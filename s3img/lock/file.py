@@ -14,7 +14,7 @@ from msgspec import structs
 
 from s3img.atomic import write_atomically
 from s3img.config import LOCK_NAME
-from s3img.errors import LockError
+from s3img.errors import FileUnwritable, LockError
 from s3img.keys import KeyTemplate
 from s3img.lock.entry import LINE, LockEntry, unescape_field
 from s3img.lock.locked_variants import SETTINGS_MARK, USUAL, LockedVariants, VariantSettings, recipe
@@ -179,12 +179,11 @@ def parse_lock(data: bytes, name: str) -> Lock:
 
 
 def write_lock(path: Path, lock: Lock) -> None:
-    """Replace a lock file as a whole; raise `LockError` when it can't be written."""
+    """Replace a lock file as a whole; raise `FileUnwritable`."""
     try:
         write_atomically(path, str(lock).encode("utf-8"))
     except OSError as error:
-        fix = "Free space, or let the user who runs s3img write to this folder."
-        raise LockError(f"{path}: can't be written: {error.strerror}.", path=str(path), fix=fix) from error
+        raise FileUnwritable(str(path), error) from error
 
 
 def _check_version(line: str, name: str) -> None:
@@ -194,6 +193,8 @@ def _check_version(line: str, name: str) -> None:
     if match[1] != "1":
         fix = "Upgrade s3img."
         raise LockError(f"{name}: has version {match[1]}; this s3img knows version 1.", path=name, line=1, fix=fix)
+    if line != HEADER:  # it has swallowed a line end, and lines about pictures with it: without them it looks empty
+        raise _no_lock(name)
 
 
 def _read(parse: Callable[[str], T], line: str, text: str, name: str) -> T:

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Final
 from urllib.parse import unquote
 
 from s3img.atomic import write_atomically
-from s3img.errors import AssetError
+from s3img.errors import AssetError, FileUnwritable
 from s3img.rewrite import OPTIONAL_KINDS, find_references, position, rewrite
 from s3img.rewrite.markdown.proof import rewrite_markdown
 from s3img.urls import quote_path
@@ -213,5 +213,5 @@ def rename_references(
         try:
             write_atomically(file.path, new.encode("utf-8"))
         except OSError as error:
-            raise AssetError(f"{file.path}: can't be written: {error.strerror}.", path=str(file.path)) from error
+            raise FileUnwritable(str(file.path), error) from error
     return SourceChange(file, changed, tuple(left))

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 from s3img.assets import OWN_FOLDER, AssetRoot
 from s3img.atomic import remove_stale, write_atomically
 from s3img.cache import SETTLED_NS, Cache, file_digests, is_settled, stat_of
-from s3img.errors import AssetError
+from s3img.errors import AssetError, FileUnwritable
 from s3img.keys import RENDER_VERSION
 from s3img.publish.result import Problem
 
@@ -41,7 +41,8 @@ def record_keys(root: Path, keys: Iterable[str], *, address: str, anew: bool = F
     """Add keys to the record inside a built site, and return all of it; ``anew`` forgets what it held.
 
     Pages that an earlier run finished are not read again: only the record still knows what they may point at, and below
-    which public address. Raise AssetError when it can't be read or written.
+    which public address. Raise AssetError when it can't be read,
+    FileUnwritable when it can't be written.
     """
     known = recorded_keys(root)
     before = recorded_address(root)
@@ -51,7 +52,7 @@ def record_keys(root: Path, keys: Iterable[str], *, address: str, anew: bool = F
         try:
             write_atomically(root / RECORD, "".join(lines).encode())
         except OSError as error:
-            raise _unusable(root, error) from error
+            raise FileUnwritable(str(root / RECORD), error) from error
     return every
 
 
@@ -77,7 +78,8 @@ def record_lines(root: Path) -> list[str]:
 
 
 def _unusable(root: Path, error: Exception) -> AssetError:
-    message = f"{root / RECORD}: can't be read or written ({type(error).__name__})."
+    reason = error.strerror if isinstance(error, OSError) else "it is not UTF-8"
+    message = f"{root / RECORD}: can't be read: {reason}."
     return AssetError(message, path=str(root / RECORD), fix="Correct its permissions, or build the site anew.")
 
 

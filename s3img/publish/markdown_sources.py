@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 from s3img.assets import AssetRoot, TargetKind
 from s3img.atomic import remove_stale_in, write_atomically
 from s3img.cache import SiteState
-from s3img.errors import AssetError
+from s3img.errors import AssetError, FileUnwritable
 from s3img.keys import KeyTemplate
 from s3img.pictures.choices import Link, PageReader, is_placeholder
 from s3img.pictures.placement import PublicAddress
@@ -62,7 +62,10 @@ class SourcePublisher:
         self._library = SiteLibrary(self._root, SiteState(), config, fault)
 
     def run(self, files: Iterable[Path], *, dry_run: bool = False) -> PublishResult:
-        """Upload what is missing, then write the files; raise S3ImgError when a file can't be read or written."""
+        """Upload what is missing, then write the files; raise S3ImgError when a file can't be read.
+
+        A file that can't be written stays as it is, and is an error of the result.
+        """
         files = [*files]
         sources = [self.read(file) for file in files]
         if not dry_run:
@@ -86,7 +89,7 @@ class SourcePublisher:
             requests=dict(self._delivery.requests),
             problems=tuple(sorted(self._problems)),
             failed=tuple(sorted(failed)),
-            exit_code=code or int(any(problem.severity == "error" for problem in self._problems)),
+            exit_code=code or max((exit_code(problem) for problem in self._problems), default=0),
             dry_run=dry_run,
         )
 
@@ -162,8 +165,15 @@ class SourcePublisher:
         try:
             write_atomically(self._root.file(source.path), result.text.encode("utf-8"))
         except OSError as error:
-            raise AssetError(f"{source.path}: can't be written: {error.strerror}.", path=source.path) from error
+            message = str(FileUnwritable(source.path, error)).removeprefix(f"{source.path}: ")
+            self._problems.append(Problem(source.path, 0, 0, FileUnwritable.reason, message, "error"))
+            return False
         return True
+
+
+def exit_code(problem: Problem) -> int:
+    """Return what a problem alone would end the command with."""
+    return FileUnwritable.exit_code if problem.code == FileUnwritable.reason else int(problem.severity == "error")
 
 
 def place_of(url: str, file: str | None) -> str:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from s3img.atomic import remove_stale_in, write_atomically
 from s3img.cache import file_digest
-from s3img.errors import AssetError, ObjectChanged, S3ImgError
+from s3img.errors import AssetError, FileUnwritable, ObjectChanged, S3ImgError
 from s3img.lock import LockEntry, read_lock
 from s3img.sync.outcome import FileFinding, PullResult
 from s3img.sync.tree import Scope, is_inside
@@ -111,5 +111,5 @@ def restore_one(bucket: Bucket, entry: LockEntry, base: Path) -> S3ImgError | No
     except S3ImgError as error:
         return error
     except OSError as error:
-        return AssetError(f"{entry.path}: can't be written: {error.strerror}.", path=entry.path)
+        return FileUnwritable(entry.path, error)
     return None

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import tempfile
 from typing import TYPE_CHECKING
 
 import pytest
 from stub_store import Answer, Request, stub_store
 
-from s3img.buckets import copy_object, open_bucket
+from s3img.buckets import copy_object, copying, open_bucket
 from s3img.errors import BucketError
 
 if TYPE_CHECKING:
@@ -91,4 +92,16 @@ def test_only_new_leaves_what_is_there(kind: str, request: pytest.FixtureRequest
     with pytest.raises(BucketError) as caught:
         bucket.put("a.png", b"dog", media_type="image/png", only_new=True)
     assert (caught.value.reason, bucket.get("a.png")) == ("condition-failed", b"cat")
+    assert [info.key for info in bucket.list()] == ["a.png"]
+
+
+def test_large_copy_without_room_for_its_file_is_a_failure_of_the_store(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    bucket = open_bucket(tmp_path.as_uri())
+    bucket.put("a.png", b"12345", media_type="image/png")
+    monkeypatch.setattr(copying, "LARGE", 4)
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path / "nowhere"))
+    with pytest.raises(BucketError, match=r"'a.png' can't be copied: No such file or directory. Free space"):
+        copy_object(bucket, "a.png", "trash/a.png")
     assert [info.key for info in bucket.list()] == ["a.png"]

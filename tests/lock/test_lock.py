@@ -12,7 +12,7 @@ from msgspec import structs
 from s3img import Config
 from s3img.assets import Asset, ImageFacts
 from s3img.config import Quality
-from s3img.errors import LockError
+from s3img.errors import FileUnwritable, LockError
 from s3img.keys import KeyTemplate
 from s3img.lock import HEADER, Lock, LockedVariants, LockEntry, VariantSettings, read_lock, recipe, write_lock
 from s3img.pictures.variants import VariantRequest, choose
@@ -197,6 +197,8 @@ def test_comments_blank_lines_and_line_ends_do_not_matter(ending: str) -> None:
         (" #c0ffee", "", 3, "damaged"),
         ("img/dog.png b", "img/cat.jpg b", 3, "'img/cat.jpg' has two different lines"),
         (HEADER, "{}", 1, "is not a lock"),
+        (f"{HEADER}\n", f"{HEADER} ", 1, "is not a lock"),  # it would have one line less
+        ("\n", "\r", 1, "is not a lock"),
         ("lock/1", "lock/2", 1, "Upgrade"),
     ],
 )
@@ -270,5 +272,5 @@ def test_written_lock_is_read_back_and_leaves_nothing_else(tmp_path: Path) -> No
 
 def test_lock_that_can_not_be_written_is_an_error(tmp_path: Path) -> None:
     (tmp_path / "file").write_bytes(b"")
-    with pytest.raises(LockError, match="can't be written"):
+    with pytest.raises(FileUnwritable, match="can't be written: Not a directory"):
         write_lock(tmp_path / "file" / "s3img.lock", Lock())

@@ -256,7 +256,7 @@ def test_object_stays_while_a_source_cannot_be_rewritten(
     with monkeypatch.context() as patch:
         patch.setattr(source_files, "write_atomically", full_disk)
         result = moved(bucket, key, "n.png", update=update_of(project, tmp_path), lock=lock)
-    assert (result.exit_code, result.moved, [p.code for p in result.failed]) == (1, (), ["file-unusable"])
+    assert (result.exit_code, result.moved, [p.code for p in result.failed]) == (1, (), ["file-unwritable"])
     assert {key, "n.png"} <= keys(bucket)
     again = moved(bucket, key, "n.png", update=update_of(project, tmp_path), lock=read_lock(tmp_path / "s3img.lock"))
     assert (again.exit_code, len(again.moved), again.references) == (0, 1, 1)
