@@ -361,7 +361,7 @@ def test_variants_are_shown_as_a_picture(bucket: Bucket) -> None:
     shown = {url.split()[0] for part in html.split('"') if "https://" in part for url in part.split(", ")}
     assert shown <= {saved.url, *(variant.url for variant in saved.variants)}
     assert saved.url in shown
-    assert 'type="image/avif"' in html
+    assert '<source type="image/' in html  # AVIF or WebP, whichever this Pillow makes smaller
 
 
 @pytest.mark.parametrize(
