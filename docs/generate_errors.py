@@ -41,7 +41,7 @@ ADVICE = {
     errors.Busy: "Wait for as long as `Retry-After` says; if it stays, give the service more workers.",
     errors.ForkServerFailed: "Look at the log for why it ended, or set `limits.isolate = false`.",
     errors.WorkerRefused: "Install the versions that the message names on every worker.",
-    errors.ClientGone: "Nothing: whoever asked has left.",
+    errors.ClientGone: "Nothing: the client no longer waits.",
     errors.DeadlineExceeded: "Try again with a smaller image or a simpler transform, or raise the limit.",
     errors.BucketError: "Run the command again; if it stays, run `s3img doctor`.",
     errors.ObjectNotFound: "Check the key and the prefix in `bucket`.",
@@ -51,7 +51,7 @@ ADVICE = {
     errors.CredentialsError: "See which credentials are in use: `s3img doctor`.",
     errors.AccessDenied: "Give the credentials, or the user, the permission that is named.",
     errors.StoreBusy: "Lower `workers` and run the command again; a service's clients respect `Retry-After`.",
-    errors.Unreachable: "Run the command again; `s3img doctor` tells how far it comes.",
+    errors.Unreachable: "Run the command again; `s3img doctor` shows which step fails.",
 }
 HEAD = ("| code | class | exit | HTTP | meaning | what to do |", "|---|---|---|---|---|---|")
 FACTS = {

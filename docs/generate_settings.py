@@ -53,7 +53,7 @@ SETTINGS = {
     },
     "Publishing and syncing": {
         "missing": "What an image that is missing means: the run fails (`error`), a warning (`warn`), nothing (`keep`).",
-        "remove_local": "Delete images that every page has left for the bucket.",
+        "remove_local": "Delete the site's own copy of an image once all pages load it from the bucket.",
         "check_public": "Before `publish` changes pages, ask for one object at `public_url` as a visitor would. A refusal ends the run.",
         "site_url": "Where the site is served. Its path is the prefix of root-relative references.",
         "cache_dir": "Folder for rendered variants and what is known of sites. By default the user's cache folder.",

@@ -16,20 +16,20 @@
     ├── PublishError          500  exit 1   a site that can't be published under the policy in force
     ├── KeyTaken              409  exit 1   a key that another object has
     ├── RequestError          400  exit 1   a request to the service that can't be understood
-    │   ├── NotServed         404  exit 1   an address that the service has nothing at
+    │   ├── NotServed         404  exit 1   an address at which the service has nothing
     │   ├── MethodNotAllowed  405  exit 1   ``allowed`` lists the methods that are
     │   ├── RequestTooLarge   413  exit 1   a body or an address above a limit
     │   └── TooManyRequests   429  exit 1   one client asks too often; ``retry_after`` seconds
     ├── SignatureError        403  exit 1   a signed address that is not signed, or not by a known key
     │   └── SignatureExpired  410  exit 1   a signed address whose time is over
-    ├── Busy                  503  exit 1   all places are taken; ``retry_after`` seconds
+    ├── Busy                  503  exit 1   it works on as much as it may; ``retry_after`` seconds
     │   └── ForkServerFailed  503  exit 1   processes that render can't be started
     ├── WorkerRefused         500  exit 3   a worker of a bulk run that has other versions than the run
-    ├── ClientGone            499  exit 1   nobody waits for the answer any more
+    ├── ClientGone            499  exit 1   the client closed the connection before the answer
     ├── DeadlineExceeded      504  exit 1   the time for one piece of work is over
     └── BucketError           502  exit 5   the store answered with an error; ``code`` is its own word for it
         ├── ObjectNotFound    404  exit 5
-        ├── ObjectChanged     502  exit 5   another object than a moment ago, or than a record says
+        ├── ObjectChanged     502  exit 5   it changed during the work, or differs from its record
         ├── InvalidPrefix     400  exit 5   no key can begin with it
         ├── RangeNotSatisfiable 416  exit 5  bytes that the object does not have
         ├── CredentialsError  502  exit 4   no credentials, or refused ones
@@ -72,7 +72,7 @@ class S3ImgError(Exception):
 
 
 class ConfigError(S3ImgError):
-    """Report every problem of the settings at once, with the names that the settings have where they are written."""
+    """Report all problems of the settings at once, each with the setting's name as it was written."""
 
     reason = "settings-invalid"
     exit_code = 3
@@ -182,7 +182,7 @@ class PublishError(S3ImgError):
 
 
 class KeyTaken(S3ImgError):
-    """Report a key that an object may not have, because another one is there; ``key`` is the key."""
+    """Report a key that another object has already; ``key`` is the key."""
 
     reason = "key-taken"
     status = 409
@@ -200,7 +200,7 @@ class RequestError(S3ImgError):
 
 
 class NotServed(RequestError):
-    """Report an address that the service has nothing at."""
+    """Report an address at which the service has nothing."""
 
     reason = "not-served"
     status = 404
@@ -254,7 +254,7 @@ class SignatureExpired(SignatureError):
 
 
 class Busy(S3ImgError):
-    """Report that all places are taken; the same request may succeed after ``retry_after`` seconds."""
+    """Report a service that works on as much as it may; ask again after ``retry_after`` seconds."""
 
     reason = "busy"
     status = 503
@@ -265,7 +265,7 @@ class Busy(S3ImgError):
 
 
 class ForkServerFailed(Busy):
-    """Report that processes for rendering can't be started."""
+    """Report processes for rendering that can't be started."""
 
     reason = "no-render-process"
 
@@ -278,23 +278,24 @@ class WorkerRefused(S3ImgError):
 
 
 class ClientGone(S3ImgError):
-    """Report that nobody waits for the answer any more (nginx's status for it)."""
+    """Report a client that closed the connection before the answer (the status is nginx's)."""
 
     reason = "client-gone"
     status = 499
 
 
 class DeadlineExceeded(S3ImgError):
-    """Report a piece of work that took longer than it may."""
+    """Report work that took longer than its limit allows."""
 
     reason = "deadline-exceeded"
     status = 504
 
 
 class BucketError(S3ImgError):
-    """Report what a bucket's store answered; ``code`` is the store's own error code, ``action`` the operation.
+    """Report an error that a bucket's store answered with.
 
-    ``region`` is the one that the store names where the bucket is in another.
+    ``code`` is the store's own error code, ``action`` the operation. ``region`` is the one that the store names
+    where the bucket is in another.
     """
 
     reason = "store-failed"
@@ -330,7 +331,7 @@ class ObjectNotFound(BucketError):
 
 
 class ObjectChanged(BucketError):
-    """Report an object that is not what it was a moment ago, or what a record says that it is."""
+    """Report an object that changed during the work, or that differs from what was recorded of it."""
 
     reason = "object-changed"
 

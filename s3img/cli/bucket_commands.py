@@ -27,18 +27,32 @@ if TYPE_CHECKING:
 @click.option("--apply", is_flag=True, help="Mark and delete; without it, only say what there is to do.")
 @click.option("--keep", type=click.Path(path_type=Path), multiple=True, help="A lock whose images stay; repeatable.")
 @click.option(
-    "--grace", callback=duration, default="7d", show_default=True, help="Wait before a mark, and before the deletion."
+    "--grace",
+    callback=duration,
+    default="7d",
+    show_default=True,
+    help="Wait this long before an image is marked, and again before it is deleted.",
 )
 @click.option(
-    "--history", callback=duration, default="30d", show_default=True, help="How long an older build of a site counts."
+    "--history",
+    callback=duration,
+    default="30d",
+    show_default=True,
+    help="How long the images of a site's older builds stay.",
 )
 @click.option(
-    "--trash", callback=duration, default="30d", show_default=True, help="Keep what is deleted; 0 deletes it at once."
+    "--trash",
+    callback=duration,
+    default="30d",
+    show_default=True,
+    help="Keep deleted images in the trash this long; 0: no trash.",
 )
 @click.option(
     "--restore", metavar="KEY", multiple=True, help="Only put KEY (* for all) back from the trash; repeatable."
 )
-@click.option("--force", is_flag=True, help="Go on without any reference, and when more than half would go.")
+@click.option(
+    "--force", is_flag=True, help="Go on even if nothing refers to any image, or more than half would be deleted."
+)
 @click.option("--config", "config_file", type=click.Path(path_type=Path), help="Settings file (default: s3img.toml).")
 @click.option("--bucket", help="s3://NAME/PREFIX or file:///FOLDER.")
 @click.option("--endpoint-url", help="Address of an S3-compatible service.")

@@ -104,7 +104,7 @@ def _size(ctx: click.Context, param: click.Parameter, value: str) -> tuple[int, 
 @click.argument("transform")
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
 def size_command(size: tuple[int, int], transform: str, *, as_json: bool) -> None:
-    """Print the size in px that TRANSFORM gives to a picture of SIZE."""
+    """Print the size in px that TRANSFORM gives to a picture of WIDTHxHEIGHT px."""
     config = load_config({}, None)
     parsed = Transform.parse(transform, presets=config.presets, limits=config.limits)
     width, height = parsed.output_size(size, limits=config.limits)

@@ -39,7 +39,7 @@ if TYPE_CHECKING:
 
 _DRY_RUN = click.option("--dry-run", is_flag=True, help="Only say what there is to do.")
 _FILTERS = ("since", "until", "types", "min_size", "max_size")
-_FORCE = click.option("--force", is_flag=True, help="Go on when it is more than half of the bucket.")
+_FORCE = click.option("--force", is_flag=True, help="Go on even if it is more than half of the bucket.")
 
 
 def moment(ctx: click.Context, param: click.Parameter, value: str | None) -> datetime | None:

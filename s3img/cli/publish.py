@@ -23,7 +23,10 @@ from s3img.images import Images
 @click.option("--site-url", help="Address that the site is served at; its path is the prefix of /absolute references.")
 @click.option("--missing", type=click.Choice(["error", "warn", "keep"]), help="What to do about a missing image.")
 @click.option(
-    "--remove-local", is_flag=True, default=None, help="Delete images that every page has left for the bucket."
+    "--remove-local",
+    is_flag=True,
+    default=None,
+    help="Delete the site's own copies of images once all pages load them from the bucket.",
 )
 @click.option(
     "--check-public/--no-check-public", default=None, help="Ask for one object as a visitor would before pages change."

@@ -447,7 +447,7 @@ class PublicObjects:
                 raise _refused(url, key, error.code) from error
         except (OSError, HTTPException, ValueError) as error:  # ValueError: a redirect to what is not an address
             reason = getattr(error, "reason", error)
-            fix = "Check public_url and the network: s3img doctor tells how far it comes."
+            fix = "Check public_url and the network: s3img doctor shows which step fails."
             raise Unreachable(f"{url} can't be reached: {reason}.", action="get", key=key, fix=fix) from error
 
 

@@ -157,13 +157,13 @@ _CHECKSUM = Cause(
     "checksum-refused",
     BucketError,
     "the store does not know a checksum that was sent; it said: {said}",
-    "Set `provider`, or the store's own address as endpoint_url ({endpoint}), so that s3img sends what it knows.",
+    "Set `provider`, or the store's own address as endpoint_url ({endpoint}), so that s3img sends one that it knows.",
 )
 
 _NO_MD5 = Cause(
     "checksum-missing",
     BucketError,
-    "the store misses Content-MD5, which s3img sends",
+    "the store did not get the header Content-MD5, which s3img sends",
     "Look at the proxy between here and {endpoint}: it drops headers.",
 )
 
@@ -374,12 +374,12 @@ _BY_CLASS: dict[str, Cause] = {
         "key-not-text", BucketError, "the key is not valid Unicode", "Rename the file: its name is not UTF-8."
     ),
     "ParamValidationError": Cause(
-        "key-invalid", BucketError, "S3 knows no such key or version", "Correct the key or the version."
+        "key-invalid", BucketError, "S3 does not allow such a key or version", "Correct the key or the version."
     ),
     "BrokenListingError": Cause(
         "listing-broken",
         BucketError,
-        "the listing is not whole: {detail}",
+        "the listing is incomplete: {detail}",
         "Check that endpoint_url ({endpoint}) is the store's S3 interface, and any proxy before it.",
     ),
     "AnswerTooSlowError": Cause(
@@ -392,7 +392,7 @@ _BY_CLASS: dict[str, Cause] = {
     "UnprovenPutError": Cause(
         "not-stored",
         BucketError,
-        "the store said that it has the object, and has other bytes",
+        "the store confirmed the upload, but it has other bytes",
         "Run the command again; if it stays, look at the proxy between here and {endpoint}.",
     ),
     **dict.fromkeys(
