@@ -37,7 +37,8 @@ def setup(app: Sphinx) -> ExtensionMetadata:
 
 def images_of(config: SphinxConfig, folder: Path) -> Images:
     """Return the images under a project's settings; raise ExtensionError naming each setting that is wrong."""
-    values: dict[str, Any] = {"site_url": config.html_baseurl or "", **config.s3img}
+    own = config.s3img
+    values: Any = {"site_url": config.html_baseurl or "", **own} if isinstance(own, dict) else own
     try:
         settings = load(host=SettingsSource(values, "conf.py: s3img[{!r}]".format), folder=folder)
     except S3ImgError as error:

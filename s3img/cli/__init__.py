@@ -114,7 +114,7 @@ _SITE_COMMANDS = frozenset({"demo", "gallery", "init", "markdown", "picgo", "pub
 
 
 class HostedGroup(LazyGroup):
-    """The commands of ``s3img`` inside another program (``flask s3img``); ``obj`` of its context is its `Host`."""
+    """The commands of ``s3img`` in another program (``flask s3img``); ``obj`` of its context is or makes its `Host`."""
 
     def list_commands(self, ctx: click.Context) -> list[str]:
         """Return the names of the commands that make sense there."""
@@ -127,6 +127,7 @@ class HostedGroup(LazyGroup):
     def invoke(self, ctx: click.Context) -> None:
         """Run a command and exit; what it returns is the exit code."""
         try:
+            ctx.obj = ctx.obj() if callable(ctx.obj) else ctx.obj
             code = super().invoke(ctx)
         except S3ImgError as error:
             code = explain(error)

@@ -24,12 +24,22 @@ _TYPES = {field.name: field.type for field in msgspec.structs.fields(Config)}
 
 
 class SettingsSource(msgspec.Struct, frozen=True):
-    """Settings from one place; ``spell`` gives a setting's name as it is written there."""
+    """Settings from one place; ``spell`` gives a setting's name as it is written there.
+
+    Raise ConfigError for anything but a table whose names are texts: hosts let their users write what they like.
+    """
 
     values: Mapping[str, Any]
     spell: Callable[[str], str]
     lax: bool = False  # texts stand for numbers, booleans and lists
     kind: str = "host"  # command line, environment, host, file
+
+    def __post_init__(self) -> None:
+        if not isinstance(self.values, Mapping):
+            kind = type(self.values).__name__
+            raise ConfigError([f"{self.spell('…')}: the settings are a table of names and values, not {kind}"])
+        if wrong := [name for name in self.values if not isinstance(name, str)]:
+            raise ConfigError([f"{self.spell(str(name))}: the name of a setting is a text" for name in wrong])
 
 
 class Setting(NamedTuple):
@@ -132,7 +142,8 @@ def settings_files(path: Path | None, environ: Mapping[str, str], folder: Path) 
     project = folder / "pyproject.toml"
     # A file that is named replaces all others: settings must not mix with those of a folder that happens to be ours.
     if path is None and project.is_file():
-        table = read_toml(project).get("tool", {}).get("s3img", {})
+        tools = read_toml(project).get("tool", {})
+        table = tools.get("s3img", {}) if isinstance(tools, Mapping) else {}
         found.append(settings_of(table, folder, "pyproject.toml [tool.s3img] "))
     if path is None and (folder / FILE_NAME).is_file():
         path = folder / FILE_NAME
@@ -143,6 +154,8 @@ def settings_files(path: Path | None, environ: Mapping[str, str], folder: Path) 
 
 def settings_of(table: Mapping[str, Any], folder: Path, where: str) -> SettingsFile:
     """Take the profiles out of a file's table; raise ConfigError for one without a usable name."""
+    if not isinstance(table, Mapping):
+        raise ConfigError([f"{where.rstrip()}: write a table of settings"])
     values = dict(table)
     profiles = values.pop("profiles", {})
     if not isinstance(profiles, Mapping) or not all(isinstance(one, Mapping) for one in profiles.values()):
@@ -264,6 +277,14 @@ def _from_text(value: str, wanted: Any) -> Any:  # noqa: ANN401 - the type is da
         except DECODE_ERRORS as error:
             raise ValueError(f"not valid JSON: {error}") from error
     return value
+
+
+def path_setting(settings: object, name: str, default: str) -> Path:
+    """Return the path that an attribute of a host's settings is; raise ConfigError for what is none."""
+    written = getattr(settings, name, default)
+    if not isinstance(written, str | os.PathLike) or "\0" in str(written):
+        raise ConfigError([f"{name}: {written!r} is not a path"])
+    return Path(written)
 
 
 def read_toml(path: Path) -> dict[str, Any]:

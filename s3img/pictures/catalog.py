@@ -134,7 +134,7 @@ class Catalog:
         if request.transform.steps:
             self._required_service(request.transform, entry)
         given = {"class": class_, "loading": loading, "sizes": sizes, "width": str(pixels or "")}
-        author = {"alt": alt, **{name: value for name, value in given.items() if value}, **(attributes or {})}
+        author = {"alt": alt, **{name: str(value) for name, value in given.items() if value}, **(attributes or {})}
         lookup = self.lookup
         variant_set = lookup.variants(entry, request)
         made = {

@@ -129,6 +129,7 @@ class StaticImages:
 
         Raise AssetError for a name that is not in the lock while strict, TransformError, and ConfigError.
         """
+        name = str(name)  # a template gives what its context has: None, a number, a field with a file
         found = self.find(name)
         return found[0].url(found[1], transform) if found else self._local_url(name)
 
@@ -137,6 +138,7 @@ class StaticImages:
 
         ``options`` are those of `Catalog.picture`; all others are attributes, with - for _.
         """
+        name = str(name)
         author = {key.replace("_", "-"): str(value) for key, value in options.items() if key not in _OPTIONS}
         if found := self.find(name):
             given = {key: value for key, value in options.items() if key in _OPTIONS}

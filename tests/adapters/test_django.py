@@ -67,6 +67,11 @@ found["checks"] = {
     "public_url": check(S3IMG={**plain, "public_url": ""}),
     "bucket": check(S3IMG={}),
     "wrong": check(S3IMG={"colour": "red"}),
+    "text": check(S3IMG="s3://pics"),
+    "number": check(S3IMG={5: "red"}),
+    "lock": check(S3IMG_LOCK=5),
+    "zero byte": check(S3IMG_LOCK="a\\0b"),
+    "base": check(BASE_DIR=None),
 }
 with override_settings(S3IMG={}):
     found["no bucket"] = static("cat.jpg")
@@ -84,6 +89,9 @@ TAGS = [
     "{% s3img_picture 'cat.jpg' %}",
     "{% s3img_styles nonce='abc' %}",
     "{% s3img_picture 'cat.jpg' alt='' widths='40, wide' %}",
+    "{% s3img_picture 'cat.jpg' alt='' sizes=5 loading=6 %}",
+    "{% s3img_url None %}",
+    "{% s3img_picture 5 alt='' %}",
 ]
 
 
@@ -193,6 +201,13 @@ def test_width_that_is_no_number_is_named(probed: dict[str, Any]) -> None:
     assert re.match("ConfigError: .*widths: .*'wide'", probed["tags"][TAGS[9]])
 
 
+def test_template_may_give_what_is_not_a_text(probed: dict[str, Any]) -> None:
+    picture = probed["debug"]["{% s3img_picture 'cat.jpg' alt='' sizes=5 loading=6 %}"]
+    assert 'sizes="5" alt="" width="80" height="60" loading="6"' in picture
+    assert probed["debug"]["{% s3img_url None %}"].startswith("AssetError: 'None' is not in the lock.")
+    assert probed["debug"]["{% s3img_picture 5 alt='' %}"].startswith("AssetError: '5' is not in the lock.")
+
+
 def test_image_outside_the_lock_is_local_in_production_and_an_error_while_debugging(probed: dict[str, Any]) -> None:
     assert re.match(r'<img src="/static/new\.\w+\.jpg" alt="\S*&gt;" loading="eager">', probed["tags"][TAGS[6]])
     assert probed["tags"][TAGS[3]].startswith("/static/new.")
@@ -206,6 +221,11 @@ def test_image_outside_the_lock_is_local_in_production_and_an_error_while_debugg
         ("broken", r"s3img\.E003 .*broken\.lock:1: is not a lock"),
         ("public_url", r"s3img\.E002 public_url is not set"),
         ("bucket", r"s3img\.W001 No bucket is set"),
+        ("text", r"s3img\.E001 .*S3IMG\['…'\]: the settings are a table of names and values, not str"),
+        ("number", r"s3img\.E001 .*S3IMG\['5'\]: the name of a setting is a text"),
+        ("lock", r"s3img\.E001 .*S3IMG_LOCK: 5 is not a path"),
+        ("zero byte", r"s3img\.E001 .*S3IMG_LOCK: 'a\\x00b' is not a path"),
+        ("base", r"s3img\.E001 .*BASE_DIR: None is not a path"),
         ("wrong", r"s3img\.E001 .*S3IMG\['colour'\]: unknown setting"),
     ],
 )
@@ -229,6 +249,12 @@ def test_command_explains_a_wrong_setting(project: Path) -> None:
     assert (found.returncode, found.stdout) == (3, "")
     assert "S3IMG['colour']: unknown setting" in found.stderr
     assert "Traceback" not in found.stderr
+
+
+def test_command_explains_a_lock_that_is_no_path(project: Path) -> None:
+    (project / "number_settings.py").write_text(f"{SETTINGS}S3IMG_LOCK = 5\n")
+    found = manage(project, "s3img", "--settings=number_settings", "check")
+    assert (found.returncode, found.stderr.strip()) == (3, "The settings can't be used:\n  S3IMG_LOCK: 5 is not a path")
 
 
 def test_command_has_what_an_application_needs(project: Path, synced: str) -> None:

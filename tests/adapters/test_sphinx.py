@@ -125,6 +125,15 @@ def test_problem_names_the_document(project: Path, cache_dir: str) -> None:
         build(project, cache_dir, missing="error")
 
 
+@pytest.mark.parametrize(("written", "name"), [([], "…"), ({5: 6}, "5")])
+def test_settings_of_another_form_are_named(tmp_path: Path, written: Any, name: str) -> None:
+    (tmp_path / "conf.py").write_text(f'extensions = ["s3img.adapters.sphinx"]\ns3img = {written}\n')
+    with warnings.catch_warnings(), docutils_namespace():
+        warnings.simplefilter("ignore")  # of Sphinx and docutils, about each other
+        with pytest.raises(ExtensionError, match=rf"conf\.py: s3img\['{name}'\]"):
+            Sphinx(tmp_path, tmp_path, tmp_path / "html", tmp_path / "trees", "html", {}, None, io.StringIO())
+
+
 def test_wrong_setting_stops_the_build_at_its_start(project: Path, cache_dir: str) -> None:
     with pytest.raises(ExtensionError, match=r"conf\.py: s3img\['colour'\]"):
         build(project, cache_dir, colour="red")

@@ -134,6 +134,13 @@ def test_value_that_cannot_work_is_refused(tmp_path: Path, values: dict[str, obj
         load(host=SettingsSource(values, str), environ={}, folder=tmp_path)
 
 
+@pytest.mark.parametrize("text", ['[tool]\ns3img = "x"', "[[tool.s3img]]"])
+def test_project_file_whose_settings_are_no_table_is_told(tmp_path: Path, text: str) -> None:
+    (tmp_path / "pyproject.toml").write_text(text)
+    with pytest.raises(ConfigError, match=r"pyproject.toml \[tool.s3img\]: write a table of settings"):
+        load(environ={}, folder=tmp_path)
+
+
 @pytest.mark.parametrize(
     ("values", "base_url"),
     [

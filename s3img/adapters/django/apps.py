@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from functools import cached_property
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from django.apps import AppConfig
@@ -14,11 +13,12 @@ from django.core.signals import setting_changed
 from django.templatetags.static import static
 
 from s3img.config import LOCK_NAME
-from s3img.config.load import SettingsSource, load
+from s3img.config.load import SettingsSource, load, path_setting
 from s3img.pictures.static_images import StaticFolder, StaticImages, setup_problems
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
+    from pathlib import Path
 
     from s3img import Config
 
@@ -35,13 +35,13 @@ class S3ImgApp(AppConfig):
 
     @property
     def lock(self) -> Path:
-        """Return ``S3IMG_LOCK``, a path below ``BASE_DIR``; by default s3img.lock there."""
-        return Path(getattr(settings, "BASE_DIR", ""), getattr(settings, "S3IMG_LOCK", LOCK_NAME)).resolve()
+        """Return ``S3IMG_LOCK``, a path below ``BASE_DIR``; by default s3img.lock there. Raise ConfigError."""
+        return (path_setting(settings, "BASE_DIR", "") / path_setting(settings, "S3IMG_LOCK", LOCK_NAME)).resolve()
 
     def load(self, options: Mapping[str, Any], path: Path | None) -> Config:
         """Read ``settings.S3IMG`` and all other places; ``options`` and ``path`` are those of a command line."""
         host = SettingsSource(getattr(settings, "S3IMG", {}), "S3IMG[{!r}]".format)
-        return load(options=options, host=host, path=path, folder=Path(getattr(settings, "BASE_DIR", "")))
+        return load(options=options, host=host, path=path, folder=path_setting(settings, "BASE_DIR", ""))
 
     @cached_property
     def images(self) -> StaticImages:

@@ -31,6 +31,6 @@ class Command(BaseCommand):
     def handle(self, *_: Any, arguments: list[str], **options: Any) -> None:  # noqa: ANN401 - Django's form
         """Run it, and exit with its code, as Django's own commands with an exit code do."""
         app = apps.get_app_config("s3img")
-        host = Host(app.load, app.lock, lambda: app.images.own_folders())  # noqa: PLW0108 - settings may be wrong
+        settings = {"obj": lambda: Host(app.load, app.lock, lambda: app.images.own_folders())}  # noqa: PLW0108 - later
         with redirect_stdout(options.get("stdout") or sys.stdout):  # what call_command was given
-            HostedGroup("s3img", help=self.help, context_settings={"obj": host}).main(arguments, "manage.py s3img")
+            HostedGroup("s3img", help=self.help, context_settings=settings).main(arguments, "manage.py s3img")
