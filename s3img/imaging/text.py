@@ -14,7 +14,7 @@ import msgspec
 from PIL import Image, ImageDraw
 
 from s3img.errors import TextError
-from s3img.imaging.text_fonts import TextSetter, clusters, fonts_of, has_shaping
+from s3img.imaging.text_fonts import TextSetter, clusters, font_errors, fonts_of, has_shaping
 from s3img.transform.geometry import check_size
 
 if TYPE_CHECKING:
@@ -113,7 +113,15 @@ def draw_text(
         )
     if not 1 <= style.size <= MAX_FONT_SIZE:
         raise TextError(f"A font has 1 to {MAX_FONT_SIZE} px, not {style.size}.", token=f"fs-{text.size}")
-    setter = TextSetter(fonts_of(text, style.size, inputs), deadline)
+    fonts = fonts_of(text, style.size, inputs)
+    with font_errors(text):
+        return drawn_text(text, style, TextSetter(fonts, deadline), limits, deadline)
+
+
+def drawn_text(
+    text: Text, style: TextStyle, setter: TextSetter, limits: Limits, deadline: RenderDeadline
+) -> Image.Image:
+    """Measure and draw the lines of a text; raise what FreeType and Pillow raise, and as `draw_text` does."""
     lines = lines_of(text.text, style.width, setter.length)
     deadline.check()
     boxes = [setter.box(line) for line in lines]

@@ -10,6 +10,7 @@ from __future__ import annotations
 import math
 import re
 import unicodedata
+from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import lru_cache
 from io import BytesIO
@@ -23,7 +24,7 @@ from s3img.imaging.probing import opened, too_large
 from s3img.transform.overlays import FONTS
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Iterator, Mapping, Sequence
 
     from s3img.imaging.decode import RenderDeadline
     from s3img.imaging.probing import ImageSource
@@ -40,7 +41,20 @@ _FOLDER: Final = Path(__file__).with_name("fonts")
 _SCRIPTS: Final = ("latin", "latin-ext")
 """The files of Open Sans that are shipped (SIL Open Font License, ``fonts/OFL.txt``)."""
 _NAMED: Final = frozenset({"", "OpenSans"})
+_SIGNATURES: Final = (b"\0\1\0\0", b"OTTO", b"true", b"ttcf", b"wOFF", b"wOF2")
+"""How TTF, OTF, collections, WOFF and WOFF2 begin. FreeType reads ten more kinds, some of them packed, unbounded."""
 _WOFF_HEADER: Final = 44
+_WOFF2_HEADER: Final = 48
+_SBIX: Final = 37
+"""The number of the table ``sbix`` in a WOFF2 (5.1)."""
+_NAMED_TABLE: Final = 63
+_TRANSFORMED: Final = frozenset({10, 11})
+"""``glyf`` and ``loca``, which state a second size in version 0; all others in every other version."""
+_PICTURE: Final = re.compile(rb"\x89PNG\r\n\x1a\n.{4}IHDR(.{4})(.{4})", re.DOTALL)
+_LARGEST_PICTURE: Final = 1024
+"""Px a side: FreeType unpacks a letter's PNG as a whole; 20,000 x 20,000 px of one colour took 1.6 GB."""
+_LARGEST_LETTER: Final = 1 << 26
+"""Px of the room for a letter in its own colours; a font may say that one is thousands of times as wide as high."""
 _REGULAR, _BOLD = 400, 700
 _LEAN: Final = 12
 """Degrees by which letters without an italic cut lean to the right."""
@@ -109,12 +123,28 @@ def fonts_of(text: Text, size: int, inputs: Mapping[str, ImageSource]) -> tuple[
     # FreeType unpacks a WOFF as a whole: 400 KB of zeros became 400 MB.
     if max(len(data), unpacked_size(data)) > MAX_FONT_BYTES:
         raise too_large("input_bytes", f"The font {text.font!r} has more bytes", MAX_FONT_BYTES)
+    # Those of a packed font can't be looked at.
+    sides = [int.from_bytes(side) for found in _PICTURE.finditer(data) for side in found.groups()]
+    if max(sides, default=0) > _LARGEST_PICTURE or b"sbix" in dict(packed_tables(data)):
+        message = f"The font {text.font!r} has pictures above {_LARGEST_PICTURE} px a side, or a packed table sbix."
+        raise TextError(message, token=f"ff-{text.font}", suggestion="ff- and the key of another font")
     try:
-        own = read_font(data, size, bold=text.bold, italic=text.italic)
+        own = read_font(data if data.startswith(_SIGNATURES) else b"", size, bold=text.bold, italic=text.italic)
     except Exception as error:  # FreeType says no more than that it could not be opened
         message = f"{text.font!r} is not a font that can be read: write a TTF, OTF, WOFF or WOFF2."
         raise TextError(message, token=f"ff-{text.font}") from error
     return own, *default
+
+
+@contextmanager
+def font_errors(text: Text) -> Iterator[None]:
+    """Turn what FreeType and Pillow raise while letters are drawn into a TextError that names the font."""
+    try:
+        yield
+    except (OSError, ValueError, Image.DecompressionBombError) as error:
+        message = f"A letter of the font {text.font or 'OpenSans'!r} can't be drawn: {str(error).rstrip('.')}."
+        suggestion = "ff- and the key of another font"
+        raise TextError(message, token=f"ff-{text.font}", suggestion=suggestion) from error
 
 
 @lru_cache(maxsize=2)
@@ -184,16 +214,35 @@ def strikes_of(font: bytes, wanted: int) -> list[int]:
 def unpacked_size(font: bytes) -> int:
     """Return the bytes of a WOFF or WOFF2 when unpacked, as its header and its tables state them; 0 for other fonts.
 
-    (WOFF 1.0, 4 and 5; WOFF 2.0, 5.1. FreeType refuses a WOFF whose tables are larger than they state.)
+    (WOFF 1.0, 4 and 5; WOFF 2.0, 5.1. FreeType refuses a font whose tables are larger than they state.)
     """
-    if font[:4] not in {b"wOFF", b"wOF2"} or len(font) < _WOFF_HEADER:
+    if font[:4] not in {b"wOFF", b"wOF2"}:
         return 0
-    stated = int.from_bytes(font[16:20])
-    if font[:4] == b"wOF2":
-        return stated
+    return max(int.from_bytes(font[16:20]), sum(size for _, size in packed_tables(font)))
+
+
+def packed_tables(font: bytes) -> list[tuple[bytes, int]]:
+    """Return the names of a WOFF's or WOFF2's tables, and their bytes when unpacked; of a WOFF2 it names only sbix."""
     count = int.from_bytes(font[12:14])
-    tables = font[_WOFF_HEADER : _WOFF_HEADER + 20 * count]
-    return max(stated, sum(int.from_bytes(tables[at + 12 : at + 16]) for at in range(0, len(tables) - 19, 20)))
+    if font[:4] == b"wOFF":
+        places = range(_WOFF_HEADER, min(_WOFF_HEADER + 20 * count, len(font)), 20)
+        return [(font[at : at + 4], int.from_bytes(font[at + 12 : at + 16])) for at in places]
+    found: list[tuple[bytes, int]] = []
+    at = _WOFF2_HEADER
+    while font[:4] == b"wOF2" and at < len(font) and len(found) < count:
+        number, version = font[at] & 63, font[at] >> 6
+        name = font[at + 1 : at + 5] if number == _NAMED_TABLE else b"sbix" if number == _SBIX else b""
+        at += 5 if number == _NAMED_TABLE else 1
+        sizes = []
+        for _ in range(2 if (version == 0) == (number in _TRANSFORMED) else 1):
+            size = 0
+            for digit in font[at : at + 5]:
+                at, size = at + 1, size << 7 | digit & 127
+                if digit < 128:
+                    break
+            sizes.append(size)
+        found.append((name, max(sizes)))
+    return found
 
 
 def clusters(text: str) -> list[str]:
@@ -208,10 +257,19 @@ def clusters(text: str) -> list[str]:
     return found
 
 
-def drawn_sign(font: ImageFont.FreeTypeFont, sign: str, ink: tuple[int, ...] = (255, 0, 255)) -> Image.Image:
-    """Return a sign as RGBa, in its own colours or in ``ink``; its base line begins two squares of the font down."""
+def drawn_sign(
+    font: ImageFont.FreeTypeFont, sign: str, ink: tuple[int, ...] = (255, 0, 255), *, scale: float = 1.0
+) -> Image.Image:
+    """Return a sign as RGBa, in its own colours or in ``ink``; its base line begins two squares of the font down.
+
+    Raise TextError for one whose room, enlarged by ``scale``, would be too large.
+    """
     side = int(font.size)
-    tile = Image.new("RGBA", (math.ceil(font.getlength(sign)) + 3 * side, 3 * side))
+    width = max(0, math.ceil(font.getlength(sign))) + 3 * side
+    if width * 3 * side * max(1, scale) ** 2 > _LARGEST_LETTER:
+        message = f"The letter {sign!r} is {width - 3 * side} px wide in its font of {side} px, too large to be drawn."
+        raise TextError(message, suggestion="ff- and the key of another font")
+    tile = Image.new("RGBA", (width, 3 * side))
     ImageDraw.Draw(tile).text((side, 2 * side), sign, fill=(*ink, 255), font=font, anchor="ls", embedded_color=True)
     # Pillow mixes colours with the transparent black below, which is what multiplying by opacity does.
     return Image.frombytes("RGBa", tile.size, tile.tobytes())
@@ -359,7 +417,7 @@ class TextSetter:
     ) -> None:
         """Lay a sign in its own colours over a picture, as opaque as the text is."""
         if sign not in self._pictures:
-            drawn = drawn_sign(font.layout, sign, color[:3])
+            drawn = drawn_sign(font.layout, sign, color[:3], scale=font.scale)
             size = (max(1, round(length * font.scale)) for length in drawn.size)
             drawn = drawn.resize((next(size), next(size)), Image.Resampling.BICUBIC)
             box = drawn.getbbox() or (0, 0, 1, 1)

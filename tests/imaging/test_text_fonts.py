@@ -27,13 +27,13 @@ FAMILY, FLAG, THUMB, KEYCAP = "👩\u200d💻", "🇩🇪", "👍🏽", "1\ufe0f
 shaped = pytest.mark.skipif(not features.check("raqm"), reason="libfribidi is not installed")
 
 
-def drawn(words: str, font: str, style: str = "fs-40") -> Image.Image:
-    """Return the ink of a text, on white."""
+def drawn(words: str, font: str, style: str = "fs-40", *, data: bytes = b"") -> Image.Image:
+    """Return the ink of a text, on white; ``data`` is a font of the test's own."""
     stream = BytesIO()
     Image.new("RGB", (800, 300), "white").save(stream, "PNG")
     encoded = base64.urlsafe_b64encode(words.encode()).decode().rstrip("=")
     transform = Transform.parse(f"l-text,ie-{encoded},ff-{font},{style},l-end,f-png")
-    result = render(stream.getvalue(), transform, inputs={font: FONTS / font})
+    result = render(stream.getvalue(), transform, inputs={font: data or FONTS / font})
     image = Image.open(BytesIO(result.data)).convert("RGB")
     return image.crop(ImageChops.invert(image.convert("L")).getbbox())
 
@@ -158,3 +158,55 @@ def test_sizes_of_bitmaps_are_read_from_the_font() -> None:
     assert strikes_of(b"wOF2" + bytes(60), 110)[:2] == [128, 136]
     broken = b"\0\1\0\0\0\1" + bytes(6) + b"CBLC" + bytes(4) + (28).to_bytes(4) + b"\xff" * 4 + bytes(4) + b"\xff" * 4
     assert strikes_of(broken, 32)[0] == 32
+
+
+def patched(name: str, *places: tuple[bytes, int, bytes]) -> bytes:
+    """Return a font with other bytes at offsets of its tables."""
+    font = bytearray((FONTS / name).read_bytes())
+    for table, offset, data in places:
+        at = int.from_bytes(font[font.index(table, 12) + 8 :][:4]) + offset
+        font[at : at + len(data)] = data
+    return bytes(font)
+
+
+NARROW_EM = (b"head", 18, b"\0\x10")
+HUGE_PICTURE = (FONTS / BITMAPS).read_bytes().replace(b"IHDR\0\0", b"IHDR\0\1", 1)
+BDF = b"""STARTFONT 2.1
+FONT x
+SIZE 32 72 72
+FONTBOUNDINGBOX 8 8 0 0
+CHARS 1
+STARTCHAR A
+ENCODING 65
+SWIDTH 500 0
+DWIDTH 8 0
+BBX 8 8 0 0
+BITMAP
+FF
+FF
+FF
+FF
+FF
+FF
+FF
+FF
+ENDCHAR
+ENDFONT
+"""
+
+
+@pytest.mark.parametrize(
+    ("font", "sign", "message"),
+    [
+        (patched(BITMAPS, NARROW_EM, (b"hmtx", 0, b"\xff" * 400)), "🎉", "px wide in its font of 109 px, too large"),
+        (patched(SQUARES, NARROW_EM), "\u25a0", "A letter of the font 'own.ttf' can't be drawn: "),
+        (HUGE_PICTURE, "🎉", "has pictures above 1024 px a side"),
+        (b"wOFF" + bytes(8) + b"\0\1" + bytes(30) + b"sbix" + bytes(16), "A", "or a packed table sbix"),
+        (b"wOF2" + bytes(8) + b"\0\2" + bytes(34) + b"\x0a\x81\0\5\x25\3", "A", "or a packed table sbix"),
+        (BDF, "A", "'own.ttf' is not a font that can be read"),
+    ],
+    ids=["wide letter", "large letter", "large picture", "woff", "woff2", "another kind"],
+)
+def test_a_hostile_font_is_refused_before_it_takes_memory(font: bytes, sign: str, message: str) -> None:
+    with pytest.raises(TextError, match=message):
+        drawn(sign, "own.ttf", data=font)
