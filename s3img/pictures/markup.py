@@ -110,9 +110,11 @@ def select(
 ) -> tuple[dict[str, list[ImageCandidate]], list[ImageCandidate]]:
     """Return (candidates by format to offer first, candidates for every browser).
 
-    Nothing as large in bytes as what it replaces is kept: the source, or any plainer format at the same width. A
-    format whose widest variant is lost goes as a whole: a wide screen that knows the format would be given a small
-    picture. Without ``original`` (the author asked for something made from it) renderings stay whatever their size.
+    A format is kept if its widest variant has fewer bytes than what it replaces: the source, or any plainer format at
+    that width. Otherwise it goes as a whole: a wide screen that knows the format would be given a small picture. One
+    that is kept has all its widths that are smaller than the source: where one is missing, a small screen that knows
+    the format would load the next wider picture, however small the plainer format's is. Without ``original`` (the
+    author asked for something made from it) renderings stay whatever their size.
     """
     image = _own_candidates(made.get(variant_set.own, ()), original)
     most = original.size if original else 1 << 62
@@ -124,10 +126,9 @@ def select(
             if name != list(made)[-1]:  # a newer type than the next one: browsers take the first they know
                 sources[name] = image
             continue
-        kept = [c for c in candidates if worthwhile({name: c.size}, source=least.get(c.width, most))]
-        if kept and kept[-1] is candidates[-1]:
-            sources[name] = kept
-            least |= {candidate.width: candidate.size for candidate in kept if candidate.size}
+        if candidates and worthwhile({name: candidates[-1].size}, source=least.get(candidates[-1].width, most)):
+            sources[name] = [candidate for candidate in candidates if candidate.size < most]
+            least |= {c.width: min(c.size, least.get(c.width, most)) for c in sources[name] if c.size}
     offered = {name: sources[name] for name in made if name in sources}
     return offered, image or list(made.get(next(iter(made)), ()))
 
