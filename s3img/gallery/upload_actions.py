@@ -7,6 +7,7 @@ it and stored it under the rules of every upload; then it goes.
 from __future__ import annotations
 
 import hashlib
+import logging
 import secrets
 from dataclasses import asdict
 from datetime import UTC, datetime, timedelta
@@ -36,6 +37,9 @@ STAGED_FOR: Final = timedelta(days=1)
 
 SIGNED_SECONDS: Final = 900
 """For which a browser may begin to send a file straight to the bucket."""
+
+
+log = logging.getLogger("s3img.gallery.uploads")
 
 
 @runtime_checkable
@@ -73,6 +77,8 @@ def stored(visit: Visit, pictures: Iterator[tuple[str, IO[bytes]]]) -> Response:
         try:
             saved = uploader.save(stream, filename=name, folder=folder, allowed=allowed, reuse=True)
         except S3ImgError as error:
+            if error.status >= 500:  # not the picture's fault, so the visitor's message says nothing of the cause
+                log.warning("%r can't be stored: %s", name, error)
             text = str(error) if isinstance(error, KeyTaken) else error.visitor
             text = "; ".join(error.problems) if isinstance(error, ConfigError) else text
             results.append({"ok": False, "name": name, "message": visit.words("denied") if denied else text})

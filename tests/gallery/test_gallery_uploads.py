@@ -16,7 +16,7 @@ from werkzeug.serving import make_server
 
 from s3img import Config
 from s3img.doctor.cors_rules import rule_for, takes_files_from
-from s3img.errors import ConfigError
+from s3img.errors import BucketError, ConfigError
 from s3img.gallery import Gallery, upload_actions
 from s3img.service.factory import QuietHandler
 
@@ -85,6 +85,20 @@ def test_upload_into_what_is_not_the_users_is_refused(visitor: Visitor, bucket: 
     found = send(visitor, picture("lime"), "a.png", **form)
     assert not any(one["ok"] for one in found.get("results", []))
     assert keys(bucket) == before
+
+
+def test_store_that_takes_nothing_is_told_to_the_operator(
+    visitor: Visitor, bucket: Bucket, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    def full_disk(*_: object, **__: object) -> None:
+        raise BucketError("can't put 'i/a.png': No space left on device.", fix="Free some space.")
+
+    monkeypatch.setattr(type(bucket), "put", full_disk)
+    (one,) = send(visitor, picture("lime"), "a.png", folder="i")["results"]
+    assert "No space" not in one["message"]
+    assert caplog.messages == [
+        "'a.png' can't be stored: can't put 'i/a.png': No space left on device. Free some space."
+    ]
 
 
 def test_template_gives_no_right_to_another_folder(make_gallery: Callable[..., Gallery], bucket: Bucket) -> None:
@@ -225,6 +239,16 @@ def test_large_file_goes_straight_to_the_bucket_and_is_checked_there(
     (one,) = json.loads(answer.data)["results"]
     assert one["key"].startswith("new/big-one.")
     assert keys(gallery.bucket) == {one["key"]}
+
+
+def test_address_of_a_put_takes_no_other_type(direct: Callable[..., Gallery]) -> None:
+    gallery = direct(ORIGIN, provider="b2")
+    visitor = Visitor(gallery)
+    visitor.get("/")
+    signed = begin(visitor, 1000)["direct"]
+    for media_type in ("text/html", "image/svg+xml"):
+        assert send_direct({**signed, "fields": {"Content-Type": media_type}}, b"x" * 1000) == 403
+    assert keys(gallery.bucket) == set()
 
 
 @pytest.mark.parametrize("size", [999, 1001])
