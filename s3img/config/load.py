@@ -280,7 +280,7 @@ def _from_text(value: str, wanted: Any) -> Any:  # noqa: ANN401 - the type is da
 
 
 def path_setting(settings: object, name: str, default: str) -> Path:
-    """Return the path that an attribute of a host's settings is; raise ConfigError for what is none."""
+    """Return the path that an attribute of a host's settings is; raise ConfigError for another value."""
     written = getattr(settings, name, default)
     if not isinstance(written, str | os.PathLike) or "\0" in str(written):
         raise ConfigError([f"{name}: {written!r} is not a path"])
