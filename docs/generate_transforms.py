@@ -40,7 +40,7 @@ def parameters() -> Iterator[str]:
             f"| `{row.key}`<br>`{row.name}` | `{row.example}`<br>{width}x{height}{picture(row.key)} | {row.meaning} "
             f"| {row.kind.values} | {row.default} | {STATUS[row.status]} |"
         )
-    yield f"| `{PRESET}`<br>`preset` | | What the configuration's preset says. | name | none | {STATUS['same']} |"
+    yield f"| `{PRESET}`<br>`preset` | | All that a preset of the settings says. | name | none | {STATUS['same']} |"
 
 
 def layer_parameters(rows: Iterable[Parameter], prefix: str) -> Iterator[str]:

@@ -128,11 +128,11 @@ LAYER_PARAMETERS: Final = (
               "l-image,i-logo.png,l-end"),
     Parameter("ie", "encoded", kinds.ENCODED_PATH, "", "The same in base64; wins over `i`.",
               "l-image,ie-bG9nby5wbmc,l-end"),
-    Parameter("lx", "layer_x", kinds.LAYER_OFFSET, "none", "Left edge on the parent; below 0 from the other side, at "
-              "which `N0` is.",
+    Parameter("lx", "layer_x", kinds.LAYER_OFFSET, "none", "Left edge on the parent. Negative numbers count from "
+              "the parent's right edge, and `N0` is that edge.",
               "l-image,i-logo.png,lx-N10,ly-10,l-end", "decided"),
-    Parameter("ly", "layer_y", kinds.LAYER_OFFSET, "none", "Top edge on the parent; below 0 from the other side, at "
-              "which `N0` is.",
+    Parameter("ly", "layer_y", kinds.LAYER_OFFSET, "none", "Top edge on the parent. Negative numbers count from the "
+              "parent's bottom edge, and `N0` is that edge.",
               "l-image,i-logo.png,lx-10,ly-N10,l-end", "decided"),
     Parameter("lxc", "layer_xc", kinds.LAYER_OFFSET, "none", "Horizontal centre on the parent; without effect beside "
               "`lx`.",
@@ -140,15 +140,19 @@ LAYER_PARAMETERS: Final = (
     Parameter("lyc", "layer_yc", kinds.LAYER_OFFSET, "none", "Vertical centre on the parent; without effect beside "
               "`ly`.",
               "l-image,i-logo.png,lxc-100,lyc-bh_div_2,l-end", "decided"),
-    Parameter("lap", "layer_anchor", choice(get_args(Place)), "`top_left`", "Where on the parent the four count from.",
+    Parameter("lap", "layer_anchor", choice(get_args(Place)), "`top_left`", "The point of the parent from which "
+              "`lx`, `ly`, `lxc` and `lyc` count.",
               "l-image,i-logo.png,lxc-0,lyc-0,lap-center,l-end", "decided"),
-    Parameter("lfo", "layer_focus", choice(get_args(Place)), "`center`", "Where on the parent it lies without them.",
+    Parameter("lfo", "layer_focus", choice(get_args(Place)), "`center`", "Where on the parent it lies, without "
+              "`lx`, `ly`, `lxc` and `lyc`.",
               "l-image,i-logo.png,lfo-bottom_right,l-end"),
-    Parameter("lm", "layer_mode", choice(get_args(LayerMode)), "none", "How it is mixed in: multiplied, as a map that "
-              "moves px by up to `lx` and `ly`, cut out of the parent, or cutting off all around it.",
+    Parameter("lm", "layer_mode", choice(get_args(LayerMode)), "none", "How it is mixed in: `multiply`; `displace`, as "
+              "a map that moves the parent's px by up to `lx` and `ly`; `cutout` cuts its shape out of the parent; "
+              "`cutter` cuts off all around it.",
               "l-image,i-logo.png,lm-multiply,l-end", "decided"),
-    Parameter("al", "layer_alpha", kinds.TENTHS, "opaque", "Opacity in tenths: of a block, unless its colour has one "
-              "or is a name, or of a picture.", "l-image,i-ik_canvas,bg-FF0000,al-5,w-200,h-100,l-end"),
+    Parameter("al", "layer_alpha", kinds.TENTHS, "opaque", "Opacity in tenths, of a picture or a block. A block's "
+              "colour must be in digits then, and have no opacity of its own.",
+              "l-image,i-ik_canvas,bg-FF0000,al-5,w-200,h-100,l-end"),
 )  # fmt: skip
 """Parameters that only layers of pictures have; inside, those of `PARAMETERS` that change pixels hold as well."""
 
