@@ -91,6 +91,8 @@ def read(
     given |= {name.upper(): value for name, value in overrides.items()}
     own = {f.name.upper() for f in fields(AppOptions)}
     problems: list[str] = []
+    if "S3IMG" in app.config:  # as in Django; passed over, the app would quietly keep pictures in its own folder
+        problems.append("S3IMG: is Django's form: here each setting is a key of its own, such as S3IMG_BUCKET")
     own_options = _app_options({name.lower(): value for name, value in given.items() if name in own}, problems)
     policy = _policy(own_options, problems)
     problems += [

@@ -37,6 +37,13 @@ def test_all_problems_come_at_once_in_the_words_of_app_config(make_app: Callable
         assert words in text
 
 
+def test_settings_in_the_form_of_django_are_refused() -> None:
+    app = Flask(__name__)
+    app.config["S3IMG"] = {"bucket": "s3://my-images"}
+    with pytest.raises(ConfigError, match="such as S3IMG_BUCKET"):
+        S3Img(app)
+
+
 @pytest.mark.parametrize("name", ["access_key_id", "secret_access_key", "session_token"])
 def test_credentials_are_refused_and_not_repeated(make_app: Callable[..., Flask], name: str) -> None:
     with pytest.raises(ConfigError, match=f"S3IMG_{name.upper()}: credentials") as caught:
