@@ -114,10 +114,11 @@ def upload_command(
         place = Path(source)
         is_folder = not is_address(source) and place.is_dir()
         for file, below in pictures_in(place, uploader.policy.formats) if is_folder else [(source, "")]:
-            data, name = read_source(str(file), uploader.policy.max_bytes)
+            name = ""
             try:
+                data, name = read_source(str(file), uploader.policy.max_bytes)
                 put(data, name, "/".join(filter(None, (folder.rstrip("/"), below))))
-            except (ImageError, KeyTaken) as error:  # of several files, the one that it is about
+            except (AssetError, ImageError, KeyTaken) as error:  # of several files, the one that it is about
                 error.message = f"{file}: {error.message}" if name else error.message
                 if not is_folder:
                     raise
@@ -139,17 +140,20 @@ def is_address(source: str) -> bool:
 def pictures_in(folder: Path, formats: frozenset[str]) -> list[tuple[Path, str]]:
     """Return (file, its folder below this one) of what is called a picture of these formats, in the order of paths.
 
-    What is called a picture of another kind is named on standard error: nobody should think that it was put. Raise
-    AssetError for a folder without one: it is more likely the wrong one than meant.
+    What is called a picture of another kind, and a link that leads out of the folder, which somebody else may have
+    made, is named on standard error: nobody should think that it was put. Raise AssetError for a folder without one: it
+    is more likely the wrong one than meant.
     """
-    found = []
+    found, root = [], folder.resolve()
     others: Counter[str] = Counter()
     for file in sorted(folder.rglob("*")):
         below = file.relative_to(folder)
         form = FORMATS_OF_NAMES.get(file.suffix[1:].lower())
         if form is None or any(part.startswith(".") for part in below.parts) or not file.is_file():
             continue
-        if form in formats:
+        if not file.resolve().is_relative_to(root):
+            click.echo(one_line(f"Left out: {file}: leads out of {folder}."), err=True)
+        elif form in formats:
             found.append((file, "" if below.parent == Path() else below.parent.as_posix()))
         else:
             others[form.upper()] += 1

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import errno
 import io
 import json
 import sys
@@ -108,6 +109,35 @@ def test_damaged_picture_keeps_no_other_of_its_folder_out(store: Path, album: Pa
     out, err = capsys.readouterr()
     assert out.split() == ["b.JPG", "c.webp"]
     assert "Error: album/a.png: " in err
+
+
+def test_link_that_leads_out_of_a_folder_is_left_out(store: Path, album: Path, capsys: Any) -> None:
+    try:
+        (album / "out.jpg").symlink_to(store.parent / "My [cat].jpg")
+        (album / "in.png").symlink_to("a.png")
+    except OSError:
+        pytest.skip("this system lets nobody make links")
+    assert run(store, "album", "--format", "{name}") == 0
+    out, err = capsys.readouterr()
+    assert out.split() == ["a.png", "b.JPG", "c.webp", "in.png"]
+    assert err == "Left out: album/out.jpg: leads out of album.\n"
+
+
+def test_file_that_cannot_be_read_keeps_no_other_of_its_folder_out(
+    store: Path, album: Path, capsys: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    opened = Path.open
+
+    def refuse(file: Path, *arguments: Any, **options: Any) -> Any:
+        if file.name == "a.png":
+            raise PermissionError(errno.EACCES, "Permission denied")
+        return opened(file, *arguments, **options)
+
+    monkeypatch.setattr(Path, "open", refuse)
+    assert run(store, "album", "--format", "{name}") == 1
+    out, err = capsys.readouterr()
+    assert out.split() == ["b.JPG", "c.webp"]
+    assert err == "Error: album/a.png: can't be read: Permission denied. Name a picture.\n"
 
 
 def test_key_that_is_taken_keeps_no_other_of_its_folder_out(store: Path, album: Path, capsys: Any) -> None:
