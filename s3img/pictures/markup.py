@@ -110,11 +110,10 @@ def select(
 ) -> tuple[dict[str, list[ImageCandidate]], list[ImageCandidate]]:
     """Return (candidates by format to offer first, candidates for every browser).
 
-    A format is kept if its widest variant has fewer bytes than what it replaces: the source, or any plainer format at
-    that width. Otherwise it goes as a whole: a wide screen that knows the format would be given a small picture. One
-    that is kept has all its widths that are smaller than the source: where one is missing, a small screen that knows
-    the format would load the next wider picture, however small the plainer format's is. Without ``original`` (the
-    author asked for something made from it) renderings stay whatever their size.
+    Nothing as large in bytes as what it replaces is kept: the source, or any plainer format at the same width. A
+    format goes as a whole where a screen that knows it would be worse off: a wide one whose variant is lost would be
+    given a small picture, a small one would load the next wider file, which may be larger than its own of a plainer
+    format. Without ``original`` (the author asked for something made from it) renderings stay whatever their size.
     """
     image = _own_candidates(made.get(variant_set.own, ()), original)
     most = original.size if original else 1 << 62
@@ -126,11 +125,24 @@ def select(
             if name != list(made)[-1]:  # a newer type than the next one: browsers take the first they know
                 sources[name] = image
             continue
-        if candidates and worthwhile({name: candidates[-1].size}, source=least.get(candidates[-1].width, most)):
-            sources[name] = [candidate for candidate in candidates if candidate.size < most]
-            least |= {c.width: min(c.size, least.get(c.width, most)) for c in sources[name] if c.size}
+        kept = _smaller(candidates, least, most)
+        if kept:
+            sources[name] = kept
+            least |= {candidate.width: candidate.size for candidate in kept if candidate.size}
     offered = {name: sources[name] for name in made if name in sources}
     return offered, image or list(made.get(next(iter(made)), ()))
+
+
+def _smaller(candidates: Sequence[ImageCandidate], least: Mapping[int, int], most: int) -> list[ImageCandidate]:
+    """Return those with fewer bytes than ``least`` has at their width, none if some screen would then load more."""
+    kept: list[ImageCandidate] = []
+    for candidate in reversed(candidates):
+        limit = least.get(candidate.width, most)
+        if worthwhile({"this": candidate.size}, source=limit):
+            kept.append(candidate)
+        elif not kept or kept[-1].size > limit:
+            return []
+    return kept[::-1]
 
 
 def _own_candidates(candidates: Sequence[ImageCandidate], original: ImageCandidate | None) -> list[ImageCandidate]:

@@ -176,7 +176,8 @@ def candidates(name: str, **sizes: int) -> list[ImageCandidate]:
     ("avif", "webp", "own", "offered"),
     [
         ((40, 90), (50, 100), (60, 120), {"avif": [320, 640], "webp": [320, 640]}),
-        ((70, 90), (50, 100), (60, 120), {"avif": [320, 640], "webp": [320, 640]}),  # no gap for small screens
+        ((70, 90), (50, 100), (60, 120), {"webp": [320, 640]}),  # a small screen would load 90 bytes where WebP has 50
+        ((52, 48), (50, 100), (60, 120), {"avif": [640], "webp": [320, 640]}),  # it loads 48 where WebP has 50
         ((40, 110), (50, 100), (60, 120), {"webp": [320, 640]}),  # the widest is lost, and all with it
         ((40, 110), (50, 130), (60, 120), {"avif": [320, 640]}),  # what is not offered takes no other's place
         ((40, 200), (50, 100), (60, 400), {"webp": [320, 640]}),
