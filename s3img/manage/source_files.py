@@ -133,13 +133,14 @@ class SourceFile:
 def source_files(places: Iterable[Path]) -> Iterator[SourceFile]:
     """Yield the text files below some folders, or those that are named themselves; raise AssetError for no such place.
 
-    Links are not followed, so that no file outside is read or written.
+    Links below a folder are not followed, so that no file outside is read or written; one that is named itself is the
+    file that it leads to.
     """
     for place in places:
         if not place.exists():
             raise AssetError(f"{place}: does not exist.", path=str(place), fix="Name the folder of your pages.")
         if place.is_file():
-            yield SourceFile(place, kind_of(place.name) or "")
+            yield SourceFile(place.resolve() if place.is_symlink() else place, kind_of(place.name) or "")
             continue
         for folder, names, files in os.walk(place):
             names[:] = sorted(name for name in names if name not in SKIPPED and not name.startswith("."))

@@ -67,9 +67,9 @@ class SourcePublisher:
         A file that can't be written stays as it is, and is an error of the result.
         """
         files = [*files]
-        sources = [self.read(file) for file in files]
+        sources = {source.path: source for source in map(self.read, files)}.values()
         if not dry_run:
-            remove_stale_in({file.absolute().parent for file in files})
+            remove_stale_in({file.resolve().parent for file in files})
         links = [link for source in sources for link in source.links.values()]
         has_errors = any(problem.severity == "error" for problem in self._problems)
         failed: Mapping[str, S3ImgError] = {}
@@ -94,8 +94,8 @@ class SourcePublisher:
         )
 
     def read(self, file: Path) -> _Source:
-        """Read a file and find what it shows; raise AssetError."""
-        path = os.path.relpath(file.absolute(), self._root.root.absolute()).replace(os.sep, "/")
+        """Read a file and find what it shows; a symbolic link is the file that it leads to. Raise AssetError."""
+        path = os.path.relpath(file.resolve(), self._root.root.resolve()).replace(os.sep, "/")
         if path.startswith("../"):
             raise AssetError(
                 f"{file}: lies outside {self._root.root}.", path=str(file), fix="Name its folder with --root."

@@ -5,6 +5,7 @@ from __future__ import annotations
 import errno
 import io
 import os
+import sys
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -229,6 +230,15 @@ def test_move_whose_references_were_not_reached_is_run_again(project: Images, tm
     again = moved(bucket, key, "n.png", update=update_of(project, tmp_path), lock=lock)
     assert (again.exit_code, again.moved, again.lock_lines, again.references) == (0, (), 1, 1)
     assert (tmp_path / "a.md").read_text() == f"![cat]({PUBLIC}/n.png)\n"
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="nobody may make links there")
+def test_source_behind_a_link_that_is_named_is_written_and_the_link_stays_one(tmp_path: Path) -> None:
+    (tmp_path / "a.md").write_text("text")
+    (tmp_path / "link.md").symlink_to("a.md")
+    (found,) = source_files.source_files([tmp_path / "link.md"])
+    assert (found.path, found.kind) == ((tmp_path / "a.md").resolve(), "markdown")
+    assert [file.path.name for file in source_files.source_files([tmp_path])] == ["a.md"]
 
 
 def test_move_removes_what_killed_ones_left_beside_the_lock_and_sources(project: Images, tmp_path: Path) -> None:

@@ -321,6 +321,29 @@ def test_markdown_removes_what_killed_runs_left_beside_it(site: Site, strict: Pu
     assert not left.exists()
 
 
+@pytest.mark.skipif(sys.platform == "win32", reason="nobody may make links there")
+def test_markdown_behind_a_link_is_written_and_the_link_stays_one(
+    site: Site, strict: Publisher, tmp_path: Path
+) -> None:
+    from markdown_it import MarkdownIt
+
+    site.add("img/cat.jpg", photo(300, 200))
+    readme, link, outside = (
+        site.add("docs/README.md", "![A cat](../img/cat.jpg)\n"),
+        site.root / "a.md",
+        site.root / "b.md",
+    )
+    link.symlink_to(readme)
+    outside.symlink_to(tmp_path / "other.md")
+    (tmp_path / "other.md").write_text("![A cat](img/cat.jpg)\n")
+    images, render = Images(strict.config, environ=strict.environ), MarkdownIt("commonmark").render
+    result = images.publish_sources([link, readme], root=site.root, render=render)
+    assert (result.pages, result.pages_changed, link.is_symlink()) == (1, 1, True)
+    assert len(urls(site.text("docs/README.md"), strict.config.base_url)) == 1
+    with pytest.raises(S3ImgError, match=r"b\.md: lies outside"):
+        images.publish_sources([outside], root=site.root, render=render)
+
+
 def test_markdown_outside_the_root_is_refused(site: Site, strict: Publisher, tmp_path: Path) -> None:
     (tmp_path / "README.md").write_text("x")
     with pytest.raises(S3ImgError, match="lies outside"):
