@@ -53,6 +53,9 @@ _PASSING: Final = frozenset(
 )
 """Reasons of failures that a busy store has as well, or whatever stands before it: the next try may go well."""
 
+_LASTING: Final = frozenset({"ENOSPC", "EDQUOT", "EEXIST", "ENOTDIR", "ENAMETOOLONG"})
+"""What a folder's file system says that no pause changes; a full disk held a run up for two minutes a request."""
+
 SHORTEST: Final = 0.05
 LONGEST: Final = 20.0
 """Seconds of a pause, at least and at most; it doubles with each refusal and halves with each success."""
@@ -92,7 +95,7 @@ class Pace:
                 made = work()
             except BucketError as error:
                 # An answer to HEAD has no body: there a busy store is just one that failed.
-                if error.reason not in _PASSING or attempt == ATTEMPTS:
+                if error.reason not in _PASSING or error.code in _LASTING or attempt == ATTEMPTS:
                     raise
                 self._slow_down(begun)
             else:

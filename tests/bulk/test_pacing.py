@@ -2,10 +2,16 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 import pytest
 
+from s3img.buckets import open_bucket
 from s3img.bulk.shard_worker import ATTEMPTS, LONGEST, SHORTEST, Pace
 from s3img.errors import BucketError, StoreBusy, Unreachable
+
+if TYPE_CHECKING:
+    from pathlib import Path
 
 
 class Clock:
@@ -113,4 +119,12 @@ def test_other_errors_are_not_tried_again() -> None:
 
     with pytest.raises(Unreachable):
         clock.pace().run(work)
+    assert clock.pauses == []
+
+
+def test_what_a_folder_says_of_its_disk_is_told_at_once(tmp_path: Path) -> None:
+    clock, bucket = Clock(), open_bucket(tmp_path.as_uri())
+    bucket.put("a", b"x", media_type="image/png")
+    with pytest.raises(BucketError, match="A file stands where"):
+        clock.pace().run(lambda: bucket.put("a/b", b"x", media_type="image/png"))
     assert clock.pauses == []
