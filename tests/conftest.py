@@ -37,8 +37,10 @@ STORES = frozenset({"moto_server", "seaweedfs", "rclone", "external", "limited"}
 SERVERS = frozenset({"moto", "seaweedfs", "rclone", "external"})
 """Names of stores as parameters have them, also of their fixtures: ``moto``, ``moto_bucket``."""
 
-STARTERS = frozenset({"subprocess", "multiprocessing", "ProcessPoolExecutor", "fork"})
-"""Names that a test has to use to start a process; a test that uses one, itself or through a helper, is marked so."""
+STARTERS = frozenset(
+    {"subprocess", "multiprocessing", "ProcessPoolExecutor", "fork", "make_server", "ThreadingHTTPServer", "HTTPServer"}
+)
+"""Names that a test has to use to start a process or a server; one that uses them, itself or through a helper, is marked."""
 
 
 @pytest.hookimpl(optionalhook=True)

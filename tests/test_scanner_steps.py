@@ -236,11 +236,11 @@ BYTES: dict[str, tuple[Callable[[bytes], object], list[Callable[[int], bytes]]]]
     "gzip": (
         lambda data: codings.unpack_gzip(CountingBytes(data), 10_000_000),
         [
-            *(lambda n, one=one: gzip.compress(one) * n for one in (b"", b"a", bytes(1000), bytes(100_000))),  # type: ignore[misc]
-            *(lambda n, one=one: gzip.compress(b"a") + one * n for one in (b"\0", b"\x1f", b"\x1f\x8b", b"\x1f\x8b\x08")),  # type: ignore[misc]
-            lambda n: gzip.compress(bytes(1000 * n)),
-            lambda n: gzip.compress(bytes(range(256)) * n)[:-9] * 2,
-            lambda n: (gzip.compress(b"a") + gzip.compress(bytes(3000))) * n,
+            *(lambda n, one=one: gzip.compress(one, mtime=0) * n for one in (b"", b"a", bytes(1000), bytes(100_000))),  # type: ignore[misc]
+            *(lambda n, one=one: gzip.compress(b"a", mtime=0) + one * n for one in (b"\0", b"\x1f", b"\x1f\x8b", b"\x1f\x8b\x08")),  # type: ignore[misc]
+            lambda n: gzip.compress(bytes(1000 * n), mtime=0),
+            lambda n: gzip.compress(bytes(range(256)) * n, mtime=0)[:-9] * 2,
+            lambda n: (gzip.compress(b"a", mtime=0) + gzip.compress(bytes(3000), mtime=0)) * n,
         ],
     ),
     "items": (
