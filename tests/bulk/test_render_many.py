@@ -89,14 +89,14 @@ def test_render_finds_what_the_service_made(
 @pytest.fixture
 def finder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> str:
     """Write a detector that finds a car in the lower right corner, and return its name."""
-    (tmp_path / "car_finder.py").write_text(
+    (tmp_path / "bulk_finder.py").write_text(
         "asked = []\n"
         "def find(picture):\n"
         "    asked.append(picture.size)\n"
         "    return [(picture.width - 20, picture.height - 10, 20, 10)]\n"
     )
     monkeypatch.syspath_prepend(tmp_path)
-    return "car_finder:find"
+    return "bulk_finder:find"
 
 
 def test_service_finds_crops_around_what_metadata_and_detectors_name(
@@ -109,7 +109,7 @@ def test_service_finds_crops_around_what_metadata_and_detectors_name(
     images = Images(Config(**settings), environ=environ)
     report = images.render_many(BulkRequest(prefixes=("2026/",), transforms=transforms), workers=1)
     assert (report.done.rendered, report.done.failed, report.exit_code) == (6, 0, 0)
-    assert len(importlib.import_module("car_finder").asked) == 4  # each picture once for each transform
+    assert len(importlib.import_module("bulk_finder").asked) == 4  # each picture once for each transform
     before = written(bucket)
     service = TransformService(Config(**settings, service={"server_timing": True}), environ=environ)
     for transform in transforms:
