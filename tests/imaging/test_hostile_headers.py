@@ -7,13 +7,13 @@ from __future__ import annotations
 
 import io
 import struct
-import sys
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
 import pytest
+from work_counter import Work, work_of
 
-from s3img.errors import ImageError, ImageTooLarge, S3ImgError, UnsupportedImage
+from s3img.errors import ImageError, ImageTooLarge, UnsupportedImage
 from s3img.imaging import probe
 from s3img.imaging.probing import bmff, gif, headers, svg
 from s3img.imaging.strip import stripped
@@ -112,10 +112,6 @@ SVG_PARTS = (
 )  # fmt: skip
 
 
-class Work:
-    done = 0
-
-
 class CountingFile(io.BytesIO):
     """A file that counts the bytes that are read from it, and gives bytes that count what is done with them."""
 
@@ -147,26 +143,6 @@ class CountingBytes(bytes):
     def __add__(self, other: bytes) -> CountingBytes:
         Work.done += len(self) + len(other)
         return CountingBytes(super().__add__(other))
-
-
-def work_of(run: Callable[[], object]) -> int:
-    """Return the lines of this project that a call executes, and the bytes that it goes over."""
-    Work.done = 0
-
-    def trace(frame: Any, event: str, arg: object) -> Any:
-        if "s3img" not in frame.f_code.co_filename:
-            return None
-        Work.done += event == "line"
-        return trace
-
-    before = sys.gettrace()
-    sys.settrace(trace)
-    try:
-        with suppress(S3ImgError):
-            run()
-    finally:
-        sys.settrace(before)
-    return Work.done
 
 
 CASES = [

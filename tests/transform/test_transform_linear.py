@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import sys
-from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
 import pytest
+from work_counter import Work, work_of
 
 from s3img.errors import S3ImgError
 from s3img.keys import KeyTemplate, path_problems, visible_name
@@ -33,39 +32,16 @@ TEMPLATES = (
 class Text(str):
     """Text that counts what is searched in it and copied from it."""
 
-    work = 0
-
     def __getitem__(self, at: Any) -> str:
         found = super().__getitem__(at)
-        Text.work += len(found)
+        Work.done += len(found)
         return found
-
-
-def steps_of(run: Callable[[], object]) -> int:
-    """Return how many lines of the project a call executes."""
-    count = 0
-
-    def trace(frame: Any, event: str, arg: object) -> Any:
-        nonlocal count
-        if "s3img" not in frame.f_code.co_filename:
-            return None
-        count += event == "line"
-        return trace
-
-    Text.work, before = 0, sys.gettrace()
-    sys.settrace(trace)
-    try:
-        with suppress(S3ImgError):
-            run()
-    finally:
-        sys.settrace(before)
-    return count + Text.work
 
 
 @pytest.mark.parametrize("part", TRANSFORMS)
 def test_parsing_takes_steps_in_proportion(part: str) -> None:
     half, whole = (
-        steps_of(lambda n=n: Transform.parse(Text("w-300," + part * n), limits=LIMITS))  # type: ignore[misc]
+        work_of(lambda n=n: Transform.parse(Text("w-300," + part * n), limits=LIMITS))  # type: ignore[misc]
         for n in (250, 500)
     )
     assert whole <= 2.1 * half + 500
@@ -74,13 +50,13 @@ def test_parsing_takes_steps_in_proportion(part: str) -> None:
 @pytest.mark.parametrize("part", TEMPLATES)
 def test_reading_a_template_takes_steps_in_proportion(part: str) -> None:
     for read in (KeyTemplate.parse, UploadTemplate.parse, path_problems):
-        half, whole = (steps_of(lambda n=n: read(Text("{{dir}}/" + part * n))) for n in (250, 500))  # type: ignore[misc]  # noqa: B023 - called at once
+        half, whole = (work_of(lambda n=n: read(Text("{{dir}}/" + part * n))) for n in (250, 500))  # type: ignore[misc]  # noqa: B023 - called at once
         assert whole <= 2.1 * half + 500
 
 
 @pytest.mark.parametrize("part", [".", " ", "\0", "\u200b", "a", ". .s", "\uff0e", "é", "\u2028", "\u202e."])
 def test_cleaning_a_name_takes_steps_in_proportion(part: str) -> None:
-    half, whole = (steps_of(lambda n=n: visible_name(Text(part * n))) for n in (250, 500))  # type: ignore[misc]
+    half, whole = (work_of(lambda n=n: visible_name(Text(part * n))) for n in (250, 500))  # type: ignore[misc]
     assert whole <= 2.1 * half + 500
 
 
