@@ -118,22 +118,17 @@ class Catalog:
         ``<img>``. Raise the errors of `url`, and AssetError for a value that can't be written.
         """
         entry = self.entry(name)
-        pixels = next(iter(_values(width)), 0) if isinstance(width, str) else width
-        request = VariantRequest(pixels, layout, self._transform(transform), _values(widths), _values(formats))
-        problems = []
-        if not isinstance(pixels, int) or pixels < 0:
-            problems.append(f"width: {width!r}: name px as a whole number")
-        if layout not in get_args(Layout):
-            problems.append(f"layout: {layout!r}: write one of {', '.join(get_args(Layout))}")
-        if not all(isinstance(width, int) and width > 0 for width in request.widths):
-            problems.append(f"widths: {list(request.widths)}: name px above 0")
-        if not {*request.formats} <= {*_FORMATS}:
-            problems.append(f"formats: {list(request.formats)}: known are {', '.join(_FORMATS)}")
-        if problems:
-            raise ConfigError(problems)
+        request = VariantRequest(
+            next(iter(_values(width)), 0) if isinstance(width, str) else width,
+            layout,
+            self._transform(transform),
+            _values(widths),
+            _values(formats),
+        )
+        _check(request)
         if request.transform.steps:
             self._required_service(request.transform, entry)
-        given = {"class": class_, "loading": loading, "sizes": sizes, "width": str(pixels or "")}
+        given = {"class": class_, "loading": loading, "sizes": sizes, "width": str(request.width or "")}
         author = {"alt": alt, **{name: str(value) for name, value in given.items() if value}, **(attributes or {})}
         lookup = self.lookup
         variant_set = lookup.variants(entry, request)
@@ -184,6 +179,21 @@ def _values(written: Iterable[Any] | str | None) -> tuple[Any, ...]:
     return tuple(
         int(item) if item.isascii() and item.isdecimal() else item for item in _SEPARATORS.split(written) if item
     )
+
+
+def _check(request: VariantRequest) -> None:
+    """Raise ConfigError for values of a template that are not px, a layout or formats."""
+    problems = []
+    if not isinstance(request.width, int) or request.width < 0:
+        problems.append(f"width: {request.width!r}: name px as a whole number")
+    if request.layout not in get_args(Layout):
+        problems.append(f"layout: {request.layout!r}: write one of {', '.join(get_args(Layout))}")
+    if not all(isinstance(width, int) and width > 0 for width in request.widths):
+        problems.append(f"widths: {list(request.widths)}: name px above 0")
+    if not {*request.formats} <= {*_FORMATS}:
+        problems.append(f"formats: {list(request.formats)}: known are {', '.join(_FORMATS)}")
+    if problems:
+        raise ConfigError(problems)
 
 
 class CatalogFile:
