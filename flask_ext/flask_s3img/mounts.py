@@ -155,13 +155,15 @@ def mount_gallery(
     making = threading.Lock()
 
     def make() -> Gallery | BucketSwitch:
-        policy, galleries = state.options.policy, {}
+        galleries: dict[str, Gallery] = {}
         own = state.config.bucket.rstrip("/").rpartition("/")[2] or "app"
         for name, authorize in allowed.items():
             lock, bucket = (None, None) if name else (state.options.lock, current_state().bucket())
-            gallery = Gallery(configs[name], authorize=authorize, lock=lock, policy=policy, bucket=bucket)
-            galleries[name or (f"{own}-app" if own in allowed else own)] = gallery
-        return BucketSwitch(galleries) if len(galleries) > 1 else gallery
+            shown = name or (f"{own}-app" if own in allowed else own)
+            galleries[shown] = Gallery(
+                configs[name], authorize=authorize, lock=lock, policy=state.options.policy, bucket=bucket
+            )
+        return BucketSwitch(galleries) if len(galleries) > 1 else next(iter(galleries.values()))
 
     def s3img_gallery(rest: str = "", s3img_host: str = "") -> Response:  # noqa: ARG001 - it reads the request itself
         with making:
