@@ -195,6 +195,9 @@ class ChainReader:
                 raise fault(
                     token, f"has {name.replace('_', ' ')} in a branch, which is asked for before a size is known"
                 )
+            for name in step.keys() & _LAYER_ONLY:
+                what = name.partition("_")[2] or name
+                raise fault(token, f"has {what} in a branch, which is said of the whole layer: write it before if-")
         return Conditional(tests, Branch(*built(then)), Branch(*built(otherwise)))
 
     def read_layer(self, token: Token) -> Layer:

@@ -132,6 +132,20 @@ pieces = st.lists(
 ).map(",".join)
 
 
+@pytest.mark.parametrize(
+    "text",
+    [
+        "l-image,if-w_gt_1,i-a,if-end",
+        "l-image,i-b,if-w_gt_1,lx-3,if-end,l-end",
+        "l-image,i-b,if-w_gt_1,w-9,if-else,lm-multiply,if-end,l-end",
+        "l-text,i-b,if-w_gt_1,fs-30,if-end,l-end",
+    ],
+)
+def test_what_is_said_of_a_whole_layer_has_no_place_in_a_condition(text: str) -> None:
+    with pytest.raises(TransformError, match="is said of the whole layer"):
+        Transform.parse(text)
+
+
 @given(pieces)
 def test_any_order_of_pieces_is_a_transform_or_an_error(text: str) -> None:
     try:
