@@ -7,11 +7,19 @@ from typing import TYPE_CHECKING, Final
 
 from msgspec.structs import replace
 
+from s3img.transform.colors import Color
 from s3img.transform.focus import is_detected
 from s3img.transform.geometry import NEVER_ENLARGE
 from s3img.transform.kinds import write_number
 from s3img.transform.overlays import CANVAS, Canvas, Position, Text, write_input, write_text
-from s3img.transform.parameters import LAYER_PARAMETERS, PARAMETERS, POSITION_NAMES, TEXT_PARAMETERS, Parameter
+from s3img.transform.parameters import (
+    LAYER_PARAMETERS,
+    PARAMETERS,
+    POSITION_NAMES,
+    TEXT_NAMES,
+    TEXT_PARAMETERS,
+    Parameter,
+)
 from s3img.transform.steps import DEFAULT_TRIM, Branch, Conditional, Output, Radius, Step
 
 if TYPE_CHECKING:
@@ -38,7 +46,12 @@ def normal_steps(steps: Iterable[Step]) -> tuple[Step, ...]:
     for step in steps:
         border = None if step.border is not None and step.border.width == 0 else step.border
         radius = None if step.radius == _SQUARE else step.radius
-        looks = replace(step, border=border, radius=radius, rotate=step.rotate and step.rotate % 360)
+        background = step.background
+        if step.opacity < 100 and isinstance(background, Color):  # whose own opacity ImageKit ignores then
+            background = replace(background, alpha=100)
+        looks = replace(
+            step, border=border, radius=radius, rotate=step.rotate and step.rotate % 360, background=background
+        )
         placed = _normal_place(_normal_size(looks))
         if step.layers:
             layers = (replace(layer, steps=normal_steps(layer.steps)) for layer in step.layers)
@@ -89,13 +102,13 @@ def text_words(text: Text) -> list[str]:
     """Return the words of a text's own parameters."""
     plain = Text(text=text.text)
     words = [write_text(text.text)]
-    fields = {"w": "width", "fs": "size", "ff": "font", "co": "color", "bg": "background", "ia": "align"}
     for row in TEXT_PARAMETERS:
-        name = (fields | {"pa": "padding", "lh": "line_height"}).get(row.key)
-        if name and (value := getattr(text, name)) != getattr(plain, name):
-            words.append(row.token(value))
-    styles = {"b": text.bold, "i": text.italic, "strikethrough": text.strikethrough}
-    return [*words, f"tg-{'_'.join(name for name, on in styles.items() if on)}"] if any(styles.values()) else words
+        if row.name in {*TEXT_NAMES, "background"}:
+            field = row.name.removeprefix("text_")
+            if (value := getattr(text, field)) != getattr(plain, field):
+                words.append(row.token(value))
+    styles = [name for name, on in (("b", text.bold), ("i", text.italic), ("strikethrough", text.strikethrough)) if on]
+    return [*words, f"tg-{'_'.join(styles)}"] if styles else words
 
 
 def layer_text(layer: Layer) -> str:

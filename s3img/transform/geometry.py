@@ -17,7 +17,7 @@ from s3img.limits import Limits
 from s3img.transform.expressions import Expression, nearest, parse_number
 from s3img.transform.focus import FocusBox, is_detected
 from s3img.transform.look import Gradient
-from s3img.transform.overlays import ANCHORS, has_parent_variables
+from s3img.transform.overlays import ANCHORS, PARENT_VARIABLES, variables_of
 from s3img.transform.steps import Step
 
 if TYPE_CHECKING:
@@ -390,7 +390,7 @@ class StepGeometry(msgspec.Struct, frozen=True):
         """Return a number, or what an expression is for this picture."""
         if not isinstance(number, Expression):
             return number
-        if not self.parent and has_parent_variables(number):  # of a step that was not read from a text
+        if not self.parent and variables_of(number) & PARENT_VARIABLES:  # of a step that was not read from a text
             raise TransformError(f"{number} is known only inside layers.", token=str(number))
         sides = {"iw": self.source[0], "ih": self.source[1], "cw": self.size[0], "ch": self.size[1]}
         ratios = {"iar": Fraction(*self.source), "car": Fraction(*self.size)}

@@ -14,7 +14,7 @@ from s3img.errors import TransformError
 from s3img.transform.colors import NAMES, Color
 from s3img.transform.conditions import read_tests
 from s3img.transform.kinds import closest
-from s3img.transform.overlays import CANVAS, MAX_DEPTH, Canvas, Position, Text, has_expressions, has_parent_variables
+from s3img.transform.overlays import CANVAS, MAX_DEPTH, PARENT_VARIABLES, Canvas, Position, Text, variables_of
 from s3img.transform.parameters import (
     BY_KEY,
     BY_LAYER_KEY,
@@ -24,6 +24,7 @@ from s3img.transform.parameters import (
     PRESET,
     REFUSED,
     REFUSED_VALUES,
+    TEXT_NAMES,
     TEXT_PARAMETERS,
 )
 from s3img.transform.steps import DEFAULT_TRIM, Branch, Conditional, Layer, Output, Step
@@ -32,6 +33,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
 
     from s3img.limits import Limits
+    from s3img.transform.overlays import Content
     from s3img.transform.parameters import Parameter
 
 Fields: TypeAlias = dict[str, Any]
@@ -151,7 +153,7 @@ class ChainReader:
         shares = bool(found.keys() & {PRESET} or fields.keys() - _OUTPUT_NAMES)
         if condition and (shares or layers):
             raise fault(first, "shares its step with a condition, which stands alone; separate them with ':'")
-        if shares and any(map(has_expressions, layers)):
+        if shares and any(map(variables_of, layers)):
             raise fault(
                 first, "shares its step with a layer of expressions, which stands alone; separate them with ':'"
             )
@@ -198,6 +200,8 @@ class ChainReader:
             for name in step.keys() & _LAYER_ONLY:
                 what = name.partition("_")[2] or name
                 raise fault(token, f"has {what} in a branch, which is said of the whole layer: write it before if-")
+        if self._layers:
+            then, otherwise = pixel_steps(token, then), pixel_steps(token, otherwise)
         return Conditional(tests, Branch(*built(then)), Branch(*built(otherwise)))
 
     def read_layer(self, token: Token) -> Layer:
@@ -213,7 +217,7 @@ class ChainReader:
         chain, _ = self.read_chain(("l-end",))
         self._next += 1
         self._layers.pop()
-        return image_layer(token, chain) if kind == "image" else text_layer(token, chain)
+        return layer_of(token, kind, chain)
 
     def read_value(self, key: str, token: Token) -> object:
         """Read the value of a parameter; raise TransformError that suggests the nearest one."""
@@ -231,7 +235,7 @@ class ChainReader:
             raise fault(token, "is not a known parameter", suggestion)
         value = parameter.kind.read(text)
         if value is not None and token.text != f"{key}-":
-            if not self._layers and has_parent_variables(value):
+            if not self._layers and variables_of(value) & PARENT_VARIABLES:
                 raise fault(token, "has bw, bh or bar, which are known only inside layers")
             return value
         if text.startswith(REFUSED_VALUES.get(key, ())):
@@ -264,71 +268,70 @@ def built(fields: Iterable[Mapping[str, Any]]) -> tuple[tuple[Step, ...], Output
     return tuple(steps), Output(**written)
 
 
+def pixel_steps(token: Token, chain: list[Fields]) -> list[Fields]:
+    """Return the steps of a layer's chain, which is not written to a file; raise TransformError for words about that.
+
+    ImageKit lets a layer have a quality; it has no effect.
+    """
+    for fields in chain:
+        if refused := fields.keys() & _OUTPUT_NAMES - {"quality"}:
+            raise fault(token, f"has {', '.join(sorted(refused))}, which belongs to the result: write it outside")
+    return [{name: value for name, value in fields.items() if name != "quality"} for fields in chain]
+
+
 def split_layer(token: Token, chain: list[Fields]) -> tuple[Fields, list[Fields]]:
     """Return what a layer says of itself, and its steps; raise TransformError for what it can't say."""
     own: Fields = {}
     steps: list[Fields] = []
-    for fields in chain:
+    for fields in pixel_steps(token, chain):
         for name in fields.keys() & _LAYER_ONLY:
             if name in own:
                 raise fault(token, f"has {name.partition('_')[2] or name} twice")
             own[name] = fields[name]
-        if refused := fields.keys() & _OUTPUT_NAMES - {"quality"}:
-            raise fault(token, f"has {', '.join(sorted(refused))}, which belongs to the result: write it outside")
-        # ImageKit lets a layer have a quality, which only what is written has.
-        steps.append({name: value for name, value in fields.items() if name not in {*_LAYER_ONLY, "quality"}})
+        steps.append({name: value for name, value in fields.items() if name not in _LAYER_ONLY})
     return own, steps
 
 
-def image_layer(token: Token, chain: list[Fields]) -> Layer:
-    """Make a layer of what stands between ``l-image`` and ``l-end``."""
+def layer_of(token: Token, kind: str, chain: list[Fields]) -> Layer:
+    """Make a layer of what stands between ``l-image`` or ``l-text`` and ``l-end``."""
     own, steps = split_layer(token, chain)
-    encoded = own.get("encoded") or own.get("input")  # ImageKit lets ie- win over i-
-    if not encoded:
+    shown = own.get("encoded") or own.get("input")  # ImageKit lets ie- win over i-
+    content: Content
+    if kind == "text":
+        content = text(token, shown, own, steps)
+    elif not shown:
         raise fault(token, "names no picture: write i-KEY or ie-BASE64 in the layer", "l-image,i-logo.png,l-end")
-    content: str | Canvas = encoded
-    first = steps[0] if steps else {}
-    if encoded == CANVAS:
-        content = canvas(token, own, first)
-    elif not any("trim" in step for step in steps):
-        if "condition" in first:
-            steps.insert(0, {})
-        steps[0]["trim"] = DEFAULT_TRIM  # pictures laid over others are trimmed unless t-false says otherwise
-    if encoded != CANVAS and "layer_alpha" in own:
-        steps.append({"opacity": own["layer_alpha"] * 10})
+    elif shown == CANVAS:
+        content = canvas(token, own, steps[0])
+    else:
+        content = shown
+        if not any("trim" in step for step in steps):
+            if "condition" in steps[0]:
+                steps.insert(0, {})
+            steps[0]["trim"] = DEFAULT_TRIM  # pictures laid over others are trimmed unless t-false says otherwise
+        if "layer_alpha" in own:
+            steps.append({"opacity": own["layer_alpha"] * 10})
+    if unknown := sorted(variables_of(content) - PARENT_VARIABLES):
+        raise fault(token, f"has {unknown[0]}, which is not known before it is drawn: write bw, bh or bar")
+    position = Position(**{name.removeprefix("layer_"): own[name] for name in POSITION_NAMES if name in own})
     return Layer(
         content=content,
         steps=tuple(Step(**step) for step in steps),
-        position=position_of(own),
+        position=position,
         mode=own.get("layer_mode"),
     )
 
 
-def text_layer(token: Token, chain: list[Fields]) -> Layer:
-    """Make a layer of what stands between ``l-text`` and ``l-end``."""
-    own, steps = split_layer(token, chain)
-    text = own.get("encoded") or own.get("input")
-    if not text:
+def text(token: Token, shown: str | None, own: Fields, steps: list[Fields]) -> Text:
+    """Make a text; it takes its background out of the steps."""
+    if not shown:
         raise fault(token, "has no text: write i-TEXT or ie-BASE64 in the layer", "l-text,i-Hello,l-end")
     backgrounds = [step.pop("background") for step in steps if "background" in step]
     if len(backgrounds) > 1:
         raise fault(token, "has background twice")
-    names = {"width": "width", "size": "size", "font": "font", "color": "color", "align": "align"}
-    names |= {"padding": "padding", "line": "line_height"}
-    fields: Fields = {field: own[f"text_{name}"] for name, field in names.items() if f"text_{name}" in own}
+    fields = {name.removeprefix("text_"): value for name, value in own.items() if name in TEXT_NAMES}
     fields |= dict.fromkeys(own.get("text_style", ()), True)
-    fields["background"] = backgrounds[0] if backgrounds else None
-    return Layer(
-        content=Text(text=text, **fields),
-        steps=tuple(Step(**step) for step in steps),
-        position=position_of(own),
-        mode=own.get("layer_mode"),
-    )
-
-
-def position_of(own: Fields) -> Position:
-    """Return where a layer lies."""
-    return Position(**{name.removeprefix("layer_"): own[name] for name in POSITION_NAMES if name in own})
+    return Text(text=shown, background=backgrounds[0] if backgrounds else None, **fields)
 
 
 def canvas(token: Token, own: Fields, first: Fields) -> Canvas:

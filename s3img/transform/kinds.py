@@ -73,8 +73,8 @@ class ParameterKind(msgspec.Struct, frozen=True):
 
     @property
     def words(self) -> str:
-        """Return ``values`` for a message."""
-        return self.values.replace("`", "")
+        """Return ``values`` for a message, without the marks of Markdown."""
+        return re.sub(r"\[(.*?)\]\(.*?\)", r"\1", self.values).replace("`", "")
 
 
 def closest(text: str, names: Iterable[str]) -> str:

@@ -62,6 +62,7 @@ FAR_EDGE: Final = "N0"
 """A place of 0 px from the opposite side, as ImageKit writes it."""
 LayerOffset: TypeAlias = Offset | Literal["N0"]
 
+PARENT_VARIABLES: Final = frozenset({"bw", "bh", "bar"})
 _PLAIN: Final = re.compile(r"[A-Za-z0-9_.-]+(?:/[A-Za-z0-9_.-]+)*")
 _HALF: Final = Fraction(1, 2)
 ANCHORS: Final[dict[Place, tuple[Fraction, Fraction]]] = {
@@ -206,20 +207,10 @@ def write_input(text: str) -> str:
     return f"ie-{base64.urlsafe_b64encode(text.encode()).decode().rstrip('=')}"
 
 
-def has_parent_variables(value: object) -> bool:
-    """Tell whether a value is reckoned from the parent's size."""
-    names = {"bw", "bh", "bar"}
+def variables_of(value: object) -> frozenset[str]:
+    """Return the variables (``iw``, ``bh``) in a value's expressions, and in those of its parts."""
     if isinstance(value, Expression):
-        return not names.isdisjoint(map(str, value.operands))
+        return frozenset(operand for operand in value.operands if isinstance(operand, str))
     if isinstance(value, msgspec.Struct):
-        return any(has_parent_variables(getattr(value, name)) for name in value.__struct_fields__)
-    return isinstance(value, tuple) and any(map(has_parent_variables, value))
-
-
-def has_expressions(value: object) -> bool:
-    """Tell whether a value or any part of it is an expression."""
-    if isinstance(value, Expression):
-        return True
-    if isinstance(value, msgspec.Struct):
-        return any(has_expressions(getattr(value, name)) for name in value.__struct_fields__)
-    return isinstance(value, tuple) and any(map(has_expressions, value))
+        value = tuple(getattr(value, name) for name in value.__struct_fields__)
+    return frozenset().union(*map(variables_of, value)) if isinstance(value, tuple) else frozenset()

@@ -175,12 +175,15 @@ TEXT_PARAMETERS: Final = (
               "l-text,i-Hello,fs-120,bg-gold,pa-10_80,l-end"),
     Parameter("tg", "text_style", kinds.TYPOGRAPHY, "none", "Bold, italic, struck through.",
               "l-text,i-Hello,fs-120,tg-b_strikethrough,l-end"),
-    Parameter("lh", "text_line", kinds.LENGTH, "the font's", "Height of a line.",
+    Parameter("lh", "text_line_height", kinds.LENGTH, "the font's", "Height of a line.",
               "l-text,i-Hello%20wide%20world,fs-120,w-500,lh-100,l-end", "decided"),
     Parameter("al", "opacity", kinds.ALPHA, "opaque", "Opacity of the whole layer, in tenths.",
               "l-text,i-Hello,fs-200,al-4,l-end"),
 )  # fmt: skip
 """Parameters of texts; those that change pixels, or say where a layer lies, hold as well."""
+
+TEXT_NAMES: Final = frozenset({row.name for row in TEXT_PARAMETERS if row.name.startswith("text_")} - {"text_style"})
+"""Names of fields of `Text`, behind ``text_``."""
 
 PRESET: Final = "n"
 BY_KEY: Final = {parameter.key: parameter for parameter in PARAMETERS}

@@ -74,6 +74,9 @@ ACCEPTED = {
     "r-10_10_max_0": "r-10_10_max_0",
     "r-0": "",
     "b-5_fff000": "b-5_FFF000",
+    # ImageKit: with o, "Alpha component, if present in the bg value, will be ignored."
+    "o-50,bg-0000FF30": "o-50,bg-0000FF",
+    "o-100,bg-0000FF30": "bg-0000FF30",
     "bg-f0a": "bg-FF00AA",  # ImageKit's editor lets three digits pass
     # Numbers as programs write them: with a minus sign, and all digits that a float has.
     "rt--90": "rt-270",
@@ -210,6 +213,12 @@ def test_parse_names_the_token_it_refuses(text: str, token: str, position: int, 
 @pytest.mark.parametrize(("text", "token", "position", "suggestion"), REFUSED)
 def test_every_suggestion_is_itself_valid(text: str, token: str, position: int, suggestion: str) -> None:
     assert Transform.parse(suggestion).steps is not None
+
+
+def test_message_lists_values_without_the_marks_of_a_page() -> None:
+    with pytest.raises(TransformError, match="face, an object such as car, several") as caught:
+        Transform.parse("fo-north")
+    assert "#detectors" not in str(caught.value)
 
 
 @pytest.mark.parametrize("text", [":".join(["w-1"] * 10_000), ":".join(["w-9"] * 21), "w-" + "9" * 100_000])
