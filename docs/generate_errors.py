@@ -24,6 +24,7 @@ ADVICE = {
     errors.TextError: "Name a font that has the letters, or install libfribidi: see [transforms](transforms.md).",
     errors.TransformError: "Correct the token that is named: see [transforms](transforms.md).",
     errors.AssetError: "Check the file's name, that it exists and that it may be read.",
+    errors.FileUnreadable: "Check that the file exists, and that the user who runs s3img may read it.",
     errors.FileUnwritable: "Free space, or let the user who runs s3img write to the file's folder.",
     errors.ImageError: "Open the image in another program and save it again.",
     errors.UnsupportedImage: "Convert it to JPEG, PNG, WebP, AVIF, GIF or SVG.",

@@ -15,7 +15,7 @@ from urllib.parse import unquote, urljoin, urlsplit
 import msgspec
 
 from s3img.atomic import TEMPORARY_PREFIX
-from s3img.errors import AssetError
+from s3img.errors import FileUnreadable
 from s3img.urls import clean_url, quote_path, relative_url
 
 OWN_FOLDER = "assets/_s3img"
@@ -266,7 +266,7 @@ def sorted_entries(folder: Path) -> list[os.DirEntry[str]]:
         with os.scandir(folder) as entries:
             return sorted(entries, key=attrgetter("name"))
     except OSError as error:
-        raise AssetError(f"{folder}: can't be read: {error.strerror}.", path=str(folder)) from error
+        raise FileUnreadable(str(folder), error) from error
 
 
 def regular_file_stat(entry: os.DirEntry[str]) -> FileStat | None:

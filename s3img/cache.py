@@ -14,7 +14,7 @@ import msgspec
 
 from s3img.assets import FileStat, ImageFacts
 from s3img.atomic import TEMPORARY_PREFIX, remove_stale, write_atomically
-from s3img.errors import DECODE_ERRORS, AssetError
+from s3img.errors import DECODE_ERRORS, FileUnreadable
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -123,7 +123,7 @@ class Digests:
         try:
             digest = file_digest(self._root / path)
         except OSError as error:
-            raise AssetError(f"{path}: can't be read: {error.strerror}.", path=path) from error
+            raise FileUnreadable(path, error) from error
         self._keep(path, stat, digest)
         return digest
 

@@ -7,7 +7,8 @@
     ├── LockError             500  exit 3   an s3img.lock that is damaged, in conflict or can't be read; file and line
     ├── TransformError        400  exit 2   the bad token, its position, the nearest valid one
     │   └── TextError         400  exit 2   a text that can't be set with the fonts and libraries that are there
-    ├── AssetError            404  exit 1   a local file that is missing or can't be read
+    ├── AssetError            404  exit 1   a local file that is missing or can't be used
+    │   ├── FileUnreadable    404  exit 1   a local file that can't be read
     │   └── FileUnwritable    500  exit 5   a local file that can't be written: a full disk, somebody else's folder
     ├── ImageError            422  exit 1   not decodable: corrupt, truncated, empty
     │   ├── UnsupportedImage  415  exit 1   not an image, or of a kind that is not handled
@@ -122,7 +123,7 @@ class TextError(TransformError):
 
 
 class AssetError(S3ImgError):
-    """Report a local file that is missing or can't be read."""
+    """Report a local file that is missing or can't be used."""
 
     reason = "file-unusable"
     status = 404
@@ -130,6 +131,15 @@ class AssetError(S3ImgError):
     def __init__(self, message: str, *, path: str = "", fix: str = "") -> None:
         super().__init__(message, fix=fix)
         self.path = path
+
+
+class FileUnreadable(AssetError):
+    """Report a local file that can't be read: it is gone, a folder, or somebody else's."""
+
+    reason = "file-unreadable"
+
+    def __init__(self, name: str, error: OSError, *, fix: str = "Check that it exists and may be read.") -> None:
+        super().__init__(f"{name}: can't be read: {error.strerror or type(error).__name__}.", path=name, fix=fix)
 
 
 class FileUnwritable(AssetError):
@@ -150,12 +160,18 @@ class ImageError(S3ImgError):
     reason = "image-damaged"
     status = 422
 
+    def __init__(self, message: str, *, fix: str = "Export or download the image again.") -> None:
+        super().__init__(message, fix=fix)
+
 
 class UnsupportedImage(ImageError):
     """Report bytes that are not an image, or an image of a kind that is not handled."""
 
     reason = "image-unsupported"
     status = 415
+
+    def __init__(self, message: str, *, fix: str = "") -> None:
+        super().__init__(message, fix=fix)
 
 
 class ImageTooLarge(ImageError):

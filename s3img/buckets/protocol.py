@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, BinaryIO, Literal, Protocol
 from urllib.parse import quote
 
-from s3img.errors import AssetError, ObjectChanged, RangeNotSatisfiable
+from s3img.errors import AssetError, FileUnreadable, ObjectChanged, RangeNotSatisfiable
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Hashable, Iterable, Iterator, Mapping, Sequence
@@ -292,7 +292,7 @@ class CheckedReader:
         try:
             data = self._file.read(size)
         except OSError as error:
-            raise unreadable(self._path, error) from error
+            raise FileUnreadable(self._path, error) from error
         if self._sha256:
             self._hash.update(data)
             if size < 0 or len(data) < size:
@@ -311,16 +311,10 @@ def changed(path: str) -> AssetError:
     )
 
 
-def unreadable(path: str, error: OSError) -> AssetError:
-    """Report a file that can't be read."""
-    why = error.strerror or type(error).__name__
-    return AssetError(f"{path}: can't be read: {why}.", path=path, fix="Check that it exists and may be read.")
-
-
 def _open(source: Path | bytes) -> BinaryIO:
     if isinstance(source, bytes):
         return io.BytesIO(source)
     try:
         return source.open("rb")
     except OSError as error:
-        raise unreadable(str(source), error) from error
+        raise FileUnreadable(str(source), error) from error

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Final
 
 import click
 
-from s3img.errors import AssetError, ImageError
+from s3img.errors import FileUnreadable, ImageError
 from s3img.imaging import probe
 from s3img.keys import one_line
 from s3img.rewrite import find_references, position
@@ -84,7 +84,7 @@ def _read(path: Path) -> bytes:
     try:
         return path.read_bytes()
     except OSError as error:
-        raise AssetError(f"{path}: can't be read: {error.strerror}.", path=str(path)) from error
+        raise FileUnreadable(str(path), error) from error
 
 
 def _report(found: list[str], *, as_json: bool) -> int:

@@ -11,7 +11,7 @@ import msgspec
 from s3img.cli import command_options
 from s3img.cli.report import RunProgress, print_json
 from s3img.config.load import load
-from s3img.errors import DECODE_ERRORS, AssetError
+from s3img.errors import DECODE_ERRORS, AssetError, FileUnreadable
 from s3img.images import Images
 from s3img.keys import one_line
 from s3img.publish.result import count
@@ -177,7 +177,7 @@ def _read(path: Path) -> SyncPlan:
         with click.open_file(str(path), "rb") as file:
             return msgspec.json.decode(file.read(), type=SyncPlan)
     except OSError as error:
-        raise AssetError(f"{path}: can't be read: {error.strerror}.", path=str(path)) from error
+        raise FileUnreadable(str(path), error) from error
     except DECODE_ERRORS as error:
         fix = "Make a new one with s3img plan."
         raise AssetError(f"{path}: is not a plan: {error}.", path=str(path), fix=fix) from error

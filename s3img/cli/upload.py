@@ -14,7 +14,7 @@ import msgspec
 
 from s3img.cli import command_options
 from s3img.cli.command_options import host, load_config
-from s3img.errors import AssetError, ImageError, KeyTaken
+from s3img.errors import AssetError, FileUnreadable, ImageError, KeyTaken
 from s3img.images import Images
 from s3img.keys import one_line
 from s3img.pictures.link_forms import FIELDS, FORMS, PictureLink, link_template
@@ -194,7 +194,7 @@ def read_source(source: str, limit: int) -> tuple[bytes, str]:
         with Path(source).open("rb") as file:
             return file.read(limit + 1), Path(source).name
     except OSError as error:
-        raise AssetError(f"{source}: can't be read: {error.strerror}.", path=source, fix="Name a picture.") from error
+        raise FileUnreadable(source, error, fix="Name a picture.") from error
     except ValueError as error:  # a path with a zero byte
         raise AssetError(f"{source!r}: is not a path.", path=source, fix="Name a picture.") from error
 

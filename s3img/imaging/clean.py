@@ -42,7 +42,7 @@ def cleaned(
         # A GIF that was cut short decodes, and lacks frames: only the trailer tells (GIF89a, 27).
         end = max((block.end for block in gif.blocks(data)), default=gif.first_block(data))
         if data[end : end + 1] != b";":
-            raise ImageError("The GIF ends early: it is truncated.", fix="Export or download the image again.")
+            raise ImageError("The GIF ends early: it is truncated.")
     pixels = pixel_digest(data, info, limits)
     form = convert if convert and (not info.animated or convert == "webp") else info.format
     if not (encode_anew or is_large) and info.orientation == 1 and form == info.format:

@@ -108,7 +108,7 @@ def pillow_errors(what: str) -> Iterator[None]:
         raise
     except Exception as error:
         reason = str(error) or type(error).__name__
-        raise ImageError(f"{what}: {reason.rstrip('.')}.", fix="Export or download the image again.") from error
+        raise ImageError(f"{what}: {reason.rstrip('.')}.") from error
 
 
 @contextmanager

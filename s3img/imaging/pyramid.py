@@ -102,7 +102,7 @@ def refusal(target: RenderTarget, limits: Limits) -> ImageError | None:
     width, height = target.width, target.height
     text = f"A picture of {width} x {height} px is asked for"
     if min(width, height) < 1:
-        return ImageError(f"{text}; the smallest is 1 x 1.")
+        return ImageError(f"{text}; the smallest is 1 x 1.", fix="")
     if max(width, height) > limits.output_side:
         return too_large("output_side", text, limits.output_side)
     if width * height > limits.output_pixels:

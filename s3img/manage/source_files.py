@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Final
 from urllib.parse import unquote
 
 from s3img.atomic import write_atomically
-from s3img.errors import AssetError, FileUnwritable
+from s3img.errors import AssetError, FileUnreadable, FileUnwritable
 from s3img.rewrite import OPTIONAL_KINDS, find_references, position, rewrite
 from s3img.rewrite.markdown.proof import rewrite_markdown
 from s3img.urls import quote_path
@@ -125,7 +125,7 @@ class SourceFile:
             with self.path.open(encoding="utf-8", newline="") as file:  # line ends stay as they are
                 return file.read()
         except OSError as error:
-            raise AssetError(f"{self.path}: can't be read: {error.strerror}.", path=str(self.path)) from error
+            raise FileUnreadable(str(self.path), error) from error
         except UnicodeDecodeError:
             return None
 

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 from s3img.assets import AssetRoot, TargetKind
 from s3img.atomic import remove_stale_in, write_atomically
 from s3img.cache import SiteState
-from s3img.errors import AssetError, FileUnwritable
+from s3img.errors import AssetError, FileUnreadable, FileUnwritable
 from s3img.keys import KeyTemplate
 from s3img.pictures.choices import Link, PageReader, is_placeholder
 from s3img.pictures.placement import PublicAddress
@@ -105,7 +105,7 @@ class SourcePublisher:
         except IsADirectoryError as error:
             raise AssetError(f"{file}: is a folder.", path=str(file), fix="Name Markdown files.") from error
         except OSError as error:
-            raise AssetError(f"{file}: can't be read: {error.strerror}.", path=str(file)) from error
+            raise FileUnreadable(str(file), error) from error
         except UnicodeDecodeError as error:
             raise AssetError(f"{file}: is not UTF-8.", path=str(file), fix="Save it as UTF-8.") from error
 

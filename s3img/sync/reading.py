@@ -9,7 +9,7 @@ from threading import Thread
 from typing import TYPE_CHECKING
 
 from s3img.cache import is_settled
-from s3img.errors import AssetError
+from s3img.errors import FileUnreadable
 from s3img.imaging.probing import read_facts
 
 if TYPE_CHECKING:
@@ -66,7 +66,7 @@ class Reader:
         try:
             return self._digests.get(path) or self._digest(path, 0)
         except OSError as error:
-            raise AssetError(f"{path}: can't be read: {error.strerror}.", path=path) from error
+            raise FileUnreadable(path, error) from error
 
     def facts(self, path: str, digest: str) -> ImageFacts:
         """Return what a file with this digest is; raise S3ImgError for what is not an image that can be used."""

@@ -10,8 +10,8 @@ from queue import Empty, SimpleQueue
 from typing import TYPE_CHECKING
 
 from s3img.buckets import HOME, home_of
-from s3img.buckets.protocol import changed, unreadable
-from s3img.errors import BucketError, CredentialsError, S3ImgError, Unreachable
+from s3img.buckets.protocol import changed
+from s3img.errors import BucketError, CredentialsError, FileUnreadable, S3ImgError, Unreachable
 from s3img.transfer.plan import UploadResult
 from s3img.transfer.workers import WorkerPool, submit
 
@@ -101,7 +101,7 @@ def upload_one(bucket: Bucket, upload: Upload) -> S3ImgError | None:
         try:
             stat = os.stat(upload.path)  # noqa: PTH116 - a Path's own takes three times as long
         except OSError as error:
-            raise unreadable(str(upload.path), error) from error
+            raise FileUnreadable(str(upload.path), error) from error
         if stat.st_size != upload.size:
             raise changed(str(upload.path))
         # The bytes that were planned will do only while the file's stat proves that it still has them.

@@ -570,7 +570,7 @@ def plan(
     not a size.
     """
     if not 1 <= min(size) <= max(size) <= _LARGEST:
-        raise ImageError(f"A picture's sides have 1 to {_LARGEST} px.")
+        raise ImageError(f"A picture's sides have 1 to {_LARGEST} px, not {size[0]} x {size[1]}.", fix="")
     geometry = StepGeometry(source or size, size, step, hints, focus, parent, view)
     fitted = geometry.fit()
     border = nearest(geometry.positive(step.border.width, least=0)) if step.border else 0

@@ -32,7 +32,6 @@ from s3img.buckets.protocol import (
     byte_range,
     other_etag,
     reopened,
-    unreadable,
 )
 from s3img.buckets.s3.explain import Call, explain, from_answer
 from s3img.buckets.s3.response_checks import (
@@ -54,6 +53,7 @@ from s3img.errors import (
     AccessDenied,
     BucketError,
     CredentialsError,
+    FileUnreadable,
     ObjectNotFound,
     RangeNotSatisfiable,
     S3ImgError,
@@ -625,4 +625,4 @@ def _size(source: Path | bytes) -> int:
     try:
         return source.stat().st_size
     except OSError as error:
-        raise unreadable(str(source), error) from error
+        raise FileUnreadable(str(source), error) from error

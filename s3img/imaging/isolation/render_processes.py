@@ -215,7 +215,8 @@ class RenderProcesses:
                 seconds = limits.seconds
                 raise too_large("seconds", f"Rendering takes more than {seconds:g} s", seconds) from None
             except DECODE_ERRORS as error:
-                raise ImageError("The process that decodes this picture gave an answer that can't be read.") from error
+                what = "The process that decodes this picture gave an answer that can't be read."
+                raise ImageError(what, fix="Try it again, and report it if it stays so.") from error
             except (EOFError, OSError) as error:
                 status = process.end(now=False)
                 # It was idle, and ended for that or was ended: a call is only looked at once all of it is there.

@@ -53,7 +53,6 @@ _POINTERS: Final = {
 _TAIL: Final = 4096  # bytes
 _BYTES_A_PIXEL: Final = 4  # in Pillow's memory, RGB too
 _CONVERT: Final = "Convert it to JPEG, PNG, WebP, AVIF, GIF or SVG."
-_EXPORT_AGAIN: Final = "Export or download the image again."
 
 
 def probe(source: ImageSource, *, limits: Limits | None = None) -> ImageInfo:
@@ -140,7 +139,7 @@ def check_bytes(fp: BinaryIO, limits: Limits) -> None:
     """Raise ``ImageError`` for an empty file and ``ImageTooLarge`` for one above ``input_bytes``."""
     size = fp.seek(0, os.SEEK_END)
     if not size:
-        raise ImageError("The file is empty.", fix=_EXPORT_AGAIN)
+        raise ImageError("The file is empty.")
     if size > limits.input_bytes:
         raise too_large("input_bytes", f"The file has {size:,} bytes", limits.input_bytes)
 

@@ -62,7 +62,7 @@ def test_shared_call_shares_what_its_work_raises() -> None:
         raise ImageError("bad")
 
     found = together(SingleFlight(), work, [Budget.of(20)] * 3)
-    assert {str(error) for error in found} == {"bad"}
+    assert {error.message for error in found} == {"bad"}
     assert len(calls) == 1
 
 
