@@ -187,7 +187,7 @@ class ImgproxySettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown
             if not _MOUNT.fullmatch(getattr(self, name).rstrip("/")):
                 yield name, f"{getattr(self, name)!r} is not a path: write /imgproxy, or nothing for the root"
         for name in _NUMBERS:
-            if getattr(self, name) < 0:
+            if not 0 <= getattr(self, name) < float("inf"):
                 yield name, f"{getattr(self, name)}: name a number, or 0 for none"
         if not 0 < self.watermark_opacity <= 1:
             yield "watermark_opacity", f"{self.watermark_opacity:g}: name a number above 0, up to 1"

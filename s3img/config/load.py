@@ -18,7 +18,7 @@ from s3img.errors import DECODE_ERRORS, ConfigError
 FILE_NAME = "s3img.toml"
 HIDDEN = "(hidden)"
 CREDENTIAL_VARIABLES = ("S3IMG_ACCESS_KEY_ID", "S3IMG_SECRET_ACCESS_KEY", "S3IMG_SESSION_TOKEN")
-_NOT_SETTINGS = {*CREDENTIAL_VARIABLES, "S3IMG_CONFIG", "S3IMG_INSECURE", "S3IMG_PROFILE"}
+_NOT_SETTINGS = {*CREDENTIAL_VARIABLES, "S3IMG_CONFIG", "S3IMG_INSECURE", "S3IMG_PICGO_TOKEN", "S3IMG_PROFILE"}
 _SECRET_WORDS = ("access_key", "secret", "session_token", "password", "accesskey", "secretkey")
 _TYPES = {field.name: field.type for field in msgspec.structs.fields(Config)}
 
@@ -241,8 +241,8 @@ def _setting(config: Config, name: str, place: tuple[str, str] | None, environ: 
 
 
 def without_password(text: str) -> str:
-    """Hide the credentials of a URL."""
-    return re.sub(r"//[^/@]*@", f"//{HIDDEN}@", text)
+    """Hide the credentials of a URL, also of one whose password has a ``/`` or an ``@`` in it."""
+    return re.sub(r"//(?:[^/?#]*|[^/?#]*:[^/?#@]*[^/?#@\d][^/?#@]*[/?#].*)@", f"//{HIDDEN}@", text)
 
 
 def _convert(name: str, value: Any, *, lax: bool) -> Any:  # noqa: ANN401 - settings come as any type
@@ -292,7 +292,7 @@ def read_toml(path: Path) -> dict[str, Any]:
     import tomllib  # most runs have no file to read
 
     try:
-        return tomllib.loads(path.read_text(encoding="utf-8"))
+        return tomllib.loads(path.read_text(encoding="utf-8-sig"))
     except OSError as error:
         raise ConfigError([f"{path}: can't be read: {error.strerror}"]) from error
     except DECODE_ERRORS as error:
@@ -303,5 +303,6 @@ def _anchored(table: Mapping[str, Any], folder: Path) -> dict[str, Any]:
     """Return the settings of a file with ``cache_dir`` relative to its folder, wherever the command runs."""
     values = dict(table)
     if isinstance(values.get("cache_dir"), str) and values["cache_dir"]:
-        values["cache_dir"] = str(folder / Path(values["cache_dir"]).expanduser())
+        place = os.path.expanduser(values["cache_dir"])  # noqa: PTH111 - a Path's own fails where there is no home
+        values["cache_dir"] = place if place.startswith("~") else str(folder / place)
     return values

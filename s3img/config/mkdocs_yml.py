@@ -12,7 +12,7 @@ from typing import Any, Final
 
 import msgspec
 
-from s3img.config.load import SettingsSource
+from s3img.config.load import SettingsSource, read_toml
 from s3img.config.model import Config
 from s3img.errors import DECODE_ERRORS, ConfigError
 
@@ -60,30 +60,22 @@ def read_generator_file(folder: Path) -> GeneratorFile | None:
     """Return the settings of s3img in a generator's file, None without any; raise ConfigError."""
     toml, yml = folder / "zensical.toml", folder / "mkdocs.yml"
     if toml.is_file():
-        import tomllib  # most runs have no such file
-
-        try:
-            project = tomllib.loads(toml.read_text("utf-8")).get("project", {})
-        except (OSError, ValueError) as error:
-            raise ConfigError([f"{toml.name}: can't be read: {error}"]) from error
-        block = project.get("plugins", {}).get("s3img")
-        return _generator_file(project, block, folder, "zensical.toml [project.plugins.s3img] ", "zensical")
-    if yml.is_file():
-        project = _read_yaml(yml)
-        # MkDocs takes a table or a list, whose entries are names alone or tables of one row.
-        plugins = project.get("plugins")
-        tables = plugins if isinstance(plugins, list) else [plugins]
-        blocks = [entry for entry in tables if isinstance(entry, dict) and "s3img" in entry]
-        block = (blocks[0]["s3img"] or {}) if blocks else {} if "s3img" in tables else None
-        return _generator_file(project, block, folder, "mkdocs.yml plugins: s3img: ", "mkdocs")
-    return None
-
-
-def _generator_file(
-    project: dict[str, Any], block: object, folder: Path, place: str, usual_theme: str
-) -> GeneratorFile | None:
-    if not isinstance(block, dict):
+        project = read_toml(toml).get("project")
+        place, usual_theme = "zensical.toml [project.plugins.s3img] ", "zensical"
+    elif yml.is_file():
+        project, place, usual_theme = _read_yaml(yml), "mkdocs.yml plugins: s3img: ", "mkdocs"
+    else:
         return None
+    if not isinstance(project, dict):
+        return None
+    # Plugins are a table or a list, whose entries are names alone or tables of one row.
+    plugins = project.get("plugins")
+    tables = plugins if isinstance(plugins, list) else [plugins]
+    blocks = [entry["s3img"] for entry in tables if isinstance(entry, dict) and "s3img" in entry]
+    block = (blocks or [{} if "s3img" in tables else False])[0]
+    if not isinstance(block, dict | None):
+        return None
+    block = block or {}
     theme = project.get("theme") or usual_theme
     name = theme.get("name", usual_theme) if isinstance(theme, dict) else theme
     values = {key: value for key, value in block.items() if key not in PLUGIN_OPTIONS and value is not None}

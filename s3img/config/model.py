@@ -6,6 +6,7 @@ Precedence: command line > ``S3IMG_*`` environment > host (``mkdocs.yml``, ``app
 
 from __future__ import annotations
 
+import os
 import re
 from typing import Any, Final, Literal
 from urllib.parse import urlsplit
@@ -24,6 +25,7 @@ from s3img.config.service import (
     endpoint_at,
     is_absolute_url,
     service_problems,
+    shown_url,
 )
 from s3img.config.type_problems import type_problem
 from s3img.errors import ConfigError, TransformError
@@ -250,7 +252,7 @@ def url_problems(config: Config) -> list[tuple[str, str]]:
             found.append((name, "contains credentials: remove everything between // and @, and the @"))
         elif value and not is_absolute_url(value):
             if not (name == "public_url" and is_absolute_url(value, schemes=("file",))):
-                found.append((name, f"{value!r} is not an absolute URL: start with https:// (or http://)"))
+                found.append((name, f"{shown_url(value)} is not an absolute URL: start with https:// (or http://)"))
         elif name == "endpoint_url" and urlsplit(value).path.rstrip("/") not in {"", *providers.PATHS}:
             found.append((name, f'{value!r} has a path: name the bucket in bucket = "s3://NAME/PREFIX" instead'))
     return found
@@ -352,7 +354,7 @@ def number_problems(config: Config) -> list[tuple[str, str]]:
     found += [
         (f"limits.{name}", "name a number above 0")
         for name in Limits.__struct_fields__
-        if name not in {"tolerant", "isolate", "memory"} and getattr(config.limits, name) <= 0
+        if name not in {"tolerant", "isolate", "memory"} and not 0 < getattr(config.limits, name) < float("inf")
     ]
     if config.limits.memory < 0:
         found.append(("limits.memory", f"{config.limits.memory}: name bytes, or 0 for no limit"))
@@ -363,7 +365,8 @@ def upload_origin_problems(config: Config) -> list[tuple[str, str]]:
     """Check ``upload_origins``."""
     form = r"\*|https?://(\*\.)?[A-Za-z0-9.-]+(:\d+)?"
     bad = [origin for origin in config.upload_origins if not re.fullmatch(form, origin)]
-    return [("upload_origins", f"{origin!r} is not an origin: write https://HOST, without a path") for origin in bad]
+    problem = "is not an origin: write https://HOST, without a path"
+    return [("upload_origins", f"{shown_url(origin)} {problem}") for origin in bad]
 
 
 def combination_problems(config: Config) -> list[tuple[str, str]]:
@@ -375,6 +378,9 @@ def combination_problems(config: Config) -> list[tuple[str, str]]:
     if name not in LOCAL_EXECUTORS and not name.startswith("dask=") and name.count(":") != 1:
         known = f"{', '.join(LOCAL_EXECUTORS)}, dask=tcp://HOST:8786 or MODULE:FUNCTION"
         found.append(("executor", f"{name!r} is unknown: write {known}"))
+    place = os.path.expanduser(config.cache_dir)  # noqa: PTH111 - a Path's own fails where there is no home
+    if place.startswith("~") or "\0" in place:
+        found.append(("cache_dir", f"{config.cache_dir!r} leads nowhere: write the whole path of a folder"))
     if config.external_id and not config.role_arn:
         found.append(("external_id", "has no effect without role_arn: add it"))
     is_usable = not (bucket_problems(config) or provider_problems(config) or url_problems(config))

@@ -131,7 +131,7 @@ def service_problems(
         yield "service.metrics_path", f"{service.metrics_path!r} is not a path: write /metrics"
     for origin in service.cors_origins:
         if origin != "*" and (not is_absolute_url(origin) or urlsplit(origin).path):
-            yield "service.cors_origins", f"{origin!r} is not an origin: write https://www.example.com, or *"
+            yield "service.cors_origins", f"{shown_url(origin)} is not an origin: write https://www.example.com, or *"
     if service.results not in {"", NO_RESULTS}:
         try:
             address.parse(service.results)
@@ -139,7 +139,7 @@ def service_problems(
             yield from (("service.results", problem) for problem in error.problems)
     least = {"fetches": 1, "seconds": 0.1}
     for name in _NUMBERS:
-        if getattr(service, name) < least.get(name, 0):
+        if not least.get(name, 0) <= getattr(service, name) < float("inf"):
             yield f"service.{name}", f"{getattr(service, name)}: name {least.get(name, 0)} or more"
 
 
@@ -163,9 +163,9 @@ def origin_problems(origins: Mapping[str, Origin]) -> Iterator[tuple[str, str]]:
             yield from ((f"{place}.bucket", problem) for problem in error.problems)
         for field in ("endpoint_url", "canonical_url"):
             if (url := getattr(origin, field)) and not is_absolute_url(url):
-                shown = "what it contains" if "@" in url else repr(url)  # what stands before an @ is a password
-                yield f"{place}.{field}", f"{shown} is not an absolute URL without credentials: start with https://"
-        if origin.provider:
+                problem = f"{shown_url(url)} is not an absolute URL without credentials: start with https://"
+                yield f"{place}.{field}", problem
+        if origin.provider and (is_absolute_url(origin.endpoint_url) or not origin.endpoint_url):
             try:
                 service = providers.named(origin.provider)
                 found = service.problems(
@@ -179,7 +179,7 @@ def origin_problems(origins: Mapping[str, Origin]) -> Iterator[tuple[str, str]]:
             except ConfigError as error:
                 found = [("provider", problem) for problem in error.problems]
             yield from ((f"{place}.{field}", text) for field, text in found)
-        elif origin.account:
+        elif origin.account and not origin.provider:
             yield f"{place}.account", "has no effect without provider: add it, or remove account"
         yield from ((f"{place}.{field}", text) for field, text in credential_problems(origin))
 
@@ -260,6 +260,11 @@ def credential_problems(origin: Origin) -> Iterator[tuple[str, str]]:
     ways = [origin.anonymous, bool(origin.credentials), bool(origin.aws_profile or origin.role_arn)]
     if sum(ways) > 1:
         yield "credentials", "anonymous, credentials and aws_profile or role_arn exclude each other: keep one"
+
+
+def shown_url(url: str) -> str:
+    """Quote a text that should have been a URL in a message; what stands before an @ is a password."""
+    return "what it contains" if "@" in url else repr(url)
 
 
 def is_absolute_url(url: str, *, schemes: tuple[str, ...] = ("http", "https")) -> bool:

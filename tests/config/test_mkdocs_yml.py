@@ -102,3 +102,16 @@ def test_file_that_is_damaged_is_named(tmp_path: Path, name: str, text: str) -> 
 
 def test_folder_without_a_generators_file_says_nothing(tmp_path: Path) -> None:
     assert read_generator_file(tmp_path) is None
+
+
+@pytest.mark.parametrize("text", ["project = 1", "[project]\nplugins = 1", "[project]\nplugins = {s3img = false}"])
+def test_a_file_of_another_form_has_no_settings(tmp_path: Path, text: str) -> None:
+    (tmp_path / "zensical.toml").write_text(text)
+    assert read_generator_file(tmp_path) is None
+
+
+def test_plugins_of_zensical_may_be_a_list(tmp_path: Path) -> None:
+    (tmp_path / "zensical.toml").write_text('[project]\nplugins = ["search", {s3img = {region = "here"}}]')
+    found = read_generator_file(tmp_path)
+    assert found is not None
+    assert found.source.values["region"] == "here"

@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from s3img.config import Config
-from s3img.config.load import SettingsSource, load
+from s3img.config.load import SettingsSource, load, without_password
 from s3img.errors import ConfigError
 
 if TYPE_CHECKING:
@@ -171,3 +171,60 @@ def test_fonts_are_files_for_names_of_imagekit(fonts: dict[str, str], problem: s
         Config(fonts=fonts)
     assert problem in str(caught.value)
     assert Config(fonts={"Lato": "f/a.ttf", "PT_Serif-BoldItalic": "f/b.WOFF2"}).fonts["Lato"] == "f/a.ttf"
+
+
+@pytest.mark.parametrize(
+    "name", ["endpoint_url", "public_url", "site_url", "upload_origins", "origins", "service", "service_url"]
+)
+@pytest.mark.parametrize("url", ["https://user:pass/word@host", "user:password@host", "https://user:pass@word@host"])
+def test_no_problem_repeats_a_password(name: str, url: str) -> None:
+    values: dict[str, object] = {
+        "upload_origins": (url,),
+        "origins": {"x": {"bucket": "s3://pics", "provider": "r2", "endpoint_url": url}},
+        "service": {"cors_origins": [url]},
+    }
+    with pytest.raises(ConfigError) as caught:
+        Config(**{name: values.get(name, url)})  # type: ignore[arg-type] # checked when it is made
+    assert "word" not in str(caught.value)
+
+
+@pytest.mark.parametrize("url", ["https://user:pass/word@host/a", "https://user:pass@word@host/a"])
+def test_all_of_a_password_is_hidden(url: str) -> None:
+    assert without_password(url) == "https://(hidden)@host/a"
+
+
+@pytest.mark.parametrize("url", ["https://host:8000/@user/a.jpg", "https://host/@user/a.jpg", "https://host/a?b:c@d"])
+def test_an_address_without_a_password_is_shown_whole(url: str) -> None:
+    assert without_password(url) == url
+
+
+@pytest.mark.parametrize("number", ["nan", "inf"])
+@pytest.mark.parametrize(
+    "setting", ["limits.seconds", "service.seconds", "service.lease", "imgproxy.autoquality_max_resolution"]
+)
+def test_a_number_without_end_is_a_problem(tmp_path: Path, setting: str, number: str) -> None:
+    (tmp_path / "s3img.toml").write_text(f"{setting} = {number}\n")
+    with pytest.raises(ConfigError, match=rf"s3img\.toml {setting}: .*name "):
+        load(environ={}, folder=tmp_path)
+
+
+def test_a_file_that_begins_with_a_byte_order_mark_is_read(tmp_path: Path) -> None:
+    (tmp_path / "s3img.toml").write_text('region = "here"\n', encoding="utf-8-sig")
+    assert load(environ={}, folder=tmp_path).region == "here"
+
+
+def test_an_origins_address_that_is_none_is_a_problem_with_a_provider_too() -> None:
+    origins = {"x": {"bucket": "s3://pics", "provider": "r2", "endpoint_url": "http://["}}
+    with pytest.raises(ConfigError, match=r"origins\.x\.endpoint_url: 'http://\[' is not an absolute URL"):
+        Config(origins=origins)  # type: ignore[arg-type] # made into a table
+
+
+@pytest.mark.parametrize("folder", ["~no-such-user/cache", "a\\u0000b"])
+def test_a_cache_folder_that_leads_nowhere_is_a_problem(tmp_path: Path, folder: str) -> None:
+    (tmp_path / "s3img.toml").write_text(f'cache_dir = "{folder}"\n')
+    with pytest.raises(ConfigError, match=r"s3img\.toml cache_dir: .* leads nowhere"):
+        load(environ={}, folder=tmp_path)
+
+
+def test_variables_of_single_commands_are_no_settings(tmp_path: Path) -> None:
+    assert load(environ={"S3IMG_PICGO_TOKEN": "secret"}, folder=tmp_path) == Config()
