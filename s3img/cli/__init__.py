@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import importlib
+import os
 import sys
 
 import click
 
 from s3img import __version__
-from s3img.errors import BucketError, ConfigError, S3ImgError
+from s3img.errors import AssetError, BucketError, ConfigError, S3ImgError
 
 _SECTIONS = {
     "Start here": {
@@ -129,8 +130,8 @@ class HostedGroup(LazyGroup):
         try:
             ctx.obj = ctx.obj() if callable(ctx.obj) else ctx.obj
             code = super().invoke(ctx)
-        except S3ImgError as error:
-            code = explain(error)
+        except (S3ImgError, OSError) as error:
+            code = explain(as_failure(error))
         ctx.exit(code or 0)
 
 
@@ -153,13 +154,24 @@ def main(arguments: list[str] | None = None) -> None:
     except (click.Abort, KeyboardInterrupt):
         click.echo("Interrupted. What was done stays done; run the command again to go on.", err=True)
         sys.exit(INTERRUPTED)
-    except S3ImgError as error:
+    except (S3ImgError, OSError) as found:
+        error = as_failure(found)
         if "--json" in (sys.argv[1:] if arguments is None else arguments):
             import json  # most runs don't fail
 
             facts = {"code": error.reason, "message": error.message, "fix": error.fix, "exit_code": error.exit_code}
             click.echo(json.dumps({"schema": 1, "error": facts}, ensure_ascii=False))
         sys.exit(explain(error))
+
+
+def as_failure(error: S3ImgError | OSError) -> S3ImgError:
+    """Return what a file system says of a path that a user named as our error; raise what is not about a path."""
+    if isinstance(error, S3ImgError):
+        return error
+    if not error.filename or not error.strerror:
+        raise error
+    name = os.fsdecode(error.filename) if isinstance(error.filename, str | bytes) else str(error.filename)
+    return AssetError(f"{name}: {error.strerror}.", path=name, fix="Check the name, and who may use it.")
 
 
 def explain(error: S3ImgError) -> int:

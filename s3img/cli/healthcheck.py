@@ -13,7 +13,9 @@ from s3img.time_limit import call_within
 @click.command("healthcheck")
 @click.argument("address", default="http://127.0.0.1:8000")
 @click.option("--ready", is_flag=True, help="Ask /readyz: also whether it takes requests and its origins answer.")
-@click.option("--timeout", default=3.0, show_default=True, help="Seconds to wait.")
+@click.option(
+    "--timeout", type=click.FloatRange(0.001, 86_400), default=3.0, show_default=True, help="Seconds to wait."
+)
 def healthcheck_command(address: str, *, ready: bool, timeout: float) -> int:
     """Ask whether the transform service at ADDRESS is running; exit with 1 when it is not.
 
@@ -32,7 +34,7 @@ def healthcheck_command(address: str, *, ready: bool, timeout: float) -> int:
     try:
         connection.request("GET", path)
         status = call_within(timeout, connection.getresponse).status
-    except (OSError, HTTPException) as error:
+    except (OSError, HTTPException, UnicodeError) as error:  # of a path or a host that can't be sent
         click.echo(f"{address} does not answer: {error or type(error).__name__}.", err=True)
         return 1
     finally:

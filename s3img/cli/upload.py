@@ -98,6 +98,8 @@ def upload_command(
     """
     if not sources and not clipboard:
         raise click.UsageError("Name a FILE, a URL, a folder or -, or give --clipboard.")
+    if "" in sources:  # of a variable that is not set; as a path, it would be all of this folder
+        raise click.UsageError("A FILE has no name: write . for this folder.")
     given = {name: value for name in _POLICY if (value := options.pop(name)) is not None}
     images = Images(load_config(options, config_file))
     form = images.config.link_templates.get(form, form)

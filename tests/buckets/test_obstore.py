@@ -323,3 +323,9 @@ def test_botocore_is_asked_where_it_would_go(
     assert isinstance(address, S3Address)
     bucket = S3Bucket(address, S3Options(**{"access_key": KEY, **changes}))
     assert bucket._find_place() == StorePlace(url, "eu-west-1")
+
+
+def test_a_user_without_a_home_has_no_configuration(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("HOME")
+    monkeypatch.setattr("pwd.getpwuid", {}.__getitem__)  # as in a container whose user has no name
+    assert known_place(OPTIONS, "pics", {}) is not None

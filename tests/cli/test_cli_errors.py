@@ -73,3 +73,32 @@ def test_settings_that_are_wrong_are_an_object_too(folder: Path, capsys: pytest.
     code, out, err = run(["publish", ".", "--json"], capsys)
     assert (code, json.loads(out)["error"]["code"]) == (3, "settings-invalid")
     assert "s3img.toml account: is needed" in err or "account: is needed" in err
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ["upload", "LONG"],
+        ["sync", "LONG"],
+        ["publish", "LONG"],
+        ["used", "a", "LONG"],
+        ["mv", "a", "b", "--update", "LONG"],
+        ["url", "a.jpg", "--lock", "LONG"],
+        ["init", "--bucket", "pics", "--no-test", "--config", "LONG"],
+    ],
+)
+def test_a_path_that_no_file_can_have_is_named(
+    folder: Path, capsys: pytest.CaptureFixture[str], arguments: list[str]
+) -> None:
+    (folder / "s3img.toml").write_text(f'bucket = "{(folder / "bucket").as_uri()}"\n')
+    name = "x" * 300
+    code, _, err = run([argument.replace("LONG", name) for argument in arguments], capsys)
+    assert (code, err.count("\n")) == (1, 1)
+    assert f"{name}: File name too long. Check the name" in err
+
+
+def test_a_path_that_no_file_can_have_is_an_object_for_programs(
+    folder: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    code, out, _ = run(["used", "a", "x" * 300, "--bucket", folder.as_uri(), "--json"], capsys)
+    assert (code, json.loads(out)["error"]["code"]) == (1, "file-unusable")

@@ -65,3 +65,18 @@ def test_healthcheck_fails_where_nothing_listens(capsys: pytest.CaptureFixture[s
 @pytest.mark.parametrize("address", ["https://x", "127.0.0.1:8000", "http://", "http://x:99999"])
 def test_healthcheck_refuses_other_addresses(address: str) -> None:
     assert check(address) == 2
+
+
+@pytest.mark.parametrize("address", ["http://127.0.0.1:1/b\u00fccher", f"http://{'a' * 64}.example"])
+def test_an_address_that_can_not_be_sent_does_not_answer(capsys: pytest.CaptureFixture[str], address: str) -> None:
+    with pytest.raises(SystemExit) as ended:
+        main(["healthcheck", address])
+    assert ended.value.code == 1
+    assert "does not answer" in capsys.readouterr().err
+
+
+def test_a_time_that_is_none_is_refused(capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit) as ended:
+        main(["healthcheck", "--timeout", "-1"])
+    assert ended.value.code == 2
+    assert "--timeout" in capsys.readouterr().err

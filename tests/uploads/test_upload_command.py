@@ -318,3 +318,12 @@ def test_address_that_is_none_is_told(store: Path, capsys: Any, url: str) -> Non
 )
 def test_own_network_is_told_by_its_address(url: str, *, is_inside: bool) -> None:
     assert is_in_own_network(url) is is_inside
+
+
+def test_upload_of_no_name_is_not_all_of_this_folder(
+    store: Path, capsys: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "empty" / "private.jpg").write_bytes(photo(60, 40))
+    monkeypatch.chdir(tmp_path / "empty")
+    assert run(store, "") == 2
+    assert "write . for this folder" in capsys.readouterr().err

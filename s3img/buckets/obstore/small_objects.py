@@ -11,7 +11,6 @@ from __future__ import annotations
 import os
 import threading
 import time
-from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
 from urllib.parse import urlsplit, urlunsplit
 
@@ -72,8 +71,11 @@ def is_usable(options: S3Options, environment: Mapping[str, str]) -> bool:
 def known_place(options: S3Options, bucket: str, environment: Mapping[str, str]) -> StorePlace | None:
     """Return the place if it follows from the settings and the environment alone, without AWS's own files."""
     is_elsewhere = options.profile or options.role_arn or any(environment.get(name) for name in _ELSEWHERE)
-    config = Path(environment.get("AWS_CONFIG_FILE") or "~/.aws/config").expanduser()
-    if not options.endpoint_url or is_aws(options.endpoint_url) or is_elsewhere or config.exists():
+    config = os.path.expanduser(environment.get("AWS_CONFIG_FILE") or "~/.aws/config")  # noqa: PTH111 - see below
+    if not options.endpoint_url or is_aws(options.endpoint_url) or is_elsewhere:
+        return None
+    # As botocore looks: a Path would fail without a home, and in one that belongs to somebody else.
+    if os.path.exists(config):  # noqa: PTH110
         return None
     key_id, secret = environment.get("AWS_ACCESS_KEY_ID"), environment.get("AWS_SECRET_ACCESS_KEY")
     token = environment.get("AWS_SECURITY_TOKEN") or environment.get("AWS_SESSION_TOKEN") or ""
