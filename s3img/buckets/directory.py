@@ -124,14 +124,21 @@ class DirectoryBucket:
     def _link(self, temporary: Path, path: Path, key: str) -> None:
         """Give a file its name unless the name is taken, also by another process at the same time."""
         try:
-            path.hardlink_to(temporary)
+            try:
+                path.hardlink_to(temporary)
+            except FileExistsError:
+                raise
+            except OSError:  # FAT has no links, nor have some shares: there an empty file takes the name
+                path.open("xb").close()
+                temporary.replace(path)
+            else:
+                temporary.unlink()
         except FileExistsError:
             message = f"{self.name}: {key!r} is there already (EEXIST)."
             fix = "Read it again before you write it."
             raise BucketError(
                 message, code="EEXIST", reason="condition-failed", action="put", bucket=self.name, key=key, fix=fix
             ) from None
-        temporary.unlink()
 
     def refuses_taken(self) -> bool:
         """Return True: a file system gives a name once."""
@@ -169,8 +176,9 @@ class DirectoryBucket:
         """Remove these files; their folders stay."""
         for key in keys:
             self._counter.add("delete")
-            with self._file("delete", key) as path, suppress(FileNotFoundError, NotADirectoryError):
-                path.unlink()
+            with self._file("delete", key) as path, suppress(FileNotFoundError):
+                if _holds(path.is_file):  # a folder of this name holds other objects
+                    path.unlink()
 
     def unfinished(self, prefix: str = "") -> Sequence[UnfinishedUpload]:  # noqa: ARG002 - part of the protocol
         """Return none: what a killed process was writing is deleted by the next listing."""
@@ -221,20 +229,23 @@ class DirectoryBucket:
 
 def _walk(folder: Path, prefix: str) -> Iterator[ObjectInfo]:
     """Yield the regular files below a folder, in no order; remove temporary files that a killed run left."""
-    try:
-        with os.scandir(folder) as scan:
-            entries = [*scan]
-    except (FileNotFoundError, NotADirectoryError):
-        return
-    for entry in entries:
-        key = prefix + entry.name
-        if entry.is_dir(follow_symlinks=False):
-            yield from _walk(Path(entry.path), f"{key}/")
-        elif entry.name.startswith(TEMPORARY_PREFIX):
-            _sweep(entry)
-        elif entry.is_file(follow_symlinks=False) and _is_text(entry.name):
-            with suppress(FileNotFoundError):
-                yield _info(key, entry.stat(follow_symlinks=False))
+    waiting = [(str(folder), prefix)]
+    while waiting:
+        place, prefix = waiting.pop()
+        try:
+            with os.scandir(place) as scan:
+                entries = [entry for entry in scan if _is_text(entry.name)]
+        except (FileNotFoundError, NotADirectoryError):
+            continue
+        for entry in entries:
+            key = prefix + entry.name
+            if entry.is_dir(follow_symlinks=False):
+                waiting.append((entry.path, f"{key}/"))
+            elif entry.name.startswith(TEMPORARY_PREFIX):
+                _sweep(entry)
+            elif entry.is_file(follow_symlinks=False):
+                with suppress(FileNotFoundError):
+                    yield _info(key, entry.stat(follow_symlinks=False))
 
 
 def _is_file_name(segment: str) -> bool:

@@ -155,13 +155,14 @@ def main(arguments: list[str] | None = None) -> None:
         click.echo("Interrupted. What was done stays done; run the command again to go on.", err=True)
         sys.exit(INTERRUPTED)
     except (S3ImgError, OSError) as found:
-        error = as_failure(found)
+        failure = as_failure(found)
         if "--json" in (sys.argv[1:] if arguments is None else arguments):
             import json  # most runs don't fail
 
-            facts = {"code": error.reason, "message": error.message, "fix": error.fix, "exit_code": error.exit_code}
-            click.echo(json.dumps({"schema": 1, "error": facts}, ensure_ascii=False))
-        sys.exit(explain(error))
+            facts = {"code": failure.reason, "message": failure.message, "fix": failure.fix}
+            shown = {"schema": 1, "error": {**facts, "exit_code": failure.exit_code}}
+            click.echo(json.dumps(shown, ensure_ascii=False))
+        sys.exit(explain(failure))
 
 
 def as_failure(error: S3ImgError | OSError) -> S3ImgError:

@@ -74,7 +74,9 @@ def gc_command(
     rules = Rules(**{name: options.pop(name) for name in ("grace", "history", "trash", "force")})
     images = Images(load_config(options, config_file))
     if restore:
-        return _restore(images, restore, apply=apply, as_json=as_json)
+        from s3img.cli.manage import show_restored
+
+        return show_restored(images, restore, apply=apply, as_json=as_json)
     result = collect(
         images.open_bucket(),
         kept=_kept(keep, lock_path(None, config_file)),
@@ -85,25 +87,6 @@ def gc_command(
     )
     (print_json if as_json else _print)(result)
     return result.exit_code
-
-
-def _restore(images: Images, patterns: tuple[str, ...], *, apply: bool, as_json: bool) -> int:
-    from concurrent.futures import ThreadPoolExecutor
-
-    from s3img.gc.trash import restore
-
-    with ThreadPoolExecutor(images.config.workers) as pool:
-        result = restore(images.open_bucket(), patterns, apply=apply, pool=pool)
-    if as_json:
-        print_json(result)
-    else:
-        for key in result.restored:
-            click.echo(one_line(f"restore {key}"))
-        click.echo(str(result))
-    if not (result.restored or result.present):
-        click.echo("error: nothing in the trash has such a key.", err=True)
-        return 1
-    return 0
 
 
 def _kept(files: tuple[Path, ...], own: Path) -> frozenset[str]:

@@ -35,6 +35,7 @@ if TYPE_CHECKING:
 
     from s3img.buckets import ObjectInfo
     from s3img.config import Config
+    from s3img.images import Images
     from s3img.manage.removal import RemoveResult
 
 _DRY_RUN = click.option("--dry-run", is_flag=True, help="Only say what there is to do.")
@@ -170,9 +171,12 @@ def restore_command(
     **options: Any,  # noqa: ANN401 - click passes what its options say
 ) -> int:
     """Put objects back from the trash: KEYs, folders, patterns, or '*' for all; s3img ls --trash lists them."""
-    images = command_options.open_images(config_file, options)
-    bucket = images.open_bucket()
-    result = restore_from_trash(bucket, keys, apply=not dry_run, workers=images.config.workers)
+    return show_restored(command_options.open_images(config_file, options), keys, apply=not dry_run, as_json=as_json)
+
+
+def show_restored(images: Images, keys: Iterable[str], *, apply: bool, as_json: bool) -> int:
+    """Put objects back from the trash, and show what came of it; return the exit code."""
+    result = restore_from_trash(images.open_bucket(), keys, apply=apply, workers=images.config.workers)
     return show(result, (f"restore {key}" for key in result.done), as_json=as_json)
 
 

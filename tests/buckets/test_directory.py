@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import subprocess
 import sys
@@ -185,9 +186,29 @@ def test_names_that_are_not_text_are_left_out_of_a_listing(bucket: DirectoryBuck
         (folder / os.fsdecode(b"caf\xe9.png")).write_bytes(b"latin-1")
     except OSError:
         pytest.skip("this file system takes only names that are UTF-8")
+    (folder / os.fsdecode(b"caf\xe9")).mkdir()
+    (folder / os.fsdecode(b"caf\xe9") / "b.png").write_bytes(b"latin-1")
     assert [info.key for info in bucket.list()] == ["a.png"]
 
 
 def test_a_head_of_a_folder_is_none(bucket: DirectoryBucket) -> None:
     put(bucket, "a/b.png")
     assert bucket.head("a") is None
+
+
+def test_a_delete_of_a_folders_name_is_no_error(bucket: DirectoryBucket) -> None:
+    put(bucket, "a/b.png")
+    bucket.delete(["a", "a/b.png/c.png", "x" * 300])
+    assert [info.key for info in bucket.list()] == ["a/b.png"]
+
+
+def test_a_new_object_needs_no_hard_links(bucket: DirectoryBucket, monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse(*_: object, **__: object) -> None:  # as FAT and exFAT do
+        raise PermissionError(errno.EPERM, os.strerror(errno.EPERM))
+
+    monkeypatch.setattr(os, "link", refuse)
+    bucket.put("a.png", b"first", media_type="image/png", only_new=True)
+    with pytest.raises(BucketError) as caught:
+        bucket.put("a.png", b"second", media_type="image/png", only_new=True)
+    assert (caught.value.reason, bucket.get("a.png")) == ("condition-failed", b"first")
+    assert [info.key for info in bucket.list()] == ["a.png"]

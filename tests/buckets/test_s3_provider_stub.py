@@ -306,3 +306,29 @@ def test_a_store_without_cors_rules_says_so(store: StubStore) -> None:
     with pytest.raises(BucketError) as caught:
         facts.read_rules(opened(SPACES), "pics")
     assert (caught.value.reason, caught.value.action) == ("not-offered", "cors")
+
+
+def test_a_delete_of_what_is_not_there_is_no_error_at_google(store: StubStore) -> None:
+    store.answers = [Answer.error(404, "NoSuchKey")]
+    opened(GCS).delete(["gone.png"])
+    assert [request.method for request in store.requests] == ["DELETE"]
+
+
+def test_a_missing_bucket_is_an_error_of_a_delete(store: StubStore) -> None:
+    store.answers = [Answer.error(404, "NoSuchBucket")]
+    with pytest.raises(BucketError) as caught:
+        opened(GCS).delete(["gone.png"])
+    assert caught.value.reason == "no-bucket"
+
+
+def test_a_store_may_say_of_keys_that_they_are_not_there(store: StubStore) -> None:
+    body = b"<DeleteResult><Error><Key>a.png</Key><Code>NoSuchKey</Code></Error></DeleteResult>"
+    store.answers = [Answer(200, body)]
+    opened(R2).delete(["a.png", "b.png"])
+    assert len(store.requests) == 1
+
+
+def test_an_unfinished_upload_without_a_time_is_nobodys_to_give_up(store: StubStore) -> None:
+    told = b"<Upload><Key>a.png</Key><UploadId>1</UploadId></Upload>"
+    store.answers = [Answer(200, b"<ListMultipartUploadsResult>" + told + b"</ListMultipartUploadsResult>")]
+    assert opened(R2).unfinished() == []

@@ -130,9 +130,9 @@ def test_command_puts_back_from_the_trash(capsys: pytest.CaptureFixture[str], fo
     code, out, _ = command(capsys, "--bucket", folder, "--restore", "img/*")
     assert (code, out.splitlines()[0], bucket.head("img/lost.png")) == (0, "restore img/lost.png", None)
     code, out, _ = command(capsys, "--bucket", folder, "--restore", "img/lost.png", "--apply", "--json")
-    assert (code, json.loads(out)["restored"], bucket.get("img/lost.png")) == (0, ["img/lost.png"], b"lost")
+    assert (code, json.loads(out)["done"], bucket.get("img/lost.png")) == (0, ["img/lost.png"], b"lost")
     code, out, err = command(capsys, "--bucket", folder, "--restore", "img/lost.png", "--apply")
-    assert (code, err) == (1, "error: nothing in the trash has such a key.\n")
+    assert (code, err) == (1, "error: img/lost.png: nothing in the trash has this key.\n")
 
 
 def test_command_accounts_for_each_object(capsys: pytest.CaptureFixture[str], folder: str, tmp_path: Path) -> None:

@@ -14,6 +14,7 @@ from s3img.gc import trash
 from s3img.gc.clean_up import collect, sweep
 from s3img.gc.marks import Mark
 from s3img.gc.rules import Rules
+from s3img.manage import restore_from_trash
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -106,10 +107,10 @@ def test_without_a_time_for_it_there_is_no_trash(store: Bucket) -> None:
     assert (keys(store), trashed(store)) == ({IN_USE}, set())
 
 
-def test_what_comes_back_is_as_it_was_and_young(store: Bucket, pool: ThreadPoolExecutor) -> None:
+def test_what_comes_back_is_as_it_was_and_young(store: Bucket) -> None:
     swept(store)
-    result = trash.restore(store, ["img/c*"], apply=True, pool=pool)
-    assert (result.restored, keys(store), trashed(store)) == ((OLD,), {IN_USE, OLD}, {GONE})
+    result = restore_from_trash(store, ["img/c*"], apply=True)
+    assert (result.done, keys(store), trashed(store)) == ((OLD,), {IN_USE, OLD}, {GONE})
     info = store.head(OLD)
     assert info
     assert (info.media_type, info.cache_control, (info.metadata or {}).get("a")) == ("image/png", "max-age=9", "b")
@@ -120,14 +121,14 @@ def test_what_comes_back_is_as_it_was_and_young(store: Bucket, pool: ThreadPoolE
 def test_a_folder_has_a_trash_too(bucket: Bucket, pool: ThreadPoolExecutor) -> None:
     assert deleted(bucket, pool, OLD, GONE) == [OLD, GONE]
     assert (keys(bucket), trashed(bucket)) == ({IN_USE}, {OLD, GONE})
-    assert trash.restore(bucket, ["*"], apply=True, pool=pool).restored == (OLD, GONE)
+    assert restore_from_trash(bucket, ["*"], apply=True).done == (OLD, GONE)
     assert (bucket.get(GONE), keys(bucket), trashed(bucket)) == (GONE.encode(), {IN_USE, OLD, GONE}, set())
 
 
 def test_what_turns_out_to_be_in_use_stays(bucket: Bucket, pool: ThreadPoolExecutor) -> None:
     assert deleted(bucket, pool, OLD, GONE, live=frozenset({GONE})) == [OLD]
     assert keys(bucket) == {IN_USE, GONE}
-    assert trash.restore(bucket, ["*"], apply=True, pool=pool).present == (GONE,)
+    assert restore_from_trash(bucket, ["*"], apply=True).failed == ()
     assert (keys(bucket), trashed(bucket)) == ({IN_USE, OLD, GONE}, set())
 
 
@@ -137,24 +138,12 @@ def test_what_another_clean_up_has_just_deleted_is_no_failure(bucket: Bucket, po
     assert trashed(bucket) == {GONE}
 
 
-def test_restoring_without_apply_changes_nothing(bucket: Bucket, pool: ThreadPoolExecutor) -> None:
-    deleted(bucket, pool, OLD)
-    result = trash.restore(bucket, ["*"], apply=False, pool=pool)
-    assert str(result) == f"Nothing was changed. {bucket.name}: 1 would be restored, 0 are there already."
-    assert (keys(bucket), trashed(bucket)) == ({IN_USE, GONE}, {OLD})
-
-
-def test_a_key_that_reads_like_a_pattern_can_be_restored(bucket: Bucket, pool: ThreadPoolExecutor) -> None:
-    bucket.put("a[1].png", b"1", **HEADERS)
-    deleted(bucket, pool, "a[1].png")
-    assert trash.restore(bucket, ["a[1].png"], apply=True, pool=pool).restored == ("a[1].png",)
-
-
-def test_what_was_put_again_is_not_replaced(bucket: Bucket, pool: ThreadPoolExecutor) -> None:
+def test_what_was_put_again_is_not_replaced_and_nothing_is_lost(bucket: Bucket, pool: ThreadPoolExecutor) -> None:
     deleted(bucket, pool, OLD)
     bucket.put(OLD, b"again", media_type="image/png")
-    result = trash.restore(bucket, ["*"], apply=True, pool=pool)
-    assert (result.restored, result.present, bucket.get(OLD), trashed(bucket)) == ((), (OLD,), b"again", set())
+    result = restore_from_trash(bucket, ["*"], apply=True)
+    assert (result.done, bucket.get(OLD), trashed(bucket)) == ((), b"again", {OLD})
+    assert [problem.key for problem in result.failed] == [OLD]
 
 
 def test_nothing_is_deleted_that_could_not_be_kept(

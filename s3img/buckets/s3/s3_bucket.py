@@ -437,7 +437,8 @@ class S3Bucket:
         while batch := [*itertools.islice(remaining, _BATCH)]:
             if not self._delete_batch(batch):
                 for key in batch:
-                    self.send("delete", key, partial(_delete_one, self._place_of(key)))
+                    with suppress(ObjectNotFound):  # what Google answers
+                        self.send("delete", key, partial(_delete_one, self._place_of(key)))
 
     def unfinished(self, prefix: str = "") -> Sequence[UnfinishedUpload]:
         """List uploads in parts; none where the store has no such listing, refuses it, or gives half of it."""
@@ -448,6 +449,8 @@ class S3Bucket:
                 answer = self.send("list", prefix, lambda client: client.list_multipart_uploads(**place))
                 known = len(found)
                 for item in answer.get("Uploads", ()):
+                    if not item.keys() >= {"Key", "UploadId", "Initiated"}:
+                        continue
                     key = item["Key"].removeprefix(self._base)
                     upload = UnfinishedUpload(key, item["UploadId"], item["Initiated"])
                     found[key, upload.identity] = upload
@@ -487,7 +490,9 @@ class S3Bucket:
             return False
         for refused in answer.get("Errors", ()):
             key = refused.get("Key", "").removeprefix(self._base)
-            raise from_answer({"Error": refused}, self._call("delete", key), secrets=self._secrets)
+            failure = from_answer({"Error": refused}, self._call("delete", key), secrets=self._secrets)
+            if not isinstance(failure, ObjectNotFound):
+                raise failure
         return True
 
     def _place_of(self, key: str) -> dict[str, Any]:
