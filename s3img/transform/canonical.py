@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from fractions import Fraction
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Any, Final
 
 from msgspec.structs import replace
 
 from s3img.transform.colors import Color
+from s3img.transform.expressions import write_number
 from s3img.transform.focus import is_detected
-from s3img.transform.geometry import NEVER_ENLARGE
-from s3img.transform.kinds import write_number
+from s3img.transform.geometry import NEVER_ENLARGE, UNCUT
 from s3img.transform.overlays import CANVAS, Canvas, Position, Text, write_input, write_text
 from s3img.transform.parameters import (
     LAYER_PARAMETERS,
@@ -35,7 +35,6 @@ _ANYWHERE: Final = Position()
 _PLAIN: Final = Output()
 _SQUARE: Final = Radius(0, 0, 0, 0)
 _ONE: Final = Fraction(1)
-_UNCUT: Final = frozenset({"force", "at_max", "at_max_enlarge", "at_least"})
 _STEP_PARAMETERS: Final = tuple(row for row in PARAMETERS if row.name in Step.__struct_fields__)
 _OUTPUT_PARAMETERS: Final = tuple(row for row in PARAMETERS if row.name in Output.__struct_fields__)
 
@@ -44,15 +43,16 @@ def normal_steps(steps: Iterable[Step]) -> tuple[Step, ...]:
     """Return the steps without what has no effect on any picture, and without steps that do nothing."""
     normal = []
     for step in steps:
-        border = None if step.border is not None and step.border.width == 0 else step.border
-        radius = None if step.radius == _SQUARE else step.radius
-        background = step.background
-        if step.opacity < 100 and isinstance(background, Color):  # whose own opacity ImageKit ignores then
-            background = replace(background, alpha=100)
-        looks = replace(
-            step, border=border, radius=radius, rotate=step.rotate and step.rotate % 360, background=background
-        )
-        placed = _normal_place(_normal_size(looks))
+        looks: dict[str, Any] = {}
+        if step.border and step.border.width == 0:
+            looks["border"] = None
+        if step.radius == _SQUARE:
+            looks["radius"] = None
+        if step.rotate:
+            looks["rotate"] = step.rotate % 360
+        if step.opacity < 100 and isinstance(step.background, Color):  # whose own opacity ImageKit ignores then
+            looks["background"] = replace(step.background, alpha=100)
+        placed = _normal_place(_normal_size(replace(step, **looks) if looks else step))
         if step.layers:
             layers = (replace(layer, steps=normal_steps(layer.steps)) for layer in step.layers)
             placed = replace(placed, layers=tuple(layers))
@@ -184,6 +184,6 @@ def _normal_place(step: Step) -> Step:
         if is_detected(step.focus):
             # Without a size, what was found is all that is kept; a picture that is padded loses nothing.
             cuts = (cuts or not sides) and not step.crop.startswith("pad")
-        has_focus = cuts and step.crop not in _UNCUT
+        has_focus = cuts and step.crop not in UNCUT
     zoom = step.zoom if has_focus and is_detected(step.focus) else _ONE
     return replace(step, x=x, y=y, xc=xc, yc=yc, zoom=zoom, focus=step.focus if has_focus else "center")

@@ -2,19 +2,26 @@
 
 from __future__ import annotations
 
-import re
+import operator
 from fractions import Fraction
 from typing import Final, Literal, Self, cast, get_args
 
 import msgspec
 
-from s3img.transform.expressions import format_number, parse_number
+from s3img.transform.expressions import format_number, parse_number, parse_ratio, write_ratio
 
 Property = Literal["h", "w", "ar", "ih", "iw", "iar"]
 Comparison = Literal["eq", "ne", "gt", "gte", "lt", "lte"]
 
 MAX_TESTS: Final = 16
-_RATIO: Final = re.compile(r"([0-9]{1,6}(?:\.[0-9]{1,6})?)[-:]([0-9]{1,6}(?:\.[0-9]{1,6})?)")
+_COMPARE: Final = {
+    "eq": operator.eq,
+    "ne": operator.ne,
+    "gt": operator.gt,
+    "gte": operator.ge,
+    "lt": operator.lt,
+    "lte": operator.le,
+}
 
 
 class SizeTest(msgspec.Struct, frozen=True):
@@ -27,36 +34,25 @@ class SizeTest(msgspec.Struct, frozen=True):
     @classmethod
     def parse(cls, text: str) -> Self | None:
         """Read ``w_gt_300``; for ratios also ``ar_eq_4-3``."""
-        words = text.split("_", 2)
-        if len(words) != 3 or words[0] not in get_args(Property) or words[1] not in get_args(Comparison):
+        name, comparison, number = [*text.split("_", 2), "", ""][:3]
+        value = parse_number(number)
+        if value is None and name.endswith("ar"):
+            value = parse_ratio(number)
+        if value is None or name not in get_args(Property) or comparison not in _COMPARE:
             return None
-        value = parse_number(words[2])
-        if words[0].endswith("ar") and (match := _RATIO.fullmatch(words[2])):
-            width, height = parse_number(match[1]), parse_number(match[2])
-            value = width / height if width and height else None
-        if value is None:
-            return None
-        return cls(cast("Property", words[0]), cast("Comparison", words[1]), value)
+        return cls(cast("Property", name), cast("Comparison", comparison), value)
 
     def __str__(self) -> str:
         value = format_number(self.value)
         if self.name.endswith("ar") and parse_number(value) != self.value:
-            value = f"{self.value.numerator}-{self.value.denominator}"
+            value = write_ratio(self.value)
         return f"{self.name}_{self.comparison}_{value}"
 
     def holds(self, source: tuple[int, int], size: tuple[int, int]) -> bool:
         """Tell whether the test is true, exactly, for a picture of ``size`` made from one of ``source`` px."""
         width, height = source if self.name.startswith("i") else size
         measures = {"w": Fraction(width), "h": Fraction(height), "ar": Fraction(width, height)}
-        difference = measures[self.name.removeprefix("i")] - self.value
-        return {
-            "eq": difference == 0,
-            "ne": difference != 0,
-            "gt": difference > 0,
-            "gte": difference >= 0,
-            "lt": difference < 0,
-            "lte": difference <= 0,
-        }[self.comparison]
+        return bool(_COMPARE[self.comparison](measures[self.name.removeprefix("i")], self.value))
 
 
 def read_tests(text: str) -> tuple[tuple[SizeTest, ...], ...] | None:

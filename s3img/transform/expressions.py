@@ -30,6 +30,7 @@ LARGEST: Final = 10**6
 """Numbers of a transform are below this."""
 _MAX_BITS: Final = 512
 """Of numerator and denominator together; keeps every later number inside what a float holds."""
+_RATIO = re.compile(r"([0-9.]{1,16})[-_:]([0-9.]{1,16})")
 _NUMBER = re.compile(r"([N-]?)([0-9]{1,6}(?:\.[0-9]{1,20})?)")
 
 
@@ -50,6 +51,23 @@ def format_number(value: Fraction | float) -> str:
     """Write a number of few decimals as ``parse_number`` reads it, without needless zeros."""
     text = f"{abs(float(value)):.6f}".rstrip("0").rstrip(".")
     return f"N{text}" if value < 0 else text
+
+
+def write_number(value: object) -> str:
+    """Write a number; any other value (an expression, a colour, ``auto``) has a text form of its own."""
+    return format_number(Fraction(value)) if isinstance(value, int | Fraction) else str(value)
+
+
+def parse_ratio(text: str) -> Fraction | None:
+    """Read ``4-3``, ``4_3`` or ``4:3``; None for any other text, and for a side of 0."""
+    match = _RATIO.fullmatch(text)
+    width, height = (parse_number(match[1]), parse_number(match[2])) if match else (None, None)
+    return width / height if width and height else None
+
+
+def write_ratio(value: Fraction | Expression) -> str:
+    """Write ``4-3``, or an expression."""
+    return f"{value.numerator}-{value.denominator}" if isinstance(value, Fraction) else str(value)
 
 
 def nearest(value: Fraction | int) -> int:

@@ -21,7 +21,7 @@ from s3img.transform.overlays import ANCHORS, PARENT_VARIABLES, variables_of
 from s3img.transform.steps import Step
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Mapping
+    from collections.abc import Callable, Mapping, Sequence
 
     from s3img.transform.expressions import Offset, Side
     from s3img.transform.overlays import Place
@@ -280,7 +280,7 @@ def around(part: Box, window: tuple[Fraction, Fraction], size: Size) -> Box:
 
 _CENTRED: Final = (Hold(_HALF), Hold(_HALF))
 
-_WHOLE: Final = frozenset({"force", "at_max", "at_max_enlarge", "at_least"})
+UNCUT: Final = frozenset({"force", "at_max", "at_max_enlarge", "at_least"})
 """Crops that keep the whole picture: nothing has to be placed."""
 
 CROPS: Final[Mapping[Crop, Callable[[Size, Size, Holds], Fit]]] = {
@@ -507,7 +507,7 @@ class StepGeometry(msgspec.Struct, frozen=True):
         if width is None and height is None:
             return scale(size, size)
         if (width is not None and height is not None) or "extract" in crop:
-            holds = _CENTRED if crop in _WHOLE else self.holds()
+            holds = _CENTRED if crop in UNCUT else self.holds()
             return CROPS[crop](size, (width or size[0], height or size[1]), holds)
         scaled = by_width(size, width) if width is not None else by_height(size, height or 1)
         return scale(size, min(size, scaled) if crop in NEVER_ENLARGE else scaled)
@@ -536,17 +536,24 @@ class StepGeometry(msgspec.Struct, frozen=True):
         return Hold(anchor, focus=None if focus is None else focus[axis])
 
 
-def plans(size: Size, steps: Iterable[Step], *, hints: Hints = NO_HINTS, limits: Limits = LIMITS) -> tuple[Plan, ...]:
+def plans(
+    size: Size,
+    steps: Sequence[Step],
+    *,
+    hints: Hints = NO_HINTS,
+    limits: Limits = LIMITS,
+    parent: Size | None = None,
+) -> tuple[Plan, ...]:
     """Work out the geometry of a chain on a source of ``size``, as if trimming removed nothing.
 
     Raise TransformError, ImageTooLarge and ImageError as ``plan`` does.
     """
     found: list[Plan] = []
-    view: View | None = None
+    view = View.of(size, size) if any(isinstance(step.focus, FocusBox) for step in steps) else None
     for step in steps:
         entering = found[-1].output if found else size
-        found.append(plan(entering, step, source=size, hints=hints, limits=limits, view=view))
-        view = (view or View.of(size, size)).after(step, found[-1])
+        found.append(plan(entering, step, source=size, hints=hints, limits=limits, parent=parent, view=view))
+        view = view and view.after(step, found[-1])
     return tuple(found)
 
 

@@ -18,10 +18,12 @@ from s3img.transform.expressions import (
     MOST_DENSITY,
     Expression,
     Side,
-    format_number,
     nearest,
     parse_number,
+    parse_ratio,
     read_value,
+    write_number,
+    write_ratio,
 )
 from s3img.transform.focus import FOUND, DetectedFocus, Focus, FocusBox, NamedFocus
 from s3img.transform.geometry import LEAST_DPR, MOST_DPR
@@ -55,8 +57,6 @@ from s3img.transform.steps import (
     read_offset,
 )
 
-_RATIO = re.compile(r"([0-9.]{1,16})[-_:]([0-9.]{1,16})")
-
 _UNFIT = re.compile("[\\x00-\\x1f\\x7f\\ud800-\\udfff]")
 
 
@@ -75,6 +75,15 @@ class ParameterKind(msgspec.Struct, frozen=True):
     def words(self) -> str:
         """Return ``values`` for a message, without the marks of Markdown."""
         return re.sub(r"\[(.*?)\]\(.*?\)", r"\1", self.values).replace("`", "")
+
+    def with_words(self, values: str, words: Mapping[str, Any]) -> ParameterKind:
+        """Return the kind with words (or no text at all) for some values, which are written as the word."""
+        texts = {value: word for word, value in words.items()}
+
+        def read(text: str) -> Any:  # noqa: ANN401 - the value of any kind
+            return words[text] if text in words else self.read(text)
+
+        return ParameterKind(values, read, lambda value: texts.get(value, self.write(value)), self.near)
 
 
 def closest(text: str, names: Iterable[str]) -> str:
@@ -112,6 +121,11 @@ def whole(low: int, high: int) -> ParameterKind:
     return ParameterKind(f"{low} to {high}", read, str, near)
 
 
+def within(value: Expression | Fraction | None, low: Fraction, high: Fraction) -> Expression | Fraction | None:
+    """Return a number between two others, or an expression; None for any other."""
+    return None if isinstance(value, Fraction) and not low <= value <= high else value
+
+
 def read_side(text: str) -> Expression | Fraction | int | None:
     """Read a side: px from 1, rounded to whole ones, a share of the source below 1, or an expression."""
     if WHOLE.fullmatch(text):
@@ -126,31 +140,16 @@ def read_side(text: str) -> Expression | Fraction | int | None:
 
 def read_ratio(text: str) -> Expression | Fraction | None:
     """Read ``4-3``, ``4_3``, ``4:3``, a decimal number or an expression."""
-    match = _RATIO.fullmatch(text)
-    if match is None:
-        value = read_value(text)
-    else:
-        width, height = parse_number(match[1]), parse_number(match[2])
-        value = width / height if width and height else None
+    value = parse_ratio(text) or read_value(text)
     if not isinstance(value, Fraction) or not 0 < value < LARGEST:
         return value if isinstance(value, Expression) else None
     # Of all digits of 16/9 that a program writes, 16-9 is made again.
     return value if max(value.numerator, value.denominator) < LARGEST else value.limit_denominator(9_999) or None
 
 
-def read_dpr(text: str) -> Expression | Fraction | str | None:
-    """Read a density from 0.1 to 5, ``auto``, or an expression (which is brought into that range)."""
-    if text == "auto":
-        return text
-    value = read_value(text)
-    if not isinstance(value, Fraction):
-        return value
-    return value if LEAST_DPR <= value <= MOST_DPR else None
-
-
 def read_angle(text: str) -> Fraction | None:
-    """Read degrees clockwise, brought below 360; ``auto`` is 0, because EXIF orientation is always applied."""
-    value = parse_number("0" if text == "auto" else text)
+    """Read degrees clockwise, brought below 360."""
+    value = parse_number(text)
     return None if value is None else value % 360
 
 
@@ -167,99 +166,9 @@ def read_encoded_path(text: str) -> str | None:
     return None if path is None or "@@" in path else read_path(path)
 
 
-def write_number(value: Expression | Fraction | int | str) -> str:
-    """Write a number, an expression or ``auto``."""
-    return format_number(Fraction(value)) if isinstance(value, int | Fraction) else str(value)
-
-
-_TRIM: Final = whole(1, 99)
-
-_SHARPEN: Final = whole(1, 2000)
-
-_SIDE_LIMIT: Final = whole(1, 65535)
-
-_DENSITY: Final = whole(1, MOST_DENSITY)
-
-_FOCUS: Final = choice(get_args(NamedFocus))
-
-WIDTH: Final = ParameterKind(
-    "px, share of the source (`0.4`), expression, `auto`",
-    lambda text: "auto" if text == "auto" else read_side(text),
-    write_number,
-    _SIDE_LIMIT.near,
-)
-
-SIDE: Final = ParameterKind("px, share of the source (`0.4`), expression", read_side, write_number, _SIDE_LIMIT.near)
-
-OFFSET: Final = ParameterKind("px (`N` is minus), expression", read_offset, write_number)
-
-LAYER_OFFSET: Final = ParameterKind(
-    OFFSET.values, lambda text: FAR_EDGE if text in {FAR_EDGE, "-0"} else read_offset(text), write_number
-)
-
-RATIO: Final = ParameterKind(
-    "`4-3`, `4_3`, `4:3`, expression",
-    read_ratio,
-    lambda value: f"{value.numerator}-{value.denominator}" if isinstance(value, Fraction) else str(value),
-)
-
-DPR: Final = ParameterKind("0.1 to 5, `auto`, expression", read_dpr, write_number, whole(1, 5).near)
-
-ANGLE: Final = ParameterKind("degrees clockwise (`N` is minus), `auto`", read_angle, write_number)
-
-TRIM: Final = ParameterKind(
-    "`true`, `false`, 1 to 99",
-    lambda text: {"true": DEFAULT_TRIM, "false": 0}.get(text) if text.isalpha() else _TRIM.read(text),
-    lambda value: "true" if value == DEFAULT_TRIM else str(value),
-    _TRIM.near,
-)
-
-SHARPEN: Final = ParameterKind(
-    "nothing, 1 to 2000",
-    lambda text: _SHARPEN.read(text) if text else DEFAULT_SHARPEN,
-    lambda value: "" if value == DEFAULT_SHARPEN else str(value),
-    _SHARPEN.near,
-)
-
-UNSHARP: Final = ParameterKind(
-    "nothing, `radius-sigma-amount-threshold`",
-    lambda text: Unsharp.parse(text) if text else DEFAULT_UNSHARP,
-    lambda value: "" if value == DEFAULT_UNSHARP else str(value),
-)
-
-RADIUS: Final = ParameterKind("px, `max`, four of them (`10_10_max_0`)", Radius.parse)
-
-BORDER: Final = ParameterKind("`width_colour`; width in px or an expression", Border.parse)
-
-_COLOR_WORDS: Final = "`RRGGBB`, `RRGGBBAA` (AA: per cent, decimal), SVG name"
-
-COLOR: Final = ParameterKind(_COLOR_WORDS, Color.parse, str, lambda text: closest(text, NAMES))
-
-BACKGROUND: Final = ParameterKind(
-    f"{_COLOR_WORDS}, `blurred`, `blurred_25_N30`, `dominant`, `gradient_dominant`, `gradient_dominant_4`",
-    read_background,
-    str,
-    lambda text: closest(text, [*NAMES, "blurred", "dominant", "gradient_dominant"]),
-)
-
-OPACITY: Final = ParameterKind("0 to 100, or a share such as `0.8`", read_opacity, str, whole(0, 100).near)
-
-SHADOW: Final = ParameterKind(
-    "nothing, any of `bl-0…15`, `st-0…100`, `x-`, `y-` (N100 to 100) joined by `_`", Shadow.parse
-)
-
-GRADIENT: Final = ParameterKind(
-    "nothing, any of `ld-` (degrees or side), `from-`, `to-` (colours), `sp-` (share, px, expression) joined by `_`",
-    Gradient.parse,
-)
-
-COLORIZE: Final = ParameterKind("nothing, any of `co-COLOUR`, `in-0…100` joined by `_`", Colorize.parse)
-
-COLOR_REPLACE: Final = ParameterKind(
-    "`TO`, `TO_TOLERANCE`, `TO_TOLERANCE_FROM`; tolerance 0 to 100", ColorReplacement.parse
-)
-
-DISTORT: Final = ParameterKind("`p-X1_Y1_X2_Y2_X3_Y3_X4_Y4`, `a-DEGREES` (1 to 359, `N` is minus)", Distortion.parse)
+def write_path(path: str) -> str:
+    """Write a key with ``@@`` for ``/``."""
+    return quote(path.replace("/", "@@"), safe="@")
 
 
 def read_text(text: str) -> str | None:
@@ -288,10 +197,11 @@ def read_focus(text: str) -> Focus | None:
     return named or DetectedFocus.parse(text) or (None if text[:1].isdigit() else FocusBox.parse(text))
 
 
-def read_zoom(text: str) -> Fraction | None:
-    """Read a factor from 0.01 to 100."""
-    value = parse_number(text)
-    return value if value is not None and Fraction(1, 100) <= value <= 100 else None
+def near_focus(text: str) -> str:
+    """Return the focus that a mistyped one is nearest to: faces and places come before objects."""
+    if text.startswith("custom"):
+        return "custom"
+    return closest(text, [*get_args(NamedFocus), "face"]) or closest(text, FOUND)
 
 
 def read_density(text: str) -> Expression | int | None:
@@ -309,61 +219,89 @@ def read_padding(text: str) -> tuple[Side, ...] | None:
     return (value,) if isinstance(value, Expression) else None
 
 
-FOCUS: Final = ParameterKind(
-    f"{_FOCUS.values}, `face`, [an object](#detectors) such as `car`, several (`cat_dog`), "
-    "`custom_LEFT_TOP_WIDTH_HEIGHT`",
-    read_focus,
-    str,
-    lambda text: (
-        "custom"
-        if text.startswith("custom")
-        else closest(text, [*get_args(NamedFocus), "face"]) or closest(text, FOUND)
-    ),
-)
-
-ZOOM: Final = ParameterKind("0.01 to 100", read_zoom, write_number)
-
-DENSITY: Final = ParameterKind("1 to 1200, expression of `idn`", read_density, str, _DENSITY.near)
-
-TEXT: Final = ParameterKind(f"text, at most {MAX_CHARACTERS} characters", read_text, write_text)
-
-ENCODED_TEXT: Final = ParameterKind(f"text in base64, at most {MAX_CHARACTERS} characters", read_encoded_text)
-
-FONT: Final = ParameterKind(
-    f"{', '.join(f'`{name}`' for name in FONTS)}, key of a font's file (`fonts@@My.ttf`)",
-    read_font,
-    lambda value: quote(value.replace("/", "@@"), safe="@"),
-    lambda text: closest(text, FONTS),
-)
-
-PADDING: Final = ParameterKind(
-    "px, two to four of them as in CSS (`10_20`), expression",
-    read_padding,
-    lambda value: "_".join(map(write_number, value)),
-)
-
-
 def read_tenths(text: str) -> int | None:
     """Read tenths of opacity, 1 to 9, also as ImageKit's libraries may write them: ``0.5``."""
     digit = text.removeprefix("0.")
     return int(digit) if digit in set("123456789") else None
 
 
-TENTHS: Final = ParameterKind("1 to 9, or a share such as `0.5`", read_tenths)
+_FOCUS: Final = choice(get_args(NamedFocus))
+_DENSITY: Final = whole(1, MOST_DENSITY)
+_COLOR_WORDS: Final = "`RRGGBB`, `RRGGBBAA` (AA: per cent, decimal), SVG name"
 
+LENGTH: Final = ParameterKind("px, expression", read_side, write_number, whole(1, 65535).near)
+SIDE: Final = ParameterKind("px, share of the source (`0.4`), expression", read_side, write_number, LENGTH.near)
+WIDTH: Final = SIDE.with_words(f"{SIDE.values}, `auto`", {"auto": "auto"})
+OFFSET: Final = ParameterKind("px (`N` is minus), expression", read_offset, write_number)
+LAYER_OFFSET: Final = OFFSET.with_words(OFFSET.values, {"-0": FAR_EDGE, FAR_EDGE: FAR_EDGE})
+RATIO: Final = ParameterKind("`4-3`, `4_3`, `4:3`, expression", read_ratio, write_ratio)
+FOCUS: Final = ParameterKind(
+    f"{_FOCUS.values}, `face`, [an object](#detectors) such as `car`, several (`cat_dog`), "
+    "`custom_LEFT_TOP_WIDTH_HEIGHT`",
+    read_focus,
+    str,
+    near_focus,
+)
+ZOOM: Final = ParameterKind(
+    "0.01 to 100", lambda text: within(parse_number(text), Fraction(1, 100), Fraction(100)), write_number
+)
+DPR: Final = ParameterKind(
+    "", lambda text: within(read_value(text), LEAST_DPR, MOST_DPR), write_number, whole(1, 5).near
+).with_words("0.1 to 5, `auto`, expression", {"auto": "auto"})
+"""Expressions are brought into the range."""
+ANGLE: Final = ParameterKind("", read_angle, write_number).with_words(
+    "degrees clockwise (`N` is minus), `auto`", {"auto": Fraction(0)}
+)
+"""``auto`` is 0, because EXIF orientation is always applied."""
+TRIM: Final = whole(1, 99).with_words("`true`, `false`, 1 to 99", {"true": DEFAULT_TRIM, "false": 0})
+COLORIZE: Final = ParameterKind("nothing, any of `co-COLOUR`, `in-0…100` joined by `_`", Colorize.parse)
+COLOR_REPLACE: Final = ParameterKind(
+    "`TO`, `TO_TOLERANCE`, `TO_TOLERANCE_FROM`; tolerance 0 to 100", ColorReplacement.parse
+)
+SHARPEN: Final = whole(1, 2000).with_words("nothing, 1 to 2000", {"": DEFAULT_SHARPEN})
+UNSHARP: Final = ParameterKind("", Unsharp.parse).with_words(
+    "nothing, `radius-sigma-amount-threshold`", {"": DEFAULT_UNSHARP}
+)
+GRADIENT: Final = ParameterKind(
+    "nothing, any of `ld-` (degrees or side), `from-`, `to-` (colours), `sp-` (share, px, expression) joined by `_`",
+    Gradient.parse,
+)
+BORDER: Final = ParameterKind("`width_colour`; width in px or an expression", Border.parse)
+RADIUS: Final = ParameterKind("px, `max`, four of them (`10_10_max_0`)", Radius.parse)
+DISTORT: Final = ParameterKind("`p-X1_Y1_X2_Y2_X3_Y3_X4_Y4`, `a-DEGREES` (1 to 359, `N` is minus)", Distortion.parse)
+SHADOW: Final = ParameterKind(
+    "nothing, any of `bl-0…15`, `st-0…100`, `x-`, `y-` (N100 to 100) joined by `_`", Shadow.parse
+)
+OPACITY: Final = ParameterKind("0 to 100, or a share such as `0.8`", read_opacity, str, whole(0, 100).near)
+COLOR: Final = ParameterKind(_COLOR_WORDS, Color.parse, str, lambda text: closest(text, NAMES))
+BACKGROUND: Final = ParameterKind(
+    f"{_COLOR_WORDS}, `blurred`, `blurred_25_N30`, `dominant`, `gradient_dominant`, `gradient_dominant_4`",
+    read_background,
+    str,
+    lambda text: closest(text, [*NAMES, "blurred", "dominant", "gradient_dominant"]),
+)
+DENSITY: Final = ParameterKind("1 to 1200, expression of `idn`", read_density, str, _DENSITY.near)
+FLAG: Final = ParameterKind("nothing", {"": True, "1": True, "true": True}.get, lambda _: "")
+"""ImageKit's older libraries write ``e-contrast-1`` and ``e-grayscale-true``; the canonical form is the bare key."""
+BOOLEAN: Final = ParameterKind("`true`, `false`", {"true": True, "false": False}.get, lambda value: str(value).lower())
+PATH: Final = ParameterKind("key, `@@` for `/`", read_path, write_path)
+ENCODED_PATH: Final = ParameterKind("key in base64", read_encoded_path, write_input)
+
+TEXT: Final = ParameterKind(f"text, at most {MAX_CHARACTERS} characters", read_text, write_text)
+ENCODED_TEXT: Final = ParameterKind(f"text in base64, at most {MAX_CHARACTERS} characters", read_encoded_text)
+FONT: Final = ParameterKind(
+    f"{', '.join(f'`{name}`' for name in FONTS)}, key of a font's file (`fonts@@My.ttf`)",
+    read_font,
+    write_path,
+    lambda text: closest(text, FONTS),
+)
+PADDING: Final = ParameterKind(
+    "px, two to four of them as in CSS (`10_20`), expression",
+    read_padding,
+    lambda value: "_".join(map(write_number, value)),
+)
+TENTHS: Final = ParameterKind("1 to 9, or a share such as `0.5`", read_tenths)
 ALPHA: Final = ParameterKind(
     TENTHS.values, lambda text: (read_tenths(text) or 0) * 10 or None, lambda value: str(value // 10)
 )
-
-LENGTH: Final = ParameterKind("px, expression", read_side, write_number, _SIDE_LIMIT.near)
-
 TYPOGRAPHY: Final = ParameterKind("`b`, `i`, `strikethrough`, several joined by `_`", read_typography)
-
-ENCODED_PATH: Final = ParameterKind("key in base64", read_encoded_path, write_input)
-
-FLAG: Final = ParameterKind("nothing", {"": True, "1": True, "true": True}.get, lambda _: "")
-"""ImageKit's older libraries write ``e-contrast-1`` and ``e-grayscale-true``; the canonical form is the bare key."""
-
-BOOLEAN: Final = ParameterKind("`true`, `false`", {"true": True, "false": False}.get, lambda value: str(value).lower())
-
-PATH: Final = ParameterKind("key, `@@` for `/`", read_path, lambda value: quote(value.replace("/", "@@"), safe="@"))

@@ -6,16 +6,15 @@ Each reads ImageKit's text (``parse`` returns None for any other text) and write
 from __future__ import annotations
 
 import re
+from collections.abc import Callable, Mapping
 from fractions import Fraction
-from typing import TYPE_CHECKING, Final, Literal, Self
+from functools import partial
+from typing import Any, ClassVar, Final, Literal, Self, TypeAlias
 
 import msgspec
 
 from s3img.transform.colors import Color
-from s3img.transform.expressions import Expression, format_number, parse_number, read_value
-
-if TYPE_CHECKING:
-    from collections.abc import Iterable
+from s3img.transform.expressions import Expression, format_number, parse_number, read_value, write_number
 
 _SIDES = {
     name: Fraction(45 * number)
@@ -33,17 +32,6 @@ DEFAULT_TOLERANCE: Final = 35
 """What ``cr-COLOUR`` without a number means, in per cent; ImageKit does not say."""
 
 
-def read_pieces(text: str, names: Iterable[str]) -> dict[str, str] | None:
-    """Split ``bl-10_st-30`` into a mapping; None where a name is unknown, or stands there twice.
-
-    Values may hold ``_`` themselves (``ld-top_right``), so a value ends where the next of ``names`` begins.
-    """
-    known = "|".join(names)
-    parts = re.split(rf"(?:^|_)({known})-", text)
-    found = dict(zip(parts[1::2], parts[2::2], strict=True))
-    return found if not parts[0] and 2 * len(found) + 1 == len(parts) else None
-
-
 def read_whole(text: str, low: int, high: int) -> int | None:
     """Read a whole number from ``low`` to ``high``, minus as ``N`` or ``-``; None for anything else."""
     if not _SIGNED.fullmatch(text):
@@ -52,100 +40,87 @@ def read_whole(text: str, low: int, high: int) -> int | None:
     return value if low <= value <= high else None
 
 
-class Shadow(msgspec.Struct, frozen=True):
+def read_direction(text: str) -> Fraction | None:
+    """Read degrees clockwise from the top, or the name of a side or corner."""
+    number = _SIDES[text] if text in _SIDES else parse_number(text)
+    return number if number is not None and 0 <= number < 360 else None
+
+
+def read_stop(text: str) -> Expression | Fraction | None:
+    """Read a share up to 1, whole px, or an expression."""
+    stop = read_value(text)
+    is_bad = isinstance(stop, Fraction) and (stop <= 0 or (stop >= 1 and stop.denominator != 1))
+    return None if is_bad else stop
+
+
+Pieces: TypeAlias = Mapping[str, tuple[str, Callable[[str], Any]]]
+"""By the name of a piece: the field that it is, and what reads its text."""
+
+
+class PieceValue(msgspec.Struct, frozen=True):
+    """A value of named pieces in any order, such as ``bl-15_st-40``; what is left out has its default."""
+
+    pieces: ClassVar[Pieces]
+
+    @classmethod
+    def parse(cls, text: str) -> Self | None:
+        """Read the pieces; None where a name is unknown or stands there twice, or a piece can't be read."""
+        # Values may hold _ themselves (ld-top_right), so a value ends where the next name begins.
+        parts = re.split(rf"(?:^|_)({'|'.join(cls.pieces)})-", text)
+        found = dict(zip(parts[1::2], parts[2::2], strict=True))
+        fields = {cls.pieces[name][0]: cls.pieces[name][1](piece) for name, piece in found.items()}
+        if parts[0] or 2 * len(found) + 1 != len(parts) or None in fields.values():
+            return None
+        return cls(**fields)
+
+    def __str__(self) -> str:
+        plain = type(self)()
+        values = ((name, getattr(self, field), getattr(plain, field)) for name, (field, _) in self.pieces.items())
+        return "_".join(f"{name}-{write_number(value)}" for name, value, usual in values if value != usual)
+
+
+class Shadow(PieceValue, frozen=True):
     """A soft shadow: ``blur`` 0 to 15, ``strength`` 0 to 100, ``x`` and ``y`` in per cent of the picture's sides."""
 
+    pieces: ClassVar[Pieces] = {
+        "bl": ("blur", partial(read_whole, low=0, high=15)),
+        "st": ("strength", partial(read_whole, low=0, high=100)),
+        "x": ("x", partial(read_whole, low=-100, high=100)),
+        "y": ("y", partial(read_whole, low=-100, high=100)),
+    }
     blur: int = 10
     strength: int = 30
     x: int = 2
     y: int = 2
 
-    @classmethod
-    def parse(cls, text: str) -> Self | None:
-        """Read ``bl-15_st-40_x-10_y-N5`` in any order; nothing is the default."""
-        pieces = read_pieces(text, ("bl", "st", "x", "y")) if text else {}
-        if pieces is None:
-            return None
-        ranges = {"bl": (0, 15), "st": (0, 100), "x": (-100, 100), "y": (-100, 100)}
-        numbers = {name: read_whole(value, *ranges[name]) for name, value in pieces.items()}
-        if None in numbers.values():
-            return None
-        fields = {"bl": "blur", "st": "strength"}
-        return cls(**{fields.get(name, name): value for name, value in numbers.items() if value is not None})
 
-    def __str__(self) -> str:
-        plain = type(self)()
-        values = {"bl": self.blur, "st": self.strength, "x": self.x, "y": self.y}
-        usual = {"bl": plain.blur, "st": plain.strength, "x": plain.x, "y": plain.y}
-        return "_".join(
-            f"{name}-{'N' if value < 0 else ''}{abs(value)}" for name, value in values.items() if value != usual[name]
-        )
-
-
-class Gradient(msgspec.Struct, frozen=True):
+class Gradient(PieceValue, frozen=True):
     """A linear gradient towards ``direction`` (degrees clockwise from the top), from ``start`` to ``end``.
 
     ``end`` is reached at ``stop``: a share of the gradient's line up to 1, px above, or an expression in px.
     """
 
+    pieces: ClassVar[Pieces] = {
+        "ld": ("direction", read_direction),
+        "from": ("start", Color.parse),
+        "to": ("end", Color.parse),
+        "sp": ("stop", read_stop),
+    }
     direction: Fraction = Fraction(180)
     start: Color = Color(255, 255, 255)
     end: Color = Color(0, 0, 0, 0)
     stop: Fraction | Expression = Fraction(1)
 
-    @classmethod
-    def parse(cls, text: str) -> Self | None:
-        """Read ``ld-top_right_from-red_to-FFF00050_sp-0.5`` in any order; nothing is the default."""
-        pieces = read_pieces(text, ("ld", "from", "to", "sp")) if text else {}
-        if pieces is None:
-            return None
-        direction = Fraction(180)
-        if "ld" in pieces:
-            named = _SIDES.get(pieces["ld"])
-            number = parse_number(pieces["ld"]) if named is None else named
-            if number is None or not 0 <= number < 360:
-                return None
-            direction = number
-        start, end = Color.parse(pieces.get("from", "FFFFFF")), Color.parse(pieces.get("to", "00000000"))
-        stop = read_value(pieces["sp"]) if "sp" in pieces else Fraction(1)
-        if start is None or end is None or stop is None:
-            return None
-        if isinstance(stop, Fraction) and (stop <= 0 or (stop >= 1 and stop.denominator != 1)):
-            return None
-        return cls(direction, start, end, stop)
 
-    def __str__(self) -> str:
-        plain, words = type(self)(), []
-        if self.direction != plain.direction:
-            words.append(f"ld-{format_number(self.direction)}")
-        if self.start != plain.start:
-            words.append(f"from-{self.start}")
-        if self.end != plain.end:
-            words.append(f"to-{self.end}")
-        if self.stop != plain.stop:
-            words.append(f"sp-{format_number(self.stop) if isinstance(self.stop, Fraction) else self.stop}")
-        return "_".join(words)
-
-
-class Colorize(msgspec.Struct, frozen=True):
+class Colorize(PieceValue, frozen=True):
     """Mix ``color`` into every px by ``intensity`` per cent; transparency stays."""
 
+    pieces: ClassVar[Pieces] = {
+        "co": ("color", Color.parse),
+        "in": ("intensity", partial(read_whole, low=0, high=100)),
+    }
     color: Color = Color(128, 128, 128)
     intensity: int = 100
-
-    @classmethod
-    def parse(cls, text: str) -> Self | None:
-        """Read ``co-red_in-50`` in any order; nothing is the default."""
-        pieces = read_pieces(text, ("co", "in")) if text else {}
-        if pieces is None:
-            return None
-        color, intensity = Color.parse(pieces.get("co", "gray")), read_whole(pieces.get("in", "100"), 0, 100)
-        return None if color is None or intensity is None else cls(color, intensity)
-
-    def __str__(self) -> str:
-        plain = type(self)()
-        words = [f"co-{self.color}"] if self.color != plain.color else []
-        return "_".join([*words, *([f"in-{self.intensity}"] if self.intensity != plain.intensity else [])])
 
 
 class ColorReplacement(msgspec.Struct, frozen=True):

@@ -217,35 +217,27 @@ class Step(msgspec.Struct, frozen=True, kw_only=True, repr_omit_defaults=True):
             for step in (*self.condition.then.steps, *self.condition.otherwise.steps):
                 yield from step.focuses()
 
+    def with_branches(self, change: Callable[[tuple[Step, ...]], tuple[Step, ...]]) -> Step:
+        """Return the step with other chains in the branches of its condition."""
+        condition = self.condition
+        if condition is None:
+            return self
+        then, otherwise = (replace(one, steps=change(one.steps)) for one in (condition.then, condition.otherwise))
+        return replace(self, condition=replace(condition, then=then, otherwise=otherwise))
+
     def with_focus(self, change: Callable[[Focus], Focus]) -> Step:
         """Return the step with another focus, and its branches with theirs; layers keep their own."""
-        condition = self.condition
-        if condition:
-            then, otherwise = (
-                replace(branch, steps=tuple(step.with_focus(change) for step in branch.steps))
-                for branch in (condition.then, condition.otherwise)
-            )
-            condition = replace(condition, then=then, otherwise=otherwise)
-        return replace(self, focus=change(self.focus), condition=condition)
+        step = replace(self, focus=change(self.focus))
+        return step.with_branches(lambda steps: tuple(one.with_focus(change) for one in steps))
 
     def with_contents(self, change: Callable[[Content], Content]) -> Step:
         """Return the step with other contents for its layers, and for those of its branches."""
-        layers = [
-            replace(
-                layer,
-                content=change(layer.content),
-                steps=tuple(step.with_contents(change) for step in layer.steps),
-            )
-            for layer in self.layers
-        ]
-        condition = self.condition
-        if condition:
-            then, otherwise = (
-                replace(branch, steps=tuple(step.with_contents(change) for step in branch.steps))
-                for branch in (condition.then, condition.otherwise)
-            )
-            condition = replace(condition, then=then, otherwise=otherwise)
-        return replace(self, layers=tuple(layers), condition=condition)
+
+        def inside(steps: tuple[Step, ...]) -> tuple[Step, ...]:
+            return tuple(step.with_contents(change) for step in steps)
+
+        layers = [replace(one, content=change(one.content), steps=inside(one.steps)) for one in self.layers]
+        return replace(self, layers=tuple(layers)).with_branches(inside)
 
     def every(self) -> Iterator[Step]:
         """Yield the step itself and every one inside its layers and branches."""
@@ -256,13 +248,6 @@ class Step(msgspec.Struct, frozen=True, kw_only=True, repr_omit_defaults=True):
         for chain in chains:
             for step in chain:
                 yield from step.every()
-
-
-def renamed_content(content: Content, name: Callable[[str], str]) -> Content:
-    """Return what a layer shows, with another key where that is a picture or a text in a font of its own."""
-    if isinstance(content, Text):
-        return replace(content, font=name(content.font)) if content.font_key else content
-    return name(content) if isinstance(content, str) else content
 
 
 class Layer(msgspec.Struct, frozen=True, kw_only=True):

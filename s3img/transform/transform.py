@@ -12,11 +12,11 @@ from s3img.errors import TransformError
 from s3img.transform import canonical, grammar
 from s3img.transform.expressions import format_number
 from s3img.transform.focus import is_sought
-from s3img.transform.geometry import LIMITS, NO_HINTS, Hints, Plan, Size, View, plan, plans
+from s3img.transform.geometry import LIMITS, NO_HINTS, Hints, Plan, Size, plans
 from s3img.transform.kinds import closest
 from s3img.transform.overlays import Text
 from s3img.transform.parameters import BY_NAME
-from s3img.transform.steps import Output, OutputFormat, Step, Subsampling, renamed_content
+from s3img.transform.steps import Output, OutputFormat, Step, Subsampling
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from s3img.limits import Limits
     from s3img.transform.focus import Focus
     from s3img.transform.overlays import Content
-    from s3img.transform.steps import Corner, Crop, Flip
+    from s3img.transform.steps import Corner, Crop, Flip, Layer
 
     FindFocus = Callable[[Focus, str], Focus]
     """Say what to keep for a focus that is to be looked up: of the picture (""), or of a layer's under a key."""
@@ -145,22 +145,21 @@ class Transform(msgspec.Struct, frozen=True, cache_hash=True):
 
     def with_inputs(self, name: Callable[[str], str]) -> Self:
         """Return the transform with other keys for the pictures and fonts of its layers: ``name`` says which."""
-        if not self.inputs:
-            return self
 
         def change(content: Content) -> Content:
-            return renamed_content(content, name)
+            if isinstance(content, Text):
+                return replace(content, font=name(content.font)) if content.font_key else content
+            return name(content) if isinstance(content, str) else content
 
-        return type(self)(tuple(step.with_contents(change) for step in self.steps), self.output)
+        return self._with_contents(change) if self.inputs else self
 
     def with_fonts(self, files: Mapping[str, str]) -> Self:
         """Return the transform with keys of fonts for the names that the settings' ``fonts`` give a file."""
         if not files or not any(step.layers or step.condition for step in self.steps):
             return self
+        return self._with_contents(lambda content: content.with_font(files) if isinstance(content, Text) else content)
 
-        def change(content: Content) -> Content:
-            return content.with_font(files) if isinstance(content, Text) else content
-
+    def _with_contents(self, change: Callable[[Content], Content]) -> Self:
         return type(self)(tuple(step.with_contents(change) for step in self.steps), self.output)
 
     @property
@@ -198,18 +197,16 @@ class Transform(msgspec.Struct, frozen=True, cache_hash=True):
         if not any(step.condition for step in self.steps):
             return self
         steps: list[Step] = []
-        output, current, waiting = self.output, size, list(self.steps)
-        view: View | None = None
+        output, waiting = self.output, list(self.steps)
         while waiting:
             step = waiting.pop(0)
             if step.condition:
-                branch = step.condition.branch(size, current)
+                done = plans(size, steps, hints=hints, limits=limits, parent=parent)
+                branch = step.condition.branch(size, done[-1].output if done else size)
                 waiting = [*branch.steps, *waiting]
                 output = with_output(output, branch.output)
             else:
                 steps.append(step)
-                planned = plan(current, step, source=size, hints=hints, limits=limits, parent=parent, view=view)
-                current, view = planned.output, (view or View.of(size, size)).after(step, planned)
         return type(self)(tuple(steps), output)
 
     def __str__(self) -> str:
@@ -246,24 +243,17 @@ class Transform(msgspec.Struct, frozen=True, cache_hash=True):
 
 def located_steps(steps: Iterable[Step], key: str, find: FindFocus) -> tuple[Step, ...]:
     """Return a chain with each focus looked up; ``key`` is that of its source, "" for the picture itself."""
+
+    def located(layer: Layer) -> Layer:
+        # A text or a block of colour shows nothing that could be found.
+        where = (layer.content, find) if isinstance(layer.content, str) else ("", _find_nothing)
+        return replace(layer, steps=located_steps(layer.steps, *where))
+
     found: list[Step] = []
     for step in steps:
-        one = replace(step, focus=find(step.focus, key)) if is_sought(step.focus) else step
-        if one.layers:
-            layers = []
-            for layer in one.layers:
-                # A text or a block of colour shows nothing that could be found.
-                ask = find if isinstance(layer.content, str) else _find_nothing
-                inner = layer.content if isinstance(layer.content, str) else ""
-                layers.append(replace(layer, steps=located_steps(layer.steps, inner, ask)))
-            one = replace(one, layers=tuple(layers))
-        if one.condition:
-            then, otherwise = (
-                replace(branch, steps=located_steps(branch.steps, key, find))
-                for branch in (one.condition.then, one.condition.otherwise)
-            )
-            one = replace(one, condition=replace(one.condition, then=then, otherwise=otherwise))
-        found.append(one)
+        focus = find(step.focus, key) if is_sought(step.focus) else step.focus
+        one = replace(step, focus=focus, layers=tuple(map(located, step.layers)))
+        found.append(one.with_branches(lambda steps: located_steps(steps, key, find)))
     return tuple(found)
 
 
