@@ -9,8 +9,16 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from s3img.cli import command_options
-from s3img.cli.command_options import duration, load_config, lock_path
+from s3img.cli.command_options import (
+    PLACE,
+    REMOTE,
+    as_json,
+    duration,
+    load_config,
+    with_images,
+    with_lock,
+    with_settings,
+)
 from s3img.cli.report import print_json
 from s3img.errors import BucketError, ConfigError
 from s3img.images import Images
@@ -53,35 +61,32 @@ if TYPE_CHECKING:
 @click.option(
     "--force", is_flag=True, help="Go on even if nothing refers to any image, or more than half would be deleted."
 )
-@click.option("--config", "config_file", type=click.Path(path_type=Path), help="Settings file (default: s3img.toml).")
-@click.option("--bucket", help="s3://NAME/PREFIX or file:///FOLDER.")
-@click.option("--endpoint-url", help="Address of an S3-compatible service.")
-@click.option("--workers", type=int, help="Requests at a time.")
-@click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
+@with_images(*PLACE, "workers")
+@with_lock
+@as_json
 def gc_command(
     *,
     keep: tuple[Path, ...],
-    config_file: Path | None,
+    images: Images,
+    lock: Path,
     as_json: bool,
     apply: bool,
     restore: tuple[str, ...],
-    **options: Any,  # noqa: ANN401 - click passes what its options say
+    **rules: Any,  # noqa: ANN401 - the fields of Rules
 ) -> int:
     """Delete the bucket's images that no site and no lock refers to any more; a dry run unless --apply is given."""
     from s3img.gc.clean_up import collect
     from s3img.gc.rules import Rules
 
-    rules = Rules(**{name: options.pop(name) for name in ("grace", "history", "trash", "force")})
-    images = Images(load_config(options, config_file))
     if restore:
         from s3img.cli.manage import show_restored
 
         return show_restored(images, restore, apply=apply, as_json=as_json)
     result = collect(
         images.open_bucket(),
-        kept=_kept(keep, lock_path(None, config_file)),
+        kept=_kept(keep, lock),
         spared=_keys_of_transforms(images.config),
-        rules=rules,
+        rules=Rules(**rules),
         apply=apply,
         workers=images.config.workers,
     )
@@ -137,7 +142,8 @@ _NOT_OFFERED = frozenset({"NotImplemented", "MethodNotAllowed", "501", "405", "A
 
 
 @click.command("cors")
-@command_options.remote
+@with_settings(*REMOTE)
+@as_json
 @click.option("--origin", "origins", multiple=True, help="Origin whose pages may upload (default: upload_origins).")
 @click.option("--apply", is_flag=True, help="Write the merged rules; without it, only show the difference.")
 def cors_command(
@@ -146,14 +152,14 @@ def cors_command(
     as_json: bool,
     origins: tuple[str, ...],
     apply: bool,
-    **options: Any,  # noqa: ANN401 - click passes what its options say
+    options: dict[str, Any],
 ) -> int:
     """Let pages upload straight into the bucket: merge one rule into its CORS rules, and show what changes."""
     from s3img.buckets.s3 import facts
     from s3img.doctor import cors_rules
 
     given = {"upload_origins": list(origins) or None, **options}
-    images = command_options.open_images(config_file, given)
+    images = Images(load_config(given, config_file))
     bucket, name = _bucket(images)
     try:
         before = facts.read_rules(bucket, name)

@@ -8,13 +8,14 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from s3img.cli import command_options
+from s3img.cli.command_options import REMOTE, as_json, with_images, with_lock
 from s3img.cli.report import print_json
 from s3img.keys import one_line
 
 if TYPE_CHECKING:
     from s3img.bulk.shard_report import RenderReport, ShardReport
     from s3img.bulk.shards import ShardPart
+    from s3img.images import Images
 
 _SECONDS = 10.0
 """How often a run tells how far it is."""
@@ -41,28 +42,27 @@ def _part(ctx: click.Context, param: click.Parameter, value: str | None) -> Shar
 @click.option("--dry-run", is_flag=True, help="Only say what there is to do, and what it may cost.")
 @click.option("--max-cost", type=click.FloatRange(min=0), help="Begin nothing that may cost more (USD).")
 @click.option("--status", metavar="RUN", help="Only say what a run has done so far.")
-@command_options.remote
-@command_options.with_lock
+@with_images(*REMOTE)
+@as_json
+@with_lock
 def render_command(
     *,
     executor: str,
     count: int,
     dry_run: bool,
     status: str | None,
-    config_file: Path | None,
-    lock_file: Path | None,
+    images: Images,
+    lock: Path,
     as_json: bool,
-    **options: Any,  # noqa: ANN401 - click passes what its options say
+    **wanted: Any,  # noqa: ANN401 - the fields of BulkRequest
 ) -> int:
     """Render what is missing for every picture below PREFIXes of the bucket, into the bucket."""
     from s3img.bulk.bulk_run import BulkRequest  # with all that renders, which other commands do without
 
-    wanted = {name: options.pop(name) for name in BulkRequest.__dataclass_fields__ if name in options}
-    images = command_options.open_images(config_file, options)
     if status is not None:
         return _print(images.render_status(status, variants=wanted["variants"]), as_json=as_json)
     wanted = {name: value for name, value in wanted.items() if value not in (None, "", ())}
-    request = BulkRequest(**wanted, lock=command_options.lock_path(lock_file, config_file))
+    request = BulkRequest(**wanted, lock=lock)
     if dry_run:
         found = images.estimate_render(request)
         print_json(found) if as_json else click.echo(str(found))

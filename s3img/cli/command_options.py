@@ -5,15 +5,15 @@ from __future__ import annotations
 import os
 import re
 from collections.abc import Callable
+from dataclasses import replace
 from datetime import timedelta
-from functools import reduce
+from functools import reduce, wraps
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar, cast
 
 import click
 import msgspec
 
-from s3img.cli.report import print_json
 from s3img.config import LOCK_NAME
 from s3img.config.load import load
 from s3img.errors import ConfigError
@@ -25,7 +25,8 @@ if TYPE_CHECKING:
 
     from s3img.config import Config
     from s3img.config.mkdocs_yml import GeneratorFile
-    from s3img.sync.outcome import FileFinding, SyncResult
+    from s3img.sync.outcome import FileFinding
+    from s3img.uploads import Uploader
 
     Loader = Callable[[Mapping[str, Any], Path | None], Config]
 
@@ -66,31 +67,38 @@ _CONFIG = click.option(
     "--config", "config_file", type=click.Path(path_type=Path), help="Settings file (default: s3img.toml)."
 )
 
-_PROFILE = click.option("--profile", help="Profile of the settings file: the table [profiles.NAME].")
+_SETTINGS = {
+    "profile": click.option("--profile", help="Profile of the settings file: the table [profiles.NAME]."),
+    "bucket": click.option("--bucket", help="s3://NAME/PREFIX or file:///FOLDER."),
+    "endpoint_url": click.option("--endpoint-url", help="Address of an S3-compatible service."),
+    "public_url": click.option("--public-url", help="Public address of the bucket, with its prefix."),
+    "workers": click.option("--workers", type=int, help="Requests at a time."),
+    "deadline": click.option("--deadline", type=float, help="Start no more uploads after this many seconds."),
+    "variants": click.option(
+        "--variants/--no-variants",
+        default=None,
+        help="Also render the variants of each image; put those that are smaller.",
+    ),
+    "executor": click.option(
+        "--executor",
+        help="Where to render: threads (default), processes, dask, dask=tcp://HOST:8786 or MODULE:FUNCTION.",
+    ),
+    "missing": click.option(
+        "--missing", type=click.Choice(["error", "warn", "keep"]), help="What to do about a missing image."
+    ),
+}
+"""The options that are settings, by the names of these."""
 
-_BUCKET = click.option("--bucket", help="s3://NAME/PREFIX or file:///FOLDER.")
+PLACE = ("profile", "bucket", "endpoint_url")
+REMOTE = (*PLACE, "workers", "deadline")
+RENDERING = (*REMOTE, "variants", "executor")
+ADDRESS = (*PLACE, "public_url")
 
-_ENDPOINT = click.option("--endpoint-url", help="Address of an S3-compatible service.")
+as_json = click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
 
-_PUBLIC_URL = click.option("--public-url", help="Public address of the bucket, with its prefix.")
-
-_WORKERS = click.option("--workers", type=int, help="Requests at a time.")
-
-_DEADLINE = click.option("--deadline", type=float, help="Start no more uploads after this many seconds.")
-
-_VARIANTS = click.option(
-    "--variants/--no-variants", default=None, help="Also render the variants of each image; put those that are smaller."
-)
-
-EXECUTOR = click.option(
-    "--executor", help="Where to render: threads (default), processes, dask, dask=tcp://HOST:8786 or MODULE:FUNCTION."
-)
-
-_LOCK = click.option(
+with_lock = click.option(
     "--lock", "lock_file", type=click.Path(path_type=Path), help="The lock (default: beside the settings file)."
 )
-
-_JSON = click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
 
 
 def _or_hosts(ctx: click.Context, param: click.Parameter, value: tuple[Path, ...]) -> tuple[Path, ...]:  # noqa: ARG001 - click's form
@@ -102,36 +110,37 @@ def _or_hosts(ctx: click.Context, param: click.Parameter, value: tuple[Path, ...
 dirs = click.argument("dirs", nargs=-1, metavar="[DIR]...", type=click.Path(path_type=Path), callback=_or_hosts)
 
 
-def remote(command: Command) -> Command:
-    """Add the options of a command that may talk to the bucket."""
-    return reduce(
-        lambda made, option: option(made), (_JSON, _DEADLINE, _WORKERS, _ENDPOINT, _BUCKET, _PROFILE, _CONFIG), command
-    )
+def with_settings(*names: str) -> Callable[[Command], Command]:
+    """Add ``--config`` and the options of these settings; the command gets ``config_file``, and them as ``options``."""
+
+    def add(command: Command) -> Command:
+        @wraps(command)
+        def run(**given: Any) -> Any:  # noqa: ANN401 - click passes what its options say
+            return command(options={name: given.pop(name) for name in names}, **given)
+
+        made = _CONFIG(reduce(lambda made, name: _SETTINGS[name](made), reversed(names), run))
+        return cast("Command", made)
+
+    return add
 
 
-def address(command: Command) -> Command:
-    """Add the options of a command that only says where things are."""
-    return reduce(lambda made, option: option(made), (_PUBLIC_URL, _ENDPOINT, _BUCKET, _PROFILE, _CONFIG), command)
+def with_images(*names: str) -> Callable[[Command], Command]:
+    """Add ``--config`` and the options of these settings; the command gets ``images`` under them.
 
+    One that has ``--lock`` gets ``lock`` as well, where it is.
+    """
 
-def rendering(command: Command) -> Command:
-    """Add the options of a command that may render variants."""
-    return _VARIANTS(EXECUTOR(command))
+    def add(command: Command) -> Command:
+        @wraps(command)
+        def run(*, options: dict[str, Any], config_file: Path | None, **given: Any) -> Any:  # noqa: ANN401 - click's form
+            given["images"] = Images(load_config(options, config_file))
+            if "lock_file" in given:
+                given["lock"] = lock_path(given.pop("lock_file"), config_file)
+            return command(**given)
 
+        return with_settings(*names)(cast("Command", run))
 
-def local(command: Command) -> Command:
-    """Add the options of a command that does not."""
-    return reduce(lambda made, option: option(made), (_JSON, _CONFIG), command)
-
-
-def with_lock(command: Command) -> Command:
-    """Add the option that names the lock."""
-    return _LOCK(command)
-
-
-def open_images(config_file: Path | None, options: dict[str, Any] | None = None) -> Images:
-    """Read the settings from every place."""
-    return Images(load_config(options or {}, config_file))
+    return add
 
 
 def generator_file(config_file: Path | None) -> GeneratorFile | None:
@@ -159,14 +168,23 @@ def print_findings(findings: Iterable[FileFinding]) -> None:
         click.echo(one_line(f"{finding.severity}: {finding}"), err=True)
 
 
-def print_result(result: SyncResult, *, as_json: bool) -> int:
-    """Show what a sync did; return its exit code."""
-    if as_json:
-        print_json(result)
-    else:
-        print_findings(result.problems + result.notes)
-        click.echo(str(result))
-    return result.exit_code
+def uploader_of(images: Images, template: str | None, **policy: Any) -> Uploader:  # noqa: ANN401 - fields of UploadPolicy
+    """Return what saves uploads under a template and the fields of the policy that are given (None: not).
+
+    The rest is that of the host program, or follows from the limits of the settings.
+    """
+    from s3img.uploads import Uploader, UploadPolicy  # most commands upload nothing of that kind
+    from s3img.uploads.template import AUTHORS_TEMPLATE
+
+    limits, found = images.config.limits, host()
+    usual = found.policy if found else UploadPolicy(max_bytes=limits.input_bytes, max_pixels=limits.input_pixels)
+    template = images.config.upload_templates.get(template or "", template)
+    return Uploader(
+        images.open_bucket(),
+        images.config,
+        template=template or (found.template if found else "") or AUTHORS_TEMPLATE,
+        policy=replace(usual, **{name: value for name, value in policy.items() if value is not None}),
+    )
 
 
 _UNITS = {"m": "minutes", "h": "hours", "d": "days", "": "days"}

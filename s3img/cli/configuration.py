@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING, Any
 import click
 import msgspec
 
-from s3img.cli import SuggestingGroup, command_options
-from s3img.cli.command_options import host
+from s3img.cli import SuggestingGroup
+from s3img.cli.command_options import REMOTE, as_json, host, with_settings
 from s3img.cli.doctor import Shown
 from s3img.config import Config
 from s3img.config.address import S3Address
@@ -30,15 +30,10 @@ def config_command() -> None:
 
 
 @config_command.command("show")
-@command_options.remote
+@with_settings(*REMOTE)
+@as_json
 @click.option("--origin", is_flag=True, help="Say where each value comes from.")
-def show(
-    *,
-    config_file: Path | None,
-    origin: bool,
-    as_json: bool,
-    **options: Any,  # noqa: ANN401 - click passes what its options say
-) -> None:
+def show(*, config_file: Path | None, origin: bool, as_json: bool, options: dict[str, Any]) -> None:
     """Print every setting with its value; secrets are hidden."""
     found = _explained(options, config_file)
     if as_json:
@@ -78,7 +73,7 @@ def _explained(options: dict[str, Any], path: Path | None) -> list[Setting]:
 )
 @click.option("--print", "only_print", is_flag=True, help="Print the file instead of writing it.")
 @click.option("--force", is_flag=True, help="Replace a file that is there.")
-@click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
+@as_json
 def import_settings(file: Path, *, name: str, config_file: Path, only_print: bool, force: bool, as_json: bool) -> None:
     """Read the settings of another program and write s3img.toml.
 

@@ -9,8 +9,7 @@ from typing import TYPE_CHECKING, Any, TextIO
 import click
 import msgspec
 
-from s3img.cli import command_options
-from s3img.cli.command_options import load_config
+from s3img.cli.command_options import REMOTE, as_json, load_config, lock_path, with_lock, with_settings
 from s3img.cli.report import print_json
 from s3img.errors import ConfigError
 
@@ -22,9 +21,9 @@ if TYPE_CHECKING:
 
 
 @click.command("doctor")
-@command_options.remote
-@command_options.with_lock
-@click.option("--public-url", help="Public address of the bucket, with its prefix.")
+@with_settings(*REMOTE, "public_url")
+@as_json
+@with_lock
 @click.option("--leave-probe", is_flag=True, help="Put the probe object even if it can't be deleted again.")
 def doctor_command(
     *,
@@ -32,7 +31,7 @@ def doctor_command(
     lock_file: Path | None,
     leave_probe: bool,
     as_json: bool,
-    **options: Any,  # noqa: ANN401 - click passes what its options say
+    options: dict[str, Any],
 ) -> int:
     """Find out whether the set-up works; if not, name the cause and how to fix it. Leaves nothing behind."""
     from s3img.doctor import examine, unusable
@@ -42,7 +41,7 @@ def doctor_command(
     before = signal.signal(signal.SIGTERM, signal.default_int_handler)  # so that the probe object is removed then, too
     try:
         config = load_config(options, config_file)
-        lock = command_options.lock_path(lock_file, config_file)
+        lock = lock_path(lock_file, config_file)
         report = examine(config, lock=lock, leave=leave_probe, on_finding=on_finding)
     except ConfigError as error:
         report = unusable(error, on_finding=on_finding)

@@ -8,8 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from s3img.cli import command_options
-from s3img.cli.command_options import host, load_config, lock_path
+from s3img.cli.command_options import ADDRESS, host, load_config, lock_path, with_settings
 from s3img.config.load import profile_names
 
 if TYPE_CHECKING:
@@ -19,13 +18,13 @@ if TYPE_CHECKING:
 @click.command("gallery")
 @click.option("--port", default=8334, show_default=True, type=click.IntRange(0, 65535), help="Port; 0: any free one.")
 @click.option("--open/--no-open", "is_opened", default=True, help="Open it in the browser.")
-@command_options.address
+@with_settings(*ADDRESS)
 def gallery_command(
     *,
     port: int,
     is_opened: bool,
     config_file: Path | None,
-    **options: Any,  # noqa: ANN401 - click passes what its options say
+    options: dict[str, Any],
 ) -> None:
     """Look through the bucket, upload, rename, remove and restore, in the browser of this machine and nowhere else."""
     from s3img.gallery import BucketSwitch, Gallery

@@ -10,8 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from s3img.cli import command_options
-from s3img.cli.command_options import duration, lock_path
+from s3img.cli.command_options import REMOTE, as_json, duration, with_images, with_lock
 from s3img.cli.report import print_json
 from s3img.errors import ConfigError
 from s3img.keys import one_line
@@ -36,10 +35,10 @@ if TYPE_CHECKING:
     from s3img.buckets import ObjectInfo
     from s3img.config import Config
     from s3img.images import Images
+    from s3img.manage.object_search import SortKey
     from s3img.manage.removal import RemoveResult
 
 _DRY_RUN = click.option("--dry-run", is_flag=True, help="Only say what there is to do.")
-_FILTERS = ("since", "until", "types", "min_size", "max_size")
 _FORCE = click.option("--force", is_flag=True, help="Go on even if it is more than half of the bucket.")
 
 
@@ -69,7 +68,7 @@ def byte_size(ctx: click.Context, param: click.Parameter, value: str) -> int:  #
 @click.command("ls")
 @click.argument("prefix", default="")
 @click.option("--long", "is_long", is_flag=True, help="With date and address.")
-@click.option("--search", "words", default="", help="Only keys that have all these words anywhere in them.")
+@click.option("--search", "text", default="", help="Only keys that have all these words anywhere in them.")
 @click.option("--since", callback=moment, help="Only what was put at or after this date, or in the last 7d, 12h, 30m.")
 @click.option("--until", callback=moment, help="Only what was put before.")
 @click.option("--type", "types", multiple=True, help="Only this type: jpg, png, webp, … or image; repeatable.")
@@ -79,22 +78,22 @@ def byte_size(ctx: click.Context, param: click.Parameter, value: str) -> int:  #
 @click.option("--reverse", is_flag=True, help="The last first.")
 @click.option("--limit", type=click.IntRange(1), help="No more than so many.")
 @click.option("--trash", is_flag=True, help="What was removed and can be restored.")
-@command_options.remote
+@with_images(*REMOTE)
+@as_json
 def ls_command(
     prefix: str,
     *,
-    config_file: Path | None,
+    images: Images,
     as_json: bool,
     is_long: bool,
     reverse: bool,
     limit: int | None,
     trash: bool,
-    **options: Any,  # noqa: ANN401 - click passes what its options say
+    by: SortKey,
+    **filters: Any,  # noqa: ANN401 - those of `ObjectFilter`
 ) -> int:
     """Print the keys in the bucket that start with PREFIX, with their bytes."""
-    by = options.pop("by")
-    wanted = ObjectFilter.of(options.pop("words"), **{name: options.pop(name) for name in _FILTERS})
-    images = command_options.open_images(config_file, options)
+    wanted = ObjectFilter.of(**filters)
     named = f"{TRASH if trash else ''}{prefix}"
     # What s3img keeps for itself is shown to those who ask for it by its name.
     listed = (info for info in images.objects(named) if is_own(named) or not is_own(info.key))
@@ -131,7 +130,8 @@ def listing_lines(infos: Iterable[ObjectInfo], config: Config, *, is_long: bool,
 @click.option("--no-trash", is_flag=True, help="Delete at once, without a copy that s3img restore could bring back.")
 @_FORCE
 @_DRY_RUN
-@command_options.remote
+@with_images(*REMOTE)
+@as_json
 def rm_command(
     keys: tuple[str, ...],
     *,
@@ -139,14 +139,12 @@ def rm_command(
     no_trash: bool,
     force: bool,
     dry_run: bool,
-    config_file: Path | None,
+    images: Images,
     as_json: bool,
-    **options: Any,  # noqa: ANN401 - click passes what its options say
 ) -> int:
     """Remove objects to the trash: KEYs, folders (img/) or patterns (img/*.png; ** also goes into folders)."""
     if not keys and not prefixes:
         raise click.UsageError("Name a KEY, or give --prefix.")
-    images = command_options.open_images(config_file, options)
     result = remove(
         images.open_bucket(),
         [*keys, *(prefix if prefix.endswith("/") or not prefix else f"{prefix}**" for prefix in prefixes)],
@@ -161,17 +159,11 @@ def rm_command(
 @click.command("restore")
 @click.argument("keys", nargs=-1, required=True, metavar="KEY...")
 @_DRY_RUN
-@command_options.remote
-def restore_command(
-    keys: tuple[str, ...],
-    *,
-    dry_run: bool,
-    config_file: Path | None,
-    as_json: bool,
-    **options: Any,  # noqa: ANN401 - click passes what its options say
-) -> int:
+@with_images(*REMOTE)
+@as_json
+def restore_command(keys: tuple[str, ...], *, dry_run: bool, images: Images, as_json: bool) -> int:
     """Put objects back from the trash: KEYs, folders, patterns, or '*' for all; s3img ls --trash lists them."""
-    return show_restored(command_options.open_images(config_file, options), keys, apply=not dry_run, as_json=as_json)
+    return show_restored(images, keys, apply=not dry_run, as_json=as_json)
 
 
 def show_restored(images: Images, keys: Iterable[str], *, apply: bool, as_json: bool) -> int:
@@ -209,8 +201,9 @@ def show(result: RemoveResult | MoveResult, done: Iterable[str], *, as_json: boo
 )
 @_FORCE
 @_DRY_RUN
-@command_options.with_lock
-@command_options.remote
+@with_images(*REMOTE)
+@as_json
+@with_lock
 def mv_command(
     source: str,
     target: str,
@@ -218,25 +211,22 @@ def mv_command(
     places: tuple[Path, ...],
     force: bool,
     dry_run: bool,
-    lock_file: Path | None,
-    config_file: Path | None,
+    images: Images,
+    lock: Path,
     as_json: bool,
-    **options: Any,  # noqa: ANN401 - click passes what its options say
 ) -> int:
     """Move the object SOURCE to the key TARGET; folders end in /, and * in SOURCE stands for the same in TARGET."""
     from markdown_it import MarkdownIt  # what the proof renders with
 
-    images = command_options.open_images(config_file, options)
-    path = lock_path(lock_file, config_file)
-    lock = read_lock(path, missing_ok=True)
+    locked = read_lock(lock, missing_ok=True)
     for place in places:
         if not place.exists():
             raise ConfigError([f"--update: {place} does not exist: name the folder of your pages"])
     render = MarkdownIt("commonmark").enable(["table", "strikethrough"]).render
     bucket = images.open_bucket()
-    plan = plan_move(bucket, source, target, lock=lock, force=force)
-    update = ReferenceUpdate(images.config, places, path, render) if places else None
-    result = move(bucket, plan, apply=not dry_run, update=update, lock=lock, workers=images.config.workers)
+    plan = plan_move(bucket, source, target, lock=locked, force=force)
+    update = ReferenceUpdate(images.config, places, lock, render) if places else None
+    result = move(bucket, plan, apply=not dry_run, update=update, lock=locked, workers=images.config.workers)
     moved = [f"move {one.old} -> {one.new}" for one in result.moved]
     return show(result, [*moved, *(f"rewrite {file}" for file in result.files)], as_json=as_json)
 
@@ -244,25 +234,16 @@ def mv_command(
 @click.command("used")
 @click.argument("key")
 @click.argument("places", nargs=-1, metavar="[DIR]...", type=click.Path(path_type=Path))
-@command_options.with_lock
-@command_options.remote
-def used_command(
-    key: str,
-    *,
-    places: tuple[Path, ...],
-    lock_file: Path | None,
-    config_file: Path | None,
-    as_json: bool,
-    **options: Any,  # noqa: ANN401 - click passes what its options say
-) -> int:
+@with_images(*REMOTE)
+@as_json
+@with_lock
+def used_command(key: str, *, places: tuple[Path, ...], images: Images, lock: Path, as_json: bool) -> int:
     """Say where KEY is used: in the lock, in builds that the bucket knows, in pages and sources below DIR (here)."""
-    images = command_options.open_images(config_file, options)
-    path = lock_path(lock_file, config_file)
     uses = find_uses(
         [key],
         bucket=images.open_bucket(),
-        lock=read_lock(path, missing_ok=True),
-        lock_folder=path.absolute().parent,
+        lock=read_lock(lock, missing_ok=True),
+        lock_folder=lock.absolute().parent,
         places=places or (Path(),),
         config=images.config,
     )

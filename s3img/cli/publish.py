@@ -7,7 +7,16 @@ from typing import Any
 
 import click
 
-from s3img.cli import command_options
+from s3img.cli.command_options import (
+    ADDRESS,
+    REMOTE,
+    as_json,
+    generator_file,
+    lock_path,
+    with_images,
+    with_lock,
+    with_settings,
+)
 from s3img.cli.report import RunProgress, print_json, print_report
 from s3img.config.load import load
 from s3img.config.mkdocs_yml import with_theme_sizes
@@ -16,12 +25,8 @@ from s3img.images import Images
 
 @click.command("publish")
 @click.argument("site_dir", type=click.Path(path_type=Path))
-@click.option("--config", "config_file", type=click.Path(path_type=Path), help="Settings file (default: s3img.toml).")
-@click.option("--bucket", help="s3://NAME/PREFIX or file:///FOLDER; without one, images stay inside the site.")
-@click.option("--endpoint-url", help="Address of an S3-compatible service.")
-@click.option("--public-url", help="Public address of the bucket, with its prefix.")
+@with_settings(*REMOTE, "public_url", "missing", "executor")
 @click.option("--site-url", help="Address that the site is served at; its path is the prefix of /absolute references.")
-@click.option("--missing", type=click.Choice(["error", "warn", "keep"]), help="What to do about a missing image.")
 @click.option(
     "--remove-local",
     is_flag=True,
@@ -31,13 +36,10 @@ from s3img.images import Images
 @click.option(
     "--check-public/--no-check-public", default=None, help="Ask for one object as a visitor would before pages change."
 )
-@click.option("--workers", type=int, help="Uploads at a time.")
-@command_options.EXECUTOR
-@click.option("--deadline", type=float, help="Start no more uploads after this many seconds.")
 @click.option("--require-upload", is_flag=True, help="Fail (exit 4) when there are no credentials for the bucket.")
 @click.option("--dry-run", is_flag=True, help="Only say what there is to do.")
-@command_options.with_lock
-@click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
+@with_lock
+@as_json
 def publish_command(
     site_dir: Path,
     *,
@@ -46,19 +48,20 @@ def publish_command(
     require_upload: bool,
     dry_run: bool,
     as_json: bool,
-    **options: Any,  # noqa: ANN401 - click passes what its options say
+    options: dict[str, Any],
+    **others: Any,  # noqa: ANN401 - settings, too
 ) -> int:
     """Put a built site's images into the bucket and make its pages point there.
 
     Settings that mkdocs.yml or zensical.toml has for the plugin s3img count here, too.
     """
-    generator = command_options.generator_file(config_file)
+    generator = generator_file(config_file)
     if generator:
         config_file = generator.config_file
         require_upload = require_upload or generator.require_upload
-    config = load(options=options, path=config_file, host=generator.source if generator else None)
+    config = load(options=options | others, path=config_file, host=generator.source if generator else None)
     images = Images(with_theme_sizes(config, generator.theme) if generator else config)
-    beside = command_options.lock_path(None, config_file)
+    beside = lock_path(None, config_file)
     lock = lock_file or (beside if beside.exists() else None)
     with RunProgress() as progress:
         result = images.publish(site_dir, dry_run=dry_run, require_upload=require_upload, lock=lock, progress=progress)
@@ -71,26 +74,13 @@ def publish_command(
 @click.option(
     "--root", type=click.Path(path_type=Path), default=Path(), help="Folder that the images lie below (default: here)."
 )
-@click.option("--config", "config_file", type=click.Path(path_type=Path), help="Settings file (default: s3img.toml).")
-@click.option("--bucket", help="s3://NAME/PREFIX or file:///FOLDER.")
-@click.option("--endpoint-url", help="Address of an S3-compatible service.")
-@click.option("--public-url", help="Public address of the bucket, with its prefix.")
-@click.option("--missing", type=click.Choice(["error", "warn", "keep"]), help="What to do about a missing image.")
+@with_images(*ADDRESS, "missing")
 @click.option("--dry-run", is_flag=True, help="Only say what there is to do.")
-@click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
-def markdown_command(
-    files: tuple[Path, ...],
-    *,
-    root: Path,
-    config_file: Path | None,
-    dry_run: bool,
-    as_json: bool,
-    **options: Any,  # noqa: ANN401 - click passes what its options say
-) -> int:
+@as_json
+def markdown_command(files: tuple[Path, ...], *, root: Path, images: Images, dry_run: bool, as_json: bool) -> int:
     """Put the images of Markdown FILES into the bucket and write their public URLs into the text."""
     from markdown_it import MarkdownIt  # what the proof renders with
 
-    images = Images(load(options=options, path=config_file))
     renderer = MarkdownIt("commonmark").enable(["table", "strikethrough"])
     result = images.publish_sources(files, root=root, render=renderer.render, dry_run=dry_run)
     (print_json if as_json else print_report)(result)

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import os
-from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
-from s3img.cli.command_options import load_config, lock_path
+from s3img.cli.command_options import PLACE, load_config, lock_path, with_lock, with_settings
+
+if TYPE_CHECKING:
+    from pathlib import Path
 
 
 @click.command("serve")
@@ -16,16 +18,17 @@ from s3img.cli.command_options import load_config, lock_path
 @click.option("--port", default=8333, show_default=True, type=click.IntRange(0, 65535), help="Port; 0: any free one.")
 @click.option("--access", type=click.Choice(["signed", "named", "sizes", "open"]), help="What needs no signature.")
 @click.option("--insecure", is_flag=True, help="Let access = open serve anybody anything; for development only.")
-@click.option("--config", "config_file", type=click.Path(path_type=Path), help="Settings file (default: s3img.toml).")
-@click.option("--bucket", help="s3://NAME/PREFIX or file:///FOLDER.")
-@click.option("--endpoint-url", help="Address of an S3-compatible service.")
+@with_settings(*PLACE)
+@with_lock
 def serve_command(
     *,
     host: str,
     port: int,
+    access: str | None,
     insecure: bool,
     config_file: Path | None,
-    **options: Any,  # noqa: ANN401 - click passes what its options say
+    lock_file: Path | None,
+    options: dict[str, Any],
 ) -> None:
     """Run the transform service for development; in production, run gunicorn 's3img.service:create_app()'."""
     from s3img.lock import read_lock
@@ -33,10 +36,10 @@ def serve_command(
     from s3img.service.factory import INSECURE, is_on, log_to_stderr, refuse_open, serve
     from s3img.service.start_page import StartPage
 
-    config = load_config(options, config_file)
+    config = load_config({**options, "access": access}, config_file)
     refuse_open(config, insecure=insecure or is_on(os.environ.get(INSECURE, "")))
     log_to_stderr()
-    lock = read_lock(lock_path(None, config_file), missing_ok=True)
+    lock = read_lock(lock_path(lock_file, config_file), missing_ok=True)
     service = TransformService(config, lock=lock)
     service.start()
     try:

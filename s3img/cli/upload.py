@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import sys
 from collections import Counter
-from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 from urllib.parse import unquote, urlsplit
@@ -12,15 +11,14 @@ from urllib.parse import unquote, urlsplit
 import click
 import msgspec
 
-from s3img.cli import command_options
-from s3img.cli.command_options import host, load_config
+from s3img.cli.command_options import ADDRESS, uploader_of, with_images
 from s3img.errors import AssetError, FileUnreadable, ImageError, KeyTaken
-from s3img.images import Images
 from s3img.keys import one_line
 from s3img.pictures.link_forms import FIELDS, FORMS, PictureLink, link_template
 
 if TYPE_CHECKING:
-    from s3img.uploads import Uploaded, Uploader
+    from s3img.images import Images
+    from s3img.uploads import Uploaded
 
 FORMATS_OF_NAMES: Final = {
     **{
@@ -33,8 +31,6 @@ FORMATS_OF_NAMES: Final = {
     "tif": "tiff",
 }
 """What the ending of a picture's name says that it is; its bytes have the last word."""
-
-_POLICY = ("metadata", "conflict", "max_side", "convert", "variants")
 
 _HOPS = 5
 """Redirects that are followed to a picture."""
@@ -78,7 +74,7 @@ _HOPS = 5
 @click.option(
     "--variants", is_flag=True, default=None, help="Put the widths and formats of the settings beside each picture."
 )
-@command_options.address
+@with_images(*ADDRESS)
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object a line.")
 def upload_command(
     sources: tuple[str, ...],
@@ -87,9 +83,9 @@ def upload_command(
     template: str | None,
     folder: str,
     form: str,
-    config_file: Path | None,
+    images: Images,
     as_json: bool,
-    **options: Any,  # noqa: ANN401 - click passes what its options say
+    **policy: Any,  # noqa: ANN401 - fields of UploadPolicy
 ) -> int:
     """Put pictures into the bucket and print where they are; - is standard input, a folder all pictures in it.
 
@@ -100,12 +96,10 @@ def upload_command(
         raise click.UsageError("Name a FILE, a URL, a folder or -, or give --clipboard.")
     if "" in sources:  # of a variable that is not set; as a path, it would be all of this folder
         raise click.UsageError("A FILE has no name: write . for this folder.")
-    given = {name: value for name in _POLICY if (value := options.pop(name)) is not None}
-    images = Images(load_config(options, config_file))
     form = images.config.link_templates.get(form, form)
     if form not in {*FORMS, "key"}:
         link_template(form)  # before anything is put
-    uploader = _uploader(images, template, given)
+    uploader = uploader_of(images, template, **policy)
     exit_code = 0
 
     def put(data: bytes, name: str, where: str) -> None:
@@ -167,19 +161,6 @@ def pictures_in(folder: Path, formats: frozenset[str]) -> list[tuple[Path, str]]
     if not found:
         raise AssetError(f"{folder}: holds no picture.", path=str(folder), fix=f"Name a folder with {taken} files.")
     return found
-
-
-def _uploader(images: Images, template: str | None, given: dict[str, Any]) -> Uploader:
-    """Return what saves under the given options, those of the host program, and the limits of the settings."""
-    from s3img.uploads import Uploader, UploadPolicy
-    from s3img.uploads.template import AUTHORS_TEMPLATE
-
-    limits = images.config.limits
-    found = host()
-    policy = found.policy if found else UploadPolicy(max_bytes=limits.input_bytes, max_pixels=limits.input_pixels)
-    template = images.config.upload_templates.get(template or "", template)
-    template = template or (found.template if found else "") or AUTHORS_TEMPLATE
-    return Uploader(images.open_bucket(), images.config, template=template, policy=replace(policy, **given))
 
 
 def read_source(source: str, limit: int) -> tuple[bytes, str]:

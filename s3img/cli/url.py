@@ -4,12 +4,11 @@ from __future__ import annotations
 
 import shlex
 import time
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import click
 
-from s3img.cli import command_options
-from s3img.cli.command_options import duration
+from s3img.cli.command_options import ADDRESS, duration, with_images, with_lock
 from s3img.errors import AssetError, ConfigError, LockError
 from s3img.keys import one_line
 from s3img.pictures.link_forms import markdown_image
@@ -19,14 +18,15 @@ if TYPE_CHECKING:
     from datetime import timedelta
     from pathlib import Path
 
+    from s3img.images import Images
     from s3img.pictures.catalog import Catalog
 
 
 @click.command("url")
 @click.argument("image")
 @click.argument("transform", default="")
-@command_options.address
-@command_options.with_lock
+@with_images(*ADDRESS)
+@with_lock
 @click.option(
     "--format",
     "form",
@@ -44,16 +44,13 @@ def url_command(
     form: str,
     alt: str,
     expires: timedelta | None,
-    config_file: Path | None,
-    lock_file: Path | None,
-    **options: Any,  # noqa: ANN401 - click passes what its options say
+    images: Images,
+    lock: Path,
 ) -> int:
     """Print the public address of IMAGE, or of what TRANSFORM (w-300,h-200) makes of it.
 
     IMAGE is a file, or a path as s3img.lock has it; the file need not be on disk, and nothing is asked of the bucket.
     """
-    lock = command_options.lock_path(lock_file, config_file)
-    images = command_options.open_images(config_file, options)
     if not lock.exists():
         message = f"{lock.name}: does not exist."
         raise LockError(message, path=str(lock), fix=f"Write it with s3img sync. {_unlocked(image, transform)}")
@@ -75,15 +72,14 @@ def url_command(
 
 @click.command("sign")
 @click.argument("address")
-@command_options.address
+@with_images(*ADDRESS)
 @click.option("--expires", callback=duration, help="End the address after 7d, 12h or 30m.")
-def sign_command(address: str, *, expires: timedelta | None, config_file: Path | None, **options: Any) -> int:  # noqa: ANN401 - click passes what its options say
+def sign_command(address: str, *, expires: timedelta | None, images: Images) -> int:
     """Print ADDRESS of the service, such as /tr:w-300/cat.jpg, with its signature.
 
     It begins after the endpoint. Where service_url is set, the whole address is printed. Nothing is asked of the
     bucket, and the picture need not be in s3img.lock.
     """
-    images = command_options.open_images(config_file, options)
     until = None if expires is None else int(time.time() + expires.total_seconds())
     click.echo(one_line(images.sign(address, expires=until)))
     return 0
