@@ -142,7 +142,7 @@ def facts_list(layout: Layout, info: ObjectInfo, facts: Mapping[str, Any]) -> Ma
     if facts.get("frames", 1) > 1:
         rows.append((words("frames"), str(facts["frames"])))
     if kind := facts.get("media_type") or info.media_type:
-        rows.append((words("media_type"), kind))
+        rows.append((words("type"), kind))
     rows += [(f"{words('camera')}: {name}", str(value)) for name, value in (facts.get("exif") or {}).items()]
     return element("dl", *(element("div", element("dt", name), element("dd", value)) for name, value in rows))
 

@@ -249,9 +249,9 @@ def test_language_is_the_browsers(header: str, language: str) -> None:
 def test_tables_of_messages_have_the_same_entries_and_values() -> None:
     values = re.compile(r"\{\w+\}")
     for table in messages.TABLES.values():
-        assert table.keys() == messages.ENGLISH.keys()
+        assert table.keys() == messages.TABLES["en"].keys()
         for name, text in table.items():
-            assert sorted(values.findall(text)) == sorted(values.findall(messages.ENGLISH[name])), name
+            assert sorted(values.findall(text)) == sorted(values.findall(messages.TABLES["en"][name])), name
 
 
 def test_page_in_chinese(visitor: Visitor) -> None:
