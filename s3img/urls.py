@@ -122,8 +122,8 @@ def imagekit_url(
         raise ValueError(f"position is query or path, not {position!r}")
     if expires is not None and not 10**9 <= expires < 10**10:
         raise ValueError(f"expires has ten digits, and {expires} has not")
-    steps = quote(str(transform), safe=_PATH_CHARACTERS + "%")
-    target = quote(os.fsencode(path.lstrip("/")), safe=_PATH_CHARACTERS)
+    steps = quote(str(transform), safe=PATH_CHARACTERS + "%")
+    target = quote(os.fsencode(path.lstrip("/")), safe=PATH_CHARACTERS)
     if steps:
         target = f"tr:{steps}/{target}" if position == "path" else f"{target}?tr={steps}"
     if private_key:
@@ -133,5 +133,5 @@ def imagekit_url(
     return f"{endpoint.rstrip('/')}/{target}"
 
 
-_PATH_CHARACTERS = "/!$&'()*+,;=:@-._~"
+PATH_CHARACTERS = "/!$&'()*+,;=:@-._~"
 """What may stand in a path as it is (RFC 3986, section 3.3): ImageKit's libraries encode nothing else."""

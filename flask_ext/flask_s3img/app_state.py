@@ -19,6 +19,7 @@ from s3img import Images
 from s3img.errors import ConfigError
 from s3img.pictures.catalog import CatalogFile
 from s3img.uploads import Uploader
+from s3img.urls import PATH_CHARACTERS
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -108,7 +109,7 @@ def current_state() -> AppState:
 
 def _below(config: Config, root: str) -> Config:
     """Put the path that the app is mounted at before addresses of its own host."""
-    path = quote(root.strip("/"), safe="/:@!$&'()*+,;=~-._")  # two slashes in front would be another host
+    path = quote(root.strip("/"), safe=PATH_CHARACTERS)  # two slashes in front would be another host
     changed = {
         name: f"/{path}{value}" for name in ("public_url", "service_url") if (value := getattr(config, name))[:1] == "/"
     }

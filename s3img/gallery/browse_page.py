@@ -1,17 +1,15 @@
-"""The page of a folder or a search: filters, folders with counts, objects, and what can be done with them."""
+"""The pages of objects: a folder or a search with filters and what can be done with them, and the trash."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
-import msgspec
-from werkzeug.wrappers import Response
+from itertools import islice
+from typing import TYPE_CHECKING, Final
 
 from s3img.errors import ConfigError
-from s3img.gallery.folder_page import PAGE, count_folders, folder_page, search_page
-from s3img.gallery.html_builder import element
+from s3img.gallery.folder_page import PAGE, count_folders, folder_page, list_after, search_page
+from s3img.gallery.html_builder import choice, element, field, hidden
 from s3img.gallery.object_files import RENDERED, WIDTHS
-from s3img.gallery.page_layout import crumbs, html, wants_json
+from s3img.gallery.page_layout import as_json, folder_name, wants_json
 from s3img.gallery.search_query import SIZES, SORTS, TYPES, SearchQuery, size_range
 from s3img.manage.object_search import type_of
 from s3img.manage.removal import TRASH
@@ -22,12 +20,15 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from markupsafe import Markup
+    from werkzeug.wrappers import Response
 
     from s3img.buckets import ObjectInfo
     from s3img.gallery.folder_page import FolderPage
     from s3img.gallery.gallery_app import Visit
     from s3img.gallery.page_layout import Layout
     from s3img.gallery.picture_index import PictureIndex
+
+MOST_TRASH: Final = 240  # objects of the trash on one page
 
 
 def browse(visit: Visit) -> Response:
@@ -44,23 +45,26 @@ def browse(visit: Visit) -> Response:
         page = search_page(bucket, prefix, query.wanted, after, by=by, reverse=reverse, allowed=allowed)
     else:
         page = folder_page(bucket, prefix, after, allowed=allowed)
-    counts = count_folders(bucket, page.folders, allowed=allowed) if arguments.get("counts") else {}
+    found = count_folders(bucket, page.folders, allowed=allowed) if arguments.get("counts") else {}
+    # What was not counted to its end has a plus.
+    counts = {name: f"{number:,}" if is_whole else f"{number:,}+" for name, (number, is_whole) in found.items()}
     if wants_json(visit.request):  # the script fills in the counts when the page is there
-        shown = {name: count_text(*found) for name, found in counts.items()}
-        return Response(msgspec.json.encode({"counts": shown}), content_type="application/json")
-    title = prefix.rstrip("/").rpartition("/")[2] or words("home")
-    content = [
-        crumbs(layout, prefix),
+        return as_json({"counts": counts})
+    title = folder_name(prefix) if prefix else words("home")
+    is_first = page.after and not (after or page.searched)
+    note = element("span", words("first_n", number=PAGE), class_="note") if is_first else None
+    return layout.page(
+        title,
+        layout.crumbs(prefix),
         element("h1", title),
         filters(layout, query),
         found_note(layout, page, query) if query.is_search else None,
         folder_list(layout, page, counts, layout.url("/", **query.fields, after=after, counts="1")),
         object_form(visit, page, query),
-        pager(layout, page, query, after),
+        pager(layout, "/", query.fields, after, page.after, note),
         upload_form(visit, prefix),
         folder_forms(layout, prefix) if prefix and not query.is_search else None,
-    ]
-    return html(layout.page(title, *content))
+    )
 
 
 def filters(layout: Layout, query: SearchQuery) -> Markup:
@@ -69,39 +73,29 @@ def filters(layout: Layout, query: SearchQuery) -> Markup:
     What only narrows a search folds away on small screens, and stands open where it is in use.
     """
     words = layout.words
-
-    def option(value: str, text: str, chosen: str) -> Markup:
-        return element("option", text, value=value, selected=value == chosen)
-
-    types = [option("", words("any"), query.type), *(option(name, name, query.type) for name in TYPES)]
-    sizes = [option("", words("any"), query.size)]
-    sizes += [option(name, size_range(*bounds), query.size) for name, bounds in SIZES.items()]
-    sorts = [option(name, words(name), query.sort_name) for name in SORTS]
+    types = {"": words("any"), **{name: name for name in TYPES}}
+    sizes = {"": words("any"), **{name: size_range(*bounds) for name, bounds in SIZES.items()}}
+    sorts = {name: words(name) for name in SORTS}
     is_narrowed = any((query.type, query.size, query.since, query.until)) or query.sort_name != "name"
     more = element(
         "details",
         element("summary", words("filters")),
         element(
             "div",
-            element("label", words("type"), element("select", *types, name="type")),
-            element("label", words("size"), element("select", *sizes, name="size")),
-            element("label", words("since"), element("input", type="date", name="since", value=query.since)),
-            element("label", words("until"), element("input", type="date", name="until", value=query.until)),
-            element("label", words("sort"), element("select", *sorts, name="sort")),
+            choice(words("type"), "type", types, query.type),
+            choice(words("size"), "size", sizes, query.size),
+            field(words("since"), "since", query.since, type="date"),
+            field(words("until"), "until", query.until, type="date"),
+            choice(words("sort"), "sort", sorts, query.sort_name),
         ),
         open=is_narrowed,
     )
     return element(
         "form",
-        element("input", type="hidden", name="prefix", value=query.prefix) if query.prefix else None,
-        element(
-            "label",
-            words("search"),
-            element("input", type="search", name="q", value=query.q, placeholder=words("search_hint")),
-            class_="wide",
-        ),
+        hidden("prefix", query.prefix) if query.prefix else None,
+        field(words("search"), "q", query.q, type="search", placeholder=words("search_hint"), wide=True),
         element("button", words("apply")),
-        element("a", words("reset"), href=layout.url("/", prefix=query.prefix), class_="button plain"),
+        layout.button_link("reset", "/", prefix=query.prefix),
         more,
         action=layout.url("/"),
         role="search",
@@ -118,31 +112,14 @@ def found_note(layout: Layout, page: FolderPage, query: SearchQuery) -> Markup:
     return element("p", text, " ", on, class_="note")
 
 
-def count_text(number: int, is_whole: bool) -> str:  # noqa: FBT001 - the two parts of one count
-    """Return a count as pages show it: what was not counted to its end has a plus."""
-    return f"{number:,}" if is_whole else f"{number:,}+"
-
-
-def folder_list(
-    layout: Layout, page: FolderPage, counts: Mapping[str, tuple[int, bool]], counted: str
-) -> Markup | None:
+def folder_list(layout: Layout, page: FolderPage, counts: Mapping[str, str], counted: str) -> Markup | None:
     """Return the folders of a page; a script asks ``counted`` for their counts, without one a link leads there."""
     if not page.folders:
         return None
     names = []
     for name in page.folders:
-        number = count_text(*counts[name]) if name in counts else ""
-        names.append(
-            element(
-                "li",
-                element(
-                    "a",
-                    element("span", name.rstrip("/").rpartition("/")[2]),
-                    element("small", number, data_folder=name),
-                    href=layout.url("/", prefix=name),
-                ),
-            )
-        )
+        parts = element("span", folder_name(name)), element("small", counts.get(name, ""), data_folder=name)
+        names.append(element("li", element("a", parts, href=layout.url("/", prefix=name))))
     more = element("a", layout.words("count"), href=counted, class_="plain no-script")
     return element(
         "section",
@@ -160,41 +137,47 @@ def object_form(visit: Visit, page: FolderPage, query: SearchQuery) -> Markup:
         text = "" if page.folders else words("empty_search" if page.searched else "empty")
         return element("p", text, class_="note")
     cards = [card(layout, info, info.key.removeprefix(query.prefix), index=index) for info in page.objects]
-    fields = [element("input", type="hidden", name=name, value=value) for name, value in query.fields.items()]
-    meant = (
-        words("all_n_matches", number=f"{page.found:,}") if page.is_whole and not page.after else words("all_matches")
-    )
+    is_all = page.is_whole and not page.after
+    meant = words("all_n_matches", number=f"{page.found:,}") if is_all else words("all_matches")
     every = element("label", element("input", type="checkbox", name="all", value="1", id="all"), meant)
-    named = {name: name for name in visit.gallery.config.link_templates}
-    forms = [element("option", text, value=form) for form, text in {**FORMS, **named}.items()]
-    bar = element(
-        "div",
-        element("output", words("selected", number=0), id="count", class_="script"),
-        element("button", words("select_all"), type="button", id="select-all", class_="plain script"),
-        every if query.is_narrowed else None,
-        element(
-            "label", words("to_folder"), element("input", type="text", name="target", value=query.prefix), class_="wide"
-        ),
-        element("button", words("move"), formaction=layout.url("/move"), data_needs_selection=True),
-        element("button", words("copy_to"), formaction=layout.url("/copy"), class_="plain", data_needs_selection=True),
-        element("label", words("link_form"), element("select", *forms, name="form")),
-        element("button", words("links"), formaction=layout.url("/links"), class_="plain", data_needs_selection=True),
-        element(
-            "button",
-            words("remove"),
-            value="remove",
-            formaction=layout.url("/remove"),
-            class_="danger",
-            data_needs_selection=True,
-        ),
-        class_="bar",
-        role="group",
-        aria_label=words("results"),
-    )
+    forms = {**FORMS, **{name: name for name in visit.gallery.config.link_templates}}
+
+    def button(message: str, path: str, kind: str | None = None, value: str | None = None) -> Markup:
+        action = layout.url(path)
+        return element("button", words(message), value=value, formaction=action, class_=kind, data_needs_selection=True)
+
     return element(
         "section",
         element("h2", words("objects")),
-        layout.form(layout.url("/move"), *fields, element("ul", *cards, class_="grid"), bar),
+        layout.form(
+            "/move",
+            *(hidden(name, value) for name, value in query.fields.items()),
+            element("ul", *cards, class_="grid"),
+            bar(
+                layout,
+                every if query.is_narrowed else None,
+                field(words("to_folder"), "target", query.prefix, wide=True),
+                button("move", "/move"),
+                button("copy_to", "/copy", "plain"),
+                choice(words("link_form"), "form", forms),
+                button("links", "/links", "plain"),
+                button("remove", "/remove", "danger", "remove"),
+            ),
+        ),
+    )
+
+
+def bar(layout: Layout, *controls: Markup | None) -> Markup:
+    """Return what is done with the objects that are chosen."""
+    words = layout.words
+    return element(
+        "div",
+        element("output", words("selected", number=0), id="count", class_="script"),
+        element("button", words("select_all"), type="button", id="select-all", class_="plain script"),
+        *controls,
+        class_="bar",
+        role="group",
+        aria_label=words("chosen"),
     )
 
 
@@ -203,24 +186,17 @@ def card(layout: Layout, info: ObjectInfo, name: str, *, key: str = "", index: P
     box = element(
         "input", type="checkbox", name="key", value=key or info.key, aria_label=layout.words("select", name=name)
     )
+    look = index.find(info.key, info.etag) if index else None
+    # The mean colour is seen while the thumbnail is loaded: an attribute of SVG, as the pages' policy allows no style.
+    plane = element("rect", width="100%", height="100%", fill=look.color) if look else None
+    color = element("svg", plane, aria_hidden="true") if plane else None
     body = [
-        element("span", color_of(info, index), preview(layout, info), class_="frame"),
+        element("span", color, preview(layout, info), class_="frame"),
         element("span", name, class_="name", title=name),
     ]
     facts = element("small", f"{size_text(info.size)} · ", element("time", f"{info.modified:%Y-%m-%d}"))
     link = element("span", *body) if key else element("a", *body, href=layout.url("/object", key=info.key))
     return element("li", element("label", box), link, facts, class_="card")
-
-
-def color_of(info: ObjectInfo, index: PictureIndex | None) -> Markup | None:
-    """Return a plane of the picture's mean colour, to be seen while its thumbnail is loaded; None where it is unknown.
-
-    An attribute of SVG, because the pages' policy allows no style in them.
-    """
-    look = index.find(info.key, info.etag) if index else None
-    if look is None:
-        return None
-    return element("svg", element("rect", width="100%", height="100%", fill=look.color), aria_hidden="true")
 
 
 def preview(layout: Layout, info: ObjectInfo) -> Markup:
@@ -242,57 +218,50 @@ def preview(layout: Layout, info: ObjectInfo) -> Markup:
     )
 
 
-def pager(layout: Layout, page: FolderPage, query: SearchQuery, after: str) -> Markup | None:
-    """Return the ways to other pages."""
-    words = layout.words
-    first = element("a", words("first"), href=layout.url("/", **query.fields), class_="button plain") if after else None
-    following = element(
-        "a", words("next"), href=layout.url("/", **query.fields, after=page.after), class_="button plain"
-    )
-    if not page.after and not after:
+def pager(
+    layout: Layout, path: str, fields: Mapping[str, str], after: str, following: str, note: Markup | None = None
+) -> Markup | None:
+    """Return the ways to the first and the next page, None where there is only one."""
+    if not (after or following):
         return None
-    note = None if after or page.searched else element("span", words("first_n", number=PAGE), class_="note")
-    return element("nav", first, following if page.after else None, note, class_="pager", aria_label=words("next"))
+    first = layout.button_link("first", path, **fields) if after else None
+    more = layout.button_link("next", path, **fields, after=following) if following else None
+    return element("nav", first, more, note, class_="pager", aria_label=layout.words("pages"))
 
 
 def upload_form(visit: Visit, prefix: str) -> Markup:
     """Return the form for uploads; a script makes it a queue with progress, and shows keys before they are there."""
     words, layout, gallery = visit.words, visit.layout, visit.gallery
-    where = prefix.rstrip("/") or words("whole_bucket")
-    formats = [element("option", words("as_it_is"), value="")]
-    formats += [element("option", name.upper(), value=name) for name in ("webp", "avif", "jpeg", "png")]
-    names = [element("option", value=name) for name in gallery.config.upload_templates]
-    example = example_key(visit, prefix)
-    template = element(
-        "input", type="text", name="template", placeholder=gallery.template, list="templates", autocomplete="off"
-    )
-    side = element("input", type="number", name="max_side", min="1", max="999999", inputmode="numeric")
+    formats = {"": words("as_it_is"), **{name: name.upper() for name in ("webp", "avif", "jpeg", "png")}}
+    try:
+        example = words("key_preview", name="photo.jpg", key=gallery.uploader.preview_key("photo.jpg", folder=prefix))
+    except ConfigError:  # nothing is uploaded to such a folder: its name has a dot in front, or is too long for more
+        example = ""
     more = element(
         "details",
         element("summary", words("upload_options")),
         element(
             "div",
-            element("label", words("to_folder"), element("input", type="text", name="folder", value=prefix)),
-            element("label", words("template"), template),
-            element("label", words("max_side"), side),
-            element("label", words("convert"), element("select", *formats, name="convert")),
+            field(words("to_folder"), "folder", prefix),
+            field(words("template"), "template", placeholder=gallery.template, list="templates", autocomplete="off"),
+            field(words("max_side"), "max_side", type="number", min="1", max="999999", inputmode="numeric"),
+            choice(words("convert"), "convert", formats),
         ),
-        element("datalist", *names, id="templates"),
+        element(
+            "datalist", *(element("option", value=name) for name in gallery.config.upload_templates), id="templates"
+        ),
     )
     return element(
         "section",
-        element("h2", words("upload_to", folder=where)),
+        element("h2", words("upload_to", folder=prefix.rstrip("/") or words("whole_bucket"))),
         element("p", words("drop"), class_="note"),
         layout.form(
-            layout.url("/upload", prefix=prefix),
-            element(
-                "label",
-                words("choose"),
-                element("input", type="file", name="files", multiple=True, required=True, accept="image/*"),
-            ),
+            "/upload",
+            field(words("choose"), "files", type="file", multiple=True, required=True, accept="image/*"),
             element("button", words("upload")),
             more,
-            element("output", words("key_preview", name="photo.jpg", key=example) if example else "", id="key-preview"),
+            element("output", example, id="key-preview"),
+            prefix=prefix,
             enctype="multipart/form-data",
             data_key=layout.url("/key"),
             data_direct=layout.url("/direct") if gallery.has_direct(visit.request) else None,
@@ -304,43 +273,38 @@ def upload_form(visit: Visit, prefix: str) -> Markup:
     )
 
 
-def example_key(visit: Visit, prefix: str) -> str:
-    """Return the key that a picture uploaded to a folder would get, "" for a folder that nothing is uploaded to.
-
-    A bucket has such folders: names with dots in front, or that are too long for one more.
-    """
-    try:
-        return visit.gallery.uploader.preview_key("photo.jpg", folder=prefix)
-    except ConfigError:
-        return ""
-
-
 def folder_forms(layout: Layout, prefix: str) -> Markup:
     """Return the forms that move or remove a folder with all that lies below it: its name has to be typed."""
-    words, name = layout.words, prefix.rstrip("/").rpartition("/")[2]
-    folder = element("input", type="hidden", name="folder", value=prefix)
-
-    def confirm() -> Markup:
-        field = element("input", type="text", name="confirm", required=True, autocomplete="off")
-        return element("label", words("folder_confirm", name=name), field)
-
-    target = element("input", type="text", name="target", value=prefix, required=True)
+    words = layout.words
+    folder = hidden("folder", prefix)
+    confirm = field(words("folder_confirm", name=folder_name(prefix)), "confirm", required=True, autocomplete="off")
+    target = field(words("folder_new"), "target", prefix, required=True)
+    move = element("button", words("folder_move"), class_="plain")
+    remove = element("button", words("folder_remove"), class_="danger")
     return element(
         "details",
         element("summary", words("folder_change")),
-        layout.form(
-            layout.url("/move-folder"),
-            folder,
-            element("label", words("folder_new"), target),
-            confirm(),
-            element("button", words("folder_move"), class_="plain"),
-            class_="row",
-        ),
-        layout.form(
-            layout.url("/remove-folder"),
-            folder,
-            confirm(),
-            element("button", words("folder_remove"), class_="danger"),
-            class_="row",
-        ),
+        layout.form("/move-folder", folder, target, confirm, move, class_="row"),
+        layout.form("/remove-folder", folder, confirm, remove, class_="row"),
+    )
+
+
+def trash(visit: Visit) -> Response:
+    """Show what was removed, a page at a time."""
+    words, layout = visit.words, visit.layout
+    after = visit.request.args.get("after", "")
+    found = [*islice(list_after(visit.gallery.bucket, TRASH, f"{TRASH}{after}" if after else ""), MOST_TRASH)]
+    keys = [info.key.removeprefix(TRASH) for info in found]
+    cards = [
+        card(layout, info, key, key=key) for info, key in zip(found, keys, strict=True) if visit.may("restore", key)
+    ]
+    restore = element("button", words("restore"), data_needs_selection=True)
+    return layout.page(
+        words("trash"),
+        layout.crumbs("", words("trash")),
+        element("h1", words("trash")),
+        layout.form("/restore", element("ul", *cards, class_="grid"), bar(layout, restore))
+        if cards
+        else element("p", words("empty_trash"), class_="note"),
+        pager(layout, "/trash", {}, after, keys[-1] if len(found) == MOST_TRASH else ""),
     )

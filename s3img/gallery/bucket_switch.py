@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final, NamedTuple
+from urllib.parse import quote
 
 from s3img.errors import ConfigError
+from s3img.urls import PATH_CHARACTERS
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -50,8 +52,11 @@ class BucketSwitch:
             if wanted in self._galleries and wanted != self._first:
                 name = wanted
                 environ = {**environ, "SCRIPT_NAME": f"{mount}/{part}", "PATH_INFO": path[1 + len(part) :] or "/"}
+        root = quote(mount.encode("latin-1"), safe=PATH_CHARACTERS)
         links = [
-            BucketLink(one, f"{mount}/" if one == self._first else f"{mount}/@{one}/", one == name)
+            BucketLink(
+                one, f"{root}/" if one == self._first else f"{root}/@{quote(one, safe=PATH_CHARACTERS)}/", one == name
+            )
             for one in self._galleries
         ]
         return self._galleries[name]({**environ, BUCKETS: links}, start_response)

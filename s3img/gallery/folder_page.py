@@ -6,12 +6,14 @@ import heapq
 import itertools
 import time
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from itertools import islice
 from typing import TYPE_CHECKING, Final, Protocol, runtime_checkable
 
 import msgspec
 
 from s3img.buckets import ObjectInfo
+from s3img.errors import BucketError
 from s3img.manage.object_search import ORDERS, ObjectFilter, SortKey, is_own
 
 if TYPE_CHECKING:
@@ -19,20 +21,11 @@ if TYPE_CHECKING:
 
     from s3img.buckets import Bucket
 
-PAGE: Final = 60
-"""Entries of a page: few enough for a phone, and divisible by 2, 3, 4, 5 and 6 columns."""
-
-MOST_SEARCHED: Final = 100_000
-"""Keys that one request looks at."""
-
-SEARCH_SECONDS: Final = 3.0
-"""For which one request searches before it shows what it has."""
-
-MOST_COUNTED: Final = 1000
-"""Keys that are counted below one folder."""
-
-COUNTERS: Final = 8
-"""Folders that are counted at a time."""
+PAGE: Final = 60  # entries of a page: few enough for a phone, and divisible by 2, 3, 4, 5 and 6 columns
+MOST_SEARCHED: Final = 100_000  # keys that one request looks at
+SEARCH_SECONDS: Final = 3.0  # for which one request searches before it shows what it has
+MOST_COUNTED: Final = 1000  # keys that are counted below one folder
+COUNTERS: Final = 8  # folders that are counted at a time
 
 
 class FolderPage(msgspec.Struct, frozen=True, kw_only=True):
@@ -85,27 +78,21 @@ def folder_page(
         names = sorted([*folders, *(info.key for info in objects)])
         after = names[-1] if more and names else ""
     else:
-        entries = entries_of(list_after(bucket, prefix, ""), prefix)
-        following = [entry for entry in entries if entry[0] > after]
+        entries: dict[str, ObjectInfo | None] = {}
+        for info in bucket.list(prefix):
+            head, slash, _ = info.key.removeprefix(prefix).partition("/")
+            entries[f"{prefix}{head}{slash}"] = None if slash else info
+        following = sorted(name for name in entries if name > after)
         page = following[:limit]
-        folders = [name for name, info in page if info is None]
-        objects = [info for _, info in page if info is not None]
-        after = page[-1][0] if len(following) > limit else ""
+        folders = [name for name in page if entries[name] is None]
+        objects = [found for name in page if (found := entries[name])]
+        after = page[-1] if len(following) > limit else ""
     return FolderPage(
         folders=tuple(name for name in folders if not is_own(name) and allowed(name)),
         # The object of the folder's own name, which some programs make, is not a picture.
         objects=tuple(info for info in objects if info.key != prefix and not is_own(info.key) and allowed(info.key)),
         after=after,
     )
-
-
-def entries_of(infos: Iterable[ObjectInfo], prefix: str) -> list[tuple[str, ObjectInfo | None]]:
-    """Return (name, object) of what lies directly below a prefix; a folder has no object."""
-    found: dict[str, ObjectInfo | None] = {}
-    for info in infos:
-        head, slash, _ = info.key.removeprefix(prefix).partition("/")
-        found[f"{prefix}{head}{slash}"] = None if slash else info
-    return sorted(found.items())
 
 
 class MatchSearch:
@@ -186,40 +173,21 @@ def search_page(
     )
 
 
-class MatchCount(msgspec.Struct, frozen=True, kw_only=True):
-    """How many objects a search finds, as far as one request may look: the first of them, their number and bytes."""
-
-    first: tuple[ObjectInfo, ...] = ()
-    number: int = 0
-    bytes: int = 0
-    searched: int = 0
-    is_whole: bool = True
-
-
-def count_matches(search: MatchSearch, *, shown: int = 20) -> MatchCount:
-    """Count what a search finds and keep the first ones of it; raise BucketError."""
-    first: list[ObjectInfo] = []
-    number = size = 0
-    for info in search:
-        number, size = number + 1, size + info.size
-        if len(first) < shown:
-            first.append(info)
-    return MatchCount(first=tuple(first), number=number, bytes=size, searched=search.searched, is_whole=search.is_whole)
-
-
 def count_folders(
     bucket: Bucket, folders: Iterable[str], *, allowed: Callable[[str], bool], seconds: float = SEARCH_SECONDS
 ) -> dict[str, tuple[int, bool]]:
     """Return by folder how many objects lie below it, and whether these are all: at most `MOST_COUNTED` are looked at.
 
-    Folders that there is no time for are left out. Raise BucketError.
+    Folders that there is no time for, and those that the store does not list, are left out.
     """
     until = time.monotonic() + seconds
     names = [*folders]
 
     def listed(folder: str) -> list[ObjectInfo] | None:
         # The page of a listing has a thousand keys: one request for each folder, however much lies in it.
-        return [*islice(bucket.list(folder), MOST_COUNTED)] if time.monotonic() <= until else None
+        with suppress(BucketError):
+            return [*islice(bucket.list(folder), MOST_COUNTED)] if time.monotonic() <= until else None
+        return None
 
     counts = {}
     with ThreadPoolExecutor(COUNTERS, thread_name_prefix="s3img-count") as pool:

@@ -10,19 +10,16 @@ import hmac
 import logging
 import secrets
 import time
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from functools import cached_property
-from html import escape
 from typing import TYPE_CHECKING, Any, Final, Literal, TypeAlias
-from urllib.parse import urlsplit
+from urllib.parse import quote, urlsplit
 
 import msgspec
 from werkzeug.datastructures import MultiDict
-from werkzeug.exceptions import HTTPException, RequestEntityTooLarge
+from werkzeug.exceptions import HTTPException, MethodNotAllowed, RequestEntityTooLarge
 from werkzeug.formparser import FormDataParser
 from werkzeug.routing import Map, Rule
-from werkzeug.test import run_wsgi_app
 from werkzeug.wrappers import Request, Response
 
 from s3img.doctor.cors_rules import takes_files_from
@@ -33,27 +30,26 @@ from s3img.gallery import (
     object_files,
     picture_page,
     settings_page,
-    trash_page,
     upload_actions,
 )
 from s3img.gallery.bucket_switch import BUCKETS
+from s3img.gallery.html_builder import element
 from s3img.gallery.loopback import is_from_elsewhere
 from s3img.gallery.messages import words_for
-from s3img.gallery.page_layout import Layout, message_page, wants_json
+from s3img.gallery.page_layout import Layout, as_json, wants_json
 from s3img.gallery.picture_index import PictureIndex
 from s3img.images import Images
 from s3img.pictures.link_forms import link_template
 from s3img.service import TransformService
 from s3img.uploads import Uploader, UploadPolicy
+from s3img.urls import PATH_CHARACTERS
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping
     from pathlib import Path
     from wsgiref.types import StartResponse, WSGIEnvironment
 
-    from werkzeug.datastructures import Headers
-
-    from s3img.buckets import BrowserUpload, Bucket, ObjectInfo
+    from s3img.buckets import BrowserUpload, Bucket
     from s3img.config import Config
     from s3img.gallery.messages import Words
 
@@ -63,38 +59,18 @@ Authorize: TypeAlias = "Callable[[Action, str, WSGIEnvironment], bool]"
 """Tell whether the person behind a request may do something with a key, a folder (``img/``), or at all (``""``)."""
 
 COOKIE: Final = "s3img_gallery"
-
-MOST_FORM: Final = 1 << 20
-"""Bytes of a form without files."""
-
-MOST_FILES: Final = 1 << 30
-"""Bytes of all files of one upload."""
+MOST_FORM: Final = 1 << 20  # bytes of a form without files
+MOST_FILES: Final = 1 << 30  # bytes of all files of one upload
+PROOF_SECONDS: Final = 600.0  # for which it is known whether the bucket lets pages of an origin send files
 
 UPLOAD_TEMPLATE: Final = "{{dir}}/{{slug}}.{{hash:8}}.{{ext}}"
 """A picture that is uploaded again to the same folder has the address that it had."""
-
-RASTER: Final = frozenset({"image/jpeg", "image/png", "image/webp", "image/avif", "image/gif"})
-
-UNSHOWN: Final = frozenset({413, 415, 422})
-"""What the service answers for an object that it makes no picture of: too large, of another kind, damaged."""
 
 POLICY: Final = (
     "default-src 'none'; img-src 'self'; style-src 'self'; script-src 'self'; connect-src 'self'{}; "
     "form-action 'self'; base-uri 'none'; frame-ancestors 'none'"
 )
 """Of every answer; in the braces is the bucket's origin, where pages may send files straight to it."""
-
-MOST_LOOKED_AT: Final = 480
-"""Px of thumbnails from which the index learns; larger ones say no more."""
-
-LOOK_SECONDS: Final = 3.0
-"""For which pictures are looked at to find similar ones."""
-
-LOOKERS: Final = 4
-"""Pictures that are looked at in one moment."""
-
-PROOF_SECONDS: Final = 600.0
-"""For which it is known whether the bucket lets pages of an origin send files."""
 
 audit_log = logging.getLogger("s3img.gallery")
 
@@ -119,7 +95,7 @@ ROUTES: Final = (
     GalleryRoute("/thumb", object_files.thumbnail, "view"),
     GalleryRoute("/file", object_files.download, "view"),
     GalleryRoute("/static/<name>", object_files.static_file, "view"),
-    GalleryRoute("/trash", trash_page.trash, "restore"),
+    GalleryRoute("/trash", browse_page.trash, "restore"),
     GalleryRoute("/settings", settings_page.settings, "settings"),
     GalleryRoute("/doctor", settings_page.run_doctor, "settings", is_write=True),
     GalleryRoute("/set-cors", settings_page.set_cors_rule, "settings", is_write=True),
@@ -169,10 +145,8 @@ class Visit:
         """Write one line about what was changed, and by whom as far as the server knows."""
         who = self.request.environ.get("REMOTE_USER") or self.request.remote_addr or "-"
         named = [*keys]
-        text = msgspec.json.encode(
-            {"action": action, "by": who, "keys": named[:100], "count": len(named), "failed": failed}
-        )
-        audit_log.info("%s", text.decode())
+        change = {"action": action, "by": who, "keys": named[:100], "count": len(named), "failed": failed}
+        audit_log.info("%s", msgspec.json.encode(change).decode())
 
 
 class Gallery:
@@ -215,7 +189,7 @@ class Gallery:
         # Only requests that were allowed reach it. Looking at a folder writes nothing into the bucket, and each answer
         # is that of the object as it is: the address of a thumbnail has its ETag.
         inner = msgspec.structs.replace(config.service, results="none", fresh=0.0, per_client=0, metrics_path="")
-        self._service = TransformService(msgspec.structs.replace(config, access="open", service=inner, endpoints={}))
+        self.service = TransformService(msgspec.structs.replace(config, access="open", service=inner, endpoints={}))
         self._map = url_map()
 
     def __call__(self, environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
@@ -224,9 +198,9 @@ class Gallery:
         token = request.cookies.get(COOKIE, "")
         is_new = len(token) != 43
         token = secrets.token_urlsafe(32) if is_new else token
-        layout = Layout(
-            words_for(request.headers.get("Accept-Language", "")), request.script_root, token, environ.get(BUCKETS, ())
-        )
+        mount = quote(request.script_root, safe=PATH_CHARACTERS)
+        words = words_for(request.headers.get("Accept-Language", ""))
+        layout = Layout(words, mount, token, environ.get(BUCKETS, ()))
         response = self.respond(request, layout)
         policy = POLICY.format(f" {self.store_origin}" if self.has_direct(request) else "")
         for name, value in (
@@ -244,7 +218,7 @@ class Gallery:
             response.set_cookie(
                 COOKIE,
                 token,
-                path=f"{request.script_root}/",
+                path=f"{mount}/",
                 secure=request.is_secure,
                 httponly=True,
                 samesite="Strict",
@@ -290,7 +264,7 @@ class Gallery:
 
     def close(self) -> None:
         """Stop the threads that render thumbnails."""
-        self._service.close()
+        self.service.close()
 
     def respond(self, request: Request, layout: Layout) -> Response:
         """Find the route, check the request, ask for permission, and answer."""
@@ -298,8 +272,12 @@ class Gallery:
         route: GalleryRoute
         try:
             route, arguments = self._map.bind_to_environ(request.environ).match()
-        except HTTPException as error:
-            return refused(request, layout, max(error.code or 404, 404), words("not_found"))
+        except MethodNotAllowed as error:
+            answer = refused(request, layout, 405, words("not_found"))
+            answer.allow.update(error.valid_methods or ())
+            return answer
+        except HTTPException:
+            return refused(request, layout, 404, words("not_found"))
         visit = Visit(self, request, layout, MultiDict(), arguments=arguments)
         try:
             is_allowed = self.is_allowed(route, visit)
@@ -344,71 +322,6 @@ class Gallery:
                 return False
         return all(visit.may(route.action, key) for key in named)
 
-    def thumbnail(self, request: Request, key: str, width: int, words: Words) -> Response:
-        """Render a small picture of an object; the caller has checked that the visitor may see it."""
-        body, status, headers = self.rendered(request.environ, key, width)
-        # Of what the service says only these count here; what is not a picture of px (SVG, say) is not shown at all.
-        shown = {name: headers[name] for name in ("Content-Type", "Content-Length", "ETag") if name in headers}
-        if status.startswith("200") and shown.get("Content-Type") not in RASTER:
-            status = "415 Unsupported Media Type"
-        if int(status[:3]) in UNSHOWN:
-            for _ in body:
-                break
-            # Browsers show a picture whatever its status is, so a card has no empty frame, also without a script.
-            return Response(no_preview(words), int(status[:3]), content_type="image/svg+xml")
-        etag = request.args.get("v", "")
-        if status.startswith("200") and width <= MOST_LOOKED_AT and etag and self.index.find(key, etag) is None:
-            data = b"".join(body)
-            self.index.add(key, etag, data)
-            body = [data]
-        response = Response(body, status, shown, direct_passthrough=True)
-        if response.status_code in {200, 304}:
-            # Only this browser may keep it: others have to ask for permission themselves.
-            response.headers["Cache-Control"] = "private, max-age=86400"
-            response.headers["Vary"] = "Accept, Cookie"
-        return response
-
-    def rendered(self, environ: WSGIEnvironment, key: str, width: int) -> tuple[Iterable[bytes], str, Headers]:
-        """Ask the service inside for a small picture of an object; nobody's permission is asked for."""
-        names = ("HTTP_ACCEPT", "HTTP_IF_NONE_MATCH", "REMOTE_ADDR", "SERVER_NAME", "SERVER_PORT", "SERVER_PROTOCOL")
-        inner: dict[str, Any] = {
-            name: value for name, value in environ.items() if name in names or name.startswith("wsgi.")
-        }
-        path = f"/tr:w-{width},h-{width},c-at_max,f-auto/{key}"
-        inner |= {
-            "REQUEST_METHOD": "GET",
-            "SCRIPT_NAME": "",
-            "PATH_INFO": path.encode("utf-8", "surrogateescape").decode("latin-1"),
-            "QUERY_STRING": "",
-        }
-        return run_wsgi_app(self._service, inner)
-
-    def look_at(self, environ: WSGIEnvironment, infos: Iterable[ObjectInfo]) -> None:
-        """Learn what these pictures look like, those that are not known yet, for a few seconds at most."""
-        until = time.monotonic() + LOOK_SECONDS
-        unknown = [info for info in infos if self.index.find(info.key, info.etag) is None]
-
-        def look(info: ObjectInfo) -> None:
-            if time.monotonic() < until:
-                # A browser's own conditions and formats are not for this: the answer has to be a picture.
-                bare = {name: value for name, value in environ.items() if not name.startswith("HTTP_")}
-                body, status, _ = self.rendered(bare, info.key, object_files.WIDTHS[0])
-                data = b"".join(body)
-                if status.startswith("200"):
-                    self.index.add(info.key, info.etag, data)
-
-        with ThreadPoolExecutor(LOOKERS, thread_name_prefix="s3img-look") as pool:
-            list(pool.map(look, unknown))
-
-
-def no_preview(words: Words) -> str:
-    """Return an SVG that says in place of a thumbnail that there is none."""
-    return (
-        '<svg xmlns="http://www.w3.org/2000/svg" width="240" height="180" viewBox="0 0 240 180">'
-        '<text x="120" y="95" text-anchor="middle" font-family="sans-serif" font-size="18" fill="#777">'
-        f"{escape(words('no_preview'))}</text></svg>"
-    )
-
 
 def has_token(visit: Visit) -> bool:
     """Tell whether a form is one of the gallery's own: it repeats the cookie that no other page can read."""
@@ -420,6 +333,11 @@ def has_token(visit: Visit) -> bool:
 def refused(request: Request, layout: Layout, status: int, message: str, fix: str = "") -> Response:
     """Say what did not work, as a page or, to the upload queue's script, as JSON."""
     if wants_json(request):
-        text = msgspec.json.encode({"ok": False, "message": f"{message} {fix}".strip()})
-        return Response(text, status, content_type="application/json")
-    return Response(message_page(layout, message, fix), status, content_type="text/html; charset=utf-8")
+        return as_json({"ok": False, "message": f"{message} {fix}".strip()}, status)
+    return layout.page(
+        message,
+        element("h1", message),
+        element("p", fix, class_="note") if fix else None,
+        element("p", element("a", layout.words("home"), href=layout.url("/"))),
+        status=status,
+    )

@@ -12,17 +12,13 @@ from markupsafe import Markup, escape
 from s3img.keys import one_line
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Mapping
 
     Child: TypeAlias = "str | Markup | Iterable[Child] | None"
 
 VOID: Final = frozenset({"img", "input", "meta", "link", "br", "hr"})
-
-EXACT: Final = frozenset({"textarea", "pre"})
-"""Elements whose text is copied, so that it has to stay as it is."""
-
-READ: Final = frozenset({"title", "aria_label", "alt"})
-"""Attributes that people read; values of fields and addresses stay as they are."""
+EXACT: Final = frozenset({"textarea", "pre"})  # their text is copied, so that it has to stay as it is
+READ: Final = frozenset({"title", "aria_label", "alt"})  # by people; values of fields and addresses stay as they are
 
 
 def element(name: str, /, *children: Child, **attributes: str | int | bool | None) -> Markup:
@@ -55,3 +51,33 @@ def joined(children: Iterable[Child], *, is_exact: bool = False) -> Markup:
         else:
             parts.append(escape(child if is_exact or isinstance(child, Markup) else one_line(child)))
     return Markup("").join(parts)
+
+
+def hidden(name: str, value: str) -> Markup:
+    """Return a field of a form that nobody sees."""
+    return element("input", type="hidden", name=name, value=value)
+
+
+def field(
+    label: str, name: str, value: str = "", *, wide: bool = False, **attributes: str | int | bool | None
+) -> Markup:
+    """Return a field with its label; a line of text unless ``type`` says otherwise."""
+    box = element("input", **{"type": "text", "name": name, "value": value or None, **attributes})
+    return element("label", label, box, class_="wide" if wide else None)
+
+
+def choice(label: str, name: str, options: Mapping[str, str], chosen: str = "") -> Markup:
+    """Return a list to choose from with its label; ``options`` are texts by value."""
+    shown = (element("option", text, value=value, selected=value == chosen) for value, text in options.items())
+    return element("label", label, element("select", *shown, name=name))
+
+
+def table(label: str, rows: Iterable[Iterable[Child]]) -> Markup:
+    """Return a table of cells, called ``label`` for those who don't see it."""
+    shown = (element("tr", *(element("td", cell) for cell in row)) for row in rows)
+    return element("table", element("tbody", *shown), aria_label=label)
+
+
+def pairs(rows: Iterable[tuple[str, Child]]) -> Markup:
+    """Return names with what each of them is."""
+    return element("dl", *(element("div", element("dt", name), element("dd", value)) for name, value in rows))

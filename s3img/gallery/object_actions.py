@@ -15,9 +15,9 @@ from typing import TYPE_CHECKING, Final, NamedTuple
 from werkzeug.utils import redirect
 
 from s3img.errors import S3ImgError
-from s3img.gallery.folder_page import MatchSearch, count_matches
-from s3img.gallery.html_builder import element
-from s3img.gallery.page_layout import crumbs, html
+from s3img.gallery.folder_page import MatchSearch
+from s3img.gallery.html_builder import element, hidden, table
+from s3img.gallery.page_layout import folder_name
 from s3img.gallery.search_query import SearchQuery
 from s3img.lock import read_lock
 from s3img.manage import MovePlan, copy_objects, move, plan_move, remove, restore_from_trash
@@ -37,19 +37,14 @@ if TYPE_CHECKING:
 
     from s3img.buckets import ObjectInfo
     from s3img.gallery.gallery_app import Action, Visit
+    from s3img.gallery.html_builder import Child
     from s3img.manage import Move
 
-MOST_CHANGED: Final = 1000
-"""Objects that one request changes; a form that means more goes on behind them."""
-
-CHANGE_SECONDS: Final = 10.0
-"""After which a request begins no further objects."""
-
-CHUNK: Final = 50
-"""Objects between two looks at the clock."""
-
-PLANNERS: Final = 16
-"""Objects that are looked up at a time before they move."""
+MOST_CHANGED: Final = 1000  # objects that one request changes; a form that means more goes on behind them
+CHANGE_SECONDS: Final = 10.0  # after which a request begins no further objects
+CHUNK: Final = 50  # objects between two looks at the clock
+PLANNERS: Final = 16  # objects that are looked up at a time before they move
+MOST_NAMED: Final = 20  # objects that are named before all matches of a search are changed
 
 
 class ChangeOutcome(NamedTuple):
@@ -64,46 +59,40 @@ def folder_of(text: str) -> str:
     return f"{text.strip().strip('/')}/" if text.strip().strip("/") else ""
 
 
+def into(folder: str, keys: Iterable[str]) -> list[tuple[str, str]]:
+    """Return each key with the one that its object has in a folder."""
+    return [(key, folder + key.rpartition("/")[2]) for key in keys]
+
+
 def targets_of(form: MultiDict[str, str]) -> list[str]:
     """Return the keys that a form would have objects moved or copied to: they need permission like the old ones."""
     if new := form.get("new"):
         return [new]
-    if "target" not in form:
-        return []
-    folder = folder_of(form["target"])
-    return [folder + key.rpartition("/")[2] for key in form.getlist("key")]
+    return [new for _, new in into(folder_of(form["target"]), form.getlist("key"))] if "target" in form else []
 
 
 def move_selected(visit: Visit) -> Response:
     """Move the chosen objects, or all matches, into a folder."""
     target = folder_of(visit.form.get("target", ""))
-
-    def change(keys: Sequence[str]) -> ChangeOutcome:
-        return moved(visit, [(key, target + key.rpartition("/")[2]) for key in keys])
-
-    return changed(visit, "rename", change, question="move_matches", target=target)
+    return changed(visit, "rename", lambda keys: moved(visit, into(target, keys)), "move_matches", target)
 
 
 def copy_selected(visit: Visit) -> Response:
     """Copy the chosen objects, or all matches, into a folder; what has the same bytes there counts as copied."""
     target = folder_of(visit.form.get("target", ""))
-
-    def change(keys: Sequence[str]) -> ChangeOutcome:
-        return copied(visit, [(key, target + key.rpartition("/")[2]) for key in keys])
-
-    return changed(visit, "view", change, question="copy_matches", target=target)
+    return changed(visit, "view", lambda keys: copied(visit, into(target, keys)), "copy_matches", target)
 
 
 def remove_selected(visit: Visit) -> Response:
     """Move the chosen objects, or all matches, to the trash."""
-    return changed(visit, "delete", lambda keys: removed(visit, keys), question="remove_matches")
+    return changed(visit, "delete", lambda keys: removed(visit, keys), "remove_matches")
 
 
 def move_folder(visit: Visit) -> Response:
     """Move everything below a folder to another one, if its name was typed; folders below it stay as they are."""
     folder, target = visit.form.get("folder", ""), folder_of(visit.form.get("target", ""))
-    if target.startswith(folder) or key_fault(f"{target}x"):
-        return outcome_page(visit, ChangeOutcome([], [(target, visit.words("folder_inside"))]), folder, 400)
+    if fault := visit.words("folder_inside") if target.startswith(folder) else key_fault(f"{target}x"):
+        return nothing_done(visit, target, fault, folder)
 
     def change(keys: Sequence[str]) -> ChangeOutcome:
         return moved(visit, [(key, target + key.removeprefix(folder)) for key in keys])
@@ -118,32 +107,26 @@ def remove_folder(visit: Visit) -> Response:
 
 def links_of_selected(visit: Visit) -> Response:
     """Show the addresses of the chosen objects, or of all matches, one a line, in the form that was chosen."""
-    words, layout, form = visit.words, visit.layout, visit.form.get("form", "url")
-    form = form if form in {*FORMS, *visit.gallery.config.link_templates} else "url"
+    words, layout, config = visit.words, visit.layout, visit.gallery.config
+    form, prefix = visit.form.get("form", "url"), visit.form.get("prefix", "")
+    form = form if form in {*FORMS, *config.link_templates} else "url"
     keys, after = visit.form.getlist("key"), ""
     if visit.form.get("all"):
         query = SearchQuery.of(visit.form)
         search = matches(visit, query, query.wanted, "view")
         keys = [info.key for info in islice(search, MOST_CHANGED)]
         after = "" if search.is_whole and len(keys) < MOST_CHANGED else search.last
-    template = visit.gallery.config.link_templates.get(form, form)
-    base = visit.gallery.config.base_url
-    lines = [
-        PictureLink(url=object_url(base, key), key=key, name=key.rpartition("/")[2]).text(template) for key in keys
-    ]
-    content = [
-        crumbs(layout, visit.form.get("prefix", ""), words("links")),
+    template = config.link_templates.get(form, form)
+    links = (PictureLink(url=object_url(config.base_url, key), key=key, name=key.rpartition("/")[2]) for key in keys)
+    text = "\n".join(link.text(template) for link in links)
+    return layout.page(
+        words("links"),
+        layout.crumbs(prefix, words("links")),
         element("h1", words("links")),
-        element(
-            "div",
-            element("label", words("shown", number=len(lines)), element("textarea", "\n".join(lines), readonly=True)),
-            element("button", words("copy"), type="button", class_="script", data_copy=True),
-            class_="many",
-        ),
+        layout.copy_area(words("shown", number=len(keys)), text),
         go_on(visit, after) if after else None,
-        back_link(visit, visit.form.get("prefix", "")),
-    ]
-    return html(layout.page(words("links"), *content))
+        layout.button_link("back", "/", prefix=prefix),
+    )
 
 
 def rename_one(visit: Visit) -> Response:
@@ -151,7 +134,7 @@ def rename_one(visit: Visit) -> Response:
     key, new = visit.form.get("key", ""), visit.form.get("new", "")
     folder = key.rpartition("/")[0] + "/" if "/" in key else ""
     if fault := key_fault(new):
-        return outcome_page(visit, ChangeOutcome([], [(key, fault)]), "", 409)
+        return nothing_done(visit, key, fault, folder, 409)
     outcome = moved(visit, [(key, new)])
     visit.audit("rename", outcome.done, failed=len(outcome.failed))
     if not outcome.failed:
@@ -179,7 +162,7 @@ def matches(visit: Visit, query: SearchQuery, wanted: ObjectFilter, *actions: Ac
 
 
 def changed(
-    visit: Visit, action: Action, change: Callable[[Sequence[str]], ChangeOutcome], *, question: str, target: str = ""
+    visit: Visit, action: Action, change: Callable[[Sequence[str]], ChangeOutcome], question: str, target: str = ""
 ) -> Response:
     """Change the objects that a form names, or ask whether all matches are meant, or go through these."""
     if not visit.form.get("all"):
@@ -188,41 +171,45 @@ def changed(
         return outcome_page(visit, outcome, visit.form.get("prefix", ""))
     query = SearchQuery.of(visit.form)
     if not query.is_narrowed:  # all of a folder is changed by its own form, where its name has to be typed
-        return outcome_page(visit, ChangeOutcome([], [(query.prefix, visit.words("all_narrow"))]), query.prefix, 400)
+        return nothing_done(visit, query.prefix, visit.words("all_narrow"), query.prefix)
     # What is not seen is not counted, and what may not be changed would only fail.
     search = matches(visit, query, query.wanted, "view", action)
     if visit.form.get("confirmed"):
         return worked_through(visit, action, search, change, query.prefix, target)
-    found = count_matches(search)
-    number = f"{found.number:,}" if found.is_whole else f"\u2265 {found.number:,}"
+    first: list[str] = []
+    count = size = 0
+    for info in search:
+        count, size = count + 1, size + info.size
+        if count <= MOST_NAMED:
+            first.append(info.key)
+    number = f"{count:,}" if search.is_whole else f"\u2265 {count:,}"
     words, layout = visit.words, visit.layout
-    text = words(question, number=number, size=size_text(found.bytes), folder=target or words("whole_bucket"))
+    text = words(question, number=number, size=size_text(size), folder=target or words("whole_bucket"))
+    back = layout.button_link("back", "/", prefix=query.prefix)
     form = layout.form(
-        visit.layout.url(visit.request.path),
+        visit.request.path,
         *kept_fields(visit),
-        element("input", type="hidden", name="confirmed", value="1"),
+        hidden("confirmed", "1"),
         element("button", words("yes_all"), class_="danger" if action == "delete" else None),
-        back_link(visit, query.prefix),
+        back,
         class_="row",
     )
-    shown = element("ul", *(element("li", info.key) for info in found.first), class_="names")
-    more = found.number - len(found.first)
-    content = [
-        crumbs(layout, query.prefix, words("all_matches")),
+    more = f"{count - len(first):,}"
+    return layout.page(
+        text,
+        layout.crumbs(query.prefix, words("all_matches")),
         element("h1", text),
-        shown,
-        element("p", words("and_more", number=f"{more:,}"), class_="note") if more else None,
-        form if found.number else back_link(visit, query.prefix),
-    ]
-    return html(layout.page(text, *content))
+        element("ul", *(element("li", key) for key in first), class_="names"),
+        element("p", words("and_more", number=more), class_="note") if count > len(first) else None,
+        form if count else back,
+    )
 
 
 def whole_folder(visit: Visit, action: Action, change: Callable[[Sequence[str]], ChangeOutcome]) -> Response:
     """Go through everything below the folder of a form, if the folder's name was typed."""
-    folder = visit.form.get("folder", "")
-    name = folder.rstrip("/").rpartition("/")[2]
-    if not folder.endswith("/") or not name or visit.form.get("confirm", "").strip() != name:
-        return outcome_page(visit, ChangeOutcome([], [(folder, visit.words("confirm_wrong"))]), folder, 400)
+    folder, typed = visit.form.get("folder", ""), visit.form.get("confirm", "")
+    if not folder.endswith("/") or folder_name(folder) not in {typed, typed.strip()}:
+        return nothing_done(visit, folder, visit.words("confirm_wrong"), folder)
     # Each object that may not go has a result: nobody should think that all of the folder is gone.
     search = matches(visit, SearchQuery(prefix=folder), ObjectFilter())
     return worked_through(visit, action, search, change, "", "")
@@ -239,20 +226,21 @@ def worked_through(
     """Change what a search finds as far as one request may; the page of results goes on from there."""
     until = time.monotonic() + CHANGE_SECONDS
     outcome, number, is_over = ChangeOutcome([], []), 0, False
-    found = iter(search)
     # What lies in the target already stays: a search would find again what it has just moved there.
-    waiting = (info.key for info in found if not target or info.key.rpartition("/")[0] + "/" != target)
+    waiting = (info.key for info in search if not target or info.key.rpartition("/")[0] + "/" != target)
     after = ""
-    while not is_over:
-        chunk = [*islice(waiting, min(CHUNK, MOST_CHANGED - number))]
-        if chunk:
-            done = change(chunk)
-            outcome.done.extend(done.done)
-            outcome.failed.extend(done.failed)
-        number += len(chunk)
-        is_over = not chunk or number >= MOST_CHANGED or time.monotonic() > until
-        after = "" if not chunk and search.is_whole else search.last
-    visit.audit("copy" if action == "view" else action, outcome.done, failed=len(outcome.failed))
+    try:
+        while not is_over:
+            chunk = [*islice(waiting, min(CHUNK, MOST_CHANGED - number))]
+            if chunk:
+                done = change(chunk)
+                outcome.done.extend(done.done)
+                outcome.failed.extend(done.failed)
+            number += len(chunk)
+            is_over = not chunk or number >= MOST_CHANGED or time.monotonic() > until
+            after = "" if not chunk and search.is_whole else search.last
+    finally:  # a listing may fail after much was done
+        visit.audit("copy" if action == "view" else action, outcome.done, failed=len(outcome.failed))
     return outcome_page(visit, outcome, prefix, more=go_on(visit, after) if after else None)
 
 
@@ -261,14 +249,14 @@ def kept_fields(visit: Visit, **others: str) -> Iterator[Markup]:
     fields = {name: visit.form.get(name, "") for name in visit.form if name != "token"}
     for name, value in {**fields, **others}.items():
         if value:
-            yield element("input", type="hidden", name=name, value=value)
+            yield hidden(name, value)
 
 
 def go_on(visit: Visit, after: str) -> Markup:
     """Return the form that goes on behind the last object."""
     words = visit.words
     return visit.layout.form(
-        visit.layout.url(visit.request.path),
+        visit.request.path,
         *kept_fields(visit, after=after),
         element("p", words("more_follow"), class_="note"),
         element("button", words("go_on_rest")),
@@ -276,9 +264,9 @@ def go_on(visit: Visit, after: str) -> Markup:
     )
 
 
-def back_link(visit: Visit, prefix: str) -> Markup:
-    """Return the way back to a folder."""
-    return element("a", visit.words("back"), href=visit.layout.url("/", prefix=prefix), class_="button plain")
+def nothing_done(visit: Visit, name: str, why: str, prefix: str, status: int = 400) -> Response:
+    """Say why nothing became of what a form asked for."""
+    return outcome_page(visit, ChangeOutcome([], [(name, why)]), prefix, status)
 
 
 def outcome_page(
@@ -286,24 +274,22 @@ def outcome_page(
 ) -> Response:
     """Show the result of each object: what was done, with its address where it can be seen, and what was not."""
     words, layout = visit.words, visit.layout
-    rows = [
-        element("tr", element("td", words("failed")), element("td", name), element("td", why))
-        for name, why in outcome.failed
-    ]
     is_gone = visit.request.path in {"/remove", "/remove-folder"}
-    for key in outcome.done:
-        name = key if is_gone else element("a", key, href=layout.url("/object", key=key))
-        rows.append(element("tr", element("td", words("done")), element("td", name), element("td")))
+    rows: list[tuple[Child, ...]] = [(words("failed"), name, why) for name, why in outcome.failed]
+    rows += [
+        (words("done"), key if is_gone else element("a", key, href=layout.url("/object", key=key)), "")
+        for key in outcome.done
+    ]
     summary = words("outcome", done=f"{len(outcome.done):,}", failed=f"{len(outcome.failed):,}")
-    page = layout.page(
+    return layout.page(
         words("results"),
         element("h1", words("results")),
         element("p", summary, class_="note", role="status"),
         more,
-        element("table", element("tbody", *rows)),
-        element("p", back_link(visit, prefix), class_="pager"),
+        table(words("results"), rows),
+        element("p", layout.button_link("back", "/", prefix=prefix), class_="pager"),
+        status=status or (409 if outcome.failed and not outcome.done else 200),
     )
-    return html(page, status or (409 if outcome.failed and not outcome.done else 200))
 
 
 def moved(visit: Visit, pairs: Iterable[tuple[str, str]]) -> ChangeOutcome:

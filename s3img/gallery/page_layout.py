@@ -1,4 +1,4 @@
-"""What all pages of the gallery share: head, navigation, words for the script; and a page that is only a message."""
+"""What all pages of the gallery share: head, navigation, words for the script."""
 
 from __future__ import annotations
 
@@ -7,11 +7,12 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 from urllib.parse import urlencode
 
+import msgspec
 from markupsafe import Markup
 from werkzeug.wrappers import Response
 
 from s3img import __version__
-from s3img.gallery.html_builder import element
+from s3img.gallery.html_builder import element, hidden, table
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -22,7 +23,7 @@ if TYPE_CHECKING:
     from s3img.gallery.html_builder import Child
     from s3img.gallery.messages import Words
 
-SCRIPT_WORDS: Final = ("selected", "copy", "copied", "waiting", "sending", "stored", "failed", "cancel", "retry")
+SCRIPT_WORDS: Final = ("copy", "copied", "waiting", "sending", "stored", "failed", "cancel", "retry")
 
 SHORTCUTS: Final = (
     ("/", "key_search"),
@@ -46,19 +47,29 @@ class Layout:
 
     def url(self, path: str, **parameters: str) -> str:
         """Return an address of the gallery; empty parameters are left out."""
-        query = urlencode({name: value for name, value in parameters.items() if value}, errors="surrogateescape")
+        query = urlencode({name: value for name, value in parameters.items() if value})
         return f"{self.mount}{path}" + (f"?{query}" if query else "")
 
-    def form(self, action: str, *children: Child, **attributes: str | bool | None) -> Markup:
-        """Return a form that changes something: it carries the token."""
-        token = element("input", type="hidden", name="token", value=self.token)
-        return element("form", token, *children, method="post", action=action, **attributes)
+    def button_link(self, message: str, path: str, **parameters: str) -> Markup:
+        """Return a link that looks like a button."""
+        return element("a", self.words(message), href=self.url(path, **parameters), class_="button plain")
 
-    def page(self, title: str, *content: Child) -> str:
+    def form(self, path: str, *children: Child, prefix: str = "", **attributes: str | bool | None) -> Markup:
+        """Return a form that changes something: it carries the token."""
+        action = self.url(path, prefix=prefix)
+        return element("form", hidden("token", self.token), *children, method="post", action=action, **attributes)
+
+    def copy_area(self, title: str, text: str) -> Markup:
+        """Return a text of many lines with a button that copies it."""
+        label = element("label", title, element("textarea", text, readonly=True))
+        button = element("button", self.words("copy"), type="button", class_="script", data_copy=True)
+        return element("div", label, button, class_="many")
+
+    def page(self, title: str, *content: Child, status: int = 200) -> Response:
         """Return a whole page."""
         words = self.words
         version = {"v": __version__}
-        shown = {name: words(name) if name != "selected" else "" for name in SCRIPT_WORDS}
+        shown = {name: words(name) for name in SCRIPT_WORDS}
         shown["selected"] = words("selected", number="{number}")
         shown["key_preview"] = words("key_preview", name="{name}", key="{key}")
         head = element(
@@ -71,15 +82,15 @@ class Layout:
             element("link", rel="stylesheet", href=self.url("/static/gallery.css", **version)),
             element("script", src=self.url("/static/gallery.js", **version), defer=True),
         )
+        buckets = (
+            element("a", one.name, href=one.url, aria_current="true" if one.is_here else None) for one in self.buckets
+        )
         top = element(
             "header",
             element("a", words("title"), href=self.url("/")),
             element(
                 "nav",
-                *(
-                    element("a", one.name, href=one.url, aria_current="true" if one.is_here else None)
-                    for one in self.buckets
-                ),
+                *buckets,
                 element("a", words("trash"), href=self.url("/trash")),
                 element("a", words("settings"), href=self.url("/settings")),
                 element(
@@ -89,13 +100,10 @@ class Layout:
             ),
             class_="top",
         )
-        rows = [
-            element("tr", element("td", element("kbd", keys)), element("td", words(name))) for keys, name in SHORTCUTS
-        ]
         help_box = element(
             "dialog",
             element("h2", words("shortcuts"), id="help-title"),
-            element("table", element("tbody", *rows)),
+            table(words("shortcuts"), ((element("kbd", keys), words(name)) for keys, name in SHORTCUTS)),
             element("form", element("button", words("close")), method="dialog", class_="row"),
             id="help",
             aria_labelledby="help-title",
@@ -111,36 +119,31 @@ class Layout:
             element("div", id="live", role="status", aria_live="polite", class_="skip"),
             element("script", data, id="words", type="application/json"),
         )
-        return f"<!doctype html>\n{element('html', head, body, lang=words.language)}"
+        text = f"<!doctype html>\n{element('html', head, body, lang=words.language)}"
+        return Response(text, status, content_type="text/html; charset=utf-8")
+
+    def crumbs(self, prefix: str, last: str = "") -> Markup:
+        """Return the way from the top to a folder."""
+        items = [element("li", element("a", self.words("home"), href=self.url("/")))]
+        for at, char in enumerate(prefix, 1):
+            if char == "/":
+                link = element("a", folder_name(prefix[:at]), href=self.url("/", prefix=prefix[:at]))
+                items.append(element("li", link))
+        if last:
+            items.append(element("li", last, aria_current="page"))
+        return element("nav", element("ol", *items, class_="crumbs"), aria_label=self.words("folders"))
 
 
-def message_page(layout: Layout, message: str, fix: str) -> str:
-    """Return a page that says what did not work, and what to do."""
-    return layout.page(
-        message,
-        element("h1", message),
-        element("p", fix, class_="note") if fix else None,
-        element("p", element("a", layout.words("home"), href=layout.url("/"))),
-    )
+def folder_name(prefix: str) -> str:
+    """Return the last part of a folder's name as it is shown; keys may have parts without any text."""
+    return prefix.removesuffix("/").rpartition("/")[2] or "(…)"
 
 
-def html(text: str, status: int = 200) -> Response:
-    """Return a page."""
-    return Response(text, status, content_type="text/html; charset=utf-8")
+def as_json(answer: object, status: int = 200) -> Response:
+    """Return an answer to the gallery's script."""
+    return Response(msgspec.json.encode(answer), status, content_type="application/json")
 
 
 def wants_json(request: Request) -> bool:
     """Tell whether the gallery's script asks."""
     return request.headers.get("Accept", "") == "application/json"
-
-
-def crumbs(layout: Layout, prefix: str, last: str = "") -> Markup:
-    """Return the way from the top to a folder."""
-    parts = prefix.rstrip("/").split("/") if prefix else []
-    items = [element("li", element("a", layout.words("home"), href=layout.url("/")))]
-    for number, part in enumerate(parts, 1):
-        href = layout.url("/", prefix="/".join(parts[:number]) + "/")
-        items.append(element("li", element("a", part or "(…)", href=href)))
-    if last:
-        items.append(element("li", last, aria_current="page"))
-    return element("nav", element("ol", *items, class_="crumbs"), aria_label=layout.words("folders"))

@@ -15,11 +15,8 @@ if TYPE_CHECKING:
 
     from s3img.limits import Limits
 
-MOST_KNOWN: Final = 20_000
-"""Pictures that are kept in memory, some 300 bytes each; those that were seen last stay."""
-
-MOST_DIFFERENT: Final = 10
-"""Of 64 bits, in which pictures may differ that count as similar; unrelated ones differ in about 32."""
+MOST_KNOWN: Final = 20_000  # pictures in memory, some 300 bytes each; those that were seen last stay
+MOST_DIFFERENT: Final = 10  # of 64 bits, in which similar pictures may differ; unrelated ones differ in about 32
 
 _LOOKS: Final = InfoOptions(
     size=False, format=False, dimensions=False, exif=False, iptc=False, xmp=False, average=True, perceptual_hash=True
@@ -27,8 +24,9 @@ _LOOKS: Final = InfoOptions(
 
 
 class PictureLook(NamedTuple):
-    """The mean colour of a picture (``#rrggbb``) and its perceptual hash."""
+    """The mean colour of a picture (``#rrggbb``) and its perceptual hash, while it has this ETag."""
 
+    etag: str
     color: str
     hash: int
 
@@ -42,7 +40,7 @@ class PictureIndex:
     def __init__(self, limits: Limits, *, most: int = MOST_KNOWN) -> None:
         self._limits = limits
         self._most = most
-        self._known: OrderedDict[tuple[str, str], PictureLook] = OrderedDict()
+        self._known: OrderedDict[str, PictureLook] = OrderedDict()
         self._lock = threading.Lock()
 
     def __len__(self) -> int:
@@ -51,7 +49,8 @@ class PictureIndex:
     def find(self, key: str, etag: str) -> PictureLook | None:
         """Return what a picture looks like, None for one that was not seen or has been replaced since."""
         with self._lock:
-            return self._known.get((key, etag))
+            look = self._known.get(key)
+        return look if look and look.etag == etag else None
 
     def add(self, key: str, etag: str, thumbnail: bytes) -> None:
         """Learn from a thumbnail; what can't be read is left out."""
@@ -62,20 +61,21 @@ class PictureIndex:
         if "average" not in facts:  # of a kind that is never rendered
             return
         mean = facts["average"]
-        look = PictureLook(f"#{mean['R']:02x}{mean['G']:02x}{mean['B']:02x}", int(facts["perceptual_hash"], 16))
+        color = f"#{mean['R']:02x}{mean['G']:02x}{mean['B']:02x}"
         with self._lock:
-            self._known[key, etag] = look
-            self._known.move_to_end((key, etag))
+            self._known[key] = PictureLook(etag, color, int(facts["perceptual_hash"], 16))
+            self._known.move_to_end(key)
             while len(self._known) > self._most:
                 self._known.popitem(last=False)
 
-    def similar(self, key: str, etag: str, *, allowed: Callable[[str], bool]) -> Iterator[tuple[int, str, str]]:
-        """Yield (bits that differ, key, ETag) of the known pictures that look like one, the most similar first."""
+    def similar(self, key: str, etag: str, *, allowed: Callable[[str], bool]) -> Iterator[tuple[str, str]]:
+        """Yield (key, ETag) of the known pictures that look like one, the most similar first."""
         own = self.find(key, etag)
         if own is None:
             return
         with self._lock:
             others = [*self._known.items()]
-        found = ((look.hash ^ own.hash).bit_count() for _, look in others)
-        close = [(bits, *place) for bits, (place, _) in zip(found, others, strict=True) if bits <= MOST_DIFFERENT]
-        yield from (one for one in sorted(close) if one[1] != key and allowed(one[1]))
+        found = sorted(((look.hash ^ own.hash).bit_count(), other, look.etag) for other, look in others)
+        for bits, other, other_etag in found:
+            if bits <= MOST_DIFFERENT and other != key and allowed(other):
+                yield other, other_etag

@@ -13,9 +13,8 @@ from markupsafe import Markup
 
 from s3img.errors import BucketError, ConfigError, ObjectNotFound, S3ImgError
 from s3img.gallery.folder_page import folder_page
-from s3img.gallery.html_builder import element
-from s3img.gallery.object_files import RENDERED, WIDTHS
-from s3img.gallery.page_layout import crumbs, html
+from s3img.gallery.html_builder import element, field, hidden, pairs, table
+from s3img.gallery.object_files import RENDERED, WIDTHS, look_at
 from s3img.imaging import probe
 from s3img.imaging.description import describe, tells_place
 from s3img.lock import read_lock
@@ -34,21 +33,14 @@ if TYPE_CHECKING:
 
     from s3img.buckets import ObjectInfo
     from s3img.gallery.gallery_app import Visit
-    from s3img.gallery.page_layout import Layout
+    from s3img.gallery.messages import Words
 
 Answer = TypeVar("Answer")
 
-MOST_READ: Final = 50_000_000
-"""Bytes of an object that is opened to tell its facts."""
-
-MOST_SIMILAR: Final = 12
-"""Similar pictures that are shown."""
-
-MOST_COMPARED: Final = 200
-"""Pictures of a folder that are looked at to find similar ones."""
-
-MOST_TEMPLATE: Final = 500
-"""Characters of a visitor's own template."""
+MOST_READ: Final = 50_000_000  # bytes of an object that is opened to tell its facts
+MOST_SIMILAR: Final = 12  # similar pictures that are shown
+MOST_COMPARED: Final = 200  # pictures of a folder that are looked at to find similar ones
+MOST_TEMPLATE: Final = 500  # characters of a visitor's own template
 
 
 def picture(visit: Visit) -> Response:
@@ -70,41 +62,36 @@ def picture(visit: Visit) -> Response:
     variants = unless_refused(listing, [], problems) if size[0] or not data else []
     used = unless_refused(using, Markup(), problems)
     name = key.rpartition("/")[2]
+    folder = key.removesuffix(name)
+    is_shown = size[0] and type_of(key) in RENDERED
     aside = element(
         "div",
         element("h2", words("facts")),
-        facts_list(layout, info, facts),
+        facts_list(words, info, facts),
         *(element("p", text, class_="warning") for text in problems.values()),
         element("p", words("gps"), class_="warning") if data and tells_place(data) else None,
         element("h2", words("links")),
-        links(layout, visit, info, size, variants),
+        links(visit, info, size, variants),
         renderings_table(visit, variants),
         used,
-        similar_pictures(visit, info) if size[0] and type_of(key) in RENDERED else None,
+        similar_pictures(visit, info, folder) if is_shown else None,
         element(
-            "div",
-            element("a", words("download"), href=layout.url("/file", key=key), class_="button"),
-            class_="row",
+            "div", element("a", words("download"), href=layout.url("/file", key=key), class_="button"), class_="row"
         ),
         layout.form(
-            layout.url("/rename"),
-            element("input", type="hidden", name="key", value=key),
-            element("label", words("new_name"), element("input", type="text", name="new", value=key, required=True)),
+            "/rename",
+            hidden("key", key),
+            field(words("new_name"), "new", key, required=True),
             element("button", words("rename"), class_="plain"),
             class_="row",
         ),
-        layout.form(
-            layout.url("/remove"),
-            element("input", type="hidden", name="key", value=key),
-            element("button", words("remove"), class_="danger"),
-            class_="row",
-        ),
+        layout.form("/remove", hidden("key", key), element("button", words("remove"), class_="danger"), class_="row"),
     )
+    shown = {"width": size[0], "height": size[1]} if all(size) else {}
     url = layout.url("/thumb", key=key, w=str(WIDTHS[2]), v=info.etag)
-    shown = dict(zip(("width", "height"), size, strict=True)) if all(size) else {}
-    stage = element("img", src=url, alt=name, **shown) if size[0] and type_of(key) in RENDERED else words("no_preview")
+    stage = element("img", src=url, alt=name, **shown) if is_shown else words("no_preview")
     body = element("div", element("div", stage, class_="stage"), aside, class_="picture")
-    return html(layout.page(name, crumbs(layout, key[: len(key) - len(name)], name), element("h1", name), body))
+    return layout.page(name, layout.crumbs(folder, name), element("h1", name), body)
 
 
 def unless_refused(asked: Future[Answer], instead: Answer, problems: dict[str, str]) -> Answer:
@@ -132,9 +119,8 @@ def facts_of(data: bytes) -> dict[str, Any]:
     return {}
 
 
-def facts_list(layout: Layout, info: ObjectInfo, facts: Mapping[str, Any]) -> Markup:
+def facts_list(words: Words, info: ObjectInfo, facts: Mapping[str, Any]) -> Markup:
     """Return an object's facts."""
-    words = layout.words
     rows = [(words("key"), info.key), (words("size"), f"{size_text(info.size)} ({info.size:,} B)")]
     rows.append((words("date"), f"{info.modified.astimezone(UTC):%Y-%m-%d %H:%M} UTC"))
     if facts.get("width"):
@@ -144,27 +130,30 @@ def facts_list(layout: Layout, info: ObjectInfo, facts: Mapping[str, Any]) -> Ma
     if kind := facts.get("media_type") or info.media_type:
         rows.append((words("type"), kind))
     rows += [(f"{words('camera')}: {name}", str(value)) for name, value in (facts.get("exif") or {}).items()]
-    return element("dl", *(element("div", element("dt", name), element("dd", value)) for name, value in rows))
+    return pairs(rows)
 
 
-def links(layout: Layout, visit: Visit, info: ObjectInfo, size: tuple[int, int], variants: list[ObjectInfo]) -> Markup:
+def links(visit: Visit, info: ObjectInfo, size: tuple[int, int], variants: list[ObjectInfo]) -> Markup:
     """Return the object's address in the forms that people write it in, each in a field of its own.
 
     Besides `FORMS` these are the templates of the settings, and one that the visitor has typed.
     """
-    base = visit.gallery.config.base_url
-    words = layout.words
+    words, layout, config = visit.words, visit.layout, visit.gallery.config
     renderings = tuple(
-        (object_url(base, one.key), int(match[1]))
+        (object_url(config.base_url, one.key), int(match[1]))
         for one in variants
         if (match := re.search(r"\.w-(\d+)\.(?:jpg|png)$", one.key))
     )
-    name = info.key.rpartition("/")[2]
     link = PictureLink(
-        url=object_url(base, info.key), key=info.key, name=name, width=size[0], height=size[1], renderings=renderings
+        url=object_url(config.base_url, info.key),
+        key=info.key,
+        name=info.key.rpartition("/")[2],
+        width=size[0],
+        height=size[1],
+        renderings=renderings,
     )
     texts = [(title, link.text(form)) for form, title in FORMS.items()]
-    texts += [(title, link.text(template)) for title, template in visit.gallery.config.link_templates.items()]
+    texts += [(title, link.text(template)) for title, template in config.link_templates.items()]
     own, problem = visit.request.args.get("template", "")[:MOST_TEMPLATE], ""
     if own:
         try:
@@ -173,68 +162,58 @@ def links(layout: Layout, visit: Visit, info: ObjectInfo, size: tuple[int, int],
             problem = "; ".join(error.problems)
     form = element(
         "form",
-        element("input", type="hidden", name="key", value=info.key),
-        element("label", words("own_template"), element("input", type="text", name="template", value=own)),
+        hidden("key", info.key),
+        field(words("own_template"), "template", own),
         element("button", words("apply"), class_="plain"),
         element("p", problem or words("template_fields"), class_="warning" if problem else "note"),
         action=layout.url("/object"),
         class_="row",
     )
-    return element("div", *(copy_field(layout, title, text) for title, text in texts), form, class_="links")
+    return element("div", *(copy_field(words, title, text) for title, text in texts), form, class_="links")
 
 
-def copy_field(layout: Layout, title: str, text: str) -> Markup:
+def copy_field(words: Words, title: str, text: str) -> Markup:
     """Return a text in a field with a button that copies it."""
-    copy = layout.words("copy")
-    label = f"{copy}: {title}"
+    copy = words("copy")
     return element(
         "label",
         element("span", title),
         element("input", type="text", value=text, readonly=True),
-        element("button", copy, type="button", class_="plain script", data_copy=True, aria_label=label),
+        element("button", copy, type="button", class_="plain script", data_copy=True, aria_label=f"{copy}: {title}"),
     )
 
 
 def renderings_table(visit: Visit, variants: Iterable[ObjectInfo]) -> Markup | None:
     """Return the renderings that lie beside a picture: width, format, size and address of each."""
     words, layout, base = visit.words, visit.layout, visit.gallery.config.base_url
-    rows = []
-    for one in sorted(variants, key=rendering_order):
-        width, form = rendering_order(one)[1], rendering_order(one)[0]
-        if not visit.may("view", one.key):
-            continue
-        rows.append(
-            element(
-                "tr",
-                element("td", f"{width} px"),
-                element("td", element("a", form.upper(), href=layout.url("/object", key=one.key))),
-                element("td", size_text(one.size)),
-                element("td", copy_field(layout, form.upper(), object_url(base, one.key)), class_="links"),
-            )
+    found = [(match[3], int(match[2]), one) for one in variants if (match := VARIANT_NAME.search(one.key))]
+    rows = [
+        (
+            f"{width} px",
+            element("a", form.upper(), href=layout.url("/object", key=one.key)),
+            size_text(one.size),
+            element("div", copy_field(words, form.upper(), object_url(base, one.key)), class_="links"),
         )
-    if not rows:
-        return None
-    return element("div", element("h2", words("variants")), element("table", element("tbody", *rows)))
+        for form, width, one in sorted(found, key=lambda row: row[:2])
+        if visit.may("view", one.key)
+    ]
+    return element("div", element("h2", words("variants")), table(words("variants"), rows)) if rows else None
 
 
-def rendering_order(info: ObjectInfo) -> tuple[str, int]:
-    """Return format and width (px) of a rendering, as its name says."""
-    match = VARIANT_NAME.search(info.key)
-    return (match[3], int(match[2])) if match else (type_of(info.key), 0)
-
-
-def similar_pictures(visit: Visit, info: ObjectInfo) -> Markup:
+def similar_pictures(visit: Visit, info: ObjectInfo, folder: str) -> Markup:
     """Return the pictures that look like one, among those that are known; others of its folder on request."""
     words, layout, gallery = visit.words, visit.layout, visit.gallery
+
+    def allowed(key: str) -> bool:
+        return visit.may("view", key)
+
     wanted = [info]
-    folder = info.key[: len(info.key) - len(info.key.rpartition("/")[2])]
     if visit.request.args.get("similar"):
-        page = folder_page(gallery.bucket, folder, allowed=lambda key: visit.may("view", key), limit=MOST_COMPARED)
+        page = folder_page(gallery.bucket, folder, allowed=allowed, limit=MOST_COMPARED)
         wanted += [one for one in page.objects if type_of(one.key) in RENDERED]
-    gallery.look_at(visit.request.environ, wanted)
+    look_at(gallery, visit.request.environ, wanted)
     cards = []
-    found = gallery.index.similar(info.key, info.etag, allowed=lambda key: visit.may("view", key))
-    for _, key, etag in islice(found, MOST_SIMILAR):
+    for key, etag in islice(gallery.index.similar(info.key, info.etag, allowed=allowed), MOST_SIMILAR):
         url = layout.url("/thumb", key=key, w=str(WIDTHS[0]), v=etag)
         image = element("img", src=url, alt="", width=240, height=180, loading="lazy")
         name = element("span", key, class_="name")

@@ -52,7 +52,7 @@ class SearchQuery:
     def of(cls, fields: Mapping[str, str]) -> SearchQuery:
         """Read the fields of an address or a form; raise InvalidPrefix for a folder that no key can have."""
         found = cls(**{name: fields.get(name, "") for name in cls.__dataclass_fields__})
-        if len(found.prefix.encode("utf-8", "surrogatepass")) > MAX_KEY:
+        if len(found.prefix.encode()) > MAX_KEY:
             message = f"The folder's name is longer than the {MAX_KEY} bytes that a key may have."
             raise InvalidPrefix(message, code="KeyTooLong", action="list", fix="Go on from the first page.")
         return found

@@ -14,8 +14,7 @@ from s3img.config.address import S3Address
 from s3img.config.load import CREDENTIAL_VARIABLES
 from s3img.doctor import cors_rules, examine, foreign_settings, settings_file
 from s3img.errors import ConfigError
-from s3img.gallery.html_builder import element
-from s3img.gallery.page_layout import crumbs, html
+from s3img.gallery.html_builder import element, field, pairs, table
 from s3img.pictures.link_forms import PictureLink
 from s3img.publish.result import size_text
 from s3img.urls import object_url
@@ -69,10 +68,8 @@ def import_settings(visit: Visit) -> Response:
     try:
         found = foreign_settings.read(visit.form.get("settings", ""), name=visit.form.get("name", "").strip())
     except ConfigError as error:
-        problems = element(
-            "ul", *(element("li", problem) for problem in error.problems), class_="warning", role="alert"
-        )
-        return settings_page(visit, problems, status=400)
+        problems = (element("li", problem) for problem in error.problems)
+        return settings_page(visit, element("ul", *problems, class_="warning", role="alert"), status=400)
     heading = f"Imported from {found.program}: {found.name}."
     text = settings_file.document(found.values, [heading, *found.notes])
     notes = [*found.notes]
@@ -83,12 +80,7 @@ def import_settings(visit: Visit) -> Response:
         "section",
         element("h2", heading),
         element("ul", *(element("li", note) for note in notes), class_="note") if notes else None,
-        element(
-            "div",
-            element("label", "s3img.toml", element("textarea", text, readonly=True)),
-            element("button", words("copy"), type="button", class_="script", data_copy=True),
-            class_="many",
-        ),
+        visit.layout.copy_area("s3img.toml", text),
         role="status",
     )
     return settings_page(visit, shown)
@@ -104,39 +96,38 @@ def settings_page(visit: Visit, *answer: Markup, status: int = 200) -> Response:
         pixels=f"{policy.max_pixels / 1e6:.0f}",
         formats=", ".join(sorted(policy.formats)),
     )
-    straight = words("yes") if gallery.has_direct(visit.request) else words("no")
     buckets = [element("li", element("a", one.name, href=one.url)) for one in layout.buckets]
     rows: list[tuple[str, str | Markup]] = [
         (words("bucket"), gallery.bucket.name),
         (words("public_url"), gallery.config.base_url),
         (words("upload_rules"), taken),
-        (words("direct"), straight),
+        (words("direct"), words("yes") if gallery.has_direct(visit.request) else words("no")),
     ]
     rows += [(words("profiles"), element("ul", *buckets))] if buckets else []
-    shown = element("dl", *(element("div", element("dt", name), element("dd", value)) for name, value in rows))
-    doctor = layout.form(layout.url("/doctor"), element("button", words("doctor_run")), class_="row")
-    wanted = layout.form(
-        layout.url("/import"),
-        element("label", words("import_text"), element("textarea", name="settings", required=True, spellcheck="false")),
-        element("label", words("import_name"), element("input", type="text", name="name")),
-        element("button", words("import_show"), class_="plain"),
-        class_="many",
-    )
-    content = [
-        crumbs(layout, "", words("settings")),
+    return layout.page(
+        words("settings"),
+        layout.crumbs("", words("settings")),
         element("h1", words("settings")),
         *answer,
-        shown,
+        pairs(rows),
         element("h2", words("templates")),
         templates_table(visit),
         element("h2", words("doctor_title")),
         element("p", words("doctor_note"), class_="note"),
-        doctor,
+        layout.form("/doctor", element("button", words("doctor_run")), class_="row"),
         element("h2", words("import_title")),
         element("p", words("import_note"), class_="note"),
-        wanted,
-    ]
-    return html(layout.page(words("settings"), *content), status)
+        layout.form(
+            "/import",
+            element(
+                "label", words("import_text"), element("textarea", name="settings", required=True, spellcheck="false")
+            ),
+            field(words("import_name"), "name"),
+            element("button", words("import_show"), class_="plain"),
+            class_="many",
+        ),
+        status=status,
+    )
 
 
 def templates_table(visit: Visit) -> Markup:
@@ -150,35 +141,28 @@ def templates_table(visit: Visit) -> Markup:
         for name, template in keys.items()
     ]
     rows += [(name, template, example.text(template)) for name, template in gallery.config.link_templates.items()]
-    return element(
-        "table",
-        element("tbody", *(element("tr", *(element("td", text) for text in row)) for row in rows)),
-        aria_label=words("templates"),
-    )
+    return table(words("templates"), rows)
 
 
 def doctor_report(visit: Visit, report: Report) -> Markup:
     """Return the findings in their order, the cause to fix first above them."""
     words = visit.words
-    rows = []
-    for one in report.findings:
-        text = [one.message, element("br"), element("strong", one.fix)] if one.fix else [one.message]
-        rows.append(
-            element(
-                "tr",
-                element("td", f"{MARKS[one.status]} {words(f'finding_{one.status}')}", class_=one.status),
-                element("td", one.probe),
-                element("td", *text),
-            )
+    rows = [
+        (
+            f"{MARKS[one.status]} {words(f'finding_{one.status}')}",
+            one.probe,
+            [one.message, element("br"), element("strong", one.fix)] if one.fix else one.message,
         )
+        for one in report.findings
+    ]
     first = report.first
     title = words("doctor_fine") if first is None else f"{words('doctor_first')}: {first.message} {first.fix}"
     return element(
         "section",
         element("h2", words("doctor_title")),
         element("p", title, role="status", class_="warning" if first else "note"),
-        element("table", element("tbody", *rows)),
-        visit.layout.form(visit.layout.url("/set-cors"), element("button", words("cors_set")), class_="row")
+        table(words("doctor_title"), rows),
+        visit.layout.form("/set-cors", element("button", words("cors_set")), class_="row")
         if any(one.code == "cors-missing" for one in report.findings)
         else None,
     )

@@ -13,31 +13,24 @@ from dataclasses import asdict
 from datetime import UTC, datetime, timedelta
 from typing import IO, TYPE_CHECKING, Any, Final, Protocol, runtime_checkable
 
-import msgspec
-from werkzeug.wrappers import Response
-
 from s3img.errors import ConfigError, KeyTaken, S3ImgError
 from s3img.gallery.html_builder import element
-from s3img.gallery.object_actions import ChangeOutcome, folder_of, outcome_page
-from s3img.gallery.page_layout import html, wants_json
+from s3img.gallery.object_actions import ChangeOutcome, folder_of, nothing_done, outcome_page
+from s3img.gallery.page_layout import as_json, wants_json
 from s3img.keys import OWN_FOLDER
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+    from werkzeug.wrappers import Response
+
     from s3img.buckets import BrowserUpload
     from s3img.gallery.gallery_app import Visit
     from s3img.uploads import Uploader
 
-STAGED: Final = f"{OWN_FOLDER}/incoming/"
-"""Where browsers put what the server has not checked yet."""
-
-STAGED_FOR: Final = timedelta(days=1)
-"""After which what nobody finished is deleted."""
-
-SIGNED_SECONDS: Final = 900
-"""For which a browser may begin to send a file straight to the bucket."""
-
+STAGED: Final = f"{OWN_FOLDER}/incoming/"  # where browsers put what the server has not checked yet
+STAGED_FOR: Final = timedelta(days=1)  # after which what nobody finished is deleted
+SIGNED_SECONDS: Final = 900  # for which a browser may begin to send a file straight to the bucket
 
 log = logging.getLogger("s3img.gallery.uploads")
 
@@ -91,7 +84,7 @@ def stored(visit: Visit, pictures: Iterator[tuple[str, IO[bytes]]]) -> Response:
     visit.audit("upload", done, failed=len(results) - len(done))
     status = 200 if done or not results else 422
     if wants_json(visit.request):
-        return Response(msgspec.json.encode({"results": results}), status, content_type="application/json")
+        return as_json({"results": results}, status)
     failed = [(one["name"], one["message"]) for one in results if not one["ok"]]
     return outcome_page(visit, ChangeOutcome(done, failed), folder, status)
 
@@ -120,13 +113,13 @@ def chosen_uploader(visit: Visit) -> Uploader:
 def refused(visit: Visit, problem: str) -> Response:
     """Say what is wrong with the fields of a form."""
     if wants_json(visit.request):
-        return Response(msgspec.json.encode({"ok": False, "message": problem}), 400, content_type="application/json")
-    return outcome_page(visit, ChangeOutcome([], [(visit.words("upload"), problem)]), target_folder(visit), 400)
+        return as_json({"ok": False, "message": problem}, 400)
+    return nothing_done(visit, visit.words("upload"), problem, target_folder(visit))
 
 
 def preview_key(visit: Visit) -> Response:
     """Show the key that a file of this name would get in this folder with this template."""
-    words, layout = visit.words, visit.layout
+    words = visit.words
     name = visit.request.args.get("name", "")[:255] or "photo.jpg"
     try:
         key = chosen_uploader(visit).preview_key(name, folder=target_folder(visit))
@@ -135,9 +128,9 @@ def preview_key(visit: Visit) -> Response:
     if not visit.may("upload", key):
         return refused(visit, f"{key}: {words('denied')}")
     if wants_json(visit.request):
-        return Response(msgspec.json.encode({"ok": True, "key": key}), content_type="application/json")
+        return as_json({"ok": True, "key": key})
     text = element("p", words("key_preview", name=name, key=key))
-    return html(layout.page(words("upload"), element("h1", words("upload")), text))
+    return visit.layout.page(words("upload"), element("h1", words("upload")), text)
 
 
 def begin_direct(visit: Visit) -> Response:
@@ -153,11 +146,12 @@ def begin_direct(visit: Visit) -> Response:
     if not is_number or int(size) > gallery.policy.max_bytes:
         return refused(visit, visit.words("too_large", limit=f"{gallery.policy.max_bytes / 1e6:.3g} MB"))
     if gallery.may_send_from(origin):
-        tidy(visit)
+        bucket, until = gallery.bucket, datetime.now(UTC) - STAGED_FOR
+        bucket.delete([info.key for info in bucket.list(STAGED) if info.modified < until])
         key = f"{staging(visit)}{secrets.token_hex(16)}"
         signed = gallery.browser_upload(key, int(size))
         answer["direct"] = {**asdict(signed), "staged": key} if signed else None
-    return Response(msgspec.json.encode(answer), content_type="application/json")
+    return as_json(answer)
 
 
 def finish_direct(visit: Visit) -> Response:
@@ -181,9 +175,3 @@ def staging(visit: Visit) -> str:
 
     cookie = visit.request.cookies.get(COOKIE, "")
     return f"{STAGED}{hashlib.sha256(cookie.encode()).hexdigest()[:32]}-"
-
-
-def tidy(visit: Visit) -> None:
-    """Delete what was sent straight to the bucket and never finished."""
-    bucket, until = visit.gallery.bucket, datetime.now(UTC) - STAGED_FOR
-    bucket.delete([info.key for info in bucket.list(STAGED) if info.modified < until])

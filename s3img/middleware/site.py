@@ -11,7 +11,7 @@ from urllib.parse import quote, unquote, urljoin, urlsplit
 from s3img.assets import Asset, LinkTarget, TargetKind
 from s3img.errors import ConfigError
 from s3img.pictures.variants import unchanged
-from s3img.urls import clean_url
+from s3img.urls import PATH_CHARACTERS, clean_url
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -165,4 +165,4 @@ class LockedAddress:
 
 def quoted(path: str) -> str:
     """Percent-encode a path from WSGI, keeping what browsers keep."""
-    return quote(path.encode("latin-1"), safe="/:@!$&'()*+,;=~-._")
+    return quote(path.encode("latin-1"), safe=PATH_CHARACTERS)

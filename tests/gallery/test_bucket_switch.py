@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from html import unescape
 from typing import TYPE_CHECKING, Any
 
 import msgspec
@@ -83,3 +84,29 @@ def test_switch_needs_names(make_gallery: Callable[..., Gallery], names: list[st
     galleries: dict[str, Any] = {name: make_gallery() for name in names}
     with pytest.raises(ConfigError):
         BucketSwitch(galleries)
+
+
+@pytest.mark.parametrize("name", ["a%20b", "what?", "a #1"])
+def test_bucket_of_any_name_has_links_and_a_cookie(
+    make_gallery: Callable[..., Gallery], blog: Config, name: str
+) -> None:
+    switch = BucketSwitch({"docs": make_gallery(), name: make_gallery(config=blog)})
+    visitor = Visitor(DispatcherMiddleware(Response("none", 404), {"/m%": switch}))
+    page = visitor.get("/m%25/").get_data(as_text=True)
+    url = unescape(re.findall(r'<a href="([^"]*)">' + re.escape(name), page)[0])
+    answer = visitor.get(url)
+    page = answer.get_data(as_text=True)
+    assert "post.png" in page
+    links = {unescape(link) for link in re.findall(r'(?:src|action)="(/[^"]*)"', page)}
+    assert all(link.startswith(url) for link in links)
+    assert f"Path={url};" in answer.headers["Set-Cookie"] + ";"
+
+
+def test_mount_and_name_may_be_in_any_script(make_gallery: Callable[..., Gallery], blog: Config) -> None:
+    switch = BucketSwitch({"docs": make_gallery(), "\u56fe": make_gallery(config=blog)})
+    mounts = {"/\u00e9".encode().decode("latin-1"): switch}
+    answer = Visitor(DispatcherMiddleware(Response("none", 404), mounts)).get("/%C3%A9/@%E5%9B%BE/")
+    page = answer.get_data(as_text=True)
+    assert '<a href="/%C3%A9/@%E5%9B%BE/" aria-current="true">\u56fe</a>' in page
+    assert 'href="/%C3%A9/@%E5%9B%BE/object?key=post.png"' in page
+    assert "Path=/%C3%A9/@%E5%9B%BE/" in answer.headers["Set-Cookie"]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import logging
 import re
 import threading
 from html import unescape
@@ -11,13 +12,14 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from gallery_visitor import Visitor, picture
 
+from s3img.errors import Unreachable
 from s3img.gallery import object_actions
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator
     from pathlib import Path
 
-    from s3img.buckets import Bucket
+    from s3img.buckets import Bucket, ObjectInfo
     from s3img.gallery import Gallery
 
 
@@ -209,3 +211,39 @@ def test_permission_is_asked_in_the_thread_of_the_request(make_gallery: Callable
     for path in ("/copy", "/move", "/remove"):
         visitor.post(path, {"all": "1", "q": "png", "target": "k", "confirmed": "1"})
     assert threads == {threading.get_ident()}
+
+
+def test_folder_whose_name_ends_in_a_blank_goes_when_it_was_typed(visitor: Visitor, bucket: Bucket) -> None:
+    bucket.put("trip /a.png", picture(), media_type="image/png")
+    assert visitor.post("/remove-folder", {"folder": "trip /", "confirm": "trip"}).status_code == 400
+    assert visitor.post("/remove-folder", {"folder": "trip /", "confirm": "trip "}).status_code == 200
+    assert "trip /a.png" not in keys(bucket)
+
+
+def test_folder_is_told_why_it_can_not_be_moved(visitor: Visitor) -> None:
+    form = {"folder": "i/", "confirm": "i"}
+    assert "not into itself" in visitor.post("/move-folder", {**form, "target": "i/k"}).get_data(as_text=True)
+    page = unescape(visitor.post("/move-folder", {**form, "target": "../k"}).get_data(as_text=True))
+    assert "no empty, '.' or '..' segment" in page
+
+
+def test_what_was_done_is_in_the_log_also_when_the_listing_fails(
+    make_gallery: Callable[..., Gallery],
+    bucket: Bucket,
+    monkeypatch: pytest.MonkeyPatch,
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    gallery = make_gallery(bucket=bucket)
+    visitor = Visitor(gallery)
+    visitor.get("/")
+    monkeypatch.setattr(object_actions, "CHUNK", 1)
+    monkeypatch.setattr("s3img.gallery.folder_page.list_after", lambda *args: cut_listing([*bucket.list("i/")]))
+    caplog.set_level(logging.INFO, "s3img.gallery")
+    assert visitor.post("/remove-folder", {"folder": "i/", "confirm": "i"}).status_code == 502
+    (line,) = [json.loads(one.getMessage()) for one in caplog.records if one.name == "s3img.gallery"]
+    assert (line["action"], line["count"]) == ("delete", 3)
+
+
+def cut_listing(infos: list[ObjectInfo]) -> Iterator[ObjectInfo]:
+    yield from infos
+    raise Unreachable("the store has gone")

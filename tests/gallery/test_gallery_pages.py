@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import io
 import json
+import os
 import re
 from html import unescape
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -15,15 +17,16 @@ from PIL import Image
 from s3img.buckets import ObjectInfo, open_bucket
 from s3img.errors import AccessDenied
 from s3img.gallery import messages
-from s3img.gallery.folder_page import PAGE, folder_page, search_page
+from s3img.gallery.folder_page import PAGE, count_folders, folder_page, search_page
 from s3img.gallery.html_builder import element
 from s3img.gallery.messages import words_for
+from s3img.gallery.object_files import look_at
+from s3img.gallery.page_layout import Layout
 from s3img.lock import Lock, LockEntry, write_lock
 from s3img.manage import ObjectFilter
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
-    from pathlib import Path
 
     from s3_servers import TestBucket
 
@@ -387,7 +390,7 @@ def test_similar_picture_that_may_not_be_seen_is_not_shown(
     for key in ("s/one.png", "hidden/same.png"):
         bucket.put(key, drawn(1), media_type="image/png")
     gallery = make_gallery(lambda action, key, environ: not key.startswith("hidden/"))
-    gallery.look_at({"wsgi.version": (1, 0), "wsgi.url_scheme": "http"}, [*bucket.list("hidden/")])
+    look_at(gallery, {"wsgi.version": (1, 0), "wsgi.url_scheme": "http"}, [*bucket.list("hidden/")])
     assert len(gallery.index) == 1
     assert "hidden%2F" not in text_of(Visitor(gallery), "/object?key=s/one.png")
 
@@ -416,7 +419,7 @@ def test_index_of_pictures_is_bounded() -> None:
 
 
 def test_trash_is_shown_page_by_page(visitor: Visitor, bucket: Bucket, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("s3img.gallery.trash_page.MOST_SHOWN", 2)
+    monkeypatch.setattr("s3img.gallery.browse_page.MOST_TRASH", 2)
     visitor.post("/remove", {"key": ["i/cat.png", "i/dog.png", "i/n/owl.png", "top.png"]})
     seen, url = [], "/trash"
     for _ in range(3):
@@ -494,3 +497,47 @@ def test_change_that_the_store_denies_is_told_for_each_object(
 def test_folder_that_nothing_is_uploaded_to_is_shown(visitor: Visitor, bucket: Bucket, folder: str) -> None:
     bucket.put(f"{folder}x.png", picture(), media_type="image/png")
     assert names(text_of(visitor, f"/?prefix={folder}")) == ["x.png"]
+
+
+def test_names_that_are_not_utf8_are_left_out(visitor: Visitor, tmp_path: Path) -> None:
+    """No key can be such a name, so a folder of that name holds no object either."""
+    for name in (b"\xff.png", b"d\xfe/a.png"):
+        path = Path(os.fsdecode(os.fsencode(tmp_path / "bucket") + b"/" + name))
+        path.parent.mkdir(exist_ok=True)
+        path.write_bytes(picture())
+    page = text_of(visitor, "/?counts=1")
+    assert (folders(page), names(page)) == (["i"], ["top.png"])
+    assert len(names(text_of(visitor, "/?q=png"))) == 4
+
+
+def test_folder_that_can_not_be_listed_has_no_count(bucket: Bucket, monkeypatch: pytest.MonkeyPatch) -> None:
+    listed = bucket.list
+
+    def some(prefix: str = "") -> Iterator[ObjectInfo]:
+        if prefix == "k/":
+            raise AccessDenied("not this one")
+        return listed(prefix)
+
+    monkeypatch.setattr(bucket, "list", some)
+    assert count_folders(bucket, ["i/", "k/"], allowed=lambda key: True) == {"i/": (3, True)}
+
+
+def test_folders_without_a_name_have_a_text_to_click() -> None:
+    crumbs = Layout(words_for("en"), "", "").crumbs("/a//")
+    assert re.findall(r'href="([^"]*)">([^<]*)<', crumbs) == [
+        ("/", "All pictures"), ("/?prefix=%2F", "(…)"), ("/?prefix=%2Fa%2F", "a"), ("/?prefix=%2Fa%2F%2F", "(…)"),
+    ]  # fmt: skip
+
+
+def test_replaced_picture_is_not_similar_to_what_it_was(visitor: Visitor, bucket: Bucket) -> None:
+    for key in ("s/one.png", "s/two.png"):
+        bucket.put(key, drawn(1), media_type="image/png")
+    assert "/object?key=s%2Ftwo.png" in text_of(visitor, "/object?key=s/one.png&similar=1")
+    bucket.put("s/two.png", drawn(2), media_type="image/png")
+    assert "/object?key=s%2Ftwo.png" not in text_of(visitor, "/object?key=s/one.png&similar=1")
+
+
+@pytest.mark.parametrize(("method", "path", "allowed"), [("GET", "/upload", {"POST"}), ("POST", "/", {"GET", "HEAD"})])
+def test_wrong_method_is_told_which_ones_there_are(visitor: Visitor, method: str, path: str, allowed: set[str]) -> None:
+    answer = visitor.client.open(path, method=method, base_url="http://gallery.example")
+    assert (answer.status_code, {*answer.allow}) == (405, allowed)
