@@ -6,25 +6,29 @@ import base64
 import binascii
 import math
 import re
+from functools import partial
 from typing import TYPE_CHECKING, Any, Final, TypeAlias
 
 import msgspec
 
 from s3img.errors import TransformError
-from s3img.imgproxy.processing_options import FORMATS, Pipeline, Rgb
+from s3img.imgproxy.processing_options import FORMATS, Rgb
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Mapping, Sequence
 
 State: TypeAlias = dict[str, Any]
 """Fields by name, as they are read: options that come later overwrite those that came before."""
 Args: TypeAlias = list[str]
 Handler: TypeAlias = "Callable[[str, State, Args], None]"
+Reader: TypeAlias = "Callable[[str, str], object]"
+"""Read one argument: the option's name as it was written, and the text."""
 _INTEGER: Final = re.compile(r"[+-]?[0-9]{1,18}")
 _NUMBER: Final = re.compile(r"[+-]?([0-9]+(?:\.[0-9]*)?|\.[0-9]+)([eE][+-]?[0-9]+)?")
 _HEX: Final = re.compile(r"[0-9A-Fa-f]{6}|[0-9A-Fa-f]{3}")
 _TRUE: Final = frozenset({"1", "t", "T", "TRUE", "true", "True"})
 _BASE64: Final = re.compile(r"[A-Za-z0-9_-]*")
+_HUGE: Final = 10**18
 _MOST: Final = 1e9
 """Numbers above are refused, and so are positive ones below its inverse: arithmetic with them would leave floats."""
 
@@ -35,16 +39,12 @@ def bad(name: str, text: str, expected: str) -> TransformError:
     return TransformError(f"{name}: {text[:80]!r} is not {article} {expected}.", token=f"{name}:{text[:80]}")
 
 
-def integer(name: str, text: str, *, least: int = -(10**18), most: int = 10**18, what: str = "integer") -> int:
+def integer(name: str, text: str, *, least: int = -_HUGE, most: int = _HUGE, what: str = "") -> int:
     """Read a whole number."""
     if not _INTEGER.fullmatch(text) or not least <= int(text) <= most:
-        raise bad(name, text, what)
+        limits = "" if least == -_HUGE else f" from {least}" + (f" to {most}" if most < _HUGE else "")
+        raise bad(name, text, what or f"whole number{limits}")
     return int(text)
-
-
-def positive(name: str, text: str) -> int:
-    """Read a whole number that is not negative."""
-    return integer(name, text, least=0, what="positive integer or 0")
 
 
 def decimal(name: str, text: str, *, least: float = -_MOST, most: float = _MOST, what: str = "number") -> float:
@@ -55,19 +55,12 @@ def decimal(name: str, text: str, *, least: float = -_MOST, most: float = _MOST,
     return value
 
 
-def share(name: str, text: str) -> float:
-    """Read a number from 0 to 1."""
-    return decimal(name, text, least=0, most=1, what="number from 0 to 1")
-
-
-def not_negative(name: str, text: str) -> float:
-    """Read a number that is not negative."""
-    return decimal(name, text, least=0, what="positive number or 0")
-
-
-def above_zero(name: str, text: str) -> float:
-    """Read a positive number."""
-    return decimal(name, text, least=1 / _MOST, what="positive number")
+positive: Final = partial(integer, least=0)
+quality: Final = partial(integer, least=0, most=100)
+"""A quality, of which 0 stands for the default."""
+share: Final = partial(decimal, least=0, most=1, what="number from 0 to 1")
+not_negative: Final = partial(decimal, least=0, what="positive number or 0")
+above_zero: Final = partial(decimal, least=1 / _MOST, what="positive number")
 
 
 def is_true(text: str) -> bool:
@@ -90,9 +83,7 @@ def color(name: str, text: str) -> Rgb:
 
 def image_format(name: str, text: str) -> str:
     """Read the name of a format that results may have."""
-    if text not in FORMATS:
-        raise bad(name, text, f"image format: choose one of {', '.join(FORMATS)}")
-    return FORMATS[text]
+    return FORMATS[one_of(name, text, words=(*FORMATS,), what="image format")]
 
 
 def megapixels(name: str, text: str) -> int:
@@ -124,10 +115,10 @@ def text_argument(name: str, text: str) -> str:  # noqa: ARG001 - readers have o
     return text
 
 
-def one_of(name: str, text: str, *, words: Sequence[str]) -> str:
+def one_of(name: str, text: str, *, words: Sequence[str], what: str = "choice") -> str:
     """Read one of some words."""
     if text not in words:
-        raise bad(name, text, f"choice: write {', '.join(words)}")
+        raise bad(name, text, f"{what}: write one of {', '.join(words)}")
     return text
 
 
@@ -137,38 +128,33 @@ def at_most(name: str, args: Args, count: int) -> None:
         raise TransformError(f"{name}: {len(args)} arguments; it has {count} at most.", token=name)
 
 
-def split_options(segments: list[str], separator: str) -> tuple[list[tuple[str, Args]], list[str]]:
-    """Take options off the front of an address: the first segment without an argument begins the source."""
-    options: list[tuple[str, Args]] = []
-    for at, segment in enumerate(segments):
-        name, *args = segment.split(separator)
-        if not args and segment != "-":
-            return options, segments[at:]
-        options.append((name, args))
-    return options, []
+def singles(read: Reader, names: str) -> dict[str, Handler]:
+    """Return what reads options of one argument, each of which is the field of its own name."""
+
+    def handler(field: str) -> Handler:
+        def handle(name: str, state: State, args: Args) -> None:
+            at_most(name, args, 1)
+            state[field] = read(name, args[0])
+
+        return handle
+
+    return {name: handler(name.replace("-", "_")) for name in names.split()}
 
 
-def simple(key: str, read: Callable[[str, str], object], name: str, state: State, args: Args) -> None:
-    """Read an option of one argument."""
-    at_most(name, args, 1)
-    state[key] = read(name, args[0])
-
-
-def listed(keys: Sequence[tuple[str, Callable[[str, str], object]]], name: str, state: State, args: Args) -> None:
-    """Read several arguments; an empty one leaves what was there."""
-    at_most(name, args, len(keys))
-    for (key, read), text in zip(keys, args, strict=False):
+def listed(name: str, state: State, args: Args, readers: Mapping[str, Reader]) -> None:
+    """Read several arguments in the order of their fields; an empty one leaves what was there."""
+    at_most(name, args, len(readers))
+    for (field, read), text in zip(readers.items(), args, strict=False):
         if text:
-            state[key] = read(name, text)
+            state[field] = read(name, text)
 
 
-def nested(key: str, kind: type[Any], readers: Sequence[Callable[[str, str], object]]) -> Handler:
+def nested(field: str, plain: msgspec.Struct, readers: Mapping[str, Reader]) -> Handler:
     """Return what reads the fields of a value in their order; those that are left out stay as a preset has them."""
 
-    def read(name: str, state: State, args: Args) -> None:
-        at_most(name, args, len(readers))
-        fields = zip(kind.__struct_fields__, readers, args, strict=False)
-        before = state.get(key) or getattr(Pipeline(), key, None) or kind()
-        state[key] = msgspec.structs.replace(before, **{field: one(name, text) for field, one, text in fields if text})
+    def handle(name: str, state: State, args: Args) -> None:
+        changed: State = {}
+        listed(name, changed, args, readers)
+        state[field] = msgspec.structs.replace(state.get(field, plain), **changed)
 
-    return read
+    return handle

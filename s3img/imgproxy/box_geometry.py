@@ -8,7 +8,7 @@ when it resizes (1 px in 23 of 3,055 measured sizes) is not copied.
 from __future__ import annotations
 
 import math
-from typing import TYPE_CHECKING, Final, TypeAlias
+from typing import TYPE_CHECKING, Final, TypeAlias, TypeVar
 
 import msgspec
 
@@ -23,6 +23,8 @@ PixelBox: TypeAlias = tuple[int, int, int, int]
 FocusPoint: TypeAlias = tuple[float, float]
 """Shares of a picture's width and height."""
 
+Length = TypeVar("Length", int, float)
+
 _EXIF_TURNS: Final = {
     1: (0, False),
     2: (0, True),
@@ -36,22 +38,6 @@ _EXIF_TURNS: Final = {
 """Degrees clockwise, and whether the picture is mirrored afterwards, for each EXIF orientation."""
 _ORIENTATIONS: Final = {turn: orientation for orientation, turn in _EXIF_TURNS.items()}
 _CLOCKWISE: Final[tuple[GravityType, ...]] = ("no", "noea", "ea", "soea", "so", "sowe", "we", "nowe")
-_MIRRORED: Final[dict[GravityType, GravityType]] = {
-    "ea": "we",
-    "we": "ea",
-    "noea": "nowe",
-    "nowe": "noea",
-    "soea": "sowe",
-    "sowe": "soea",
-}
-_UPSIDE_DOWN: Final[dict[GravityType, GravityType]] = {
-    "no": "so",
-    "so": "no",
-    "noea": "soea",
-    "soea": "noea",
-    "nowe": "sowe",
-    "sowe": "nowe",
-}
 _ROUNDING: Final = 2
 """Px that a result may have above a limit: lengths and padding are rounded one by one, as in imgproxy."""
 
@@ -313,32 +299,29 @@ def _cut(size: Size, room: Size) -> Size:
 
 def _padding(pipeline: Pipeline, dpr: float) -> tuple[int, int, int, int]:
     pad = pipeline.padding
-    sides = (scale_to_even(side, dpr) for side in (pad.left, pad.top, pad.right, pad.bottom))
-    left, top, right, bottom = sides
+    left, top, right, bottom = (scale_to_even(side, dpr) for side in (pad.left, pad.top, pad.right, pad.bottom))
     return left, top, right, bottom
 
 
 def turned_back(gravity: Gravity, angle: int, *, across: bool, down: bool) -> Gravity:
     """Return the gravity that means in a picture what ``gravity`` means after it was turned and mirrored."""
     kind, x, y = gravity.type, gravity.x, gravity.y
-    is_point = kind == "fp"
-    if across:
-        kind = _MIRRORED.get(kind, kind)
-        x = 1 - x if is_point else -x if kind in {"ce", "no", "so"} else x
-    if down:
-        kind = _UPSIDE_DOWN.get(kind, kind)
-        y = 1 - y if is_point else -y if kind in {"ce", "ea", "we"} else y
-    if angle and kind in _CLOCKWISE:
-        kind = _CLOCKWISE[(_CLOCKWISE.index(kind) - angle // 45) % 8]
-    if angle == 90:
-        x, y = (y, 1 - x) if is_point else (y, -x) if kind in {"ce", "ea", "we"} else (y, x)
-    elif angle == 180:
-        if is_point:
-            x, y = 1 - x, 1 - y
-        else:
-            x, y = -x if kind in {"ce", "no", "so"} else x, -y if kind in {"ce", "ea", "we"} else y
-    elif angle == 270:
-        x, y = (1 - y, x) if is_point else (-y, x) if kind in {"ce", "no", "so"} else (y, x)
+    if angle >= 180:  # half a turn is both mirrors
+        across, down, angle = not across, not down, angle - 180
+    if kind == "fp":
+        x, y = 1 - x if across else x, 1 - y if down else y
+        return Gravity(kind, y, 1 - x) if angle else Gravity(kind, x, y)
+    if across and kind in {"ce", "no", "so"}:
+        x = -x
+    if down and kind in {"ce", "ea", "we"}:
+        y = -y
+    if kind in _CLOCKWISE:
+        place = _CLOCKWISE.index(kind)
+        place = -place if across else place
+        place = 4 - place if down else place
+        kind = _CLOCKWISE[(place - angle // 45) % 8]
+    if angle:
+        x, y = y, -x if kind in {"ce", "ea", "we"} else x
     return Gravity(kind, x, y)
 
 
@@ -381,15 +364,9 @@ def area_box(area: tuple[float, float, float, float], pipeline: Pipeline, planne
 
     ``area`` is left, top, width and height in shares of the source, upright by its EXIF; it turns with the picture.
     """
-    left, top, width, height = area
-    if pipeline.rotate == 90:
-        left, top, width, height = 1 - top - height, left, height, width
-    elif pipeline.rotate == 180:
-        left, top = 1 - left - width, 1 - top - height
-    elif pipeline.rotate == 270:
-        left, top, width, height = top, 1 - left - width, height, width
-    left = 1 - left - width if pipeline.flip_horizontal else left
-    top = 1 - top - height if pipeline.flip_vertical else top
+    (left, top, width, height), _ = _turn(
+        area, (1, 1), pipeline.rotate, across=pipeline.flip_horizontal, down=pipeline.flip_vertical
+    )
     edges = (left, left + width), (top, top + height)
     (x, right), (y, bottom) = (
         tuple(
@@ -444,17 +421,17 @@ def _canvas(size: Size, scales: _Scales, pipeline: Pipeline) -> tuple[Size, Size
     return (canvas[0] + left + right, canvas[1] + top + bottom), (offset[0] + left, offset[1] + top)
 
 
-def _turn(box: PixelBox, size: Size, angle: int, *, across: bool, down: bool) -> tuple[PixelBox, Size]:
+def _turn(
+    box: tuple[Length, Length, Length, Length], size: Size, angle: int, *, across: bool, down: bool
+) -> tuple[tuple[Length, Length, Length, Length], Size]:
     """Turn a box and the picture around it clockwise, then mirror both."""
     left, top, width, height = box
-    if angle == 90:
+    if angle % 180:
         left, top, width, height, size = size[1] - top - height, left, height, width, size[::-1]
-    elif angle == 180:
-        left, top = size[0] - left - width, size[1] - top - height
-    elif angle == 270:
-        left, top, width, height, size = top, size[0] - left - width, height, width, size[::-1]
-    left = size[0] - left - width if across else left
-    top = size[1] - top - height if down else top
+    if across != (angle >= 180):  # half a turn is both mirrors
+        left = size[0] - left - width
+    if down != (angle >= 180):
+        top = size[1] - top - height
     return (left, top, width, height), size
 
 

@@ -2,44 +2,38 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
 import msgspec
 
 from s3img.errors import TransformError
-from s3img.imgproxy.arguments import Args, at_most, bad, boolean, integer, split_options
+from s3img.imgproxy.arguments import Args, at_most, bad, boolean, integer
 from s3img.imgproxy.output_options import HASHES, OUTPUT_OPTIONS
 from s3img.imgproxy.pipeline_options import PIPELINE_OPTIONS
-from s3img.imgproxy.processing_options import CropArea, Gravity
+from s3img.imgproxy.preset_reader import PresetReader, long_names
+from s3img.imgproxy.processing_options import OUTPUT_NAMES, PIPELINE_NAMES, CropArea, Gravity, spellings
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-_SWITCHES: Final = {
-    "size": "s",
-    "format": "f",
-    "dimensions": "d",
-    "exif": "",
-    "iptc": "",
-    "xmp": "",
-    "video_meta": "vm",
-    "colorspace": "cs",
-    "bands": "b",
-    "sample_format": "sf",
-    "dominant_colors": "dc",
-    "pages_number": "pn",
-    "alpha": "a",
-    "average": "avg",
-    "thumb_hash": "th",
-    "perceptual_hash": "phash ph",
-}
-_OTHERS: Final = {"palette": "p", "blurhash": "bh", "calc_hashsums": "chs", "preset": "pr"}
+_SWITCHES: Final = spellings(
+    """size s, format f, dimensions d, exif, iptc, xmp, video_meta vm, colorspace cs, bands b, sample_format sf,
+    dominant_colors dc, pages_number pn, alpha a, average avg, thumb_hash th, perceptual_hash phash ph"""
+)
+_OTHERS: Final = spellings("palette p, blurhash bh, calc_hashsums chs, preset pr")
 _LIMITS: Final = frozenset({"max_src_resolution", "max_src_file_size"})
-_READ_ALIKE: Final = {name: PIPELINE_OPTIONS[name] for name in ("crop", "gravity")} | {
-    name: OUTPUT_OPTIONS[name]
-    for name in ("page", "hashsum", "cachebuster", "expires", "cache_tags", "bypass_cache", *sorted(_LIMITS))
-}
+_READ_ALIKE: Final = (
+    "page",
+    "hashsum",
+    "cachebuster",
+    "expires",
+    "cache_tags",
+    "bypass_cache",
+    "crop",
+    "gravity",
+    *_LIMITS,
+)
 """Options that are those of pictures."""
 _TWO: Final = {
     "alpha": "check_transparency",
@@ -48,19 +42,14 @@ _TWO: Final = {
     "exif": "canonical_names",
 }
 """Options with a second argument, and the field that it is."""
-_UNSUPPORTED: Final = {
-    "detect_objects": "do",
-    "classify": "cl",
-    "objects_position": "obj_pos op",
-    "video_thumbnail_second": "vts",
-    "video_thumbnail_keyframes": "vtk",
-}
-LONG_NAMES: Final = {
-    spelling: name
-    for table in (_SWITCHES, _OTHERS, {name: short for name, (short, _) in _READ_ALIKE.items()}, _UNSUPPORTED)
-    for name, short in table.items()
-    for spelling in (name, *short.split())
-}
+_UNSUPPORTED: Final = spellings(
+    """detect_objects do, classify cl, objects_position obj_pos op, video_thumbnail_second vts,
+    video_thumbnail_keyframes vtk"""
+)
+_SHARED: Final = PIPELINE_NAMES | OUTPUT_NAMES
+LONG_NAMES: Final[Mapping[str, str]] = long_names(
+    {**_SWITCHES, **_OTHERS, **{name: _SHARED[name] for name in _READ_ALIKE}, **_UNSUPPORTED}
+)
 """The long name of every spelling."""
 
 
@@ -113,76 +102,41 @@ def blurhash_terms(name: str, args: Args) -> tuple[int, int]:
     return terms[0], terms[1]
 
 
-@dataclass(frozen=True, slots=True)
-class InfoGrammar:
+@dataclass(frozen=True, kw_only=True)
+class InfoGrammar(PresetReader[dict[str, Any]]):
     """Read the options of addresses below ``/info``; the fields are settings of `config.imgproxy.ImgproxySettings`."""
 
-    presets: Mapping[str, str] = field(default_factory=dict)
-    only_presets: bool = False
-    allowed_options: frozenset[str] = frozenset()
-    allow_security_options: bool = False
-    arguments_separator: str = ":"
-
-    def check(self) -> None:
-        """Raise TransformError for a preset that can't be applied."""
-        for name in self.presets:
-            self._apply_presets({}, [name], ())
+    names = LONG_NAMES
+    begin = dict
 
     def read(self, segments: list[str]) -> tuple[InfoOptions, bool, list[str]]:
         """Return the options, whether presets alone made them, and the segments of the source.
 
         Raise TransformError for an option that is wrong, or that is not offered.
         """
-        fields: dict[str, Any] = {}
-        if "default" in self.presets:
-            self._apply_presets(fields, ["default"], ())
-        if self.only_presets:
-            self._apply_presets(fields, segments[0].split(self.arguments_separator), ())
-            return InfoOptions(**fields), True, segments[1:]
-        options, rest = split_options(segments, self.arguments_separator)
-        for name, args in options:
-            if self.allowed_options and LONG_NAMES.get(name, name) not in self.allowed_options:
-                raise TransformError(f"{name}: this option is not among those allowed here.", token=name)
-            self._apply(fields, name, args, ())
-        names = {LONG_NAMES.get(name, "") for name, _ in options}
-        return InfoOptions(**fields), "preset" in names <= {"preset", "cachebuster", "expires"}, rest
+        fields, presets_only, rest = self.read_options(segments)
+        return InfoOptions(**fields), presets_only, rest
 
-    def _apply_presets(self, fields: dict[str, Any], names: list[str], used: tuple[str, ...]) -> None:
-        for name in names:
-            if name not in self.presets:
-                raise TransformError(f"preset: {name[:80]!r} is not a preset of /info.", token=f"preset:{name[:80]}")
-            if name in used:
-                continue
-            options, rest = split_options(self.presets[name].strip().split("/"), self.arguments_separator)
-            if rest:
-                raise TransformError(f"preset {name}: {'/'.join(rest)!r} is not an option.", token=rest[0])
-            for option, args in options:
-                self._apply(fields, option, args, (*used, name))
-
-    def _apply(self, fields: dict[str, Any], name: str, args: Args, used: tuple[str, ...]) -> None:
-        long = LONG_NAMES.get(name, "")
-        if long in _LIMITS and not self.allow_security_options:
-            raise TransformError(
-                f"{name}: options that set limits are not allowed here (allow_security_options).", token=name
-            )
-        if long == "preset":
-            self._apply_presets(fields, args, used)
-        elif long in _SWITCHES:
+    def apply(self, reading: dict[str, Any], name: str, long: str, args: Args) -> None:
+        """Apply one option."""
+        if long in _LIMITS:
+            self.allow_limits(name)
+        if long in _SWITCHES:
             at_most(name, args, 2 if long in _TWO else 1)
-            fields[long] = boolean(name, args[0])
+            reading[long] = boolean(name, args[0])
             if len(args) > 1:
-                fields[_TWO[long]] = boolean(name, args[1])
+                reading[_TWO[long]] = boolean(name, args[1])
         elif long in _READ_ALIKE:
-            _READ_ALIKE[long][1](name, fields, args)
+            (PIPELINE_OPTIONS.get(long) or OUTPUT_OPTIONS[long])(name, reading, args)
         elif long == "palette":
             at_most(name, args, 1)
-            fields[long] = integer(name, args[0], least=0, most=256, what="number of colours up to 256")
+            reading[long] = integer(name, args[0], least=0, most=256)
         elif long == "blurhash":
-            fields[long] = blurhash_terms(name, args)
+            reading[long] = blurhash_terms(name, args)
         elif long == "calc_hashsums":
             if unknown := [text for text in args if text not in HASHES]:
                 raise bad(name, unknown[0], f"hash: choose {', '.join(HASHES)}")
-            fields[long] = tuple(sorted(set(args)))
+            reading[long] = tuple(sorted(set(args)))
         else:
             what = f"{long} needs a model or video" if long else "imgproxy's info has no such option"
             raise TransformError(f"{name[:80]}: {what}.", token=name[:80])

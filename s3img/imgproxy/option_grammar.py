@@ -8,37 +8,37 @@ from typing import TYPE_CHECKING, Final, Literal, TypeAlias
 from urllib.parse import unquote_to_bytes
 
 from s3img.errors import RequestError, TransformError
-from s3img.imgproxy.arguments import Args, State, decode_base64, split_options
+from s3img.imgproxy.arguments import decode_base64
 from s3img.imgproxy.output_options import OUTPUT_OPTIONS, SECURITY_OPTIONS, written_format
 from s3img.imgproxy.pipeline_options import PIPELINE_OPTIONS
-from s3img.imgproxy.processing_options import RESIZING_TYPES, Pipeline, ProcessingOptions
+from s3img.imgproxy.preset_reader import PresetReader, long_names
+from s3img.imgproxy.processing_options import (
+    OUTPUT_NAMES,
+    PIPELINE_NAMES,
+    RESIZING_TYPES,
+    Pipeline,
+    ProcessingOptions,
+    spellings,
+)
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Mapping
+
+    from s3img.imgproxy.arguments import Args, State
 
 SourceForm: TypeAlias = Literal["url", "encrypted"]
 _BROKEN_SCHEME: Final = re.compile(r"(\S+):/([^/])")
-UNSUPPORTED: Final = {
-    "objects_position": "obj_pos op",
-    "blur_detections": "bd",
-    "draw_detections": "dd",
-    "crop_objects": "c_obj",  # the other short name of imgproxy's documents is that of contrast
-    "video_thumbnail_second": "vts",
-    "video_thumbnail_keyframes": "vtk",
-    "video_thumbnail_tile": "vtt",
-    "video_thumbnail_animation": "vta",
-}
-"""Options of imgproxy Pro that need a model or video, and their short names."""
-LONG_NAMES: Final[Mapping[str, str]] = {
-    spelling: name
-    for table in (PIPELINE_OPTIONS, OUTPUT_OPTIONS, {"preset": ("pr", None)})
-    for name, (short, _) in table.items()
-    for spelling in (name, *short.split())
-}
+_UNSUPPORTED: Final = long_names(
+    # The other short name of crop_objects in imgproxy's documents is that of contrast.
+    spellings(
+        """objects_position obj_pos op, blur_detections bd, draw_detections dd, crop_objects c_obj,
+        video_thumbnail_second vts, video_thumbnail_keyframes vtk, video_thumbnail_tile vtt,
+        video_thumbnail_animation vta"""
+    )
+)
+"""Options of imgproxy Pro that need a model or video."""
+LONG_NAMES: Final[Mapping[str, str]] = long_names(PIPELINE_NAMES | OUTPUT_NAMES | spellings("preset pr"))
 """The long name of every spelling."""
-_UNSUPPORTED_NAMES: Final = {
-    spelling: name for name, short in UNSUPPORTED.items() for spelling in (name, *short.split())
-}
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,24 +54,25 @@ class ProxyRequest:
     presets_only: bool = False
 
 
-@dataclass(frozen=True, slots=True)
-class OptionGrammar:
+@dataclass(slots=True)
+class OptionsRead:
+    """What has been read so far."""
+
+    pipelines: list[State] = field(default_factory=lambda: [{}])
+    output: State = field(default_factory=dict)
+
+
+@dataclass(frozen=True, kw_only=True)
+class OptionGrammar(PresetReader[OptionsRead]):
     """Read addresses under one configuration; the fields are the settings of `config.imgproxy.ImgproxySettings`."""
 
-    presets: Mapping[str, str] = field(default_factory=dict)
-    only_presets: bool = False
-    allowed_options: frozenset[str] = frozenset()
-    allow_security_options: bool = False
-    arguments_separator: str = ":"
     base_url: str = ""
     url_replacements: tuple[tuple[re.Pattern[str], str], ...] = ()
     base64_url_includes_filename: bool = False
     max_chained_pipelines: int = 0
 
-    def check(self) -> None:
-        """Raise TransformError for a preset that can't be applied."""
-        for name in self.presets:
-            self.apply_presets(_Reading(), [name])
+    names = LONG_NAMES
+    begin = OptionsRead
 
     def parse(self, path: str) -> ProxyRequest:
         """Read a path that begins after the signature, repaired by `repaired`.
@@ -81,67 +82,38 @@ class OptionGrammar:
         segments = path.removeprefix("/").split("/")
         if segments[0] in RESIZING_TYPES:
             raise RequestError("The address has imgproxy's old form, TYPE/WIDTH/HEIGHT/…; write rs:TYPE:WIDTH:HEIGHT.")
-        reading = _Reading()
-        if "default" in self.presets:
-            self.apply_presets(reading, ["default"])
-        if self.only_presets:
-            self.apply_presets(reading, segments[0].split(self.arguments_separator))
-            rest, names = segments[1:], {"preset"}
-        else:
-            options, rest = split_options(segments, self.arguments_separator)
-            count = 1 + sum(name == "-" for name, _ in options)  # those of presets don't count, as in imgproxy
-            if self.max_chained_pipelines and count > self.max_chained_pipelines:
-                raise TransformError(f"-: {count} pipelines; {self.max_chained_pipelines} is the limit.")
-            for name, args in options:
-                if self.allowed_options and LONG_NAMES.get(name, name) not in self.allowed_options:
-                    raise TransformError(f"{name}: this option is not among those allowed here.", token=name)
-                self.apply(reading, name, args)
-            names = {LONG_NAMES.get(name, "") for name, _ in options}
+        reading, presets_only, rest = self.read_options(segments)
         source, extension, form = self.source(rest)
         if reading.output.get("raw") and any(reading.output.get("hashsum", ())):
             raise TransformError("hashsum: a source that is sent as it is (raw) is not checked.")
         if extension and not reading.output.get("raw"):
             reading.output["format"] = written_format("extension", extension)
-        return ProxyRequest(reading.options(), source, form, "preset" in names <= {"preset", "cachebuster", "expires"})
+        pipelines = tuple(Pipeline(**one) for one in reading.pipelines)
+        return ProxyRequest(ProcessingOptions(pipelines=pipelines, **reading.output), source, form, presets_only)
 
-    def apply(self, reading: _Reading, name: str, args: Args, used: tuple[str, ...] = ()) -> None:
-        """Apply one option; ``used`` are the presets that are being applied."""
+    def check_options(self, options: list[tuple[str, Args]]) -> None:
+        """Raise TransformError for too many pipelines; those of presets don't count, as in imgproxy."""
+        count = 1 + sum(name == "-" for name, _ in options)
+        if self.max_chained_pipelines and count > self.max_chained_pipelines:
+            raise TransformError(f"-: {count} pipelines; {self.max_chained_pipelines} is the limit.")
+
+    def apply(self, reading: OptionsRead, name: str, long: str, args: Args) -> None:
+        """Apply one option."""
         if name == "-":
             reading.pipelines.append({})
-            return
-        long = LONG_NAMES.get(name, "")
-        if long == "preset":
-            self.apply_presets(reading, args, used)
         elif long in PIPELINE_OPTIONS:
-            PIPELINE_OPTIONS[long][1](name, reading.pipelines[-1], args)
+            PIPELINE_OPTIONS[long](name, reading.pipelines[-1], args)
         elif long in OUTPUT_OPTIONS:
-            if long in SECURITY_OPTIONS and not self.allow_security_options:
-                raise TransformError(
-                    f"{name}: options that set limits are not allowed here (allow_security_options).", token=name
-                )
-            OUTPUT_OPTIONS[long][1](name, reading.output, args)
-        elif name in _UNSUPPORTED_NAMES:
+            if long in SECURITY_OPTIONS:
+                self.allow_limits(name)
+            OUTPUT_OPTIONS[long](name, reading.output, args)
+        elif name in _UNSUPPORTED:
             raise TransformError(
-                f"{name}: {_UNSUPPORTED_NAMES[name]} of imgproxy Pro is not offered here: it needs a model or video.",
+                f"{name}: {_UNSUPPORTED[name]} of imgproxy Pro is not offered here: it needs a model or video.",
                 token=name,
             )
         else:
             raise TransformError(f"{name[:80]}: imgproxy has no such option.", token=name[:80])
-
-    def apply_presets(self, reading: _Reading, names: Sequence[str], used: tuple[str, ...] = ()) -> None:
-        """Apply presets one after the other; one that is being applied already is passed over, as in imgproxy."""
-        for name in names:
-            if name not in self.presets:
-                raise TransformError(
-                    f"preset: {name[:80]!r} is not a preset of this service.", token=f"preset:{name[:80]}"
-                )
-            if name in used:
-                continue
-            options, rest = split_options(self.presets[name].strip().split("/"), self.arguments_separator)
-            if rest:
-                raise TransformError(f"preset {name}: {'/'.join(rest)!r} is not an option.", token=rest[0])
-            for option, args in options:
-                self.apply(reading, option, args, (*used, name))
 
     def source(self, segments: list[str]) -> tuple[str, str, SourceForm]:
         """Return the source, the extension behind it, and its form."""
@@ -169,17 +141,6 @@ class OptionGrammar:
         for pattern, replacement in self.url_replacements:
             url = pattern.sub(replacement, url)
         return url if url.startswith(self.base_url) else self.base_url + url
-
-
-@dataclass(slots=True)
-class _Reading:
-    """What has been read so far."""
-
-    pipelines: list[State] = field(default_factory=lambda: [{}])
-    output: State = field(default_factory=dict)
-
-    def options(self) -> ProcessingOptions:
-        return ProcessingOptions(pipelines=tuple(Pipeline(**one) for one in self.pipelines), **self.output)
 
 
 def repaired(path: str) -> str:

@@ -24,8 +24,9 @@ from s3img.imgproxy.arguments import (
     not_negative,
     one_of,
     positive,
+    quality,
     share,
-    simple,
+    singles,
     text_argument,
 )
 from s3img.imgproxy.processing_options import (
@@ -49,8 +50,6 @@ _LONGEST_STYLE: Final = 4096
 _PROFILE: Final = re.compile(r"[\w .()+-]{1,100}")
 HASHES: Final = {"md5": 32, "sha1": 40, "sha256": 64, "sha512": 128}
 """Digests of sources, with their hexadecimal digits."""
-_MOST_PAGES: Final = 1000
-_PAGES: Final = f"number of pages, from 1 to {_MOST_PAGES}"
 _PRESETS: Final = ("default", "photo", "picture", "drawing", "icon", "text")
 SECURITY_OPTIONS: Final = frozenset(
     {
@@ -113,11 +112,6 @@ def cache_tags(name: str, state: State, args: Args) -> None:
     state["cache_tags"] = tuple(dict.fromkeys(tags))
 
 
-def quality(name: str, text: str) -> int:
-    """Read a quality, of which 0 stands for the default."""
-    return integer(name, text, least=0, most=100, what="number from 0 to 100")
-
-
 def skip_processing(name: str, state: State, args: Args) -> None:
     """Read formats of sources that are sent as they are."""
     formats = {*state.get("skip_processing", ()), *(image_format(name, text) for text in args)}
@@ -159,61 +153,54 @@ def filename(name: str, state: State, args: Args) -> None:
     state["filename"] = base64_text(name, args[0]) if is_encoded else plain
 
 
-def expires(name: str, state: State, args: Args) -> None:
-    """Read Unix seconds; whether they are over is checked when the address is used."""
-    at_most(name, args, 1)
-    state["expires"] = integer(name, args[0], least=0, what="Unix timestamp")
-
-
-quant_table: Final = partial(integer, least=0, most=8, what="number from 0 to 8")
-png_colors: Final = partial(integer, least=2, most=256, what="number from 2 to 256")
-_ZERO_OR_MORE: Final = partial(integer, least=0, what="positive integer or 0")
-
-OUTPUT_OPTIONS: Final[Mapping[str, tuple[str, Handler]]] = {
-    "strip_metadata": ("sm", partial(simple, "strip_metadata", boolean)),
-    "keep_copyright": ("kcr", partial(simple, "keep_copyright", boolean)),
-    "strip_color_profile": ("scp", partial(simple, "strip_color_profile", boolean)),
-    "preserve_hdr": ("ph", partial(simple, "preserve_hdr", boolean)),
-    "enforce_thumbnail": ("eth", partial(simple, "enforce_thumbnail", boolean)),
-    "quality": ("q", partial(simple, "quality", quality)),
-    "format_quality": ("fq", format_quality),
-    "max_bytes": ("mb", partial(simple, "max_bytes", positive)),
-    "format": ("f ext", partial(simple, "format", written_format)),
-    "skip_processing": ("skp sp", skip_processing),
-    "raw": ("", partial(simple, "raw", boolean)),
-    "cachebuster": ("cb", partial(simple, "cachebuster", text_argument)),
-    "expires": ("exp", expires),
-    "filename": ("fn", filename),
-    "return_attachment": ("att", partial(simple, "return_attachment", boolean)),
-    "max_src_resolution": ("msr", partial(simple, "max_src_resolution", megapixels)),
-    "max_src_file_size": ("msfs", partial(simple, "max_src_file_size", _ZERO_OR_MORE)),
-    "max_animation_frames": (
-        "maf",
-        partial(simple, "max_animation_frames", partial(integer, least=1, what="positive integer")),
+OUTPUT_OPTIONS: Final[Mapping[str, Handler]] = {
+    **singles(boolean, "strip_metadata keep_copyright strip_color_profile preserve_hdr enforce_thumbnail"),
+    **singles(boolean, "raw return_attachment disable_animation"),
+    **singles(positive, "max_bytes max_src_file_size max_result_dimension"),
+    **singles(megapixels, "max_src_resolution max_animation_frame_resolution"),
+    **singles(quality, "quality"),
+    **singles(written_format, "format"),
+    **singles(text_argument, "cachebuster"),
+    **singles(partial(integer, least=0, what="Unix timestamp"), "expires"),  # whether it is over shows when it is used
+    **singles(partial(integer, least=1), "max_animation_frames"),
+    **singles(partial(integer, least=0, most=65_535), "dpi"),
+    **singles(partial(integer, least=0, most=100_000), "page"),
+    **singles(partial(integer, least=1, most=1000), "pages"),
+    **singles(color_profile, "color_profile"),
+    **singles(base64_text, "fallback_image_url"),
+    "format_quality": format_quality,
+    "skip_processing": skip_processing,
+    "filename": filename,
+    "style": style,
+    "bypass_cache": bypass_cache,
+    "hashsum": hashsum,
+    "cache_tags": cache_tags,
+    "autoquality": nested(
+        "auto_quality",
+        AutoQuality(),
+        {"method": quality_method, "target": not_negative, "least": quality, "most": quality, "error": share},
     ),
-    "max_animation_frame_resolution": ("mafr", partial(simple, "max_animation_frame_resolution", megapixels)),
-    "max_result_dimension": ("mrd", partial(simple, "max_result_dimension", _ZERO_OR_MORE)),
-    "dpi": ("", partial(simple, "dpi", partial(integer, least=0, most=65_535, what="number from 0 to 65535"))),
-    "disable_animation": ("da", partial(simple, "disable_animation", boolean)),
-    "page": ("pg", partial(simple, "page", partial(integer, least=0, most=100_000, what="number of a page, from 0"))),
-    "pages": ("pgs", partial(simple, "pages", partial(integer, least=1, most=_MOST_PAGES, what=_PAGES))),
-    "style": ("st stl", style),
-    "color_profile": ("cp icc", partial(simple, "color_profile", color_profile)),
-    "bypass_cache": ("bc", bypass_cache),
-    "hashsum": ("hs", hashsum),
-    "fallback_image_url": ("fiu", partial(simple, "fallback_image_url", base64_text)),
-    "cache_tags": ("ct", cache_tags),
-    "autoquality": ("aq", nested("auto_quality", AutoQuality, (quality_method, not_negative, quality, quality, share))),
-    "jpeg_options": ("jpgo", nested("jpeg_options", JpegOptions, (*[boolean] * 5, quant_table))),
-    "png_options": ("pngo", nested("png_options", PngOptions, (boolean, boolean, png_colors))),
-    "webp_options": (
-        "webpo",
-        nested(
-            "webp_options",
-            WebpOptions,
-            (partial(one_of, words=get_args(WebpCompression)), boolean, partial(one_of, words=_PRESETS)),
-        ),
+    "jpeg_options": nested(
+        "jpeg_options",
+        JpegOptions(),
+        dict(zip(JpegOptions.__struct_fields__, (*[boolean] * 5, partial(integer, least=0, most=8)), strict=True)),
     ),
-    "avif_options": ("avifo", nested("avif_options", AvifOptions, [partial(one_of, words=get_args(AvifSubsample))])),
+    "png_options": nested(
+        "png_options",
+        PngOptions(),
+        {"interlaced": boolean, "quantize": boolean, "colors": partial(integer, least=2, most=256)},
+    ),
+    "webp_options": nested(
+        "webp_options",
+        WebpOptions(),
+        {
+            "compression": partial(one_of, words=get_args(WebpCompression)),
+            "smart_subsample": boolean,
+            "preset": partial(one_of, words=_PRESETS),
+        },
+    ),
+    "avif_options": nested(
+        "avif_options", AvifOptions(), {"subsample": partial(one_of, words=get_args(AvifSubsample))}
+    ),
 }
-"""Options of the whole request by their long names, with the short ones."""
+"""What reads each option of the whole request, by long names."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from functools import partial
-from typing import TYPE_CHECKING, Final, get_args
+from typing import TYPE_CHECKING, Final, cast, get_args
 
 import msgspec
 
@@ -11,6 +11,7 @@ from s3img.errors import TransformError
 from s3img.imgproxy.arguments import (
     Args,
     Handler,
+    Reader,
     State,
     above_zero,
     at_most,
@@ -27,9 +28,10 @@ from s3img.imgproxy.arguments import (
     one_of,
     positive,
     share,
-    simple,
+    singles,
 )
 from s3img.imgproxy.processing_options import (
+    MONOCHROME,
     PLACES,
     RESIZING_TYPES,
     BlurRamp,
@@ -50,14 +52,12 @@ from s3img.imgproxy.processing_options import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping, Sequence
+    from collections.abc import Mapping, Sequence
 
 _MOST_AREAS: Final = 50
 _CROP_GRAVITIES: Final = ("sm", "fp", *PLACES)
 _EXTEND_GRAVITIES: Final = ("fp", *PLACES)
-_WATERMARK_PLACES: Final = ("re", "ch", *PLACES)
 _LONGEST_TEXT: Final = 500
-_WIDEST_SHADOW: Final = 100
 _DIRECTIONS: Final = {"down": 0.0, "left": 90.0, "up": 180.0, "right": 270.0}
 
 
@@ -68,9 +68,7 @@ def gravity_type(name: str, text: str, allowed: Sequence[str]) -> GravityType:
             f"{name}: {text} needs a model that detects objects, and there is none here; write sm or fp.",
             token=f"{name}:{text}",
         )
-    if text not in allowed:
-        raise bad(name, text, f"gravity: choose one of {', '.join(allowed)}")
-    return next(one for one in get_args(GravityType) if one == text)
+    return cast("GravityType", one_of(name, text, words=allowed, what="gravity"))
 
 
 def read_gravity(name: str, before: Gravity, args: Args, allowed: Sequence[str]) -> Gravity:
@@ -102,7 +100,7 @@ def extend(key: str, name: str, state: State, args: Args) -> None:
 def size(name: str, state: State, args: Args) -> None:
     """Read ``s:WIDTH:HEIGHT:ENLARGE:EXTEND``."""
     at_most(name, args, 7)
-    listed((("width", positive), ("height", positive), ("enlarge", boolean)), name, state, args[:3])
+    listed(name, state, args[:3], {"width": positive, "height": positive, "enlarge": boolean})
     if len(args) > 3 and args[3]:
         extend("extend", name, state, args[3:])
 
@@ -111,15 +109,8 @@ def resize(name: str, state: State, args: Args) -> None:
     """Read ``rs:TYPE:WIDTH:HEIGHT:ENLARGE:EXTEND``."""
     at_most(name, args, 8)
     if args[0]:
-        state["resizing_type"] = resizing_type(name, args[0])
+        state["resizing_type"] = _RESIZING_TYPE(name, args[0])
     size(name, state, args[1:])
-
-
-def resizing_type(name: str, text: str) -> str:
-    """Read how a picture fits its size."""
-    if text not in RESIZING_TYPES:
-        raise bad(name, text, f"resizing type: choose one of {', '.join(RESIZING_TYPES)}")
-    return text
 
 
 def zoom(name: str, state: State, args: Args) -> None:
@@ -184,20 +175,15 @@ def background(name: str, state: State, args: Args) -> None:
 
 
 def watermark(name: str, state: State, args: Args) -> None:
-    """Read ``wm:OPACITY:POSITION:X:Y:SCALE``."""
-    at_most(name, args, 5)
-    mark: Watermark = state.get("watermark", Watermark())
-    changed: State = {"opacity": share(name, args[0])}
-    place = lambda name, text: gravity_type(name, text, _WATERMARK_PLACES)  # noqa: E731 - one of five readers
-    keys = (("position", place), ("x", decimal), ("y", decimal), ("scale", above_zero))
-    listed(keys, name, changed, args[1:])
-    state["watermark"] = msgspec.structs.replace(mark, **changed)
+    """Read ``wm:OPACITY:POSITION:X:Y:SCALE``, of which only the opacity has to be there."""
+    share(name, args[0])
+    _WATERMARK(name, state, args)
 
 
-def watermark_field(key: str, read: Callable[[str, str], object], name: str, state: State, args: Args) -> None:
-    """Read what else is said of a watermark, in one argument."""
+def watermark_field(field: str, read: Reader, name: str, state: State, args: Args) -> None:
+    """Read what else is said of a watermark, in one argument; an empty one takes a picture or text away."""
     at_most(name, args, 1)
-    state["watermark"] = msgspec.structs.replace(state.get("watermark", Watermark()), **{key: read(name, args[0])})
+    state["watermark"] = msgspec.structs.replace(state.get("watermark", Watermark()), **{field: read(name, args[0])})
 
 
 def watermark_text(name: str, text: str) -> str:
@@ -206,37 +192,6 @@ def watermark_text(name: str, text: str) -> str:
     if len(found) > _LONGEST_TEXT:
         raise TransformError(f"{name}: {len(found)} characters; {_LONGEST_TEXT} is the limit.", token=name)
     return found
-
-
-def watermark_size(name: str, state: State, args: Args) -> None:
-    """Read ``wms:WIDTH:HEIGHT``, of which 0 is free."""
-    at_most(name, args, 2)
-    width, height = (positive(name, text) if text else 0 for text in [*args, ""][:2])
-    state["watermark"] = msgspec.structs.replace(state.get("watermark", Watermark()), width=width, height=height)
-
-
-def adjust(name: str, state: State, args: Args) -> None:
-    """Read ``a:BRIGHTNESS:CONTRAST:SATURATION``."""
-    listed((("brightness", brightness), ("contrast", not_negative), ("saturation", not_negative)), name, state, args)
-
-
-def brightness(name: str, text: str) -> int:
-    """Read what is added to every level."""
-    return integer(name, text, least=-255, most=255, what="integer from -255 to 255")
-
-
-def unsharp_masking(name: str, state: State, args: Args) -> None:
-    """Read ``ush:MODE:WEIGHT:DIVIDER``; without any, the mask is that of imgproxy Pro's default."""
-    at_most(name, args, 3)
-    mode, weight, divider = [*args, "", "", ""][:3]
-    modes = get_args(UnsharpMode)
-    if mode and mode not in modes:
-        raise bad(name, mode, f"mode: choose one of {', '.join(modes)}")
-    state["unsharp_masking"] = UnsharpMask(
-        next((one for one in modes if one == mode), "auto"),
-        above_zero(name, weight) if weight else 1.0,
-        above_zero(name, divider) if divider else 24.0,
-    )
 
 
 def blur_areas(name: str, state: State, args: Args) -> None:
@@ -264,55 +219,67 @@ def crop_aspect_ratio(name: str, state: State, args: Args) -> None:
     state["crop_enlarge"] = len(args) > 1 and is_true(args[1])
 
 
-PIPELINE_OPTIONS: Final[Mapping[str, tuple[str, Handler]]] = {
-    "resize": ("rs", resize),
-    "size": ("s", size),
-    "resizing_type": ("rt", partial(simple, "resizing_type", resizing_type)),
-    "resizing_algorithm": (
-        "ra",
-        partial(simple, "resizing_algorithm", partial(one_of, words=get_args(ResizingAlgorithm))),
-    ),
-    "width": ("w", partial(simple, "width", positive)),
-    "height": ("h", partial(simple, "height", positive)),
-    "min-width": ("mw", partial(simple, "min_width", positive)),
-    "min-height": ("mh", partial(simple, "min_height", positive)),
-    "zoom": ("z", zoom),
-    "dpr": ("", partial(simple, "dpr", above_zero)),
-    "enlarge": ("el", partial(simple, "enlarge", boolean)),
-    "extend": ("ex", partial(extend, "extend")),
-    "extend_aspect_ratio": ("extend_ar exar", partial(extend, "extend_aspect_ratio")),
-    "gravity": ("g", gravity),
-    "crop": ("c", crop),
-    "trim": ("t", trim),
-    "padding": ("pd", padding),
-    "auto_rotate": ("ar", partial(simple, "auto_rotate", boolean)),
-    "rotate": ("rot", rotate),
-    "flip": ("fl", partial(listed, (("flip_horizontal", boolean), ("flip_vertical", boolean)))),
-    "background": ("bg", background),
-    "blur": ("bl", partial(simple, "blur", not_negative)),
-    "sharpen": ("sh", partial(simple, "sharpen", not_negative)),
-    "pixelate": ("pix", partial(simple, "pixelate", positive)),
-    "watermark": ("wm", watermark),
-    "watermark_url": ("wmu", partial(watermark_field, "url", base64_text)),
-    "watermark_text": ("wmt", partial(watermark_field, "text", watermark_text)),
-    "watermark_size": ("wms", watermark_size),
-    "watermark_rotate": ("wm_rot wmr", partial(watermark_field, "angle", decimal)),
-    "watermark_shadow": (
-        "wmsh",
-        partial(watermark_field, "shadow", partial(decimal, least=0, most=_WIDEST_SHADOW, what="number from 0 to 100")),
-    ),
-    "background_alpha": ("bga", partial(simple, "background_alpha", share)),
-    "adjust": ("a", adjust),
-    "brightness": ("br", partial(simple, "brightness", brightness)),
-    "contrast": ("co", partial(simple, "contrast", not_negative)),
-    "saturation": ("sa", partial(simple, "saturation", not_negative)),
-    "monochrome": ("mc", nested("monochrome", Tint, (share, color))),
-    "duotone": ("dt", nested("duotone", Duotone, (share, color, color))),
-    "colorize": ("col", nested("colorize", Tint, (share, color, boolean))),
-    "gradient": ("gr", nested("gradient", ColorRamp, (share, color, direction, share, share))),
-    "crop_aspect_ratio": ("crop_ar car", crop_aspect_ratio),
-    "unsharp_masking": ("ush", unsharp_masking),
-    "blur_areas": ("ba", blur_areas),
-    "progressive_blur": ("pbl", nested("progressive_blur", BlurRamp, (not_negative, direction, share, share))),
+_RESIZING_TYPE: Final = partial(one_of, words=RESIZING_TYPES, what="resizing type")
+_WATERMARK: Final = nested(
+    "watermark",
+    Watermark(),
+    {
+        "opacity": share,
+        "position": partial(gravity_type, allowed=("re", "ch", *PLACES)),
+        "x": decimal,
+        "y": decimal,
+        "scale": above_zero,
+    },
+)
+_BRIGHTNESS: Final = partial(integer, least=-255, most=255)
+_ADJUSTMENTS: Final[dict[str, Reader]] = {
+    "brightness": _BRIGHTNESS,
+    "contrast": not_negative,
+    "saturation": not_negative,
 }
-"""Options of one pass over the pixels by their long names, with the short ones."""
+_FLIPS: Final[dict[str, Reader]] = {"flip_horizontal": boolean, "flip_vertical": boolean}
+_RAMP: Final[dict[str, Reader]] = {"angle": direction, "start": share, "stop": share}
+_SHADOW: Final = partial(decimal, least=0, most=100, what="number from 0 to 100")
+
+PIPELINE_OPTIONS: Final[Mapping[str, Handler]] = {
+    **singles(positive, "width height min-width min-height pixelate"),
+    **singles(boolean, "enlarge auto_rotate"),
+    **singles(not_negative, "blur sharpen contrast saturation"),
+    **singles(above_zero, "dpr"),
+    **singles(share, "background_alpha"),
+    **singles(_BRIGHTNESS, "brightness"),
+    **singles(_RESIZING_TYPE, "resizing_type"),
+    **singles(partial(one_of, words=get_args(ResizingAlgorithm)), "resizing_algorithm"),
+    "resize": resize,
+    "size": size,
+    "zoom": zoom,
+    "extend": partial(extend, "extend"),
+    "extend_aspect_ratio": partial(extend, "extend_aspect_ratio"),
+    "gravity": gravity,
+    "crop": crop,
+    "crop_aspect_ratio": crop_aspect_ratio,
+    "trim": trim,
+    "padding": padding,
+    "rotate": rotate,
+    "flip": partial(listed, readers=_FLIPS),
+    "background": background,
+    "watermark": watermark,
+    "watermark_url": partial(watermark_field, "url", base64_text),
+    "watermark_text": partial(watermark_field, "text", watermark_text),
+    "watermark_size": nested("watermark", Watermark(), {"width": positive, "height": positive}),
+    "watermark_rotate": partial(watermark_field, "angle", decimal),
+    "watermark_shadow": partial(watermark_field, "shadow", _SHADOW),
+    "adjust": partial(listed, readers=_ADJUSTMENTS),
+    "monochrome": nested("monochrome", MONOCHROME, {"opacity": share, "color": color}),
+    "duotone": nested("duotone", Duotone(), {"intensity": share, "dark": color, "light": color}),
+    "colorize": nested("colorize", Tint(), {"opacity": share, "color": color, "keep_alpha": boolean}),
+    "gradient": nested("gradient", ColorRamp(), {"opacity": share, "color": color, **_RAMP}),
+    "unsharp_masking": nested(
+        "unsharp_masking",
+        UnsharpMask("auto"),  # the default of imgproxy Pro where the option is there
+        {"mode": partial(one_of, words=get_args(UnsharpMode)), "weight": above_zero, "divider": above_zero},
+    ),
+    "blur_areas": blur_areas,
+    "progressive_blur": nested("progressive_blur", BlurRamp(), {"sigma": not_negative, **_RAMP}),
+}
+"""What reads each option of one pass over the pixels, by long names."""

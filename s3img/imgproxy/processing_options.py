@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Final, Literal, TypeAlias
+import base64
+from operator import attrgetter
+from typing import TYPE_CHECKING, Any, ClassVar, Final, Literal, TypeAlias
 from urllib.parse import quote
 
 import msgspec
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterable, Iterator, Mapping
 
 Rgb: TypeAlias = tuple[int, int, int]
 ResizingType: TypeAlias = Literal["fit", "fill", "fill-down", "force", "auto"]
@@ -30,6 +32,45 @@ FORMATS: Final = {
 """Formats by the names that addresses may give them, which are case-sensitive in imgproxy."""
 
 
+def spellings(text: str) -> dict[str, list[str]]:
+    """Return all spellings of options, by the first (long) one, from a text with commas between options."""
+    return {words[0]: words for words in map(str.split, text.split(","))}
+
+
+PIPELINE_NAMES: Final = spellings(
+    """resizing_type rt, resizing_algorithm ra, width w, height h, min-width mw, min-height mh, dpr, enlarge el,
+    extend ex, extend_aspect_ratio extend_ar exar, gravity g, crop c, trim t, padding pd, auto_rotate ar, rotate rot,
+    blur bl, sharpen sh, pixelate pix, watermark wm, background_alpha bga, brightness br, contrast co, saturation sa,
+    monochrome mc, duotone dt, unsharp_masking ush, blur_areas ba, progressive_blur pbl, colorize col, gradient gr,
+    watermark_url wmu, watermark_text wmt, watermark_size wms, watermark_rotate wm_rot wmr, watermark_shadow wmsh,
+    zoom z, flip fl, background bg, crop_aspect_ratio crop_ar car, resize rs, size s, adjust a"""
+)
+"""Options of one pass over the pixels, in the order in which they are written."""
+OUTPUT_NAMES: Final = spellings(
+    """jpeg_options jpgo, png_options pngo, webp_options webpo, avif_options avifo, autoquality aq, page pg, pages pgs,
+    strip_metadata sm, keep_copyright kcr, strip_color_profile scp, preserve_hdr ph, enforce_thumbnail eth, quality q,
+    max_bytes mb, format ext f, raw, cachebuster cb, expires exp, return_attachment att, max_src_file_size msfs,
+    max_animation_frames maf, max_result_dimension mrd, dpi, disable_animation da, format_quality fq,
+    skip_processing sp skp, hashsum hs, cache_tags ct, style stl st, color_profile icc cp, fallback_image_url fiu,
+    filename fn, max_src_resolution msr, max_animation_frame_resolution mafr, bypass_cache bc"""
+)
+"""Options of the whole request; the last spelling of each is the one that is written."""
+
+
+class Arguments(msgspec.Struct, frozen=True):
+    """A value of several arguments; ``str`` writes those ``shown``, without defaults behind those ``needed``."""
+
+    needed: ClassVar[int] = 99
+    shown: ClassVar[int] = 99
+
+    def __str__(self) -> str:
+        values = [getattr(self, name) for name in self.__struct_fields__[: self.shown]]
+        plain = type(self)()
+        while len(values) > self.needed and values[-1] == getattr(plain, self.__struct_fields__[len(values) - 1]):
+            values.pop()
+        return join(*values)
+
+
 class Gravity(msgspec.Struct, frozen=True):
     """Say what a crop keeps, or where a picture lies; offsets below 1 are shares, others px (``fp``: a point)."""
 
@@ -41,28 +82,24 @@ class Gravity(msgspec.Struct, frozen=True):
         return self.type if (self.x, self.y) == (0, 0) and self.type != "fp" else join(self.type, self.x, self.y)
 
 
-class Extend(msgspec.Struct, frozen=True):
+class Extend(Arguments, frozen=True):
     """Ask for a canvas of the whole size asked for (or of its ratio), where the picture is smaller."""
 
+    needed: ClassVar[int] = 1
     enabled: bool = False
     gravity: Gravity = Gravity()
 
-    def __str__(self) -> str:
-        return join(self.enabled, *([] if self.gravity == Gravity() else [self.gravity]))
 
-
-class CropArea(msgspec.Struct, frozen=True):
+class CropArea(Arguments, frozen=True):
     """Name the part that is taken before resizing: px, below 1 a share, 0 all; None takes the main gravity."""
 
+    needed: ClassVar[int] = 2
     width: float = 0.0
     height: float = 0.0
     gravity: Gravity | None = None
 
-    def __str__(self) -> str:
-        return join(self.width, self.height, *([] if self.gravity is None else [self.gravity]))
 
-
-class TrimRule(msgspec.Struct, frozen=True):
+class TrimRule(Arguments, frozen=True):
     """Cut off edges that differ from ``color`` (None: the top left px) by at most ``threshold``; None trims nothing."""
 
     threshold: float | None = None
@@ -70,12 +107,8 @@ class TrimRule(msgspec.Struct, frozen=True):
     equal_hor: bool = False
     equal_ver: bool = False
 
-    def __str__(self) -> str:
-        threshold = "" if self.threshold is None else self.threshold
-        return join(threshold, "" if self.color is None else hex_of(self.color), self.equal_hor, self.equal_ver)
 
-
-class Padding(msgspec.Struct, frozen=True):
+class Padding(Arguments, frozen=True):
     """Add px around the picture, in the order of CSS."""
 
     top: int = 0
@@ -83,11 +116,8 @@ class Padding(msgspec.Struct, frozen=True):
     bottom: int = 0
     left: int = 0
 
-    def __str__(self) -> str:
-        return join(self.top, self.right, self.bottom, self.left)
 
-
-class Watermark(msgspec.Struct, frozen=True):
+class Watermark(Arguments, frozen=True):
     """Lay the watermark over the picture: ``opacity`` 0 for none, ``scale`` a share of the picture (0: its own size).
 
     Offsets below 1 are shares of the picture; with the positions ``re`` and ``ch`` (tiles, all or as on a chessboard)
@@ -95,6 +125,8 @@ class Watermark(msgspec.Struct, frozen=True):
     of either; without a scale it lies inside ``width`` and ``height`` px, turned clockwise by ``angle`` degrees.
     """
 
+    needed: ClassVar[int] = 4
+    shown: ClassVar[int] = 5
     opacity: float = 0.0
     position: GravityType = "ce"
     x: float = 0.0
@@ -107,43 +139,37 @@ class Watermark(msgspec.Struct, frozen=True):
     angle: float = 0.0
     shadow: float = 0.0
 
-    def __str__(self) -> str:
-        return join(self.opacity, self.position, self.x, self.y, *([self.scale] if self.scale else []))
 
-
-class Tint(msgspec.Struct, frozen=True):
+class Tint(Arguments, frozen=True):
     """A colour at an opacity or intensity of 0 to 1, of which 0 does nothing; ``keep_alpha`` is for overlays."""
 
+    needed: ClassVar[int] = 2
     opacity: float = 0.0
     color: Rgb = (0, 0, 0)
     keep_alpha: bool = False
 
-    def __str__(self) -> str:
-        return join(self.opacity, hex_of(self.color), *([1] if self.keep_alpha else []))
+
+MONOCHROME: Final = Tint(color=(0xB3, 0xB3, 0xB3))
+"""Of `Pipeline.monochrome` where nothing is said."""
 
 
-class UnsharpMask(msgspec.Struct, frozen=True):
+class UnsharpMask(Arguments, frozen=True):
     """Subtract ``weight`` of each neighbour, out of ``divider``; ``auto`` does where a picture gets smaller."""
 
     mode: UnsharpMode = "none"
     weight: float = 1.0
     divider: float = 24.0
 
-    def __str__(self) -> str:
-        return join(self.mode, self.weight, self.divider)
 
-
-class BlurredAreas(msgspec.Struct, frozen=True):
+class BlurredAreas(Arguments, frozen=True):
     """Blur parts of the picture: left, top, width and height of each as shares of the source, upright by its EXIF."""
 
+    needed: ClassVar[int] = 1
     sigma: float = 0.0
     areas: tuple[tuple[float, float, float, float], ...] = ()
 
-    def __str__(self) -> str:
-        return join(self.sigma, *(side for area in self.areas for side in area))
 
-
-class BlurRamp(msgspec.Struct, frozen=True):
+class BlurRamp(Arguments, frozen=True):
     """Blur more and more, from nothing at ``start`` to ``sigma`` at ``stop``: downwards, turned by ``angle``."""
 
     sigma: float = 0.0
@@ -151,22 +177,16 @@ class BlurRamp(msgspec.Struct, frozen=True):
     start: float = 0.0
     stop: float = 1.0
 
-    def __str__(self) -> str:
-        return join(self.sigma, self.angle, self.start, self.stop)
 
-
-class Duotone(msgspec.Struct, frozen=True):
+class Duotone(Arguments, frozen=True):
     """Two colours that take the places of black and white, at an intensity of 0 to 1."""
 
     intensity: float = 0.0
     dark: Rgb = (0, 0, 0)
     light: Rgb = (255, 255, 255)
 
-    def __str__(self) -> str:
-        return join(self.intensity, hex_of(self.dark), hex_of(self.light))
 
-
-class ColorRamp(msgspec.Struct, frozen=True):
+class ColorRamp(Arguments, frozen=True):
     """A colour that begins transparent at ``start`` and is complete at ``stop``: downwards, turned by ``angle``."""
 
     opacity: float = 0.0
@@ -175,17 +195,15 @@ class ColorRamp(msgspec.Struct, frozen=True):
     start: float = 0.0
     stop: float = 1.0
 
-    def __str__(self) -> str:
-        return join(self.opacity, hex_of(self.color), self.angle, self.start, self.stop)
 
-
-class AutoQuality(msgspec.Struct, frozen=True):
+class AutoQuality(Arguments, frozen=True):
     """Choose the quality by ``target`` bytes (``size``) or structural dissimilarity (``dssim``, within ``error``).
 
     ``least`` and ``most`` bound it; 0 is that of ``leasts`` and ``mosts``, by format, or the default of the format.
     Pictures of more than ``pixels`` px are left out (0: none).
     """
 
+    shown: ClassVar[int] = 5
     method: QualityMethod = "none"
     target: float = 0.02
     least: int = 0
@@ -199,13 +217,11 @@ class AutoQuality(msgspec.Struct, frozen=True):
         """Tell whether a quality is looked for, of a picture of this size."""
         return self.method != "none" and not 0 < self.pixels < size[0] * size[1]
 
-    def __str__(self) -> str:
-        return join(self.method, self.target, self.least, self.most, self.error)
 
-
-class JpegOptions(msgspec.Struct, frozen=True):
+class JpegOptions(Arguments, frozen=True):
     """How JPEG is written; what mozjpeg alone can do (all but the first two) is read and has no effect."""
 
+    shown: ClassVar[int] = 2
     progressive: bool = False
     no_subsample: bool = False
     trellis_quant: bool = False
@@ -213,39 +229,28 @@ class JpegOptions(msgspec.Struct, frozen=True):
     optimize_scans: bool = False
     quant_table: int = 0
 
-    def __str__(self) -> str:
-        return join(self.progressive, self.no_subsample)
 
-
-class PngOptions(msgspec.Struct, frozen=True):
+class PngOptions(Arguments, frozen=True):
     """How PNG is written: with ``colors`` (2 to 256) where it is quantized; ``interlaced`` has no effect."""
 
     interlaced: bool = False
     quantize: bool = False
     colors: int = 256
 
-    def __str__(self) -> str:
-        return join(self.interlaced, self.quantize, self.colors)
 
-
-class WebpOptions(msgspec.Struct, frozen=True):
+class WebpOptions(Arguments, frozen=True):
     """How WebP is written: ``near_lossless`` is lossless here; the others have no effect."""
 
+    shown: ClassVar[int] = 1
     compression: WebpCompression = "lossy"
     smart_subsample: bool = False
     preset: str = "default"
 
-    def __str__(self) -> str:
-        return join(self.compression)
 
-
-class AvifOptions(msgspec.Struct, frozen=True):
+class AvifOptions(Arguments, frozen=True):
     """Whether AVIF has colours at half the resolution; ``auto`` leaves it to the picture."""
 
     subsample: AvifSubsample = "auto"
-
-    def __str__(self) -> str:
-        return self.subsample
 
 
 class Pipeline(msgspec.Struct, frozen=True, kw_only=True):
@@ -280,7 +285,7 @@ class Pipeline(msgspec.Struct, frozen=True, kw_only=True):
     brightness: int = 0
     contrast: float = 1.0
     saturation: float = 1.0
-    monochrome: Tint = Tint(color=(0xB3, 0xB3, 0xB3))
+    monochrome: Tint = MONOCHROME
     duotone: Duotone = Duotone()
     unsharp_masking: UnsharpMask = UnsharpMask()
     blur_areas: BlurredAreas = BlurredAreas()
@@ -291,7 +296,7 @@ class Pipeline(msgspec.Struct, frozen=True, kw_only=True):
     crop_enlarge: bool = False
 
     def __str__(self) -> str:
-        return "/".join(f"{name}:{value}" for name, value in self.options())
+        return "/".join([*written(self, _PIPELINE), *written(self.watermark, _WATERMARK)])
 
     @property
     def paints(self) -> bool:
@@ -303,35 +308,6 @@ class Pipeline(msgspec.Struct, frozen=True, kw_only=True):
         return bool(
             filters or tones or layers or self.background or self.watermark.opacity or self.trim.threshold is not None
         )
-
-    def options(self) -> Iterator[tuple[str, str]]:
-        """Yield name and arguments of each option that is not at its default."""
-        for name, field in _PIPELINE_NAMES.items():
-            value = getattr(self, field)
-            if value != getattr(_PLAIN, field):
-                yield name, write(value)
-        yield from self._mark_options()
-        if (self.zoom_width, self.zoom_height) != (1, 1):
-            yield "z", join(self.zoom_width, self.zoom_height)
-        if self.flip_horizontal or self.flip_vertical:
-            yield "fl", join(self.flip_horizontal, self.flip_vertical)
-        if self.background:
-            yield "bg", hex_of(self.background)
-        if self.crop_aspect_ratio:
-            yield "car", join(self.crop_aspect_ratio, self.crop_enlarge)
-
-    def _mark_options(self) -> Iterator[tuple[str, str]]:
-        mark = self.watermark
-        if mark.url:
-            yield "wmu", encode_text(mark.url)
-        if mark.text:
-            yield "wmt", encode_text(mark.text)
-        if mark.width or mark.height:
-            yield "wms", join(mark.width, mark.height)
-        if mark.angle:
-            yield "wmr", write(mark.angle)
-        if mark.shadow:
-            yield "wmsh", write(mark.shadow)
 
 
 class ProcessingOptions(msgspec.Struct, frozen=True, kw_only=True):
@@ -395,42 +371,18 @@ class ProcessingOptions(msgspec.Struct, frozen=True, kw_only=True):
     @property
     def has_encoder_options(self) -> bool:
         """Tell whether more than a quality is asked of an encoder."""
-        return any(getattr(self, name) != getattr(_NOTHING, name) for name in _ENCODER_NAMES.values())
+        nothing = ProcessingOptions()
+        names = ("auto_quality", "jpeg_options", "png_options", "webp_options", "avif_options")
+        return any(getattr(self, name) != getattr(nothing, name) for name in names)
 
     def quality_of(self, name: str) -> int:
         """Return the quality asked for of a format, 0 for its default."""
         return self.quality or dict(self.format_quality).get(name, 0)
 
     def __str__(self) -> str:
-        return "/-/".join([*map(str, self.pipelines[:-1]), "/".join([*_texts(self.pipelines[-1]), *self._own()])])
-
-    def _own(self) -> Iterator[str]:
-        for name, field in _OUTPUT_NAMES.items():
-            value = getattr(self, field)
-            if value != getattr(_NOTHING, field):
-                yield f"{name}:{write(value)}"
-        lists = {
-            "fq": [part for pair in self.format_quality for part in pair],
-            "skp": self.skip_processing,
-            "hs": self.hashsum if any(self.hashsum) else (),
-            "ct": [quote(tag, safe="") for tag in self.cache_tags],
-        }
-        yield from (f"{name}:{join(*parts)}" for name, parts in lists.items() if parts)
-        if self.style:
-            yield f"st:{encode_text(self.style)}"
-        if self.color_profile:
-            yield f"cp:{quote(self.color_profile, safe='')}"
-        if self.fallback_image_url:
-            yield f"fiu:{encode_text(self.fallback_image_url)}"
-        if self.filename:  # in base64, because a name may have any character
-            yield f"fn:{encode_text(self.filename)}:1"
-        for name, pixels in (("msr", self.max_src_resolution), ("mafr", self.max_animation_frame_resolution)):
-            if pixels:
-                yield f"{name}:{number(pixels / 1_000_000)}"
-
-
-def _texts(pipeline: Pipeline) -> Iterator[str]:
-    return (f"{name}:{value}" for name, value in pipeline.options())
+        pipelines = [*map(str, self.pipelines)]
+        own = written(self, _OUTPUT)
+        return "/-/".join([*pipelines[:-1], "/".join(filter(None, [pipelines[-1], *own]))])
 
 
 def join(*values: object) -> str:
@@ -439,10 +391,14 @@ def join(*values: object) -> str:
 
 
 def write(value: object) -> str:
-    """Write one argument: booleans as 1 and 0, numbers as short as they are exact."""
+    """Write one argument: booleans as 1 and 0, numbers as short as they are exact, colours as hexadecimal digits."""
     if isinstance(value, bool):
         return str(int(value))
-    return number(value) if isinstance(value, float) else str(value)
+    if isinstance(value, tuple):
+        # Three whole numbers are a colour; all other tuples are arguments.
+        is_color = len(value) == 3 and all(isinstance(one, int) for one in value)
+        return "{:02x}{:02x}{:02x}".format(*value) if is_color else join(*value)
+    return number(value) if isinstance(value, float) else "" if value is None else str(value)
 
 
 def number(value: float) -> str:
@@ -450,79 +406,57 @@ def number(value: float) -> str:
     return str(int(value)) if value == int(value) else repr(value)
 
 
-def hex_of(color: Rgb) -> str:
-    """Write a colour as six hexadecimal digits."""
-    return "{:02x}{:02x}{:02x}".format(*color)
-
-
 def encode_text(text: str) -> str:
     """Write a text as URL-safe base64 without padding."""
-    import base64
-
     return base64.urlsafe_b64encode(text.encode()).rstrip(b"=").decode()
 
 
-_PIPELINE_NAMES: Final = {
-    "rt": "resizing_type",
-    "ra": "resizing_algorithm",
-    "w": "width",
-    "h": "height",
-    "mw": "min_width",
-    "mh": "min_height",
-    "dpr": "dpr",
-    "el": "enlarge",
-    "ex": "extend",
-    "exar": "extend_aspect_ratio",
-    "g": "gravity",
-    "c": "crop",
-    "t": "trim",
-    "pd": "padding",
-    "ar": "auto_rotate",
-    "rot": "rotate",
-    "bl": "blur",
-    "sh": "sharpen",
-    "pix": "pixelate",
-    "wm": "watermark",
-    "bga": "background_alpha",
-    "br": "brightness",
-    "co": "contrast",
-    "sa": "saturation",
-    "mc": "monochrome",
-    "dt": "duotone",
-    "ush": "unsharp_masking",
-    "ba": "blur_areas",
-    "pbl": "progressive_blur",
-    "col": "colorize",
-    "gr": "gradient",
+_FIELDS: Final = {
+    "zoom": ("zoom_width", "zoom_height"),
+    "flip": ("flip_horizontal", "flip_vertical"),
+    "crop_aspect_ratio": ("crop_aspect_ratio", "crop_enlarge"),
+    "watermark_url": ("url",),
+    "watermark_text": ("text",),
+    "watermark_size": ("width", "height"),
+    "watermark_rotate": ("angle",),
+    "watermark_shadow": ("shadow",),
+    "autoquality": ("auto_quality",),
 }
-_ENCODER_NAMES: Final = {
-    "jpgo": "jpeg_options",
-    "pngo": "png_options",
-    "webpo": "webp_options",
-    "avifo": "avif_options",
-    "aq": "auto_quality",
+"""The fields of options that are not one field of the option's own name."""
+_WRITERS: Final[dict[str, Callable[[Any], str]]] = {
+    "watermark_url": encode_text,
+    "watermark_text": encode_text,
+    "style": encode_text,
+    "fallback_image_url": encode_text,
+    "filename": lambda name: f"{encode_text(name)}:1",  # in base64, because a name may have any character
+    "color_profile": lambda name: quote(name, safe=""),
+    "cache_tags": lambda tags: join(*(quote(tag, safe="") for tag in tags)),
+    "max_src_resolution": lambda pixels: number(pixels / 1_000_000),
+    "max_animation_frame_resolution": lambda pixels: number(pixels / 1_000_000),
 }
-_OUTPUT_NAMES: Final = {
-    **_ENCODER_NAMES,
-    "pg": "page",
-    "pgs": "pages",
-    "sm": "strip_metadata",
-    "kcr": "keep_copyright",
-    "scp": "strip_color_profile",
-    "ph": "preserve_hdr",
-    "eth": "enforce_thumbnail",
-    "q": "quality",
-    "mb": "max_bytes",
-    "f": "format",
-    "raw": "raw",
-    "cb": "cachebuster",
-    "exp": "expires",
-    "att": "return_attachment",
-    "msfs": "max_src_file_size",
-    "maf": "max_animation_frames",
-    "mrd": "max_result_dimension",
-    "dpi": "dpi",
-    "da": "disable_animation",
-}
-_PLAIN: Final = Pipeline()
-_NOTHING: Final = ProcessingOptions()
+Row: TypeAlias = "tuple[str, Callable[[Any], Any], Any, Callable[[Any], str]]"
+"""The name that is written, what takes the value out of a struct, its default, and what writes it."""
+
+
+def rows_of(plain: msgspec.Struct, names: Mapping[str, list[str]]) -> list[Row]:
+    """Return what is needed to write the options of a struct, of which ``plain`` has all defaults."""
+    rows: list[Row] = []
+    for long, words in names.items():
+        fields = _FIELDS.get(long, (long.replace("-", "_"),))
+        if {*fields} <= {*plain.__struct_fields__}:
+            get = attrgetter(*fields)
+            rows.append((words[-1], get, get(plain), _WRITERS.get(long, write)))
+    return rows
+
+
+def written(value: msgspec.Struct, rows: Iterable[Row]) -> Iterator[str]:
+    """Yield the options that are not at their defaults."""
+    for name, get, plain, writer in rows:
+        if (found := get(value)) != plain:
+            yield f"{name}:{writer(found)}"
+
+
+_MARKS: Final = {name: words for name, words in PIPELINE_NAMES.items() if name.startswith("watermark_")}
+_PIPELINE: Final = rows_of(Pipeline(), {name: words for name, words in PIPELINE_NAMES.items() if name not in _MARKS})
+_WATERMARK: Final = rows_of(Watermark(), _MARKS)
+_OUTPUT: Final = rows_of(ProcessingOptions(), OUTPUT_NAMES)
