@@ -48,50 +48,14 @@ ROLE = Cause(
     "Check role_arn and external_id, and that the role trusts the credentials in use.",
 )
 
-_KEY_ID = Cause("unknown-key", CredentialsError, "the store does not know this access key", WHERE_KEYS)
-
-_SECRET = Cause(
-    "wrong-secret",
-    CredentialsError,
-    "the signature is wrong, so the secret key does not fit the access key",
-    WHERE_KEYS,
-)
-
 EXPIRED = Cause("expired-token", CredentialsError, "the session token has expired or is not valid", SIGN_IN)
-
-_DENIED = Cause(
-    "{action}-denied",
-    AccessDenied,
-    "permission denied; the store said: {said}",
-    "Allow {permission} on this bucket and prefix for the credentials in use (listing: s3:ListBucket on the bucket).",
-)
-
-_NO_BUCKET = Cause(
-    "no-bucket", BucketError, "no such bucket", "Create it, or correct `bucket` or endpoint_url ({endpoint})."
-)
-
-_NO_KEY = Cause("no-object", ObjectNotFound, "no such object", "Check the key and the prefix in `bucket`.")
 
 REGION = Cause(
     "wrong-region", BucketError, "the bucket is in another region", 'Set region to {region} (`region = "…"`).'
 )
 
-_CLOCK = Cause(
-    "clock-skew",
-    BucketError,
-    "this machine's clock and the store's differ too much",
-    "Set the clock (NTP), then run it again.",
-)
-
 NAME = Cause(
     "bucket-name", BucketError, "the store does not accept this bucket's name", "Correct the name in `bucket`."
-)
-
-_VIRTUAL = Cause(
-    "wrong-addressing",
-    BucketError,
-    "the store wants the bucket's name before the host",
-    'Set addressing_style = "virtual".',
 )
 
 _MISSING = Cause(
@@ -99,40 +63,6 @@ _MISSING = Cause(
     BucketError,
     "the store does not offer this operation; it said: {said}",
     "Check that endpoint_url ({endpoint}) is the S3 interface of the store.",
-)
-
-_BUSY = Cause("store-busy", StoreBusy, "the store is overloaded and refused every attempt", f"Lower `workers`. {LATER}")
-
-_BROKEN = Cause(
-    "store-failed",
-    BucketError,
-    "the store failed on every attempt; it said: {said}",
-    f"{LATER} If it stays, check that endpoint_url ({{endpoint}}) is the store's S3 interface.",
-)
-
-_SLOW = Cause(
-    "upload-stalled",
-    Unreachable,
-    "the store waited too long for the data",
-    f"Check the connection or lower `workers`. {LATER}",
-)
-
-_LENGTH = Cause(
-    "length-refused",
-    BucketError,
-    "something refused a body without Content-Length",
-    "s3img always sends one: look at the proxy between here and {endpoint}.",
-)
-
-_CHANGED = Cause(
-    "bytes-changed",
-    BucketError,
-    "the data arrived changed; it was not stored",
-    "Run the command again; if it stays, look at the proxy between here and {endpoint}.",
-)
-
-_KEY_LENGTH = Cause(
-    "key-too-long", BucketError, "the key is longer than 1024 bytes", "Shorten the file's path or `key_template`."
 )
 
 KEY = Cause(
@@ -143,15 +73,6 @@ KEY = Cause(
 )
 
 NO_VERSION = Cause("no-version", ObjectNotFound, "no such version of the object", "Check the version, or leave it out.")
-
-_LARGE = Cause(
-    "object-too-large",
-    BucketError,
-    "the file is larger than the store accepts",
-    "Make it smaller, or raise the store's limit.",
-)
-
-_FULL = Cause("store-full", BucketError, "the store is full or its quota is used up", f"Free space there. {LATER}")
 
 _CHECKSUM = Cause(
     "checksum-refused",
@@ -167,79 +88,114 @@ _NO_MD5 = Cause(
     "Look at the proxy between here and {endpoint}: it drops headers.",
 )
 
-_CONDITION = Cause(
-    "condition-failed",
-    BucketError,
-    "the object is there already, or is being written",
-    "Read it again before you write it.",
-)
-
 REFUSED = Cause(
     "store-refused", BucketError, "the store refused; it said: {said}", "Look the code up in the store's documentation."
 )
 
-_BY_CODE: dict[str, Cause] = {
-    **dict.fromkeys(("InvalidAccessKeyId", "InvalidClientTokenId", "UnrecognizedClientException"), _KEY_ID),
-    "SignatureDoesNotMatch": _SECRET,
-    **dict.fromkeys(("ExpiredToken", "ExpiredTokenException", "InvalidToken", "TokenRefreshRequired"), EXPIRED),
-    **dict.fromkeys(
-        ("AccessDenied", "AllAccessDisabled", "AccountProblem", "Forbidden", "UnauthorizedAccess"), _DENIED
+
+def _each(table: dict[str, Cause]) -> dict[str, Cause]:
+    """Give each of the names that share a row a row of its own."""
+    return {name: cause for names, cause in table.items() for name in names.split("|")}
+
+
+_CODES = {
+    "InvalidAccessKeyId|InvalidClientTokenId|UnrecognizedClientException": Cause(
+        "unknown-key", CredentialsError, "the store does not know this access key", WHERE_KEYS
     ),
-    "NoSuchBucket": _NO_BUCKET,
-    **dict.fromkeys(("NoSuchKey", "NotFound"), _NO_KEY),
-    **dict.fromkeys(
-        (
-            "PermanentRedirect",
-            "TemporaryRedirect",
-            "AuthorizationHeaderMalformed",
-            "IllegalLocationConstraintException",
-            "InvalidRegion",
-        ),
-        REGION,
+    "SignatureDoesNotMatch": Cause(
+        "wrong-secret",
+        CredentialsError,
+        "the signature is wrong, so the secret key does not fit the access key",
+        WHERE_KEYS,
     ),
-    **dict.fromkeys(("PreconditionFailed", "ConditionalRequestConflict"), _CONDITION),
+    "ExpiredToken|ExpiredTokenException|InvalidToken|TokenRefreshRequired": EXPIRED,
+    "AccessDenied|AllAccessDisabled|AccountProblem|Forbidden|UnauthorizedAccess|401|403": Cause(
+        "{action}-denied",
+        AccessDenied,
+        "permission denied; the store said: {said}",
+        "Allow {permission} on this bucket and prefix for the credentials in use "
+        "(listing: s3:ListBucket on the bucket).",
+    ),
+    "NoSuchBucket": Cause(
+        "no-bucket", BucketError, "no such bucket", "Create it, or correct `bucket` or endpoint_url ({endpoint})."
+    ),
+    "NoSuchKey|NotFound|404": Cause(
+        "no-object", ObjectNotFound, "no such object", "Check the key and the prefix in `bucket`."
+    ),
+    "PermanentRedirect|TemporaryRedirect|AuthorizationHeaderMalformed|IllegalLocationConstraintException|InvalidRegion|"
+    "301|307|308": REGION,
+    "PreconditionFailed|ConditionalRequestConflict|412": Cause(
+        "condition-failed",
+        BucketError,
+        "the object is there already, or is being written",
+        "Read it again before you write it.",
+    ),
     "MissingContentMD5": _NO_MD5,
     "NoSuchVersion": NO_VERSION,
     "InvalidRange": Cause(
         "no-such-range", RangeNotSatisfiable, "no byte of the object is in the range", "Ask for bytes inside of it."
     ),
-    "RequestTimeTooSkewed": _CLOCK,
-    "InvalidBucketName": NAME,
-    **dict.fromkeys(("PathStyleDomainForbidden", "SecondLevelDomainForbidden"), _VIRTUAL),
-    **dict.fromkeys(("NotImplemented", "MethodNotAllowed"), _MISSING),
-    **dict.fromkeys(
-        (
-            "SlowDown",
-            "ServiceUnavailable",
-            "Throttling",
-            "ThrottlingException",
-            "RequestLimitExceeded",
-            "TooManyRequests",
-        ),
-        _BUSY,
+    "RequestTimeTooSkewed": Cause(
+        "clock-skew",
+        BucketError,
+        "this machine's clock and the store's differ too much",
+        "Set the clock (NTP), then run it again.",
     ),
-    "InternalError": _BROKEN,
-    "RequestTimeout": _SLOW,
-    "MissingContentLength": _LENGTH,
-    **dict.fromkeys(("BadDigest", "InvalidDigest", "XAmzContentSHA256Mismatch", "IncompleteBody"), _CHANGED),
-    **dict.fromkeys(("KeyTooLongError", "KeyTooLong"), _KEY_LENGTH),
-    **dict.fromkeys(("InvalidURI", "InvalidObjectName", "XMinioInvalidObjectName", "InvalidKey"), KEY),
-    "EntityTooLarge": _LARGE,
-    **dict.fromkeys(("QuotaExceeded", "InsufficientStorage", "XMinioStorageFull"), _FULL),
+    "InvalidBucketName": NAME,
+    "PathStyleDomainForbidden|SecondLevelDomainForbidden": Cause(
+        "wrong-addressing",
+        BucketError,
+        "the store wants the bucket's name before the host",
+        'Set addressing_style = "virtual".',
+    ),
+    "NotImplemented|MethodNotAllowed|405|501": _MISSING,
+    "SlowDown|ServiceUnavailable|Throttling|ThrottlingException|RequestLimitExceeded|TooManyRequests|429|503": Cause(
+        "store-busy", StoreBusy, "the store is overloaded and refused every attempt", f"Lower `workers`. {LATER}"
+    ),
+    "InternalError|500|502|504": Cause(
+        "store-failed",
+        BucketError,
+        "the store failed on every attempt; it said: {said}",
+        f"{LATER} If it stays, check that endpoint_url ({{endpoint}}) is the store's S3 interface.",
+    ),
+    "RequestTimeout": Cause(
+        "upload-stalled",
+        Unreachable,
+        "the store waited too long for the data",
+        f"Check the connection or lower `workers`. {LATER}",
+    ),
+    "MissingContentLength|411": Cause(
+        "length-refused",
+        BucketError,
+        "something refused a body without Content-Length",
+        "s3img always sends one: look at the proxy between here and {endpoint}.",
+    ),
+    "BadDigest|InvalidDigest|XAmzContentSHA256Mismatch|IncompleteBody": Cause(
+        "bytes-changed",
+        BucketError,
+        "the data arrived changed; it was not stored",
+        "Run the command again; if it stays, look at the proxy between here and {endpoint}.",
+    ),
+    "KeyTooLongError|KeyTooLong": Cause(
+        "key-too-long",
+        BucketError,
+        "the key is longer than 1024 bytes",
+        "Shorten the file's path or `key_template`.",
+    ),
+    "InvalidURI|InvalidObjectName|XMinioInvalidObjectName|InvalidKey": KEY,
+    "EntityTooLarge|413": Cause(
+        "object-too-large",
+        BucketError,
+        "the file is larger than the store accepts",
+        "Make it smaller, or raise the store's limit.",
+    ),
+    "QuotaExceeded|InsufficientStorage|XMinioStorageFull|507": Cause(
+        "store-full", BucketError, "the store is full or its quota is used up", f"Free space there. {LATER}"
+    ),
 }
 
-_BY_STATUS: dict[str, Cause] = {
-    **dict.fromkeys(("301", "307", "308"), REGION),
-    **dict.fromkeys(("401", "403"), _DENIED),
-    "404": _NO_KEY,
-    **dict.fromkeys(("405", "501"), _MISSING),
-    "411": _LENGTH,
-    "412": _CONDITION,
-    "413": _LARGE,
-    **dict.fromkeys(("429", "503"), _BUSY),
-    **dict.fromkeys(("500", "502", "504"), _BROKEN),
-    "507": _FULL,
-}
+_BY_CODE = _each(_CODES)
+"""Causes by the store's codes, and by HTTP statuses where there is no code."""
 
 _SUM_CODES = frozenset({"NotImplemented", "InvalidArgument", "InvalidRequest", "NotSupported", "501", "400"})
 
@@ -260,7 +216,7 @@ def of_store(code: str, status: str, said: str = "", *, is_elsewhere: bool = Fal
         return NO_VERSION  # AWS calls what no version can be called an invalid argument
     if code == "400" and is_elsewhere:
         return REGION
-    return _BY_CODE.get(code) or _BY_STATUS.get(status) or _BY_STATUS.get(code) or REFUSED
+    return _BY_CODE.get(code) or _BY_CODE.get(status) or REFUSED
 
 
 OF_A_WRONG_NAME = frozenset({REFUSED, _MISSING})
@@ -284,28 +240,11 @@ def is_unusual(key: str) -> bool:
 
 def store_causes() -> dict[Cause, list[str]]:
     """List every cause of this module with the codes and HTTP statuses that stand for it."""
-    found: dict[Cause, list[str]] = {}
-    for table in (_BY_CODE, _BY_STATUS):
-        for code, cause in table.items():
-            found.setdefault(cause, []).append(code)
+    found = {cause: names.split("|") for names, cause in _CODES.items()}
     return found | {ROLE: ["AssumeRole…"], _CHECKSUM: sorted(_SUM_CODES), REFUSED: ["any other"]}
 
 
-_NOT_TLS = Cause(
-    "not-tls",
-    Unreachable,
-    "the port does not speak TLS",
-    "Write http:// in endpoint_url ({endpoint}), or correct its port.",
-)
-
-_TLS_HOST = Cause(
-    "tls-wrong-host",
-    Unreachable,
-    "the certificate is for another host",
-    'Correct endpoint_url ({endpoint}); a bucket with dots in its name needs addressing_style = "path".',
-)
-
-_BY_CLASS: dict[str, Cause] = {
+_CLASSES = {
     "NoCredentialsError": Cause(
         "no-credentials",
         CredentialsError,
@@ -321,21 +260,12 @@ _BY_CLASS: dict[str, Cause] = {
         "there is no profile {profile!r}",
         "Correct `aws_profile` or AWS_PROFILE (`aws configure list-profiles`).",
     ),
-    **dict.fromkeys(("SSOError", "TokenRetrievalError", "SSOTokenLoadError", "LoginError"), EXPIRED),
-    **dict.fromkeys(
-        (
-            "CredentialRetrievalError",
-            "MetadataRetrievalError",
-            "InvalidConfigError",
-            "ConfigParseError",
-            "ConfigNotFound",
-        ),
-        Cause(
-            "credentials-broken",
-            CredentialsError,
-            "the configured source of credentials failed",
-            f"Check the AWS profile in use. {SIGN_IN}",
-        ),
+    "SSOError|TokenRetrievalError|SSOTokenLoadError|LoginError": EXPIRED,
+    "CredentialRetrievalError|MetadataRetrievalError|InvalidConfigError|ConfigParseError|ConfigNotFound": Cause(
+        "credentials-broken",
+        CredentialsError,
+        "the configured source of credentials failed",
+        f"Check the AWS profile in use. {SIGN_IN}",
     ),
     "ProxyConnectionError": Cause(
         "proxy-failed", Unreachable, "the proxy does not answer", "Check HTTPS_PROXY, HTTP_PROXY and NO_PROXY."
@@ -361,14 +291,11 @@ _BY_CLASS: dict[str, Cause] = {
         "nothing answers there",
         "Check endpoint_url ({endpoint}), the port and the network.",
     ),
-    **dict.fromkeys(
-        ("ResponseParserError", "NoETagError"),
-        Cause(
-            "not-s3",
-            BucketError,
-            "the answer is not that of an S3 store",
-            "Check that endpoint_url ({endpoint}) is the S3 interface, not a console or a website.",
-        ),
+    "ResponseParserError|NoETagError": Cause(
+        "not-s3",
+        BucketError,
+        "the answer is not that of an S3 store",
+        "Check that endpoint_url ({endpoint}) is the S3 interface, not a console or a website.",
     ),
     "UnicodeEncodeError": Cause(
         "key-not-text", BucketError, "the key is not valid Unicode", "Rename the file: its name is not UTF-8."
@@ -395,38 +322,40 @@ _BY_CLASS: dict[str, Cause] = {
         "the store confirmed the upload, but it has other bytes",
         "Run the command again; if it stays, look at the proxy between here and {endpoint}.",
     ),
-    **dict.fromkeys(
-        ("NoRegionError", "InvalidRegionError", "UnknownRegionError"),
-        Cause(
-            "no-region", BucketError, "the region is missing or not valid", 'Set region (`region = "eu-central-1"`).'
-        ),
+    "NoRegionError|InvalidRegionError|UnknownRegionError": Cause(
+        "no-region", BucketError, "the region is missing or not valid", 'Set region (`region = "eu-central-1"`).'
     ),
-    **dict.fromkeys(
-        ("EndpointProviderError", "EndpointResolutionError"),
-        Cause(
-            "endpoint-unusable",
-            BucketError,
-            "botocore can't build an address from these settings",
-            "Check region and endpoint_url.",
-        ),
+    "EndpointProviderError|EndpointResolutionError": Cause(
+        "endpoint-unusable",
+        BucketError,
+        "botocore can't build an address from these settings",
+        "Check region and endpoint_url.",
     ),
-    **dict.fromkeys(
-        ("HTTPClientError", "HTTPError", "ConnectionError", "OSError", "IncompleteReadError"),
-        Cause("connection-broken", Unreachable, "the connection broke on every attempt", f"Check the network. {LATER}"),
+    "HTTPClientError|HTTPError|ConnectionError|OSError|IncompleteReadError": Cause(
+        "connection-broken", Unreachable, "the connection broke on every attempt", f"Check the network. {LATER}"
     ),
 }
 
-_BY_DETAIL: dict[str, Cause] = {
-    "WRONG_VERSION_NUMBER": _NOT_TLS,
-    "record layer failure": _NOT_TLS,
+_BY_CLASS = _each(_CLASSES)
+
+_WORDS = {
+    "WRONG_VERSION_NUMBER|record layer failure": Cause(
+        "not-tls",
+        Unreachable,
+        "the port does not speak TLS",
+        "Write http:// in endpoint_url ({endpoint}), or correct its port.",
+    ),
     "certificate has expired": Cause(
         "tls-expired",
         Unreachable,
         "the store's certificate has expired",
         "Renew it on {endpoint}, or set this machine's clock.",
     ),
-    **dict.fromkeys(
-        ("doesn't match either of", "' doesn't match '", "Hostname mismatch", "IP address mismatch"), _TLS_HOST
+    "doesn't match either of|' doesn't match '|Hostname mismatch|IP address mismatch": Cause(
+        "tls-wrong-host",
+        Unreachable,
+        "the certificate is for another host",
+        'Correct endpoint_url ({endpoint}); a bucket with dots in its name needs addressing_style = "path".',
     ),
     "NameResolutionError": Cause(
         "host-unknown",
@@ -449,6 +378,8 @@ _BY_DETAIL: dict[str, Cause] = {
     ),
 }
 
+_BY_DETAIL = _each(_WORDS)
+
 _UNKNOWN = Cause(
     "unexpected", BucketError, "an unexpected {name}", "Please report it, with the command and these words."
 )
@@ -465,15 +396,7 @@ KEY_REASONS = frozenset({"key-too-long", "key-refused", "key-not-text", "key-inv
 """What is wrong with a key: no object can have it, so who reads one is told that it is not there."""
 
 
-def code_of(name: str) -> str:
-    """Name an exception the way stores name theirs: ``NoCredentialsError`` is ``NoCredentials``."""
-    return name.removesuffix("Error")
-
-
 def client_causes() -> dict[Cause, list[str]]:
     """List every cause of this module with the exceptions and words that stand for it."""
-    found: dict[Cause, list[str]] = {}
-    for table in (_BY_CLASS, _BY_DETAIL):
-        for name, cause in table.items():
-            found.setdefault(cause, []).append(name)
+    found = {cause: names.split("|") for names, cause in (_CLASSES | _WORDS).items()}
     return found | {_UNKNOWN: ["any other"]}

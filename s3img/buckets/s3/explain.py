@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, NamedTuple
 from urllib.parse import quote
 
 from s3img.buckets.s3 import causes
-from s3img.buckets.s3.causes import code_of, of_client
+from s3img.buckets.s3.causes import of_client
 from s3img.buckets.s3.response_checks import BrokenListingError
 from s3img.errors import BucketError, ObjectNotFound, StoreBusy
 
@@ -82,7 +82,7 @@ def explain(error: Exception, call: Call, secrets: Iterable[str] = ()) -> Bucket
     inner = " ".join(f"{type(value).__name__} {value}" for value in (kwargs.get("error"), error) if value is not None)
     detail = str(error) if isinstance(error, BrokenListingError) else ""  # no other text is ours
     facts = {"profile": str(kwargs.get("profile", "")), "name": names[0], "detail": detail}
-    return _failure(of_client(names, inner), call, code=code_of(names[0]), facts=facts)
+    return _failure(of_client(names, inner), call, code=names[0].removesuffix("Error"), facts=facts)
 
 
 def scrub(text: str, *secrets: str) -> str:
