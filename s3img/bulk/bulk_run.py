@@ -6,13 +6,12 @@ import hashlib
 import os
 import time
 import zlib
-from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from contextlib import closing
 from dataclasses import dataclass, field
 from functools import partial
-from itertools import chain, islice
+from itertools import chain
 from pathlib import Path
 from typing import TYPE_CHECKING, Final, TypeAlias
 
@@ -39,7 +38,7 @@ from s3img.imaging.detectors import Detectors
 from s3img.keys import OWN_FOLDER
 from s3img.lock import LOCK_NAME, read_lock
 from s3img.pictures.result_names import OWN_BUCKET
-from s3img.transfer.executors import DEATHS, open_executor, result_or_deaths
+from s3img.transfer.executors import DEATHS, TaskRunner, open_executor
 from s3img.transfer.workers import submit
 from s3img.transform import Transform
 
@@ -47,7 +46,6 @@ if TYPE_CHECKING:
     from collections.abc import Generator, Iterable, Iterator, Mapping
 
     from s3img.buckets import Bucket, ObjectInfo
-    from s3img.bulk.shards import Shard
     from s3img.config import Config
     from s3img.transfer.executors import OpenExecutor
 
@@ -59,67 +57,19 @@ class ShardScheduler:
     """Run shards on an executor; ``run_shard`` is the task, a function of a module that takes a shard."""
 
     def __init__(self, pool: OpenExecutor, run_shard: Callable[[Shard], ShardReport]) -> None:
-        self._pool = pool
-        self._run_shard = run_shard
-        # More than there are workers, so that none of them waits for this process; few, so that memory stays flat.
-        self._most = 2 * pool.workers + 1
-        self._suspects: deque[tuple[Shard, int]] = deque()
+        self._runner: TaskRunner[Shard, ShardReport] = TaskRunner(
+            pool, lambda shard: submit(pool.executor, run_shard, shard)
+        )
 
     def run(self, shards: Iterable[Shard]) -> Generator[tuple[Shard, ShardReport], None, None]:
-        """Yield each shard with its report as it ends. Raise what a task raises; errors of pictures are values.
-
-        When a worker dies, all shards under way may have been its own. Each is then tried again alone, so that the next
-        death is surely that shard's.
-        """
-        waiting = iter(shards)
-        running: dict[Future[ShardReport], Shard] = {}
-        try:
-            while True:
-                if not self._suspects:
-                    for shard in islice(waiting, self._most - len(running)):
-                        running[submit(self._pool.executor, self._run_shard, shard)] = shard
-                elif not running:
-                    shard, deaths = self._suspects.popleft()
-                    yield shard, self._run_alone(shard, deaths)
-                    continue
-                if not running:
-                    return
-                yield from self._ended(running)
-        finally:
-            for future in running:
-                future.cancel()
-
-    def _ended(self, running: dict[Future[ShardReport], Shard]) -> Iterator[tuple[Shard, ShardReport]]:
-        is_broken = False
-        for future in wait(running, return_when=FIRST_COMPLETED).done:
-            shard = running.pop(future)
-            report = result_or_deaths(future)
-            if isinstance(report, ShardReport):
-                yield shard, report
-            else:
-                self._suspects.append((shard, report))
-                is_broken = is_broken or report < DEATHS
-        if is_broken:
-            # The rest of a broken pool's tasks have failed with it.
-            wait(running)
-            for future in [*running]:
-                shard, report = running.pop(future), result_or_deaths(future)
-                if isinstance(report, ShardReport):
-                    yield shard, report
-                else:
-                    self._suspects.append((shard, report))
-            self._pool.reopen()
+        """Yield each shard with its report as it ends. Raise what a task raises; errors of pictures are values."""
+        return self._runner.run(shards, self._run_alone)
 
     def _run_alone(self, shard: Shard, deaths: int) -> ShardReport:
         """Run a shard while nothing else runs; cut it where it costs too many workers."""
-        most = DEATHS if not shard.is_piece else 1
-        while deaths < most:
-            report = result_or_deaths(submit(self._pool.executor, self._run_shard, shard))
-            if isinstance(report, ShardReport):
-                return report
-            deaths += report
-            if report < DEATHS:
-                self._pool.reopen()
+        report = self._runner.alone(shard, deaths, most=1 if shard.is_piece else DEATHS)
+        if report is not None:
+            return report
         if len(shard.items) == 1:
             return _culprit(shard)
         total = NOTHING

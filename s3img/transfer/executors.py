@@ -6,18 +6,30 @@ import importlib
 import multiprocessing
 import os
 import threading
-from concurrent.futures import BrokenExecutor, CancelledError, Executor, Future, ProcessPoolExecutor, ThreadPoolExecutor
+from collections import deque
+from concurrent.futures import (
+    FIRST_COMPLETED,
+    BrokenExecutor,
+    CancelledError,
+    Executor,
+    Future,
+    ProcessPoolExecutor,
+    ThreadPoolExecutor,
+    wait,
+)
 from contextlib import ExitStack
 from functools import partial
-from typing import TYPE_CHECKING, Final, Self, TypeVar
+from itertools import islice
+from typing import TYPE_CHECKING, Final, Generic, Self, TypeVar
 
 from s3img.errors import BucketError, ConfigError, Unreachable
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
-    from types import TracebackType
+    from collections.abc import Callable, Generator, Iterable, Mapping
 
 Made = TypeVar("Made")
+
+Task = TypeVar("Task")
 
 DEATHS: Final = 3
 """Workers that one task may cost before it is given up."""
@@ -51,9 +63,7 @@ class OpenExecutor:
     def __enter__(self) -> Self:
         return self
 
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
+    def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
         # Whoever submitted tasks cancels them: not every executor's `shutdown` can.
         if self._is_own:
             self.executor.shutdown(wait=kind is None)
@@ -106,6 +116,64 @@ def result_or_deaths(future: Future[Made]) -> Made | int:
         if type(error).__name__ == "KilledWorker":
             return DEATHS
         raise
+
+
+class TaskRunner(Generic[Task, Made]):
+    """Do many tasks on an executor whose workers may die, a few at a time; ``start`` submits one."""
+
+    def __init__(self, pool: OpenExecutor, start: Callable[[Task], Future[Made]]) -> None:
+        self._pool = pool
+        self._start = start
+        # More than there are workers, so that none of them waits for this process; few, so that memory stays flat.
+        self._most = 2 * pool.workers + 1
+
+    def run(
+        self, tasks: Iterable[Task], alone: Callable[[Task, int], Made]
+    ) -> Generator[tuple[Task, Made], None, None]:
+        """Yield each task with what it returned, as it ends. Raise what a task raises.
+
+        When a worker dies, all tasks under way may have been its own. Each is then done again alone, so that the next
+        death is surely that task's: ``alone`` does it, and is told how many workers have died of it.
+        """
+        waiting = iter(tasks)
+        running: dict[Future[Made], Task] = {}
+        suspects: deque[tuple[Task, int]] = deque()
+        is_broken = False
+        try:
+            while True:
+                if not suspects:
+                    for task in islice(waiting, self._most - len(running)):
+                        running[self._start(task)] = task
+                    if not running:
+                        return
+                elif not running:
+                    if is_broken:
+                        self._pool.reopen()
+                        is_broken = False
+                    task, deaths = suspects.popleft()
+                    yield task, alone(task, deaths)
+                    continue
+                for future in wait(running, return_when=FIRST_COMPLETED).done:
+                    task, made = running.pop(future), result_or_deaths(future)
+                    if isinstance(made, int):
+                        suspects.append((task, made))
+                        is_broken = is_broken or made < DEATHS
+                    else:
+                        yield task, made
+        finally:
+            for future in running:
+                future.cancel()
+
+    def alone(self, task: Task, deaths: int, *, most: int = DEATHS) -> Made | None:
+        """Do a task while nothing else is done; return None where it costs ``most`` workers."""
+        while deaths < most:
+            made = result_or_deaths(self._start(task))
+            if not isinstance(made, int):
+                return made
+            deaths += made
+            if made < DEATHS:
+                self._pool.reopen()
+        return None
 
 
 def _start_worker(environ: Mapping[str, str]) -> None:

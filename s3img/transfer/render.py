@@ -5,10 +5,8 @@ from __future__ import annotations
 import hashlib
 import os
 import tempfile
-from collections import deque
-from collections.abc import Callable, Iterable, Iterator, Mapping
-from concurrent.futures import FIRST_COMPLETED, Executor, Future, wait
-from itertools import islice
+from collections.abc import Callable, Iterable, Mapping
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -20,12 +18,14 @@ from s3img.atomic import write_atomically
 from s3img.cache import RENDERING_PREFIX
 from s3img.errors import S3ImgError, unexpected
 from s3img.imaging import RenderTarget
-from s3img.transfer.executors import DEATHS, OpenExecutor, open_executor, result_or_deaths
+from s3img.transfer.executors import OpenExecutor, TaskRunner, open_executor
 from s3img.transfer.plan import Upload
 from s3img.transfer.workers import submit
 from s3img.transform import Transform
 
 if TYPE_CHECKING:
+    from concurrent.futures import Executor, Future
+
     from s3img.cache import Cache
     from s3img.limits import Limits
     from s3img.pictures.editor import RenderInventory
@@ -111,7 +111,9 @@ class Renderer:
         else:
             opened = OpenExecutor(lambda: executor, workers=os.cpu_count() or 1, is_own=False)
         with opened as pool:
-            for done, (group, outcome) in enumerate(self._outcomes(pool, ordered), 1):
+            runner = TaskRunner(pool, partial(self._submit, pool))
+            ended = runner.run(([*group.values()] for group in ordered), partial(_render_alone, runner))
+            for done, (group, outcome) in enumerate(ended, 1):
                 errors = [error for _, error in outcome if error]
                 if errors:
                     inventory.bad_sources.add(group[0].asset.digest)
@@ -120,52 +122,6 @@ class Renderer:
                 inventory.sizes |= made
                 self.rendered += len(made)
                 progress("rendering", done, len(groups))
-
-    def _outcomes(
-        self, pool: OpenExecutor, groups: Iterable[Mapping[str, Variant]]
-    ) -> Iterator[tuple[list[Variant], Outcome]]:
-        """Keep a few jobs waiting, not all of them, so that an interrupt ends the run soon.
-
-        When a worker dies, every job under way may have been its own, and fails with it. Each is then done again alone,
-        so that only the image that costs workers is a failure.
-        """
-        waiting = iter(groups)
-        running: dict[Future[Outcome], list[Variant]] = {}
-        suspects: deque[tuple[list[Variant], int]] = deque()
-        most = 2 * pool.workers
-        try:
-            while True:
-                if not suspects:
-                    for group in islice(waiting, most - len(running)):
-                        variants = [*group.values()]
-                        running[self._submit(pool, variants)] = variants
-                elif not running:
-                    variants, deaths = suspects.popleft()
-                    yield variants, self._render_alone(pool, variants, deaths)
-                    continue
-                if not running:
-                    return
-                for future in wait(running, return_when=FIRST_COMPLETED).done:
-                    variants, outcome = running.pop(future), result_or_deaths(future)
-                    if isinstance(outcome, int):
-                        suspects.append((variants, outcome))
-                    else:
-                        yield variants, outcome
-        finally:
-            for future in running:
-                future.cancel()
-
-    def _render_alone(self, pool: OpenExecutor, variants: list[Variant], deaths: int) -> Outcome:
-        """Render an image while nothing else is rendered; give it up where it costs too many workers."""
-        while deaths < DEATHS:
-            pool.reopen()
-            outcome = result_or_deaths(self._submit(pool, variants))
-            if not isinstance(outcome, int):
-                return outcome
-            deaths += outcome
-        pool.reopen()
-        text = "Every worker that rendered it died: most often the system ran out of memory. Lower limits.input_pixels."
-        return [(0, text)] * len(variants)
 
     def _submit(self, pool: OpenExecutor, variants: list[Variant]) -> Future[Outcome]:
         asset, plain = variants[0].asset, tuple(map(self._plain, variants))
@@ -177,6 +133,11 @@ class Renderer:
         w, h, name, quality, colour = msgspec.structs.astuple(render_target(variant))
         inputs = tuple((key, str(self._source(asset)), asset.digest) for key, asset in variant.inputs)
         return text, w, h, name, quality, colour, inputs, str(self.path(variant))
+
+
+def _render_alone(runner: TaskRunner[list[Variant], Outcome], variants: list[Variant], deaths: int) -> Outcome:
+    text = "Every worker that rendered it died: most often the system ran out of memory. Lower limits.input_pixels."
+    return runner.alone(variants, deaths) or [(0, text)] * len(variants)
 
 
 def render_target(variant: Variant) -> RenderTarget:
