@@ -54,6 +54,16 @@ DECODE_ERRORS: Final = (ValueError, RecursionError)
 without end."""
 
 
+def closest(text: str, names: Iterable[str]) -> str:
+    """Return the name that a mistyped text is nearest to, or nothing.
+
+    Only the first 40 characters count: the comparison takes time in the square of them.
+    """
+    import difflib  # most names have no mistake
+
+    return next(iter(difflib.get_close_matches(text[:40].lower(), names, n=1)), "")
+
+
 class S3ImgError(Exception):
     """Report a failure that the user can act on."""
 

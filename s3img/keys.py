@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Self
 
 import msgspec
 
-from s3img.errors import ConfigError
+from s3img.errors import ConfigError, closest
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -197,10 +197,8 @@ def unknown_placeholder(match: re.Match[str], known: Sequence[str]) -> str:
     name, position = match[1], match.start()
     if name in known:
         return ""
-    import difflib  # most templates have no mistake
-
-    near = difflib.get_close_matches(name, known, n=1)
-    hint = f"did you mean {{{{{near[0]}}}}}?" if near else f"known are {', '.join(known)}"
+    near = closest(name, known)
+    hint = f"did you mean {{{{{near}}}}}?" if near else f"known are {', '.join(known)}"
     return f"{{{{{name}}}}} at {position} is unknown: {hint}"
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 import re
 from dataclasses import dataclass, field, fields
 from pathlib import Path
@@ -14,7 +13,7 @@ import msgspec
 from s3img.config import Config
 from s3img.config.load import SettingsSource, load
 from s3img.config.type_problems import type_problem
-from s3img.errors import ConfigError
+from s3img.errors import ConfigError, closest
 from s3img.lock import LOCK_NAME
 from s3img.pictures.static_images import StaticFolder
 from s3img.uploads import UploadPolicy, UploadTemplate
@@ -143,8 +142,8 @@ _TYPES: dict[str, Any] = {
 def _policy(options: AppOptions, problems: list[str]) -> UploadPolicy:
     known = [f.name for f in fields(UploadPolicy)]
     for name in sorted(set(options.uploads) - set(known)):
-        near = difflib.get_close_matches(name, known, n=1)
-        hint = f"did you mean {near[0]!r}?" if near else f"known are {', '.join(known)}"
+        near = closest(name, known)
+        hint = f"did you mean {near!r}?" if near else f"known are {', '.join(known)}"
         problems.append(f"{spell('uploads')}[{name!r}]: is unknown: {hint}")
     values = {name: value for name, value in options.uploads.items() if name in known}
     try:

@@ -9,7 +9,7 @@ import sys
 import click
 
 from s3img import __version__
-from s3img.errors import AssetError, BucketError, ConfigError, S3ImgError
+from s3img.errors import AssetError, BucketError, ConfigError, S3ImgError, closest
 
 _SECTIONS = {
     "Start here": {
@@ -78,10 +78,8 @@ class SuggestingGroup(click.Group):
         """Find the command that ``args`` begins with; raise UsageError naming the nearest one."""
         name = args[0]
         if not name.startswith("-") and self.get_command(ctx, name) is None:
-            import difflib  # most commands are there
-
-            near = difflib.get_close_matches(name.lower()[:40], self.list_commands(ctx), n=1)
-            hint = f"Did you mean {near[0]!r}?" if near else f"{ctx.command_path} --help lists them all."
+            near = closest(name, self.list_commands(ctx))
+            hint = f"Did you mean {near!r}?" if near else f"{ctx.command_path} --help lists them all."
             ctx.fail(f"No such command {name!r}. {hint}")
         return super().resolve_command(ctx, args)
 

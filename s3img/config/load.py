@@ -13,7 +13,7 @@ import msgspec
 from s3img.config.imgproxy import IMGPROXY_SECRETS
 from s3img.config.model import LOCAL_EXECUTORS, SECRET_SETTINGS, Config
 from s3img.config.type_problems import type_problem
-from s3img.errors import DECODE_ERRORS, ConfigError
+from s3img.errors import DECODE_ERRORS, ConfigError, closest
 
 FILE_NAME = "s3img.toml"
 HIDDEN = "(hidden)"
@@ -31,8 +31,12 @@ class SettingsSource(msgspec.Struct, frozen=True):
 
     values: Mapping[str, Any]
     spell: Callable[[str], str]
-    lax: bool = False  # texts stand for numbers, booleans and lists
     kind: str = "host"  # command line, environment, host, file
+
+    @property
+    def is_text(self) -> bool:
+        """Tell whether texts stand for numbers, booleans and lists."""
+        return self.kind in {"command line", "environment"}
 
     def __post_init__(self) -> None:
         if not isinstance(self.values, Mapping):
@@ -122,8 +126,8 @@ def find_sources(
         for name, value in environ.items()
         if name.startswith("S3IMG_") and name not in _NOT_SETTINGS
     }
-    found.append(SettingsSource(variables, lambda name: f"S3IMG_{name.upper()}", lax=True, kind="environment"))
-    found.append(SettingsSource(given, lambda name: f"--{name.replace('_', '-')}", lax=True, kind="command line"))
+    found.append(SettingsSource(variables, lambda name: f"S3IMG_{name.upper()}", kind="environment"))
+    found.append(SettingsSource(given, lambda name: f"--{name.replace('_', '-')}", kind="command line"))
     return found
 
 
@@ -169,13 +173,11 @@ def settings_of(table: Mapping[str, Any], folder: Path, where: str) -> SettingsF
     return SettingsFile(SettingsSource(_anchored(values, folder), f"{where}{{}}".format, kind="file"), sources)
 
 
-def merge(sources: list[SettingsSource]) -> Config:
-    """Build the Config from sources in rising precedence; raise ConfigError listing every problem."""
-    return merge_sources(sources)[0]
-
-
 def merge_sources(sources: list[SettingsSource]) -> tuple[Config, dict[str, tuple[str, str]]]:
-    """Return the Config, and (kind of place, the name as it is written there) by setting; errors are `merge`'s."""
+    """Merge sources in rising precedence: return the Config, and (kind of place, the name written there) by setting.
+
+    Raise ConfigError listing every problem.
+    """
     merged: dict[str, Any] = {}
     places: dict[str, tuple[str, str]] = {}
     problems: list[str] = []
@@ -198,7 +200,7 @@ def merge_sources(sources: list[SettingsSource]) -> tuple[Config, dict[str, tupl
                 problems += [f"{source.spell(name)}.{field}: {why}" for field in secret]
                 value = {field: one for field, one in value.items() if field not in secret}  # noqa: PLW2901 - the rest of it
             try:
-                merged[name] = _convert(name, value, lax=source.lax)
+                merged[name] = _convert(name, value, lax=source.is_text)
                 places[name] = (source.kind, source.spell(name))
             except ValueError as error:
                 problems.append(f"{source.spell(name)}: {error}")
@@ -252,10 +254,8 @@ def _convert(name: str, value: Any, *, lax: bool) -> Any:  # noqa: ANN401 - sett
             f"or {CREDENTIAL_VARIABLES[0]} and {CREDENTIAL_VARIABLES[1]}, or name an aws_profile"
         )
     if name not in _TYPES:
-        import difflib  # most settings have no mistake
-
-        near = difflib.get_close_matches(name.lower(), _TYPES, n=1)
-        raise ValueError("unknown setting" + (f", did you mean {near[0]}?" if near else ", see docs/configuration.md"))
+        near = closest(name, _TYPES)
+        raise ValueError("unknown setting" + (f", did you mean {near}?" if near else ", see docs/configuration.md"))
     if lax and isinstance(value, str):
         value = _from_text(value, _TYPES[name])
     try:

@@ -24,11 +24,12 @@ from s3img.config.service import (
     ServiceSettings,
     endpoint_at,
     is_absolute_url,
+    problems_of,
     service_problems,
     shown_url,
 )
 from s3img.config.type_problems import type_problem
-from s3img.errors import ConfigError, TransformError
+from s3img.errors import ConfigError, TransformError, closest
 from s3img.keys import KeyTemplate
 from s3img.limits import Limits
 
@@ -151,29 +152,15 @@ class Config(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
 
     def problems(self) -> list[tuple[str, str]]:
         """List (setting, what is wrong and what to write instead)."""
-        checks = (
-            *(bucket_problems, provider_problems, url_problems, key_template_problems, preset_problems),
-            *(
-                font_problems,
-                detector_problems,
-                rule_problems,
-                number_problems,
-                upload_origin_problems,
-                combination_problems,
-                imgproxy_problems,
-            ),
+        of_service = service_problems(
+            self.service,
+            origins=self.origins,
+            endpoints=self.endpoints,
+            access=(self.access, self.allowed, self.presets),
+            signing_keys=self.signing_keys,
+            imagekit_private_key=self.imagekit_private_key,
         )
-        found = [problem for check in checks for problem in check(self)]
-        return found + list(
-            service_problems(
-                self.service,
-                origins=self.origins,
-                endpoints=self.endpoints,
-                access=(self.access, self.allowed, self.presets),
-                signing_keys=self.signing_keys,
-                imagekit_private_key=self.imagekit_private_key,
-            )
-        )
+        return [*(problem for check in _CHECKS for problem in check(self)), *of_service]
 
     @property
     def address(self) -> address.Address | None:
@@ -214,13 +201,7 @@ class Config(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
 
 def bucket_problems(config: Config) -> list[tuple[str, str]]:
     """Check ``bucket``."""
-    if not config.bucket:
-        return []
-    try:
-        config.address  # noqa: B018 - parsed for its errors
-    except ConfigError as error:
-        return [("bucket", problem) for problem in error.problems]
-    return []
+    return problems_of("bucket", lambda: config.address)
 
 
 def provider_problems(config: Config) -> list[tuple[str, str]]:
@@ -229,11 +210,7 @@ def provider_problems(config: Config) -> list[tuple[str, str]]:
         return []
     if not config.provider:
         return [("account", "has no effect without provider: add it, or remove account")] if config.account else []
-    try:
-        service = config.store
-    except ConfigError as error:
-        return [("provider", problem) for problem in error.problems]
-    return service.problems(
+    return problems_of("provider", lambda: config.store) or config.store.problems(
         account=config.account,
         region=config.region,
         endpoint_url=config.endpoint_url,
@@ -260,11 +237,7 @@ def url_problems(config: Config) -> list[tuple[str, str]]:
 
 def key_template_problems(config: Config) -> list[tuple[str, str]]:
     """Check ``key_template``."""
-    try:
-        KeyTemplate.parse(config.key_template)
-    except ConfigError as error:
-        return [("key_template", problem) for problem in error.problems]
-    return []
+    return problems_of("key_template", lambda: KeyTemplate.parse(config.key_template))
 
 
 def preset_problems(config: Config) -> list[tuple[str, str]]:
@@ -287,16 +260,14 @@ def font_problems(config: Config) -> list[tuple[str, str]]:
     """Check that ``fonts`` gives names of ImageKit's fonts, or cuts of them, a font's file each."""
     if not config.fonts:  # a run with nothing to do loads none of this
         return []
-    import difflib
-
     from s3img.transform.overlays import FONT_CUTS, FONTS, is_font_file
 
     known = {name + cut for name in FONTS for cut in FONT_CUTS.values()}
     found = []
     for name, key in config.fonts.items():
         if name not in known:
-            near = difflib.get_close_matches(name, known, n=1)
-            hint = f"did you mean {near[0]}?" if near else f"known are {', '.join(FONTS)}, and -Bold, -Italic of them"
+            near = closest(name, known)
+            hint = f"did you mean {near}?" if near else f"known are {', '.join(FONTS)}, and -Bold, -Italic of them"
             found.append((f"fonts.{name}", f"is not a font of ImageKit: {hint}"))
         elif not is_font_file(key) or key.startswith("/"):
             found.append((f"fonts.{name}", f'{key!r}: write the key of a TTF, OTF, WOFF or WOFF2, as "fonts/My.ttf"'))
@@ -307,15 +278,13 @@ def detector_problems(config: Config) -> list[tuple[str, str]]:
     """Check that ``focus_detectors`` gives what can be looked for a function of a module each."""
     if not config.focus_detectors:
         return []
-    import difflib
-
     from s3img.transform.focus import FOUND, OBJECTS
 
     found = []
     for name, reference in config.focus_detectors.items():
         if name not in {*FOUND, OBJECTS}:
-            near = difflib.get_close_matches(name, [*FOUND, OBJECTS], n=1)
-            hint = f"did you mean {near[0]}?" if near else "known are face, objects, and objects such as car"
+            near = closest(name, [*FOUND, OBJECTS])
+            hint = f"did you mean {near}?" if near else "known are face, objects, and objects such as car"
             found.append((f"focus_detectors.{name}", f"is not a face or an object: {hint}"))
         elif not re.fullmatch(r"[A-Za-z_][\w.]*:[A-Za-z_][\w.]*", reference):
             found.append((f"focus_detectors.{name}", f'{reference!r}: write a function as "my_faces:find"'))
@@ -385,10 +354,7 @@ def combination_problems(config: Config) -> list[tuple[str, str]]:
         found.append(("external_id", "has no effect without role_arn: add it"))
     is_usable = not (bucket_problems(config) or provider_problems(config) or url_problems(config))
     if config.bucket and not config.public_url and is_usable:
-        try:
-            config.base_url  # noqa: B018 - worked out for its errors
-        except ConfigError as error:
-            found += [("public_url", problem) for problem in error.problems]
+        found += problems_of("public_url", lambda: config.base_url)
     return found
 
 
@@ -396,3 +362,10 @@ def imgproxy_problems(config: Config) -> list[tuple[str, str]]:
     """Check the table of imgproxy's addresses."""
     found = config.imgproxy.problems() if config.imgproxy else ()
     return [(f"imgproxy.{name}", problem) for name, problem in found]
+
+
+_CHECKS = (
+    *(bucket_problems, provider_problems, url_problems, key_template_problems, preset_problems, font_problems),
+    *(detector_problems, rule_problems, number_problems, upload_origin_problems, combination_problems),
+    imgproxy_problems,
+)

@@ -13,7 +13,7 @@ from urllib.parse import urlsplit
 
 import msgspec
 
-from s3img.errors import ConfigError
+from s3img.errors import ConfigError, closest
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -315,10 +315,8 @@ def named(name: str) -> Provider:
     """Return a provider of the table; raise ConfigError with the nearest name."""
     if name in _BY_NAME:
         return _BY_NAME[name]
-    import difflib  # most names have no mistake
-
-    near = difflib.get_close_matches(name.lower(), _BY_NAME, n=1)
-    hint = f"did you mean {near[0]!r}?" if near else f"known are {', '.join(_BY_NAME)}"
+    near = closest(name, _BY_NAME)
+    hint = f"did you mean {near!r}?" if near else f"known are {', '.join(_BY_NAME)}"
     raise ConfigError([f"{name!r} is unknown: {hint}"])
 
 

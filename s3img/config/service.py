@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from functools import partial
 from typing import TYPE_CHECKING, Final, Literal
 from urllib.parse import urlsplit
 
@@ -12,7 +13,7 @@ from s3img.config import address, providers
 from s3img.errors import ConfigError, TransformError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Callable, Iterator, Mapping
 
 Access = Literal["signed", "named", "sizes", "open"]
 """What may be requested without a signature: nothing, presets, a list of transforms, anything."""
@@ -133,10 +134,7 @@ def service_problems(
         if origin != "*" and (not is_absolute_url(origin) or urlsplit(origin).path):
             yield "service.cors_origins", f"{shown_url(origin)} is not an origin: write https://www.example.com, or *"
     if service.results not in {"", NO_RESULTS}:
-        try:
-            address.parse(service.results)
-        except ConfigError as error:
-            yield from (("service.results", problem) for problem in error.problems)
+        yield from problems_of("service.results", lambda: address.parse(service.results))
     least = {"fetches": 1, "seconds": 0.1}
     for name in _NUMBERS:
         if not least.get(name, 0) <= getattr(service, name) < float("inf"):
@@ -157,31 +155,32 @@ def origin_problems(origins: Mapping[str, Origin]) -> Iterator[tuple[str, str]]:
         place = f"origins.{name}"
         if not _NAME.fullmatch(name) or name in _RESERVED:
             yield place, _NAME_PROBLEM.format(name)
-        try:
-            address.parse(origin.bucket)
-        except ConfigError as error:
-            yield from ((f"{place}.bucket", problem) for problem in error.problems)
+        yield from problems_of(f"{place}.bucket", partial(address.parse, origin.bucket))
         for field in ("endpoint_url", "canonical_url"):
             if (url := getattr(origin, field)) and not is_absolute_url(url):
                 problem = f"{shown_url(url)} is not an absolute URL without credentials: start with https://"
                 yield f"{place}.{field}", problem
         if origin.provider and (is_absolute_url(origin.endpoint_url) or not origin.endpoint_url):
-            try:
-                service = providers.named(origin.provider)
-                found = service.problems(
-                    account=origin.account,
-                    region=origin.region,
-                    endpoint_url=origin.endpoint_url,
-                    addressing_style=origin.addressing_style,
-                )
-                if origin.provider == "aws" and not (origin.region or origin.endpoint_url):
-                    found.append(("region", f"is needed: AWS has one for each bucket, as {service.example}"))
-            except ConfigError as error:
-                found = [("provider", problem) for problem in error.problems]
-            yield from ((f"{place}.{field}", text) for field, text in found)
+            yield from ((f"{place}.{field}", text) for field, text in provider_problems(origin))
         elif origin.account and not origin.provider:
             yield f"{place}.account", "has no effect without provider: add it, or remove account"
         yield from ((f"{place}.{field}", text) for field, text in credential_problems(origin))
+
+
+def provider_problems(origin: Origin) -> list[tuple[str, str]]:
+    """Check the ``provider`` of an origin with what belongs to it."""
+    found = problems_of("provider", lambda: providers.named(origin.provider))
+    if not found:
+        service = providers.named(origin.provider)
+        found = service.problems(
+            account=origin.account,
+            region=origin.region,
+            endpoint_url=origin.endpoint_url,
+            addressing_style=origin.addressing_style,
+        )
+        if origin.provider == "aws" and not (origin.region or origin.endpoint_url):
+            found.append(("region", f"is needed: AWS has one for each bucket, as {service.example}"))
+    return found
 
 
 def endpoint_problems(endpoints: Mapping[str, Endpoint], origins: Mapping[str, Origin]) -> Iterator[tuple[str, str]]:
@@ -224,10 +223,8 @@ def signing_key_problems(keys: str | Mapping[str, str]) -> Iterator[tuple[str, s
         return
     from s3img.signing import Signer  # loads cryptography, which runs without keys need not wait for
 
-    try:
-        Signer.of(keys)
-    except ConfigError as error:
-        yield from (("signing_keys", problem.removeprefix("signing_keys: ")) for problem in error.problems)
+    for name, problem in problems_of("signing_keys", lambda: Signer.of(keys)):
+        yield name, problem.removeprefix("signing_keys: ")
 
 
 def imagekit_key_problems(
@@ -260,6 +257,15 @@ def credential_problems(origin: Origin) -> Iterator[tuple[str, str]]:
     ways = [origin.anonymous, bool(origin.credentials), bool(origin.aws_profile or origin.role_arn)]
     if sum(ways) > 1:
         yield "credentials", "anonymous, credentials and aws_profile or role_arn exclude each other: keep one"
+
+
+def problems_of(name: str, work_out: Callable[[], object]) -> list[tuple[str, str]]:
+    """Return the problems of a setting that show when something is worked out from it."""
+    try:
+        work_out()
+    except ConfigError as error:
+        return [(name, problem) for problem in error.problems]
+    return []
 
 
 def shown_url(url: str) -> str:

@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING, Any, get_args
 
 import msgspec
 
+from s3img.errors import closest
+
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
@@ -55,10 +57,8 @@ def _words(types: str) -> str:
 
 
 def _unknown(name: str, known: list[str]) -> str:
-    import difflib  # most settings have no mistake
-
-    near = difflib.get_close_matches(name, known, n=1)
-    return f"unknown setting {name}" + (f", did you mean {near[0]}?" if near else f": known are {', '.join(known)}")
+    near = closest(name, known)
+    return f"unknown setting {name}" + (f", did you mean {near}?" if near else f": known are {', '.join(known)}")
 
 
 def _field_names(kind: Any) -> Iterator[str]:  # noqa: ANN401 - the type is data here

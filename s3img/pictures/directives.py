@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import difflib
 import re
 from dataclasses import dataclass, field
 from functools import lru_cache
 from typing import TYPE_CHECKING, Literal, TypeVar, get_args
 
 from s3img.config import Config, Format, Rule
-from s3img.errors import TransformError
+from s3img.errors import TransformError, closest
 from s3img.pictures.markup import pixels
 from s3img.pictures.variants import Layout, VariantRequest
 from s3img.transform import Transform
@@ -60,8 +59,8 @@ def read(author: Mapping[str, str | None], config: Config, *, path: str = "") ->
     faults = []
     for name in author:
         if name.startswith("data-s3img") and name not in NAMES:
-            near = difflib.get_close_matches(name, NAMES, n=1)
-            faults.append(f"{name} is unknown" + (f", did you mean {near[0]}?" if near else f": known are {NAMES}"))
+            near = closest(name, NAMES)
+            faults.append(f"{name} is unknown" + (f", did you mean {near}?" if near else f": known are {NAMES}"))
     transform = Transform()
     try:
         transform = Transform.parse(word if word != "url" else "", presets=config.presets)

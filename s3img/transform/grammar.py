@@ -10,10 +10,9 @@ import re
 from typing import TYPE_CHECKING, Any, Final, NamedTuple, TypeAlias
 from urllib.parse import unquote
 
-from s3img.errors import TransformError
+from s3img.errors import TransformError, closest
 from s3img.transform.colors import NAMES, Color
 from s3img.transform.conditions import read_tests
-from s3img.transform.kinds import closest
 from s3img.transform.overlays import CANVAS, MAX_DEPTH, PARENT_VARIABLES, Canvas, Position, Text, variables_of
 from s3img.transform.parameters import (
     BY_KEY,

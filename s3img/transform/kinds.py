@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 import re
 from collections.abc import Callable, Iterable, Mapping
 from fractions import Fraction
@@ -11,6 +10,7 @@ from urllib.parse import quote
 
 import msgspec
 
+from s3img.errors import closest
 from s3img.transform.colors import NAMES, Color
 from s3img.transform.expressions import (
     DENSITY_VARIABLE,
@@ -84,14 +84,6 @@ class ParameterKind(msgspec.Struct, frozen=True):
             return words[text] if text in words else self.read(text)
 
         return ParameterKind(values, read, lambda value: texts.get(value, self.write(value)), self.near)
-
-
-def closest(text: str, names: Iterable[str]) -> str:
-    """Return the name that a mistyped text is nearest to, or nothing.
-
-    Only the first 40 characters count: the comparison takes time in the square of them.
-    """
-    return next(iter(difflib.get_close_matches(text[:40].lower(), names, n=1)), "")
 
 
 def choice(

@@ -8,12 +8,11 @@ from typing import TYPE_CHECKING, Any, Final, Literal, Self, TypedDict, Unpack
 import msgspec
 from msgspec.structs import asdict, force_setattr, replace
 
-from s3img.errors import TransformError
+from s3img.errors import TransformError, closest
 from s3img.transform import canonical, grammar
 from s3img.transform.expressions import format_number
 from s3img.transform.focus import is_sought
 from s3img.transform.geometry import LIMITS, NO_HINTS, Hints, Plan, Size, plans
-from s3img.transform.kinds import closest
 from s3img.transform.overlays import Text
 from s3img.transform.parameters import BY_NAME
 from s3img.transform.steps import Output, OutputFormat, Step, Subsampling
