@@ -18,7 +18,7 @@ from s3img.imaging.resize import resize
 from s3img.limits import Limits
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Callable, Iterator, Mapping, Sequence
     from typing import BinaryIO, TypeAlias
 
     from PIL import Image
@@ -28,11 +28,16 @@ if TYPE_CHECKING:
 
     Outcome: TypeAlias = Rendered | ImageError
     Numbered: TypeAlias = list[tuple[int, RenderTarget]]
+    Order: TypeAlias = Callable[[Mapping[int, int]], int | None]
+    """Return the target to make next, None at the end, from the bytes of those that are made."""
 
 
 @dataclass(frozen=True, slots=True)
 class RenderedFile:
-    """What became of one target of a job: ``error`` is empty where ``path`` holds the result."""
+    """What became of one target of a job: ``path`` holds the result, or ``error`` says why there is none.
+
+    Both are empty where the job's order left it out.
+    """
 
     index: int
     path: str = ""
@@ -56,15 +61,16 @@ def render_variants(
 
 
 def render_job(
-    source: ImageSource, targets: Sequence[RenderTarget], out_dir: str, limits: Limits
+    source: ImageSource, targets: Sequence[RenderTarget], out_dir: str, limits: Limits, *, order: Order | None = None
 ) -> list[RenderedFile]:
     """Render ``source`` to every target, into files of ``out_dir`` that appear complete or not at all.
 
-    Takes and returns plain values and raises no ``S3ImgError``, for pools of threads or processes.
+    With ``order`` stills are made in that order, and only as far as it goes. Takes and returns plain values and raises
+    no ``S3ImgError``, for pools of threads or processes.
     """
     files = {}
     try:
-        for index, outcome in iterate_variants(source, targets, limits):
+        for index, outcome in iterate_variants(source, targets, limits, order):
             if isinstance(outcome, ImageError):
                 files[index] = RenderedFile(index, error=str(outcome))
                 continue
@@ -75,13 +81,16 @@ def render_job(
             files[index] = RenderedFile(index, str(path), len(outcome.data), outcome.media_type, *size)
     except S3ImgError as error:
         return [RenderedFile(index, error=str(error)) for index in range(len(targets))]
-    return [files[index] for index in range(len(targets))]
+    return [files.get(index) or RenderedFile(index) for index in range(len(targets))]
 
 
 def iterate_variants(
-    source: ImageSource, targets: Sequence[RenderTarget], limits: Limits
+    source: ImageSource, targets: Sequence[RenderTarget], limits: Limits, order: Order | None = None
 ) -> Iterator[tuple[int, Outcome]]:
-    """Yield index and outcome of each target as it is made: stills before animations, the largest picture first."""
+    """Yield index and outcome of each target as it is made: stills before animations, the largest picture first.
+
+    ``order`` replaces that order where all targets are stills; it ends with the first target that fails.
+    """
     info = probe(source, limits=limits)
     still: Numbered = []
     moving: Numbered = []
@@ -92,7 +101,7 @@ def iterate_variants(
             (moving if keeps_animation(info, target.format) else still).append((index, target))
     with opened(source) as fp, located(source):
         if still:
-            yield from _stills(fp, info, still, limits)
+            yield from _stills(fp, info, still, limits, order if len(still) == len(targets) else None)
         if moving:
             yield from _animations(fp, info, moving, limits)
 
@@ -110,7 +119,9 @@ def refusal(target: RenderTarget, limits: Limits) -> ImageError | None:
     return None
 
 
-def _stills(fp: BinaryIO, info: ImageInfo, numbered: Numbered, limits: Limits) -> Iterator[tuple[int, Outcome]]:
+def _stills(
+    fp: BinaryIO, info: ImageInfo, numbered: Numbered, limits: Limits, order: Order | None
+) -> Iterator[tuple[int, Outcome]]:
     """Yield the outcomes of still targets: one decode, Lanczos from size to size."""
     deadline = RenderDeadline(limits.seconds)
     sizes = by_size(numbered)
@@ -120,11 +131,25 @@ def _stills(fp: BinaryIO, info: ImageInfo, numbered: Numbered, limits: Limits) -
     deadline.check()
     with pillow_errors(f"The {info.format.upper()} can't be converted"):
         picture = decoded.picture((0, 0, *decoded.source), largest)
+    pictures: dict[int, Image.Image] = {}
     for size, members in sizes.items():
         with pillow_errors("The picture can't be scaled"):
             picture = resize(picture, size)
         for index, target in members:
-            yield index, encoded(picture, info, target)
+            if order:
+                pictures[index] = picture
+            else:
+                yield index, encoded(picture, info, target)
+    if not order:
+        return
+    targets = dict(numbered)
+    made: dict[int, int] = {}
+    while (following := order(made)) is not None:
+        outcome = encoded(pictures[following], info, targets[following])
+        yield following, outcome
+        if isinstance(outcome, ImageError):
+            return
+        made[following] = len(outcome.data)
 
 
 def _animations(fp: BinaryIO, info: ImageInfo, numbered: Numbered, limits: Limits) -> Iterator[tuple[int, Outcome]]:

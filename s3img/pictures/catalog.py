@@ -16,7 +16,8 @@ from s3img.assets import Asset, ImageFacts
 from s3img.errors import AssetError, ConfigError
 from s3img.keys import KeyTemplate
 from s3img.lock import read_lock
-from s3img.pictures.markup import ImageCandidate, Picture, attributes, select, sizes_of, srcset, surroundings
+from s3img.pictures.format_comparison import ImageCandidate, select
+from s3img.pictures.markup import Picture, attributes, sizes_of, srcset, surroundings
 from s3img.pictures.variants import (
     FORMATS,
     Layout,
@@ -296,7 +297,7 @@ _LARGER = Variant(Asset("", "", 0, ImageFacts("", 0, 0)), Transform(), 0, 0, "",
 class VariantLookup:
     """Find the variants of each image once for each way to show it.
 
-    ``sizes`` has what `markup.select` compares, by identity. Safe for threads.
+    ``sizes`` has what `select` compares, by identity. Safe for threads.
     """
 
     def __init__(self, lock: Lock, config: Config, service: ServiceUrls | None) -> None:

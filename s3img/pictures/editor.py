@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING
 
 from s3img.pictures.choices import Choice, Image, Link, Strip, source_url
 from s3img.pictures.directives import NAMES
-from s3img.pictures.markup import ImageCandidate, Markup, Picture, attributes, dimensions, loading, select, surroundings
+from s3img.pictures.format_comparison import ImageCandidate, select
+from s3img.pictures.markup import Markup, Picture, attributes, dimensions, loading, surroundings
 from s3img.pictures.placement import InsideSite, Placement
 from s3img.rewrite import TagEdit
 from s3img.rewrite import srcset as image_candidates

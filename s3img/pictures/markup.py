@@ -10,12 +10,12 @@ from dataclasses import dataclass
 from html import escape
 from typing import TYPE_CHECKING, Literal
 
-from s3img.pictures.variants import MEDIA_TYPES, Layout, VariantSet
-from s3img.transform.worthwhile import worthwhile
+from s3img.pictures.variants import MEDIA_TYPES, Layout
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
+    from s3img.pictures.format_comparison import ImageCandidate
     from s3img.rewrite import TagEdit
 
 Markup = Literal["picture", "img", "bare", "keep"]
@@ -48,16 +48,6 @@ follow."""
 _PICTURE = b'<picture class="'
 _STYLED = re.compile(rb"""%bs3img|s3img-(?:full|wide|tall)["']""" % _PICTURE)
 _STYLED_HEIGHT = re.compile(r"(?:^|[;\s])(?:(?:max-|min-)?(?:height|block-size)|aspect-ratio)\s*:", re.IGNORECASE)
-
-
-@dataclass(frozen=True, slots=True)
-class ImageCandidate:
-    """One image candidate: its URL, width in px and size in bytes; the image's own file is not a variant."""
-
-    url: str
-    width: int
-    size: int
-    is_variant: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,56 +93,6 @@ def is_styled(edit: TagEdit) -> bool:
     """Tell whether an edit writes what the style sheet is for."""
     classes = (edit.attributes.get("class") or "").split()
     return edit.before.startswith("<picture ") or any(name.startswith(f"{PICTURE_CLASS}-") for name in classes)
-
-
-def select(
-    variant_set: VariantSet, made: Mapping[str, Sequence[ImageCandidate]], original: ImageCandidate | None
-) -> tuple[dict[str, list[ImageCandidate]], list[ImageCandidate]]:
-    """Return (candidates by format to offer first, candidates for every browser).
-
-    Nothing as large in bytes as what it replaces is kept: the source, or any plainer format at the same width. A
-    format goes as a whole where a screen that knows it would be worse off: a wide one whose variant is lost would be
-    given a small picture, a small one would load the next wider file, which may be larger than its own of a plainer
-    format. Without ``original`` (the author asked for something made from it) renderings stay whatever their size.
-    """
-    image = _own_candidates(made.get(variant_set.own, ()), original)
-    most = original.size if original else 1 << 62
-    least = {candidate.width: min(most, candidate.size) for candidate in image}
-    sources = {}
-    for name in [*made][::-1]:  # the plainest first
-        candidates = made[name]
-        if name == variant_set.own:
-            if name != list(made)[-1]:  # a newer type than the next one: browsers take the first they know
-                sources[name] = image
-            continue
-        kept = _smaller(candidates, least, most)
-        if kept:
-            sources[name] = kept
-            least |= {candidate.width: candidate.size for candidate in kept if candidate.size}
-    offered = {name: sources[name] for name in made if name in sources}
-    return offered, image or list(made.get(next(iter(made)), ()))
-
-
-def _smaller(candidates: Sequence[ImageCandidate], least: Mapping[int, int], most: int) -> list[ImageCandidate]:
-    """Return those with fewer bytes than ``least`` has at their width, none if some screen would then load more."""
-    kept: list[ImageCandidate] = []
-    for candidate in reversed(candidates):
-        limit = least.get(candidate.width, most)
-        if worthwhile({"this": candidate.size}, source=limit):
-            kept.append(candidate)
-        elif not kept or kept[-1].size > limit:
-            return []
-    return kept[::-1]
-
-
-def _own_candidates(candidates: Sequence[ImageCandidate], original: ImageCandidate | None) -> list[ImageCandidate]:
-    """Return the candidates in the source's format: the widest is the rendering or the file, whichever is smaller."""
-    if original is None:
-        return list(candidates)
-    kept = [candidate for candidate in candidates if candidate.size < original.size]
-    if kept and kept[-1] is candidates[-1]:
-        return kept
-    return [*(candidate for candidate in kept if candidate.width < original.width), original]
 
 
 def attributes(picture: Picture, author: Mapping[str, str | None]) -> dict[str, str | None]:

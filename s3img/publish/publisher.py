@@ -20,6 +20,7 @@ from s3img.errors import REPORT, AccessDenied, BucketError, ObjectNotFound, S3Im
 from s3img.keys import KeyTemplate
 from s3img.pictures.choices import Image, Strip
 from s3img.pictures.editor import Editor, RenderInventory
+from s3img.pictures.format_comparison import not_needed
 from s3img.pictures.placement import InsideSite, PublicAddress
 from s3img.publish import settled
 from s3img.publish.digests import SiteDigests
@@ -162,8 +163,10 @@ class SitePublisher:
         if not dry_run and self._address:
             self.claim(survey, self._address)
         present = self._delivery.present if survey.needs_objects(self._placement) else {}
-        variants = [variant for image in survey.images() for variant in image.variants.variants]
+        sets = [image.variants for image in survey.images()]
+        variants = [variant for one in sets for variant in one.variants]
         self._inventory.sizes |= self._renderer.known_sizes(variants, present)
+        self._inventory.sizes |= not_needed(sets, self._inventory.sizes)
         if not dry_run:
             self.render(survey, variants)
             self.make_placeholders(survey)
@@ -205,7 +208,8 @@ class SitePublisher:
         self.fetch(survey, [asset for assets in sources.values() for asset in assets])
         bad = self._inventory.bad_sources
         usable = [variant for variant, assets in sources.items() if bad.isdisjoint(asset.digest for asset in assets)]
-        self._renderer.run(usable, self._inventory, fault, self._progress)
+        sets = [image.variants for image in survey.images()]
+        self._renderer.run(usable, self._inventory, fault, self._progress, sets=sets)
 
     def make_placeholders(self, survey: SiteSurvey) -> None:
         """Make what shows while images load, where somebody asked for it."""

@@ -13,7 +13,7 @@ from s3img.assets import Asset
 from s3img.keys import KeyTemplate
 from s3img.lock import LockedVariants, recipe
 from s3img.pictures.editor import RenderInventory
-from s3img.pictures.markup import ImageCandidate, select
+from s3img.pictures.format_comparison import ImageCandidate, not_needed, select
 from s3img.pictures.variants import VariantRequest, VariantSet, choose
 from s3img.sync.job import VariantPlan
 from s3img.sync.outcome import FileFinding
@@ -83,6 +83,9 @@ class VariantMaker:
         self._config = config
         self._renderer = Renderer(lambda asset: scope.file(asset.path), cache, config.limits, executor=config.executor)
         self._inventory = RenderInventory()
+        # What the lock names has to be there, whatever its bytes are.
+        named = {variant.asset.digest for variants in plan.missing.values() for variant in variants.values()}
+        self._compared = [one for one in plan.new.values() if one.variants[0].asset.digest not in named]
         self._kept: dict[str, list[Variant]] = {}
         self._colours: dict[str, str] = {}
         self.findings: list[FileFinding] = []
@@ -92,21 +95,26 @@ class VariantMaker:
         """Return how many renderings were made."""
         return self._renderer.rendered
 
+    def look(self, present: Mapping[str, int]) -> None:
+        """Find out which renderings are there, and which need not be made."""
+        self._inventory.sizes |= self._renderer.known_sizes(self._plan.variants(), present)
+        self._inventory.sizes |= not_needed(self._compared, self._inventory.sizes)
+
     def pending(self, present: Mapping[str, int]) -> int:
         """Count what neither the bucket nor the cache has."""
-        self._inventory.sizes |= self._renderer.known_sizes(self._plan.variants(), present)
+        self.look(present)
         return len({v.identity for v in self._plan.variants()} - self._inventory.sizes.keys())
 
     def run(self, present: Mapping[str, int], progress: Progress | None) -> list[Upload]:
         """Render, choose what is worth having, and return the uploads; a picture that can't be rendered has none."""
-        self._inventory.sizes |= self._renderer.known_sizes(self._plan.variants(), present)
+        self.look(present)
 
         def fault(asset: Asset, message: str) -> None:
             text = message.removeprefix(f"{self._scope.file(asset.path)}: ")
             self.findings.append(FileFinding(asset.path, "bad-image", f"has no variants: {text}"))
 
         report = progress or (lambda _stage, _done, _total: None)
-        self._renderer.run(self._plan.variants(), self._inventory, fault, report)
+        self._renderer.run(self._plan.variants(), self._inventory, fault, report, sets=self._compared)
         good = {
             path: variant_set
             for path, variant_set in self._plan.new.items()
@@ -137,7 +145,7 @@ class VariantMaker:
 
 
 def kept(variant_set: VariantSet, sizes: Mapping[str, int]) -> list[Variant]:
-    """Return the renderings that a page would offer: `markup.select` decides, as it does when a site is published."""
+    """Return the renderings that a page would offer: `select` decides, as it does when a site is published."""
     asset = variant_set.variants[0].asset
     made = {
         name: [

@@ -18,6 +18,7 @@ from s3img.atomic import write_atomically
 from s3img.cache import RENDERING_PREFIX
 from s3img.errors import S3ImgError, unexpected
 from s3img.imaging import RenderTarget
+from s3img.pictures.format_comparison import NOT_SMALLER, FormatComparison
 from s3img.transfer.executors import OpenExecutor, TaskRunner, open_executor
 from s3img.transfer.plan import Upload
 from s3img.transfer.workers import submit
@@ -29,7 +30,7 @@ if TYPE_CHECKING:
     from s3img.cache import Cache
     from s3img.limits import Limits
     from s3img.pictures.editor import RenderInventory
-    from s3img.pictures.variants import Variant
+    from s3img.pictures.variants import Variant, VariantSet
     from s3img.transfer.plan import Progress
 
 RenderFault = Callable[[Asset, str], None]
@@ -45,7 +46,7 @@ CACHE_UNWRITABLE = "The cache can't be written"
 """How the error of each image begins where it is not the image's fault."""
 
 Outcome = list[tuple[int, str]]
-"""Of each variant of a job: bytes, and the error that took their place."""
+"""Of each variant of a job: bytes, and the error that took their place; `NOT_SMALLER` where it need not be made."""
 
 
 class Renderer:
@@ -62,6 +63,7 @@ class Renderer:
         self._cache = cache
         self._limits = limits
         self._executor = executor
+        self._comparisons: dict[str, tuple[FormatComparison, ...]] = {}  # by digest
         self.rendered = 0
 
     def path(self, variant: Variant) -> Path:
@@ -93,9 +95,22 @@ class Renderer:
         return Upload(variant.key, self.path(variant), size, variant.media_type)
 
     def run(
-        self, variants: Iterable[Variant], inventory: RenderInventory, fault: RenderFault, progress: Progress
+        self,
+        variants: Iterable[Variant],
+        inventory: RenderInventory,
+        fault: RenderFault,
+        progress: Progress,
+        *,
+        sets: Iterable[VariantSet] = (),
     ) -> None:
-        """Render every variant that the inventory has no size for; an image of which one fails is a failure."""
+        """Render every variant that the inventory has no size for; an image of which one fails is a failure.
+
+        Those that belong to ``sets`` are left out as soon as no set of the image needs them to know what to offer.
+        """
+        for one in sets:
+            if comparison := FormatComparison.of(one, inventory.sizes):
+                digest = one.variants[0].asset.digest
+                self._comparisons[digest] = (*self._comparisons.get(digest, ()), comparison)
         groups: dict[str, dict[str, Variant]] = {}
         for variant in variants:
             if variant.identity not in inventory.sizes:
@@ -120,12 +135,13 @@ class Renderer:
                     fault(group[0].asset, errors[0])
                 made = {v.identity: size for v, (size, error) in zip(group, outcome, strict=True) if not error}
                 inventory.sizes |= made
-                self.rendered += len(made)
+                self.rendered += sum(size < NOT_SMALLER for size in made.values())
                 progress("rendering", done, len(groups))
 
     def _submit(self, pool: OpenExecutor, variants: list[Variant]) -> Future[Outcome]:
         asset, plain = variants[0].asset, tuple(map(self._plain, variants))
-        return submit(pool.executor, render_group, str(self._source(asset)), asset.digest, plain, self._limits)
+        others = self._comparisons.get(asset.digest, ())
+        return submit(pool.executor, render_group, str(self._source(asset)), asset.digest, plain, self._limits, others)
 
     def _plain(self, variant: Variant) -> Plain:
         """Return a variant as values that any process understands; no transform where it is just another size."""
@@ -146,8 +162,16 @@ def render_target(variant: Variant) -> RenderTarget:
     return RenderTarget(variant.width, variant.height, variant.format, quality, colour)
 
 
-def render_group(source: str, digest: str, variants: tuple[Plain, ...], limits: Limits) -> Outcome:
-    """Render one file to all its variants, each with the path of its result; errors are values.
+def render_group(
+    source: str,
+    digest: str,
+    variants: tuple[Plain, ...],
+    limits: Limits,
+    comparisons: tuple[FormatComparison, ...] = (),
+) -> Outcome:
+    """Render one file to its variants, each with the path of its result; errors are values.
+
+    Those of ``comparisons`` are rendered only where one of these asks for them.
 
     Nothing is rendered from bytes whose SHA-256 is not ``digest`` (hex): what is made has a name that stands for them.
     One file never ends a run: what a decoder raises that nobody foresaw is the error of that file alone.
@@ -162,7 +186,8 @@ def render_group(source: str, digest: str, variants: tuple[Plain, ...], limits: 
     found: dict[int, tuple[int, str]] = {}
     try:
         if sizes:
-            found |= zip(sizes, _render_sizes(data, [variants[number] for number in sizes], limits), strict=True)
+            outcome = _render_sizes(data, [variants[number] for number in sizes], limits, comparisons)
+            found |= zip(sizes, outcome, strict=True)
         for number in set(range(len(variants))) - set(sizes):
             text, *_, inputs, path = variants[number]
             found[number] = _render_transform(data, text, inputs, Path(path), limits)
@@ -174,18 +199,32 @@ def render_group(source: str, digest: str, variants: tuple[Plain, ...], limits: 
     return [found[number] for number in range(len(variants))]
 
 
-def _render_sizes(data: bytes, variants: list[Plain], limits: Limits) -> Outcome:
+def _render_sizes(
+    data: bytes, variants: list[Plain], limits: Limits, comparisons: tuple[FormatComparison, ...]
+) -> Outcome:
     """Render the variants that are other sizes of one picture, the smaller ones from the larger."""
+    identities = [Path(path).stem for *_, path in variants]
+    compared = {identity for one in comparisons for found in one.formats.values() for _, identity in found}
+    required = [number for number, identity in enumerate(identities) if identity not in compared]
+
+    def order(made: Mapping[int, int]) -> int | None:
+        if missing := [number for number in required if number not in made]:
+            return missing[0]
+        sizes = {identities[number]: size for number, size in made.items()}
+        following = (identity for one in comparisons if (identity := one.next_variant(sizes)))
+        return next(map(identities.index, following), None)
+
     folder = Path(variants[0][-1]).parent.parent
     folder.mkdir(parents=True, exist_ok=True)
     targets = [RenderTarget(w, h, name, quality, colour) for _, w, h, name, quality, colour, _, _ in variants]
     with tempfile.TemporaryDirectory(dir=folder, prefix=RENDERING_PREFIX) as made:
         outcome = []
-        for rendered, (*_, path) in zip(imaging.render_job(data, targets, made, limits), variants, strict=True):
-            if not rendered.error:
+        files = imaging.render_job(data, targets, made, limits, order=order if comparisons else None)
+        for rendered, (*_, path) in zip(files, variants, strict=True):
+            if rendered.path:
                 Path(path).parent.mkdir(parents=True, exist_ok=True)
                 Path(rendered.path).replace(path)
-            outcome.append((rendered.bytes, rendered.error))
+            outcome.append((rendered.bytes if rendered.path else NOT_SMALLER, rendered.error))
         return outcome
 
 

@@ -32,7 +32,8 @@ from s3img.errors import (
 from s3img.imaging import SUFFIXES, Rendered
 from s3img.imaging.isolation import run_untrusted, tasks
 from s3img.keys import KeyFields, KeyTemplate, is_reserved, visible_name
-from s3img.pictures.markup import ImageCandidate, Picture
+from s3img.pictures.format_comparison import ImageCandidate
+from s3img.pictures.markup import Picture
 from s3img.pictures.variants import VariantRequest, choose
 from s3img.transfer.render import render_target
 from s3img.uploads.policy import UploadPolicy, explained_to_visitors
@@ -117,7 +118,7 @@ class Uploaded(msgspec.Struct, frozen=True, kw_only=True):
         widest = max((variant.width for variant in self.variants), default=0)
         least = {candidate.width: candidate.size for candidate in own}
         shown: dict[str, list[ImageCandidate]] = {}
-        for media_type, candidates in reversed(by_type.items()):  # the plainest first, as in `markup.select`
+        for media_type, candidates in reversed(by_type.items()):  # the plainest first, as in `format_comparison.select`
             kept = [one for one in candidates if one.size < least.get(one.width, self.bytes)]
             # A format without its widest variant goes as a whole: wide screens would be given a small picture.
             if kept and kept[-1].width == widest:

@@ -7,18 +7,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from s3img.pictures.markup import (
-    ImageCandidate,
-    Picture,
-    attributes,
-    dimensions,
-    pixels,
-    select,
-    sizes_of,
-    srcset,
-    surroundings,
-)
-from s3img.pictures.variants import NEAR, VariantSet, collapse
+from s3img.pictures.format_comparison import ImageCandidate
+from s3img.pictures.markup import Picture, attributes, dimensions, pixels, sizes_of, srcset, surroundings
+from s3img.pictures.variants import NEAR, collapse
 
 SMALL, LARGE = ImageCandidate("a.w-320.jpg", 320, 9000), ImageCandidate("a.w-640.jpg", 640, 30000)
 
@@ -166,31 +157,3 @@ def test_bare_markup_has_no_size_but_a_density() -> None:
     webp = ImageCandidate("a.webp", 800, 1)
     found = attributes(picture(sources={"webp": [webp]}, markup="bare"), {})
     assert found == {"src": "a.w-640.jpg", "srcset": "a.webp 0.8x", "loading": "lazy", "decoding": "async"}
-
-
-def candidates(name: str, **sizes: int) -> list[ImageCandidate]:
-    return [ImageCandidate(f"a.{w}.{name}", int(w[1:]), size, is_variant=True) for w, size in sizes.items()]
-
-
-@pytest.mark.parametrize(
-    ("avif", "webp", "own", "offered"),
-    [
-        ((40, 90), (50, 100), (60, 120), {"avif": [320, 640], "webp": [320, 640]}),
-        ((70, 90), (50, 100), (60, 120), {"webp": [320, 640]}),  # a small screen would load 90 bytes where WebP has 50
-        ((52, 48), (50, 100), (60, 120), {"avif": [640], "webp": [320, 640]}),  # it loads 48 where WebP has 50
-        ((40, 110), (50, 100), (60, 120), {"webp": [320, 640]}),  # the widest is lost, and all with it
-        ((40, 110), (50, 130), (60, 120), {"avif": [320, 640]}),  # what is not offered takes no other's place
-        ((40, 200), (50, 100), (60, 400), {"webp": [320, 640]}),
-        ((40, 90), (0, 0), (60, 120), {"avif": [320, 640], "webp": [320, 640]}),  # 0: bytes that nobody knows
-    ],
-)
-def test_format_is_offered_where_it_is_smaller_than_every_plainer_one(
-    avif: tuple[int, int], webp: tuple[int, int], own: tuple[int, int], offered: dict[str, list[int]]
-) -> None:
-    made = {
-        name: candidates(name, w320=small, w640=large)
-        for name, (small, large) in {"avif": avif, "webp": webp, "jpeg": own}.items()
-    }
-    sources, image = select(VariantSet(640, 480, "jpeg", {}), made, ImageCandidate("a.jpg", 640, 150))
-    assert {name: [one.width for one in found] for name, found in sources.items()} == offered
-    assert [one.width for one in image] == [320, 640]

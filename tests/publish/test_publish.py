@@ -12,6 +12,7 @@ from PIL import Image
 from sites import SVG, animation, drawing, photo
 
 from s3img import Config, Images
+from s3img.config.model import Quality
 from s3img.publish.page_check import broken_references
 
 if TYPE_CHECKING:
@@ -158,6 +159,17 @@ def test_near_equal_widths_collapse(site: Site, cache_dir: str) -> None:
     site.page("index.html", '<img src="cat.jpg" alt="">')
     publish(site, cache_dir, widths=(320, 640, 1920))
     assert set(re.findall(r"(\d+)w", site.text("index.html"))) == {"320", "700"}
+
+
+def test_format_that_loses_is_rendered_no_further_and_not_again(site: Site, cache_dir: str, small_photo: bytes) -> None:
+    site.add("cat.jpg", small_photo)
+    site.page("index.html", '<img src="cat.jpg" alt="">')
+    fresh, settings = site.text("index.html"), {"formats": ("avif", "webp"), "quality": Quality(avif=100)}
+    result = publish(site, cache_dir, **settings)
+    assert (result.rendered, result.variants, result.dropped) == (5, 4, 2)  # the narrow AVIF shows that it loses
+    site.add("index.html", fresh)
+    again = publish(site, cache_dir, **settings)
+    assert (again.rendered, again.variants, again.dropped, again.pages_changed) == (0, 4, 2, 1)
 
 
 def test_variant_not_smaller_than_source_is_dropped(site: Site, cache_dir: str) -> None:

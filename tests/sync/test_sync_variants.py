@@ -228,9 +228,9 @@ def test_edit_while_rendering_leaves_no_variants_under_a_wrong_name(
 
     original, run = (project.root / "static/cat.jpg").read_bytes(), Renderer.run
 
-    def edited(self: Any, *arguments: Any) -> None:
+    def edited(self: Any, *arguments: Any, **options: Any) -> None:
         project.add("cat.jpg", photo(480, 360, seed=9))
-        run(self, *arguments)
+        run(self, *arguments, **options)
 
     monkeypatch.setattr(Renderer, "run", edited)
     result = project.sync()

@@ -111,9 +111,10 @@ def test_a_job_is_positional_plain_values(plan: list[Variant], tmp_path: Path) -
     executor = Pickling()
     rendered(plan, tmp_path, executor)
     assert len(executor.jobs) == 8
-    for source, digest, variants, limits in executor.jobs:
+    for source, digest, variants, limits, comparisons in executor.jobs:
         assert (type(source), type(digest), type(limits)) == (str, str, Limits)
         assert {type(value) for variant in variants for value in variant} == {str, int, tuple}
+        assert comparisons == ()
 
 
 def test_an_executor_is_opened_by_its_name(plan: list[Variant], tmp_path: Path) -> None:
