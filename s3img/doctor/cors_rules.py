@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from fnmatch import fnmatchcase
+import re
 from typing import TYPE_CHECKING, Any
 
 from s3img.doctor.fetch import fetch, reason
@@ -65,12 +65,16 @@ def as_json(rules: Sequence[CorsRule]) -> str:
 
 def covers(rule: CorsRule, origin: str) -> bool:
     """Tell whether one rule allows all that uploads from an origin need; ``*`` stands for any characters."""
-    allowed = [str(name).lower() for name in rule.get("AllowedHeaders", ())]
+    names = [str(name).lower() for name in rule.get("AllowedHeaders", ())]
     return (
-        any(fnmatchcase(origin, pattern) for pattern in rule.get("AllowedOrigins", ()))
+        _fits(origin, rule.get("AllowedOrigins", ()))
         and set(METHODS) <= set(rule.get("AllowedMethods", ()))
-        and all(any(fnmatchcase(name, pattern) for pattern in allowed) for name in HEADERS)
+        and all(_fits(name, names) for name in HEADERS)
     )
+
+
+def _fits(text: str, patterns: Iterable[str]) -> bool:
+    return any(re.fullmatch(".*".join(map(re.escape, pattern.split("*"))), text) for pattern in patterns)
 
 
 def check_cors(context: ProbeContext) -> Finding:

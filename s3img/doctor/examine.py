@@ -18,7 +18,6 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from s3img.config import Config
-    from s3img.doctor.findings import Finding
     from s3img.errors import ConfigError
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Literal, NamedTuple
+from typing import TYPE_CHECKING, Literal
 
 import msgspec
 
@@ -11,76 +11,30 @@ from s3img.errors import AccessDenied, CredentialsError, Unreachable
 if TYPE_CHECKING:
     from s3img.errors import S3ImgError
 
-SETTINGS, PERMISSION, STORE = 3, 4, 5
+WARNING, SETTINGS, PERMISSION, STORE = 1, 3, 4, 5
 
-
-class Code(NamedTuple):
-    """The exit code that a code of a finding leads to, and whether it is only a warning."""
-
-    exit_code: int
-    is_warning: bool = False
-
-
-_WARNING = Code(1, is_warning=True)
-
-CODES: dict[str, Code] = {
-    "settings-invalid": Code(SETTINGS),
-    "endpoint-has-bucket": Code(SETTINGS),
-    "no-credentials": Code(PERMISSION),
-    "credentials-broken": Code(PERMISSION),
-    "host-unknown": Code(STORE),
-    "port-closed": Code(STORE),
-    "no-answer": Code(STORE),
-    "proxy-failed": Code(STORE),
-    "needs-https": Code(SETTINGS),
-    "not-tls": Code(SETTINGS),
-    "tls-self-signed": Code(STORE),
-    "tls-untrusted": Code(STORE),
-    "tls-expired": Code(STORE),
-    "tls-not-yet-valid": Code(STORE),
-    "tls-wrong-host": Code(STORE),
-    "tls-failed": Code(STORE),
-    "clock-skew": Code(STORE),
-    "clock-drift": _WARNING,
-    "unknown-key": Code(PERMISSION),
-    "wrong-secret": Code(PERMISSION),
-    "host-rewritten": Code(STORE),
-    "expired-token": Code(PERMISSION),
-    "credentials-refused": Code(PERMISSION),
-    "no-bucket": Code(SETTINGS),
-    "bucket-name": Code(SETTINGS),
-    "wrong-region": Code(SETTINGS),
-    "wrong-addressing": Code(SETTINGS),
-    "not-s3": Code(SETTINGS),
-    "list-denied": Code(PERMISSION),
-    "put-denied": Code(PERMISSION),
-    "get-denied": Code(PERMISSION),
-    "delete-denied": Code(PERMISSION),
-    "unreachable": Code(STORE),
-    "store-failed": Code(STORE),
-    "bytes-changed": Code(STORE),
-    "key-changed": Code(STORE),
-    "type-changed": _WARNING,
-    "cache-control-changed": _WARNING,
-    "conditional-ignored": _WARNING,
-    "conditional-refused": _WARNING,
-    "public-private": Code(PERMISSION),
-    "public-url-wrong": Code(SETTINGS),
-    "public-not-found": Code(SETTINGS),
-    "public-other-content": Code(SETTINGS),
-    "public-redirect": Code(SETTINGS),
-    "public-unreachable": Code(STORE),
-    "public-encoding": Code(STORE),
-    "public-changed": _WARNING,
-    "public-type": _WARNING,
-    "cors-missing": Code(SETTINGS),
-    "cors-unanswered": Code(STORE),
-    "left-behind": _WARNING,
-    "encoder-missing": _WARNING,
-    "cache-unwritable": _WARNING,
-    "lock-unreadable": Code(SETTINGS),
-    "lock-unwritable": _WARNING,
+_BY_EXIT_CODE = {
+    SETTINGS: """
+        settings-invalid endpoint-has-bucket needs-https not-tls no-bucket bucket-name wrong-region wrong-addressing
+        not-s3 public-url-wrong public-not-found public-other-content public-redirect cors-missing lock-unreadable
+    """,
+    PERMISSION: """
+        no-credentials credentials-broken unknown-key wrong-secret expired-token credentials-refused
+        list-denied put-denied get-denied delete-denied public-private
+    """,
+    STORE: """
+        host-unknown port-closed no-answer proxy-failed tls-self-signed tls-untrusted tls-expired tls-not-yet-valid
+        tls-wrong-host tls-failed clock-skew host-rewritten unreachable store-failed bytes-changed key-changed
+        public-unreachable public-encoding cors-unanswered
+    """,
+    WARNING: """
+        clock-drift type-changed cache-control-changed conditional-ignored conditional-refused public-changed
+        public-type left-behind encoder-missing cache-unwritable lock-unwritable
+    """,
 }
+
+CODES = {code: exit_code for exit_code, codes in _BY_EXIT_CODE.items() for code in codes.split()}
+"""The exit code that each code of a finding leads to; 1 is that of a warning."""
 
 FindingStatus = Literal["ok", "warn", "fail", "skip"]
 
@@ -123,9 +77,7 @@ class Report(msgspec.Struct, frozen=True, kw_only=True):
     @property
     def exit_code(self) -> int:
         """Return 0 when all is well, 1 for warnings, else by the first failure: 3 settings, 4 permission, 5 store."""
-        if self.first is None:
-            return 0
-        return CODES[self.first.code].exit_code if self.first.status == "fail" else 1
+        return CODES[self.first.code] if self.first else 0
 
     def __str__(self) -> str:
         found = [finding.status for finding in self.findings]
@@ -145,7 +97,7 @@ def skip(probe: str, why: str) -> Finding:
 
 def fail(probe: str, code: str, message: str, fix: str) -> Finding:
     """Return the finding of something wrong; the code decides whether it is a warning."""
-    status: FindingStatus = "warn" if CODES[code].is_warning else "fail"
+    status: FindingStatus = "warn" if CODES[code] == WARNING else "fail"
     return Finding(probe=probe, status=status, code=code, message=message, fix=fix, link=f"{DOCUMENT}#{code}")
 
 

@@ -45,7 +45,9 @@ class Imported:
 def read(text: str, *, name: str = "") -> Imported:
     """Read the profile or origin called ``name``, or the only one; raise ConfigError for anything else."""
     try:
-        found = list(entries(parsed(text)))
+        data = parsed(text)
+        json.dumps(data, ensure_ascii=False, skipkeys=True, default=str).encode()  # refuses half a surrogate pair
+        found = list(entries(data))
     except DECODE_ERRORS as error:
         raise ConfigError([f"the file {_EXPECTED}: it is not valid JSON"]) from error
     except (AttributeError, TypeError, KeyError) as error:
@@ -56,6 +58,8 @@ def read(text: str, *, name: str = "") -> Imported:
         raise ConfigError([f"the file {_EXPECTED}"])
     if len(chosen) != 1:
         raise ConfigError([f"--name: the file has {names}: choose one of them"])
+    if re.search(r'://[^/"]*@', json.dumps(chosen[0].values)):
+        raise ConfigError(["an address contains credentials: remove what is between // and @, and the @"])
     return chosen[0]
 
 
@@ -126,9 +130,7 @@ def image_port_profile(name: str, data: Mapping[str, Any]) -> Imported:
     """Read one profile of S3 Image Port."""
     s3 = data["s3"]
     values, notes = _place(s3.get("endpoint", ""), s3["bucket"], s3.get("includePath", ""), s3.get("region", ""))
-    if public := _text(s3.get("pubUrl")):
-        prefix = _text(s3.get("includePath")).strip("/")
-        values["public_url"] = public.rstrip("/") + (f"/{quote_path(prefix)}" if prefix else "")
+    values["public_url"] = _public_url(s3.get("pubUrl"), s3.get("includePath"))
     if s3.get("forcePathStyle"):
         values["addressing_style"] = "path"
     upload = data.get("upload") or data.get("app") or {}
@@ -178,9 +180,7 @@ def sveltia_library(name: str, one: Mapping[str, Any]) -> Imported:
         values["account"] = account or _text(one.get("project_id"))
     elif "endpoint_url" not in values:
         notes.append(f"endpoint_url: write the S3 address of {name.replace('_', ' ')}.")
-    if public := _text(one.get("public_url")).rstrip("/"):
-        prefix = _text(one.get("prefix")).strip("/")
-        values["public_url"] = public + (f"/{quote_path(prefix)}" if prefix else "")
+    values["public_url"] = _public_url(one.get("public_url"), one.get("prefix"))
     if one.get("force_path_style"):
         values["addressing_style"] = "path"
     return Imported(name, "Sveltia CMS", values, notes, _filled(one, "access_key_id"))
@@ -220,10 +220,10 @@ def picgo_configuration(name: str, program: str, data: Mapping[str, Any]) -> Imp
     values, notes = _place(data.get("endpoint") or "", bucket, prefix, data.get("region") or "")
     pattern = _text(data.get("outputURLPattern"))  # which has taken the place of urlPrefix
     if known := _URL_BEFORE_KEY.fullmatch(pattern):
-        values["public_url"] = "/".join(filter(None, [known[1], quote_path(prefix)]))
-    elif public := _text(data.get("urlPrefix")).rstrip("/"):
+        values["public_url"] = _public_url(known[1], prefix)
+    else:
         in_path = data.get("pathStyleAccess") and not data.get("disableBucketPrefixToURL")
-        values["public_url"] = "/".join(filter(None, [public, bucket if in_path else "", quote_path(prefix)]))
+        values["public_url"] = _public_url(data.get("urlPrefix"), bucket if in_path else "", prefix)
     if data.get("pathStyleAccess"):
         values["addressing_style"] = "path"
     remarks = {
@@ -248,8 +248,6 @@ def _place(endpoint: str, bucket: str, prefix: str, region: str) -> tuple[dict[s
     notes = []
     url = endpoint if "://" in endpoint or not endpoint else f"https://{endpoint}"
     parts = urlsplit(url)
-    if "@" in parts.netloc:
-        raise ConfigError(["endpoint: contains credentials: remove them from the file"])
     if parts.path.strip("/") == bucket or parts.netloc.startswith(f"{bucket}."):
         notes.append("the endpoint contained the bucket's name, which was taken out of it.")
     host = parts.netloc.removeprefix(f"{bucket}.")
@@ -260,6 +258,12 @@ def _place(endpoint: str, bucket: str, prefix: str, region: str) -> tuple[dict[s
     elif host:
         values["endpoint_url"] = f"{parts.scheme}://{host}"
     return {**values, "region": region}, notes
+
+
+def _public_url(base: Any, *path: Any) -> str:  # noqa: ANN401 - JSON of any form
+    """Return an address with the parts of a path behind it, "" for none."""
+    parts = [_text(base).rstrip("/"), *(quote_path(_text(part).strip("/")) for part in path)]
+    return "/".join(filter(None, parts)) if parts[0] else ""
 
 
 def _filled(data: Mapping[str, Any], *names: str) -> tuple[str, ...]:

@@ -13,6 +13,7 @@ from s3img.buckets.s3.s3_bucket import S3Bucket
 from s3img.config.address import S3Address
 from s3img.doctor import findings
 from s3img.doctor.findings import fail, ok
+from s3img.doctor.network import host_and_port
 from s3img.errors import BucketError, S3ImgError
 from s3img.gc.marks import OWN
 
@@ -30,10 +31,16 @@ _USUAL_REGIONS = (_DEFAULT_REGION, "auto", "garage")
 _PROXIES = r"nginx|openresty|apache|caddy|traefik|envoy|haproxy|squid|varnish|cloudflare"
 _UNSEEN = "The store does not see the bucket's name in the request."
 _MAY_BE_SETTINGS = frozenset(
-    {
-        *("no-bucket", "not-s3", "wrong-addressing", "wrong-region", "bucket-name"),
-        *("list-denied", "unreachable", "host-unknown"),
-    }
+    [
+        "no-bucket",
+        "not-s3",
+        "wrong-addressing",
+        "wrong-region",
+        "bucket-name",
+        "list-denied",
+        "unreachable",
+        "host-unknown",
+    ]
 )
 
 
@@ -74,10 +81,8 @@ def diagnose(context: ProbeContext, error: BucketError) -> Finding:
         tries = itertools.chain(region_changes(context), tries)
     # A store that misses the bucket's name lists the buckets in the place of its objects.
     what = _UNSEEN if error.reason == "listing-broken" else error.message
-    change = (
-        next((one for one in tries if _works(context, one.options)), None) if found.code in _MAY_BE_SETTINGS else None
-    )
-    if change:
+    may_help = found.code in _MAY_BE_SETTINGS
+    if may_help and (change := next((one for one in tries if _works(context, one.options)), None)):
         return fail("list", change.code, f"{what} {change.why}", change.fix)
     # A web page in the store's place fails as many different errors, depending on its status.
     media_type = context.greeting.headers.get("content-type", "") if context.greeting else ""
@@ -136,13 +141,13 @@ def _works(context: ProbeContext, options: S3Options) -> bool:
 
 def _secret_or_proxy(context: ProbeContext, found: Finding) -> Finding:
     """Distinguish a changed ``Host`` from a wrong secret: the signature covers the ``Host`` that the store sees."""
-    parts = urlsplit(context.bucket_url)
-    port = parts.port or (443 if parts.scheme == "https" else 80)
-    hosts = dict.fromkeys((parts.hostname or "", f"{parts.hostname}:{port}", "localhost"))
+    given = urlsplit(context.bucket_url).netloc
+    host, port = host_and_port(context.bucket_url)
+    hosts = dict.fromkeys((host, f"{host}:{port}", "localhost"))
     fix = "Let the proxy pass the Host header on unchanged, with its port (nginx: `proxy_set_header Host $http_host`)."
-    seen = next((host for host in hosts if host != parts.netloc and lists_as_host(context.s3, host)), "")
-    if seen or lists_when_told(context.s3, parts.netloc):
-        message = f"a proxy in front of the store changes the Host header from {parts.netloc} to {seen or 'another'}"
+    seen = next((one for one in hosts if one != given and lists_as_host(context.s3, one)), "")
+    if seen or lists_when_told(context.s3, given):
+        message = f"a proxy in front of the store changes the Host header from {given} to {seen or 'another'}"
         return fail("list", "host-rewritten", f"the key and its secret are right, but {message}.", fix)
     headers = context.greeting.headers if context.greeting else {}
     proxy = f"{headers.get('via', '')} {headers.get('server', '')}".strip()

@@ -219,7 +219,9 @@ def proxy_host(context: ProbeContext) -> str:
     proxy = urllib.request.getproxies().get(parts.scheme, "")
     if not proxy or urllib.request.proxy_bypass(parts.netloc):
         return ""
-    return urlsplit(proxy if "//" in proxy else f"//{proxy}").hostname or "of the environment"
+    with suppress(ValueError):  # [ without its end: the request will fail and tell
+        return urlsplit(proxy if "//" in proxy else f"//{proxy}").hostname or "of the environment"
+    return "of the environment"
 
 
 _SOURCES = {

@@ -45,20 +45,16 @@ def _read(bucket: Bucket) -> str:
     try:
         found = next((info for info in bucket.list() if info.size), None)
     except AccessDenied:
-        return _read_missing(bucket)
+        # A service needs no right to list, so a missing object is requested.
+        try:
+            bucket.open(_ABSENT).close()
+        except AccessDenied:  # AWS's answer for a missing object, too, where the bucket may not be listed
+            return "missing objects look like forbidden ones: allow s3:ListBucket, so that the service can answer 404"
+        except ObjectNotFound:
+            pass
+        return "objects can be read"
     if found is None:
         return "it is empty"
     with bucket.open(found.key, stop=1) as opened:
         opened.read()
     return "objects can be listed and read"
-
-
-def _read_missing(bucket: Bucket) -> str:
-    """Request an object that does not exist: a service needs no right to list."""
-    try:
-        bucket.open(_ABSENT).close()
-    except ObjectNotFound:
-        return "objects can be read"
-    except AccessDenied:  # AWS's answer for a missing object, too, where the bucket may not be listed
-        return "missing objects look like forbidden ones: allow s3:ListBucket, so that the service can answer 404"
-    return "objects can be read"

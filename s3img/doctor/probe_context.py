@@ -8,6 +8,7 @@ import re
 import struct
 import zlib
 from contextlib import suppress
+from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
 from urllib.parse import urlsplit, urlunsplit
@@ -68,16 +69,6 @@ class Sample:
             bucket.delete(self._put)
             self._put.clear()
 
-    def remove_quietly(self, bucket: Bucket) -> None:
-        """Delete what can be deleted."""
-        with suppress(S3ImgError):
-            self.remove(bucket)
-
-    @property
-    def folders(self) -> tuple[str, ...]:
-        """Return the folders that a file bucket creates for the object, the innermost first."""
-        return self.folder, FOLDER
-
 
 def is_sample(key: str) -> bool:
     """Tell whether a key is one that an examination gives to its objects."""
@@ -113,7 +104,6 @@ class ProbeContext:
         self.known: ObjectInfo | None = None
         self.evidence: tuple[str, bytes] | None = None
         self.delete_refused: BucketError | None = None
-        self._bucket: Bucket | None = None
         folders = (self.folder, *self.folder.parents) if self.folder else ()
         # Only folders that the examination creates are removed at its end.
         self._missing = [path for path in folders if not path.exists()]
@@ -133,14 +123,9 @@ class ProbeContext:
         """Return the bucket's name without prefix, "" for a folder."""
         return self.address.bucket if isinstance(self.address, S3Address) else ""
 
-    @property
-    def prefix(self) -> str:
-        """Return the key prefix in ``bucket``, without slashes at its ends."""
-        return self.address.prefix if self.address else ""
-
     def full_key(self, key: str) -> str:
         """Return a key as the store knows it."""
-        return f"{self.prefix}/{key}" if self.prefix else key
+        return f"{self.address.prefix}/{key}" if self.address and self.address.prefix else key
 
     patience: ClassVar[dict[str, Any]] = {"attempts": 2, "connect_timeout": 5.0, "read_timeout": 20.0}
     """Time-outs and attempts: fewer than those of a run, because somebody is waiting for the answer."""
@@ -149,16 +134,10 @@ class ProbeContext:
         """Return the options to open buckets with."""
         return dataclasses.replace(S3Options.from_config(self.config, self.environ), **self.patience)
 
-    def open(self) -> Bucket:
-        """Open the bucket anew; raise S3ImgError."""
-        return open_bucket(self.config.bucket, self.options())
-
-    @property
+    @cached_property
     def bucket(self) -> Bucket:
-        """Return the open bucket, the same for all probes."""
-        if self._bucket is None:
-            self._bucket = self.open()
-        return self._bucket
+        """Return the open bucket, the same for all probes; raise S3ImgError."""
+        return open_bucket(self.config.bucket, self.options())
 
     @property
     def s3(self) -> S3Bucket:
@@ -194,8 +173,9 @@ class ProbeContext:
     def close(self) -> None:
         """Delete what the examination put, with the folders of a file bucket."""
         if self.sample.is_there and not self.delete_refused:
-            self.sample.remove_quietly(self.bucket)
+            with suppress(S3ImgError):
+                self.sample.remove(self.bucket)
         if self.folder is not None:
-            for path in (*(self.folder / name for name in self.sample.folders), *self._missing):
+            for path in (self.folder / self.sample.folder, self.folder / FOLDER, *self._missing):
                 with suppress(OSError):
                     path.rmdir()

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from s3img.config import Config
 from s3img.errors import ConfigError
+from s3img.keys import one_line
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -22,7 +23,7 @@ _HEAD = (
 
 def document(values: Mapping[str, Any], notes: Iterable[str] = ()) -> str:
     """Return the file's text; ``values`` are plain data, of which empty ones are left out."""
-    comments = [f"# {' '.join(line.split())}" for line in (*_HEAD, *notes)]
+    comments = [f"# {one_line(' '.join(line.split()))}" for line in (*_HEAD, *notes)]
     lines = [f"{name} = {toml_value(values[name])}" for name in Config.__struct_fields__ if values.get(name)]
     return "\n".join([*comments, "", *lines, ""])
 

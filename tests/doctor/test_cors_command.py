@@ -122,3 +122,11 @@ def test_command_says_what_is_missing(capsys: pytest.CaptureFixture[str], argume
     with pytest.raises(SystemExit) as stopped:
         main(["cors", *arguments])
     assert (stopped.value.code, words in capsys.readouterr().err) == (3, True)
+
+
+@pytest.mark.parametrize("origin", ["http://[::1]:3000", "https://a?b.example", "https://app.example"])
+def test_only_stars_of_a_rule_stand_for_other_characters(origin: str) -> None:
+    rules = merged([], [origin])
+    assert merged(rules, [origin]) == rules
+    assert len(merged(rules, [origin.replace("?", "x")])[0]["AllowedOrigins"]) == 1 + ("?" in origin)
+    assert merged([{**rules[0], "AllowedOrigins": ["http*://*"]}], [origin])[0]["AllowedOrigins"] == ["http*://*"]

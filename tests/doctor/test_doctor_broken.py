@@ -304,3 +304,14 @@ def every_name_is_here(monkeypatch: pytest.MonkeyPatch) -> None:
         return real("127.0.0.1" if str(host).endswith("localhost") else host, *rest, **options)
 
     monkeypatch.setattr(socket, "getaddrinfo", resolve)
+
+
+def test_proxy_that_is_no_address_is_named(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    from s3img import Config
+    from s3img.doctor.network import proxy_host
+    from s3img.doctor.probe_context import ProbeContext
+
+    monkeypatch.setenv("http_proxy", "http://[broken")
+    monkeypatch.setenv("no_proxy", "")
+    context = ProbeContext(Config(bucket="s3://pics", endpoint_url="http://s3.example.com"))
+    assert proxy_host(context) == "of the environment"

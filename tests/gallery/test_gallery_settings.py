@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import tomllib
 from html import unescape
 from typing import TYPE_CHECKING, Any
 
@@ -10,7 +11,7 @@ import msgspec
 import pytest
 from gallery_visitor import Visitor
 
-from s3img.doctor import foreign_settings
+from s3img.doctor import foreign_settings, settings_file
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -115,3 +116,43 @@ def test_stores_of_sveltia_are_read_in_both_forms(
     found = foreign_settings.read(json.dumps(data))
     assert (found.program, found.secrets) == ("Sveltia CMS", ("access_key_id",))
     assert {key: found.values.get(key) for key in values} == values
+
+
+SECRET = "https://ann:very-secret-word@cdn.example.com"
+
+
+@pytest.mark.parametrize(
+    "data",
+    [
+        {"s3": {"bucket": "pics", "endpoint": SECRET}},
+        {"s3": {"bucket": "pics", "endpoint": "https://s3.example.com", "pubUrl": SECRET}},
+        {"media_library": {"name": "aws_s3", "bucket": "pics", "public_url": SECRET}},
+        {"picBed": {"aws-s3": {"bucketName": "pics", "urlPrefix": SECRET}}},
+        {"type": "S3", "bucket": "pics", "includeCanonicalHeader": True, "baseUrlForCanonicalHeader": SECRET},
+    ],
+    ids=str,
+)
+def test_address_with_a_password_is_refused_without_showing_it(visitor: Visitor, data: dict[str, Any]) -> None:
+    answer = visitor.post("/import", {"settings": json.dumps(data)})
+    page = answer.get_data(as_text=True)
+    assert answer.status_code == 400
+    assert "contains credentials" in page
+    assert "very-secret-word" not in page
+
+
+def test_half_of_a_character_is_no_settings(visitor: Visitor) -> None:
+    text = json.dumps({"s3": {"bucket": "pics\ud800", "endpoint": "https://s3.example.com"}})
+    assert visitor.post("/import", {"settings": text}).status_code == 400
+    yaml = 'media_library: {name: aws_s3, bucket: "\\uD800"}'
+    assert visitor.post("/import", {"settings": yaml}).status_code == 400
+
+
+def test_imported_settings_are_toml_whatever_their_name_holds() -> None:
+    data = {
+        "data": {
+            "list": [["a\x01b\x7f\nbucket = 1", {"s3": {"bucket": "p\x7f", "endpoint": "https://s3.example.com"}}]]
+        }
+    }
+    found = foreign_settings.read(json.dumps(data))
+    read = tomllib.loads(settings_file.document(found.values, [found.name, *found.notes]))
+    assert read == {"bucket": "s3://p\x7f", "endpoint_url": "https://s3.example.com"}
