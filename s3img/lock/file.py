@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import re
+from codecs import BOM_UTF8
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import lru_cache
-from operator import attrgetter, itemgetter, lt
+from operator import attrgetter, lt
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Self, TypeVar
 
@@ -28,11 +29,12 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 HEADER = "# s3img.lock/1: path sha256 bytes px type key placeholder"
 _VERSION = re.compile(r"# s3img\.lock/(\d+)\b")
-_ODD_LINE = re.compile(rf"\n(?!{LINE}$)(?P<line>.*)", re.ASCII | re.MULTILINE)
-"""A line below the first that is not about a picture."""
+_PATH = re.compile(rb"^(?!#)%b$" % LINE, re.MULTILINE)
+_MARK = SETTINGS_MARK.encode()
 
-_BLANKS = 6
-"""In a line without variants."""
+_COMMENT = ord("#")
+_AROUND = 2
+"""The header, and what follows the last line end."""
 
 _CONFLICT = ("<<<<<<<", "|||||||", "=======", ">>>>>>>")
 
@@ -40,13 +42,13 @@ _CONFLICT = ("<<<<<<<", "|||||||", "=======", ">>>>>>>")
 class _Lines(Mapping[str, LockEntry]):
     """Lines that were found whole, by path; each becomes an entry when it is asked for."""
 
-    def __init__(self, lines: dict[str, str | LockEntry]) -> None:
+    def __init__(self, lines: dict[str, bytes | LockEntry]) -> None:
         self._lines = lines
 
     def __getitem__(self, path: str) -> LockEntry:
         found = self._lines[path]
-        if isinstance(found, str):
-            self._lines[path] = found = LockEntry.parse(found)
+        if isinstance(found, bytes):
+            self._lines[path] = found = LockEntry.of_fields(*found.decode().split(" "))
         return found
 
     def __iter__(self) -> Iterator[str]:
@@ -75,38 +77,43 @@ class Lock:
         return cls(MappingProxyType(ordered), settings if has_variants else USUAL)
 
     @classmethod
-    def parse(cls, text: str, *, name: str = LOCK_NAME) -> Self:
+    def parse(cls, text: str | bytes, *, name: str = LOCK_NAME) -> Self:
         """Read the text form; raise `LockError` with ``name`` and the line of what is damaged or in conflict.
 
-        Every line is looked at, but becomes an entry when it is asked for: values of 200,000 lines take a second.
+        Every line is looked at, but becomes an entry when it is asked for: values of 200,000 lines take a second. Lines
+        stay bytes until then, which need less memory. Raise UnicodeDecodeError for bytes that are not UTF-8.
         """
+        data = text.encode() if isinstance(text, str) else text
+        if not data.isascii():
+            data.decode()
         # Git may turn line ends into CRLF and editors put a BOM in front: neither is damage.
-        text = text.removeprefix("\ufeff")
-        text = text.replace("\r\n", "\n").removesuffix("\r") if "\r" in text else text
-        _check_version(text.partition("\n")[0], name)
-        settings = None
-        for line in map(itemgetter("line"), _ODD_LINE.finditer(text)):
-            if line.startswith(SETTINGS_MARK):
-                read = _read(VariantSettings.parse, line, text, name)
-                if settings not in {None, read}:
-                    raise _twice(SETTINGS_MARK, line, text, name)
-                settings = read
-            elif line and not line.startswith("#"):
-                _read(LockEntry.parse, line, text, name)
-        lines = [line for line in text.split("\n") if line and line[0] != "#"]
-        has_variants = text.find(":", text.find("\n")) > 0  # or a name has a colon
-        with_variants = [line for line in lines if line.count(" ") > _BLANKS] if has_variants else []
-        for line in {line.rpartition(" ")[2]: line for line in with_variants}.values():  # few: pictures share widths
-            _read(LockEntry.parse, line, text, name)
-        paths = [line[: line.index(" ")] for line in lines]
-        paths = list(map(unescape_field, paths)) if "%" in text else paths
-        found: dict[str, str | LockEntry] = dict(zip(paths, lines, strict=True))
+        data = data.removeprefix(BOM_UTF8)
+        data = data.replace(b"\r\n", b"\n").removesuffix(b"\r") if b"\r" in data else data
+        every = data.split(b"\n")
+        _check_version(every[0].decode(), name)
+        lines = [line for line in every if line and line[0] != _COMMENT]
+        settings = _settings(every, name) if len(every) - len(lines) > _AROUND else None
+        raw_paths = _PATH.findall(data)
+        if len(raw_paths) != len(lines):
+            for line in lines:
+                _read(LockEntry.parse, line, every, name)
+        has_variants = data.find(b":", data.find(b"\n")) > 0  # or a name has a colon
+        # Few are left: pictures share widths.
+        ends = {line.rpartition(b" ")[2]: line for line in lines} if has_variants else {}
+        with_variants = [line for end, line in ends.items() if b":" in end]
+        for line in with_variants:
+            _read(LockEntry.parse, line, every, name)
+        paths = b"\n".join(raw_paths).decode().split("\n") if lines else []
+        paths = list(map(unescape_field, paths)) if b"%" in data else paths
+        found: dict[str, bytes | LockEntry] = dict(zip(paths, lines, strict=True))
         is_tidy = all(map(lt, paths, paths[1:]))
         if not is_tidy:
+            by_path = dict(zip(paths, lines, strict=True))
             for path, line in zip(paths, lines, strict=True):
                 # A union merge leaves equal lines twice, which says nothing wrong; two different ones are a conflict.
-                if found[path] != line and LockEntry.parse(str(found[path])) != LockEntry.parse(line):
-                    raise _twice(path, str(found[path]), text, name)
+                last = by_path[path]
+                if last != line and LockEntry.parse(last.decode()) != LockEntry.parse(line.decode()):
+                    raise _twice(path, last, every, name)
             found = dict(sorted(found.items()))
         return cls(_Lines(found), settings if settings and with_variants else USUAL, is_tidy)
 
@@ -175,7 +182,7 @@ def read_lock(path: Path, *, missing_ok: bool = False) -> Lock:
 @lru_cache(maxsize=2)
 def parse_lock(data: bytes, name: str) -> Lock:
     """Parse once what one run reads several times."""
-    return Lock.parse(data.decode("utf-8"), name=name)
+    return Lock.parse(data, name=name)
 
 
 def write_lock(path: Path, lock: Lock) -> None:
@@ -197,12 +204,23 @@ def _check_version(line: str, name: str) -> None:
         raise _no_lock(name)
 
 
-def _read(parse: Callable[[str], T], line: str, text: str, name: str) -> T:
+def _settings(every: list[bytes], name: str) -> VariantSettings | None:
+    found = None
+    for line in every:
+        if line.startswith(_MARK):
+            read = _read(VariantSettings.parse, line, every, name)
+            if found not in {None, read}:
+                raise _twice(SETTINGS_MARK, line, every, name)
+            found = read
+    return found
+
+
+def _read(parse: Callable[[str], T], line: bytes, every: list[bytes], name: str) -> T:
     try:
-        return parse(line)
+        return parse(line.decode())
     except ValueError as error:
-        number = text.split("\n").index(line) + 1
-        if line.startswith(_CONFLICT):
+        number = every.index(line) + 1
+        if line.decode().startswith(_CONFLICT):
             raise _conflict(name, number) from None
         raise LockError(f"{name}:{number}: {error}.", path=name, line=number) from None
 
@@ -213,8 +231,8 @@ def _conflict(name: str, number: int) -> LockError:
     return LockError(message, path=name, line=number, fix=fix)
 
 
-def _twice(path: str, line: str, text: str, name: str) -> LockError:
-    number = text.split("\n").index(line) + 1
+def _twice(path: str, line: bytes, every: list[bytes], name: str) -> LockError:
+    number = every.index(line) + 1
     fix = "Remove one of them, then run s3img sync."
     return LockError(f"{name}:{number}: {path!r} has two different lines.", path=name, line=number, fix=fix)
 
