@@ -95,9 +95,10 @@ def collect(
     without another reference, nothing is deleted. Raise BucketError when the bucket or one of its records can't be
     read; a failure while deleting is in the result.
     """
+    rules, now, kept = rules or Rules(), now or datetime.now(UTC), frozenset(kept)
+    live = LiveKeys(bucket, kept.union(spared), before=now - max(rules.history, rules.grace), workers=workers)
     with ThreadPoolExecutor(workers, thread_name_prefix="s3img-gc") as pool:
-        moment, keys = now or datetime.now(UTC), (frozenset(kept), frozenset(spared))
-        return _Collector(bucket, *keys, rules or Rules(), moment, pool, workers).run(apply=apply)
+        return _Collector(bucket, kept, live, rules, now, pool).run(apply=apply)
 
 
 @dataclass(frozen=True, slots=True)
@@ -133,43 +134,32 @@ class _Findings:
         return tuple(key for key in self.plan.young if key in self.own)
 
 
+@dataclass(frozen=True, slots=True)
 class _Collector:
-    def __init__(
-        self,
-        bucket: Bucket,
-        kept: frozenset[str],
-        spared: frozenset[str],
-        rules: Rules,
-        now: datetime,
-        pool: Executor,
-        workers: int,
-    ) -> None:
-        self._bucket = bucket
-        self._kept = kept
-        self._rules = rules
-        self._now = now
-        self._pool = pool
-        before = now - max(rules.history, rules.grace)
-        self._live = LiveKeys(bucket, kept | spared, before=before, workers=workers)
+    bucket: Bucket
+    kept: frozenset[str]
+    live: LiveKeys
+    rules: Rules
+    now: datetime
+    pool: Executor
 
     def run(self, *, apply: bool) -> GcResult:
         found = self._look()
         # Before anything is written: a refused clean-up leaves no marks, whose time would go on counting.
-        refused = "" if self._rules.force else self._refusal(found)
+        refused = "" if self.rules.force else self._refusal(found)
         if refused or not apply:
             planned = Swept(deleted=list(found.plan.sweep))
             return self._result(found, planned, applied=False, refused=refused)
         swept = sweep(
-            self._bucket,
+            self.bucket,
             found.plan.sweep,
             found.marks,
-            live=self._live.read,
-            pool=self._pool,
-            to_trash=bool(self._rules.trash),
+            live=self.live.read,
+            pool=self.pool,
+            to_trash=bool(self.rules.trash),
         )
         self._write(found, swept)
-        self._empty_trash(found, swept)
-        self._delete_left(found, swept)
+        self._delete_old(found, swept)
         return self._result(found, swept, applied=True)
 
     def _look(self) -> _Findings:
@@ -177,12 +167,12 @@ class _Collector:
 
         They are read at the beginning as well, so that of a million objects those in use need not be remembered.
         """
-        in_use, marks = self._live.read(), read_marks(self._bucket)
-        superseded = self._live.superseded
+        in_use, marks = self.live.read(), read_marks(self.bucket)
+        superseded = self.live.superseded
         listed, others = 0, set[str]()
         objects: dict[str, ObjectInfo] = {}
         records: list[ObjectInfo] = []
-        for info in self._bucket.list():
+        for info in self.bucket.list():
             if info.key.startswith(OWN):
                 records += [info] if info.key.startswith((CLAIMS, trash.FOLDER)) else []
             elif f"/{OWN}" in info.key:  # another project's folder: only its own clean-up knows what it uses
@@ -196,16 +186,16 @@ class _Collector:
             listed -= 1
             del objects[key]
         # After the listing: a build names its keys before it relies on what it sees.
-        live = self._live.read()
+        live = self.live.read()
         live = live if live is in_use else live | in_use
-        decision = plan(objects, live, marks, now=self._now, grace=self._rules.grace)
+        decision = plan(objects, live, marks, now=self.now, grace=self.rules.grace)
         # The young ones too, so that what is not ours is known as such at once, not only when it is old enough.
         own: set[str] = set()
         waiting = iter(decision.mark + decision.young)
         while batch := list(islice(waiting, HEADS)):  # a million waiting tasks take a gigabyte
-            own |= {info.key for info in self._pool.map(self._bucket.head, batch) if info and self._live.is_own(info)}
+            own |= {info.key for info in self.pool.map(self.bucket.head, batch) if info and self.live.is_own(info)}
         unreferenced = objects.keys() - live
-        expired = trash.expired(records, self._now, self._rules.trash)
+        expired = trash.expired(records, self.now, self.rules.trash)
         return _Findings(
             objects=objects,
             listed=listed,
@@ -223,29 +213,32 @@ class _Collector:
         self, records: Iterable[ObjectInfo], others: tuple[str, ...]
     ) -> tuple[UnfinishedUpload | ObjectInfo, ...]:
         """Return what processes that live no longer have begun; other projects' folders are theirs to clean up."""
-        uploads = (one for one in self._bucket.unfinished() if not one.key.startswith(others))
+        uploads = (one for one in self.bucket.unfinished() if not one.key.startswith(others))
         claims = (info for info in records if info.key.startswith(CLAIMS))
-        before = self._now - _ABANDONED
+        before = self.now - _ABANDONED
         return (*(one for one in uploads if one.begun < before), *(one for one in claims if one.modified < before))
 
-    def _delete_left(self, found: _Findings, swept: Swept) -> None:
+    def _delete_old(self, found: _Findings, swept: Swept) -> None:
+        """Delete for good what killed runs have left and, unless something failed before, what was deleted long ago."""
         try:
+            if not swept.failure:
+                self.bucket.delete([trash.FOLDER + key for key in found.expired])
             for one in found.left:
                 if isinstance(one, UnfinishedUpload):
-                    self._bucket.give_up(one)
+                    self.bucket.give_up(one)
             if claims := [one.key for one in found.left if not isinstance(one, UnfinishedUpload)]:
-                self._bucket.delete(claims)
+                self.bucket.delete(claims)
         except BucketError as error:
             swept.failure = swept.failure or error
 
     def _refusal(self, found: _Findings) -> str:
-        if not self._kept and not self._live.counting:
+        if not self.kept and not self.live.counting:
             return "nothing refers to this bucket. Publish a site to it, or name a lock with --keep."
         going = len(found.marked) + len(found.plan.sweep)
         own = going + len(found.plan.waiting) + len(found.young) + found.in_use
         if is_too_much(going, own):
             return f"{going} of {own} objects would go, more than half. Check the list; --force does it."
-        empty = [reference.info.key for reference in self._live.counting if not reference.keys]
+        empty = [reference.info.key for reference in self.live.counting if not reference.keys]
         if going and empty:
             return (
                 f"a site was published without a single image, says {empty[0]!r}, which looks like a build that went "
@@ -257,29 +250,21 @@ class _Collector:
         """Keep the marks, then drop superseded references, unless only they know that an object is ours."""
         over = {*found.plan.unmark, *swept.deleted, *swept.spared}
         marks = {key: mark for key, mark in found.marks.items() if key not in over}
-        marks |= {key: Mark(self._now, found.objects[key].modified) for key in found.marked}
+        marks |= {key: Mark(self.now, found.objects[key].modified) for key in found.marked}
         if marks != found.marks:
-            write_marks(self._bucket, marks)
+            write_marks(self.bucket, marks)
         needed = found.objects.keys() - {*swept.deleted} - found.live - marks.keys()
         old = [reference.info.key for reference in found.superseded if needed.isdisjoint(reference.keys)]
         if old:
-            self._bucket.delete(old)
-
-    def _empty_trash(self, found: _Findings, swept: Swept) -> None:
-        """Delete for good what was deleted long ago, unless something failed before."""
-        if not swept.failure:
-            try:
-                trash.forget(self._bucket, found.expired)
-            except BucketError as error:
-                swept.failure = error
+            self.bucket.delete(old)
 
     def _result(self, found: _Findings, swept: Swept, *, applied: bool, refused: str = "") -> GcResult:
-        failure, grace = swept.failure, self._rules.grace
+        failure, grace = swept.failure, self.rules.grace
         return GcResult(
-            target=self._bucket.name,
+            target=self.bucket.name,
             applied=applied,
             objects=found.listed,
-            references=len(self._live.counting),
+            references=len(self.live.counting),
             live=found.in_use,
             foreign=len(found.plan.mark) + len(found.plan.young) - len(found.own),
             marked=found.marked,
@@ -292,8 +277,8 @@ class _Collector:
             bytes=sum(found.objects[key].size for key in swept.deleted),
             expired=() if refused or failure else found.expired,
             left=() if refused or failure else tuple(sorted(one.key for one in found.left)),
-            requests=dict(self._bucket.requests),
-            unnamed=self._live.unnamed,
+            requests=dict(self.bucket.requests),
+            unnamed=self.live.unnamed,
             refused=refused,
             failed=str(failure or ""),
             exit_code=failure.exit_code if failure else int(bool(refused)),

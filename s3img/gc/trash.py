@@ -32,11 +32,6 @@ def keep(bucket: Bucket, keys: Iterable[str], pool: Executor) -> None:
         pass
 
 
-def forget(bucket: Bucket, keys: Iterable[str]) -> None:
-    """Delete what is in the trash under these keys."""
-    bucket.delete([FOLDER + key for key in keys])
-
-
 def expired(infos: Iterable[ObjectInfo], now: datetime, period: timedelta) -> tuple[str, ...]:
     """Return the keys, as they were, of what has been in the trash for this long."""
     trashed = [info for info in infos if info.key.startswith(FOLDER)]

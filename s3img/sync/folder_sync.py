@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 import time
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from s3img.cache import Cache
-from s3img.errors import AssetError
+from s3img.errors import AssetError, BucketError
 from s3img.lock import VariantSettings, read_lock, write_lock
-from s3img.sync.job import Done, SyncJob, VariantPlan, describe, report
+from s3img.sync.job import Done, SyncJob, VariantPlan, describe, failure_findings
+from s3img.sync.outcome import SyncResult
 from s3img.sync.state import settle
 from s3img.sync.survey import survey
 from s3img.transfer import Upload, UploadPlan, plan_uploads
+from s3img.transfer.render import CACHE_UNWRITABLE
 
 if TYPE_CHECKING:
     from collections.abc import Set
@@ -19,7 +22,7 @@ if TYPE_CHECKING:
 
     from s3img.config import Config
     from s3img.lock import Lock
-    from s3img.sync.outcome import SyncOptions, SyncPlan, SyncResult
+    from s3img.sync.outcome import SyncOptions, SyncPlan
     from s3img.sync.reading import Reader
     from s3img.sync.state import StateFile, SyncState
     from s3img.sync.survey import FolderSurvey
@@ -31,39 +34,28 @@ LISTED_AT_ONCE = 1000
 """Keys that one request lists."""
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
 class FolderSync:
     """Sync the images of a scope; the journal of ``delivery`` has to be that of ``state``."""
 
-    def __init__(
-        self,
-        config: Config,
-        scope: Scope,
-        lock_path: Path,
-        *,
-        reader: Reader,
-        state: SyncState,
-        state_file: StateFile,
-        delivery: Delivery,
-        options: SyncOptions,
-    ) -> None:
-        self._config = config
-        self._scope = scope
-        self._lock_path = lock_path
-        self._reader = reader
-        self._state = state
-        self._state_file = state_file
-        self._delivery = delivery
-        self._options = options
+    config: Config
+    scope: Scope
+    lock_path: Path
+    reader: Reader
+    state: SyncState
+    state_file: StateFile
+    delivery: Delivery
+    options: SyncOptions
 
     def plan(self) -> SyncPlan:
         """Say what there is to do; write nothing."""
-        return describe(self.prepare(), self._config, self._scope)
+        return describe(self.prepare(), self.config, self.scope)
 
     def apply(self, plan: SyncPlan) -> SyncResult:
         """Sync if the images are still those of the plan; raise AssetError if they are not, or go elsewhere."""
         started = time.monotonic()
         job = self.prepare()
-        found = describe(job, self._config, self._scope)
+        found = describe(job, self.config, self.scope)
         fix = "Make a new plan with s3img plan."
         if (found.target, found.endpoint_url) != (plan.target, plan.endpoint_url):
             places = (f"{p.target} at {p.endpoint_url}" if p.endpoint_url else p.target for p in (plan, found))
@@ -86,22 +78,22 @@ class FolderSync:
         if not dry_run:
             return self.execute(job, started)
         changed = bool(job.variants.new) or job.new_lock(job.lock, job.survey.entries) != job.lock
-        pending = self._maker(job).pending(self._state.objects) if job.variants.paths else 0
+        pending = self._maker(job).pending(self.state.objects) if job.variants.paths else 0
         return self._report(job, Done(rendered=pending), started, lock_changed=changed, dry_run=True)
 
     def prepare(self) -> SyncJob:
         """Read the images, ask the bucket where it has to be asked, and work out what there is to do."""
-        state = self._state
-        is_stale = self._options.verify or not state.is_fresh(time.time())
+        state = self.state
+        is_stale = self.options.verify or not state.is_fresh(time.time())
         if is_stale:
-            self._delivery.start_snapshot()  # goes on while the files are read
-        lock = read_lock(self._lock_path, missing_ok=True)
-        found = survey(self._scope, lock, self._reader, self._config)
+            self.delivery.start_snapshot()  # goes on while the files are read
+        lock = read_lock(self.lock_path, missing_ok=True)
+        found = survey(self.scope, lock, self.reader, self.config)
         planner = None
-        if self._config.variants:
+        if self.config.variants:
             from s3img.sync.variant_sync import VariantPlanner  # with it comes all that publishing needs
 
-            planner = VariantPlanner(found.entries, found.facts, lock, self._config)
+            planner = VariantPlanner(found.entries, found.facts, lock, self.config)
         wanted = found.keys() | (planner.keys if planner else set())
         # A key in the lock that is not known was put by others. Where very much is not known, a request that lists it
         # may spare as many.
@@ -115,8 +107,8 @@ class FolderSync:
             self.plan_originals(found),
             verified="list" if must_list else "cache",
             variants=planner.plan(state.objects) if planner else VariantPlan(),
-            settings=VariantSettings.of(self._config) if planner else None,
-            prune=self._options.prune,
+            settings=VariantSettings.of(self.config) if planner else None,
+            prune=self.options.prune,
         )
 
     def note_listed(self, wanted: Set[str]) -> None:
@@ -124,20 +116,20 @@ class FolderSync:
 
         Nor do those that one has marked: they are put again.
         """
-        snapshot = self._delivery.snapshot()
-        self._state.objects.clear()  # the journal goes on with this one
-        self._state.objects.update((key, size) for key, size in snapshot.present.items() if key in wanted)
-        self._state.listed = snapshot.since
-        self._state.settled = {}
+        snapshot = self.delivery.snapshot()
+        self.state.objects.clear()  # the journal goes on with this one
+        self.state.objects.update((key, size) for key, size in snapshot.present.items() if key in wanted)
+        self.state.listed = snapshot.since
+        self.state.settled = {}
 
     def plan_originals(self, found: FolderSurvey) -> UploadPlan:
         """Plan what is missing; where a key is claimed twice, all images together show whether that is a mistake."""
-        present = self._state.objects
+        present = self.state.objects
         is_clear = len(found.keys()) == len(found.entries)
         uploads = [
             Upload(
                 entry.key,
-                self._scope.file(entry.path),
+                self.scope.file(entry.path),
                 entry.size,
                 entry.media_type,
                 sha256=entry.sha256,
@@ -153,53 +145,66 @@ class FolderSync:
         """Upload, then write the lock, then what this machine knows: each only says what is true by then."""
         done = self.upload(job)
         lock, is_new = self.update_lock(job, done)
-        state, files = self._state, job.survey.files
-        state.forget(lambda path: path not in files and self._scope.covers(path), lock.keys())
+        state, files = self.state, job.survey.files
+        state.forget(lambda path: path not in files and self.scope.covers(path), lock.keys())
         result = self._report(job, done, started, lock_changed=is_new)
         if result.exit_code == 0:
-            settle(state, self._scope, files, self._lock_path, self._config, self._options, result.kept)
-        self._state_file.save(state)
+            settle(state, self.scope, files, self.lock_path, self.config, self.options, result.kept)
+        self.state_file.save(state)
         return result
 
     def upload(self, job: SyncJob) -> Done:
         """Put originals, then variants; a line names only what is there, and of a failed original there is none."""
-        sent = self._delivery.run(job.uploads)
+        sent = self.delivery.run(job.uploads)
         lines = [entry for entry in job.survey.entries if entry.key not in sent.failed]
         if not job.variants.paths:
             return Done(sent, tuple(lines))
-        maker, present = self._maker(job), self._state.objects
-        variants = self._delivery.run(plan_uploads(maker.run(present, self._delivery.progress), present))
+        maker, present = self._maker(job), self.state.objects
+        variants = self.delivery.run(plan_uploads(maker.run(present, self.delivery.progress), present))
         named = tuple(maker.line(entry, frozenset(variants.failed)) for entry in lines)
         return Done(sent.then(variants), named, maker.rendered, tuple(maker.findings))
 
     def _maker(self, job: SyncJob) -> VariantMaker:
         from s3img.sync.variant_sync import VariantMaker
 
-        return VariantMaker(job.variants, self._scope, Cache.at(self._config.cache_dir), self._config)
+        return VariantMaker(job.variants, self.scope, Cache.at(self.config.cache_dir), self.config)
 
     def update_lock(self, job: SyncJob, done: Done) -> tuple[Lock, bool]:
         """Bring the lock up to date as it is by then; return it, and whether it was written."""
-        old = read_lock(self._lock_path, missing_ok=True)  # again: another sync may have written it meanwhile
+        old = read_lock(self.lock_path, missing_ok=True)  # again: another sync may have written it meanwhile
         if (new := job.new_lock(old, done.lines)) == old and old.is_tidy:
             return new, False
-        with self._state_file.guard():
-            old = read_lock(self._lock_path, missing_ok=True)
+        with self.state_file.guard():
+            old = read_lock(self.lock_path, missing_ok=True)
             new = job.new_lock(old, done.lines)
             is_new = new != old or not old.is_tidy
             if is_new:
-                write_lock(self._lock_path, new)
+                write_lock(self.lock_path, new)
         return new, is_new
 
     def _report(
         self, job: SyncJob, done: Done, started: float, *, lock_changed: bool, dry_run: bool = False
     ) -> SyncResult:
-        return report(
-            job,
-            done,
-            target=self._config.bucket,
-            lock=self._lock_path.name,
+        """Return what a sync did, or with ``dry_run`` would do, as the result that people read."""
+        findings = job.survey.findings + done.findings + failure_findings(done.sent)
+        # A full disk is not an image's fault: the next run may go well without a change, as after a store's failure.
+        no_room = any(CACHE_UNWRITABLE in finding.message for finding in done.findings)
+        return SyncResult(
+            target=self.config.bucket,
+            lock=self.lock_path.name,
+            images=len(job.survey.entries),
+            uploaded=len(job.uploads.uploads) if dry_run else len(done.sent.uploaded),
+            present=len(job.survey.keys()) - len(job.uploads.uploads),
+            kept=0 if job.prune else len(job.survey.missing),
+            rendered=done.rendered,
+            bytes=job.uploads.bytes if dry_run else done.sent.bytes,
             lock_changed=lock_changed,
-            requests=self._delivery.requests,
+            verified=job.verified,
+            requests=dict(self.delivery.requests),
+            problems=findings,
+            notes=job.survey.notes,
+            failed=tuple(done.sent.failed),
+            exit_code=done.sent.exit_code or (BucketError.exit_code if no_room else 0) or int(bool(findings)),
             seconds=time.monotonic() - started,
             dry_run=dry_run,
         )

@@ -1,4 +1,4 @@
-"""What a sync has to do and what became of it, as values and as reports."""
+"""What a sync has to do and what became of it, as values; and the plan that people read."""
 
 from __future__ import annotations
 
@@ -6,11 +6,9 @@ from dataclasses import dataclass, field
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Literal
 
-from s3img.errors import BucketError
 from s3img.lock import recipe
-from s3img.sync.outcome import FileFinding, PlannedUpload, SyncPlan, SyncResult
+from s3img.sync.outcome import FileFinding, PlannedUpload, SyncPlan
 from s3img.transfer import UploadPlan, UploadResult
-from s3img.transfer.render import CACHE_UNWRITABLE
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
@@ -97,42 +95,6 @@ def describe(job: SyncJob, config: Config, scope: Scope) -> SyncPlan:
         lock_removed=tuple(path for path in job.lock.entries if path not in new),
         problems=job.survey.findings,
         tree=job.survey.tree(f"{recipe(config)} {job.settings}" if job.settings else ""),
-    )
-
-
-def report(
-    job: SyncJob,
-    done: Done,
-    *,
-    target: str,
-    lock: str,
-    lock_changed: bool,
-    requests: Mapping[str, int],
-    seconds: float,
-    dry_run: bool,
-) -> SyncResult:
-    """Return what a sync did, or with ``dry_run`` would do, as the result that people read."""
-    findings = job.survey.findings + done.findings + failure_findings(done.sent)
-    # A full disk is not an image's fault: the next run may go well without a change, as after a failure of the store.
-    no_room = any(CACHE_UNWRITABLE in finding.message for finding in done.findings)
-    return SyncResult(
-        target=target,
-        lock=lock,
-        images=len(job.survey.entries),
-        uploaded=len(job.uploads.uploads) if dry_run else len(done.sent.uploaded),
-        present=len(job.survey.keys()) - len(job.uploads.uploads),
-        kept=0 if job.prune else len(job.survey.missing),
-        rendered=done.rendered,
-        bytes=job.uploads.bytes if dry_run else done.sent.bytes,
-        lock_changed=lock_changed,
-        verified=job.verified,
-        requests=dict(requests),
-        problems=findings,
-        notes=job.survey.notes,
-        failed=tuple(done.sent.failed),
-        exit_code=done.sent.exit_code or (BucketError.exit_code if no_room else 0) or int(bool(findings)),
-        seconds=seconds,
-        dry_run=dry_run,
     )
 
 

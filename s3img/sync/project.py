@@ -134,9 +134,9 @@ class Project:
             journal=Journal(state.objects, lambda: self.state_file.save(state)),
         )
         return FolderSync(
-            self._config,
-            scope,
-            self._lock_path,
+            config=self._config,
+            scope=scope,
+            lock_path=self._lock_path,
             reader=reader,
             state=state,
             state_file=self.state_file,

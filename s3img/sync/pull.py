@@ -32,60 +32,40 @@ def pull(
     for path in filter(None, scope.paths):
         if not any(Scope(scope.base, (path,)).covers(line) for line in lock.entries):
             raise AssetError(f"{path}: {lock_path.name} has no line for it.", path=path, fix="Check the name.")
-    sorter = _Sorter(scope.base, overwrite=overwrite)
-    for entry in lock:
-        if scope.covers(entry.path):
-            sorter.take(entry)
-    bucket = open_bucket() if sorter.wanted else None
-    failures = restore(bucket, sorter.wanted, scope.base, workers) if bucket else {}
-    remove_stale_in({(scope.base / entry.path).parent for entry in lock if scope.covers(entry.path)})
+    found = [(entry, look_up(entry, scope.base, overwrite=overwrite)) for entry in lock if scope.covers(entry.path)]
+    wanted = [entry for entry, is_wanted in found if is_wanted is True]
+    bucket = open_bucket() if wanted else None
+    failures = restore(bucket, wanted, scope.base, workers) if bucket else {}
+    remove_stale_in({(scope.base / entry.path).parent for entry, _ in found})
     findings = [
-        *sorter.findings,
+        *(finding for _, finding in found if isinstance(finding, FileFinding)),
         *(FileFinding(path, "failed", str(error).removeprefix(f"{path}: ")) for path, error in failures.items()),
     ]
     codes = {error.exit_code for error in failures.values()}
     return PullResult(
         target=target,
-        restored=tuple(entry.path for entry in sorter.wanted if entry.path not in failures),
-        present=sorter.present,
+        restored=tuple(entry.path for entry in wanted if entry.path not in failures),
+        present=sum(is_wanted is False for _, is_wanted in found),
         findings=tuple(sorted(findings)),
         requests=dict(bucket.requests) if bucket else {},
         exit_code=next((code for code in (4, 5) if code in codes), int(bool(findings))),
     )
 
 
-class _Sorter:
-    """Sort lines of the lock into images to fetch, images that are there, and findings."""
-
-    def __init__(self, base: Path, *, overwrite: bool) -> None:
-        self._base = base
-        self._overwrite = overwrite
-        self.wanted: list[LockEntry] = []
-        self.findings: list[FileFinding] = []
-        self.present = 0
-
-    def take(self, entry: LockEntry) -> None:
-        """Look at one line; a path that leads elsewhere is never opened."""
-        if not is_inside(self._base, entry.path):
-            message = (
-                "is not a place for an image: it is hidden, leaves the folder or has another suffix. Remove its line."
-            )
-            self.findings.append(FileFinding(ascii(entry.path), "bad-path", message))
-            return
-        try:
-            have = file_digest(self._base / entry.path)
-        except FileNotFoundError:
-            have = ""
-        except OSError as error:
-            self.findings.append(FileFinding(entry.path, "failed", f"can't be read: {error.strerror}."))
-            return
-        if have == entry.sha256:
-            self.present += 1
-        elif have and not self._overwrite:
-            message = "differs from the lock and stays: pull with --overwrite."
-            self.findings.append(FileFinding(entry.path, "changed", message))
-        else:
-            self.wanted.append(entry)
+def look_up(entry: LockEntry, base: Path, *, overwrite: bool) -> FileFinding | bool:
+    """Tell whether an image has to be fetched, or what is wrong; a path that leads elsewhere is never opened."""
+    if not is_inside(base, entry.path):
+        message = "is not a place for an image: it is hidden, leaves the folder or has another suffix. Remove its line."
+        return FileFinding(ascii(entry.path), "bad-path", message)
+    try:
+        have = file_digest(base / entry.path)
+    except FileNotFoundError:
+        return True
+    except OSError as error:
+        return FileFinding(entry.path, "failed", f"can't be read: {error.strerror}.")
+    if have == entry.sha256 or overwrite:
+        return have != entry.sha256
+    return FileFinding(entry.path, "changed", "differs from the lock and stays: pull with --overwrite.")
 
 
 def restore(bucket: Bucket, wanted: list[LockEntry], base: Path, workers: int) -> dict[str, S3ImgError]:

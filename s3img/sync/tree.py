@@ -16,29 +16,10 @@ from s3img.errors import AssetError
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-SUFFIXES = frozenset(
-    [
-        "apng",
-        "avif",
-        "bmp",
-        "gif",
-        "ico",
-        "j2k",
-        "jfif",
-        "jp2",
-        "jpe",
-        "jpeg",
-        "jpf",
-        "jpg",
-        "mpo",
-        "png",
-        "svg",
-        "tif",
-        "tiff",
-        "webp",
-        *(["heic", "heif"] if find_spec("pillow_heif") else []),
-    ]  # an .mpo is a JPEG with more behind it
-)
+# An .mpo is a JPEG with more behind it.
+_SUFFIXES = "apng avif bmp gif ico j2k jfif jp2 jpe jpeg jpf jpg mpo png svg tif tiff webp"
+
+SUFFIXES = frozenset([*_SUFFIXES.split(), *(["heic", "heif"] if find_spec("pillow_heif") else [])])
 
 UNREAD_SUFFIXES = frozenset(["heic", "heif", "jxl", "svgz"]) - SUFFIXES
 """Pictures of kinds that s3img does not read; HEIC only with its user's own pillow-heif."""
