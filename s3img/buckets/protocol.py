@@ -19,7 +19,6 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Hashable, Iterable, Iterator, Mapping, Sequence
     from contextlib import AbstractContextManager
     from datetime import datetime
-    from types import TracebackType
 
 IMMUTABLE = "public, max-age=31536000, immutable"
 """``Cache-Control`` of an object whose key changes with its bytes (RFC 8246)."""
@@ -128,9 +127,7 @@ class OpenObject:
     def __enter__(self) -> OpenObject:
         return self
 
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
+    def __exit__(self, *_: object) -> None:
         self.close()
 
     def read(self, amount: int = -1) -> bytes:
@@ -282,9 +279,7 @@ class CheckedReader:
     def __enter__(self) -> CheckedReader:
         return self
 
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
+    def __exit__(self, *_: object) -> None:
         self._file.close()
 
     def read(self, size: int = -1) -> bytes:
@@ -295,13 +290,9 @@ class CheckedReader:
             raise FileUnreadable(self._path, error) from error
         if self._sha256:
             self._hash.update(data)
-            if size < 0 or len(data) < size:
-                self._check()
+            if (size < 0 or len(data) < size) and self._hash.hexdigest() != self._sha256:
+                raise changed(self._path)
         return data
-
-    def _check(self) -> None:
-        if self._hash.hexdigest() != self._sha256:
-            raise changed(self._path)
 
 
 def changed(path: str) -> AssetError:

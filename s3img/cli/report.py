@@ -12,8 +12,6 @@ from s3img.keys import one_line
 from s3img.publish.result import ProgressLines, PublishResult, size_text
 
 if TYPE_CHECKING:
-    from types import TracebackType
-
     from rich.progress import Progress, TaskID
 
 
@@ -30,9 +28,7 @@ class RunProgress:
             self._bars.start()
         return self
 
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
+    def __exit__(self, *_: object) -> None:
         if self._bars:
             self._bars.stop()
 

@@ -21,8 +21,7 @@ from s3img.buckets.s3_options import AccessKey, addressing, is_aws
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
-    from obstore.store import S3Store
-
+    from s3img.buckets.obstore.store import SingleStore
     from s3img.buckets.protocol import ObjectInfo, RequestCounter
     from s3img.buckets.s3_options import S3Options
 
@@ -117,7 +116,7 @@ class SmallObjects:
         self._find_place = find_place
         self._find_key = find_key
         self._known = known_place(options, bucket, environment)
-        self._store: S3Store | None = None
+        self._store: SingleStore | None = None
         self._opening = threading.Lock()
         self._failed = 0 if is_usable(options, environment) else GIVE_UP
 
@@ -128,45 +127,25 @@ class SmallObjects:
 
     def put(self, key: str, data: bytes, headers: Mapping[str, str]) -> bool:
         """Store an object; return False where boto3 has to do it."""
-
-        def request(store: S3Store) -> bool:
-            from s3img.buckets.obstore.store import put
-
-            self._counter.add("put")
-            put(store, key, data, {name: value for name, value in headers.items() if value})
-            return True
-
-        return len(data) <= LARGEST and bool(self._try(key, request))
+        named = {name: value for name, value in headers.items() if value}
+        return len(data) <= LARGEST and bool(self._try("put", key, lambda store: store.put(key, data, named)))
 
     def get(self, key: str) -> bytes | None:
         """Read an object; return None where boto3 has to do it, also to find out what it is that is missing."""
-
-        def request(store: S3Store) -> bytes:
-            from s3img.buckets.obstore.store import get
-
-            self._counter.add("get")
-            return get(store, key)
-
-        return self._try(key, request)
+        return self._try("get", key, lambda store: store.get(key))
 
     def list_few(self, prefix: str) -> list[ObjectInfo] | None:
         """List a folder of few objects, a slash at its end; return None where boto3 has to do it."""
+        return self._try("list", prefix.rstrip("/"), lambda store: store.list_few(prefix))
 
-        def request(store: S3Store) -> list[ObjectInfo]:
-            from s3img.buckets.obstore.store import list_few
-
-            self._counter.add("list")
-            return list_few(store, prefix)
-
-        return self._try(prefix.rstrip("/"), request)
-
-    def _try(self, key: str, request: Callable[[S3Store], _Answer]) -> _Answer | None:
+    def _try(self, action: str, key: str, request: Callable[[SingleStore], _Answer]) -> _Answer | None:
         # obstore drops empty and relative segments of a key and slashes at its ends.
         is_plain = all(segment not in {"", ".", ".."} for segment in key.split("/")) and key.isprintable()
         if not is_plain or self._failed >= GIVE_UP or os.getpid() != _PROCESS:
             return None
         try:
-            store = self._open()
+            if store := self._open():
+                self._counter.add(action)
             answer = request(store) if store else None
         except FileNotFoundError:  # an answer, too
             return None
@@ -177,7 +156,7 @@ class SmallObjects:
         self._failed = 0 if store else GIVE_UP
         return answer
 
-    def _open(self) -> S3Store | None:
+    def _open(self) -> SingleStore | None:
         from s3img.buckets.obstore.store import open_store  # a run that has nothing to send must not pay for it
 
         with self._opening:

@@ -35,7 +35,7 @@ class UnprovenError(Exception):
     """The answer leaves open whether it is right; boto3 has to ask again."""
 
 
-def open_store(place: StorePlace, options: S3Options, bucket: str, key: Callable[[], AccessKey]) -> S3Store:
+def open_store(place: StorePlace, options: S3Options, bucket: str, key: Callable[[], AccessKey]) -> SingleStore:
     """Make a store that any number of threads may share; ``key`` returns the one to sign with now."""
     config: S3Config = {
         "endpoint": place.url,
@@ -58,13 +58,14 @@ def open_store(place: StorePlace, options: S3Options, bucket: str, key: Callable
             "expires_at": datetime.now(UTC) + timedelta(seconds=KEPT_SECONDS),
         }
 
-    return S3Store(
+    store = S3Store(
         bucket,
         config=config,
         client_options=client_options(place, options),
         retry_config={"max_retries": 0},  # boto3 is the second attempt, with its pauses and its errors
         credential_provider=None if options.anonymous else credential,
     )
+    return SingleStore(store)
 
 
 def client_options(place: StorePlace, options: S3Options) -> ClientConfig:
@@ -95,30 +96,35 @@ def _proxy_options(url: str) -> ClientConfig:
     return {"proxy_url": url, "proxy_excludes": parts.hostname or ""}
 
 
-def put(store: S3Store, key: str, data: bytes, headers: Mapping[str, str]) -> None:
-    """Send an object in one request.
+class SingleStore:
+    """The requests to one bucket, each of them tried once."""
 
-    AWS checks the SHA-256 that is sent along; elsewhere the ETag has to be the MD5, as it is of any object that is not
-    encrypted: https://docs.aws.amazon.com/AmazonS3/latest/API/API_Object.html.
-    """
-    answer = store.put(key, data, attributes=dict(headers), use_multipart=False)
-    etag = (answer["e_tag"] or "").strip('"')
-    if "checksum_algorithm" not in store.config and etag != hashlib.md5(data, usedforsecurity=False).hexdigest():
-        raise UnprovenError
+    def __init__(self, store: S3Store) -> None:
+        self._store = store
 
+    def put(self, key: str, data: bytes, headers: Mapping[str, str]) -> bool:
+        """Send an object in one request; return True.
 
-def get(store: S3Store, key: str) -> bytes:
-    """Read an object."""
-    return store.get(key).bytes().to_bytes()
+        AWS checks the SHA-256 that is sent along; elsewhere the ETag has to be the MD5, as it is of any object that is
+        not encrypted: https://docs.aws.amazon.com/AmazonS3/latest/API/API_Object.html.
+        """
+        answer = self._store.put(key, data, attributes=dict(headers), use_multipart=False)
+        if "checksum_algorithm" in self._store.config:
+            return True
+        if (answer["e_tag"] or "").strip('"') != hashlib.md5(data, usedforsecurity=False).hexdigest():
+            raise UnprovenError
+        return True
 
+    def get(self, key: str) -> bytes:
+        """Read an object."""
+        return self._store.get(key).bytes().to_bytes()
 
-def list_few(store: S3Store, prefix: str) -> list[ObjectInfo]:
-    """List the objects below a folder, a slash at its end, in one request; their keys are those of the whole bucket."""
-    found = [item for items in store.list(prefix, chunk_size=PAGE) for item in items]
-    if len(found) >= PAGE or not all(item["path"].startswith(prefix) for item in found):
-        raise UnprovenError
-    etags = ((item["e_tag"] or "").strip('"') for item in found)
-    return [
-        ObjectInfo(item["path"], item["size"], etag, item["last_modified"])
-        for item, etag in zip(found, etags, strict=True)
-    ]
+    def list_few(self, prefix: str) -> list[ObjectInfo]:
+        """List the objects below a folder, a slash at its end, in one request; keys are those of the whole bucket."""
+        found = [item for items in self._store.list(prefix, chunk_size=PAGE) for item in items]
+        if len(found) >= PAGE or not all(item["path"].startswith(prefix) for item in found):
+            raise UnprovenError
+        return [
+            ObjectInfo(item["path"], item["size"], (item["e_tag"] or "").strip('"'), item["last_modified"])
+            for item in found
+        ]

@@ -169,18 +169,20 @@ class S3Bucket:
         if after:
             place["StartAfter"] = self._base + after
         pages = ListingPages(self._base + prefix)
-
-        def page(client: S3Client) -> tuple[ListObjectsV2OutputTypeDef, str]:
-            answer = client.list_objects_v2(**place)
-            return answer, pages.next_token(answer)
-
         while True:
-            answer, token = self.send("list", prefix, page)
+            answer, token = self._page(prefix, place, pages)
             for item in answer.get("Contents", ()):
                 yield listed(item, self._base)
             if not token:
                 return
             place["ContinuationToken"] = token
+
+    def _page(self, prefix: str, place: dict[str, Any], pages: ListingPages) -> tuple[ListObjectsV2OutputTypeDef, str]:
+        def ask(client: S3Client) -> tuple[ListObjectsV2OutputTypeDef, str]:
+            answer = client.list_objects_v2(**place)
+            return answer, pages.next_token(answer)
+
+        return self.send("list", prefix, ask)
 
     def list_few(self, prefix: str) -> Iterator[ObjectInfo]:
         """Yield the objects of a folder of few objects, a slash at its end, as `list` does.
@@ -210,12 +212,7 @@ class S3Bucket:
         if after:
             # Stores differ in whether a folder comes after itself: behind all its keys there is no doubt.
             place["StartAfter"] = self._base + (f"{after}\U0010ffff" if after.endswith("/") else after)
-
-        def page(client: S3Client) -> tuple[ListObjectsV2OutputTypeDef, str]:
-            answer = client.list_objects_v2(**place)
-            return answer, ListingPages(self._base + prefix).next_token(answer)
-
-        answer, token = self.send("list", prefix, page)
+        answer, token = self._page(prefix, place, ListingPages(self._base + prefix))
         folders = [found["Prefix"].removeprefix(self._base) for found in answer.get("CommonPrefixes", ())]
         return folders, [listed(item, self._base) for item in answer.get("Contents", ())], bool(token)
 
