@@ -220,7 +220,8 @@ class PageReader:
         author = {attribute.name: attribute.value for attribute in tag.attributes}
         if self._dimensions_only or "type" in author or len(image_candidates.parse(author.get("srcset", ""))) != 1:
             return found
-        wanted = directives.read({}, self._config, path=found.asset.path)
+        # The width of a source is that of the image while it is chosen (HTML, "dimension attribute source").
+        wanted = directives.read({"width": author.get("width")}, self._config, path=found.asset.path)
         if wanted.mode == "off":
             self.kept.add(found.asset.path)
             return Strip(tag)

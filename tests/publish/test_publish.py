@@ -232,6 +232,18 @@ def test_art_directed_picture_keeps_its_size_in_a_small_window(site: Site, cache
     assert set(re.findall(r'sizes="([^"]*)"', site.text("index.html"))) == {"640px"}
 
 
+def test_width_of_a_source_is_the_one_that_its_file_is_shown_at(site: Site, cache_dir: str, small_photo: bytes) -> None:
+    site.add("a.jpg", small_photo)
+    site.page(
+        "index.html", '<picture><source media="print" srcset="a.jpg" width=160><img src="a.jpg" alt=""></picture>'
+    )
+    publish(site, cache_dir)
+    found = re.search(r'<source media="print"[^>]*>', site.text("index.html"))
+    assert found
+    assert 'sizes="160px"' in found[0]
+    assert re.findall(r"(\d+)w[,\"]", found[0]) == ["160", "320"]
+
+
 def test_animation_stays_animated(site: Site, cache_dir: str) -> None:
     site.add("a.gif", animation(400, 300))
     site.page("index.html", '<img src="a.gif" alt="">')
