@@ -2,20 +2,21 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, Final
 
 from mkdocs.config import config_options as c
 from mkdocs.config.base import Config
 
+from s3img.config import Config as Settings
 from s3img.config.mkdocs_yml import PLUGIN_OPTIONS
 
-_TEXT = (str,)
-_FLAG = (bool,)
-_NUMBER = (int, float)
-
-
-def _optional(types: tuple[type, ...]) -> Any:  # noqa: ANN401 - a descriptor of whatever type it holds
-    return c.Optional(c.Type(types))
+_SERVICE_ONLY: Final = {
+    "access", "allowed", "signing_keys", "imagekit_private_key", "imgproxy", "service_url", "origins", "endpoints",
+    "service",
+}  # fmt: skip
+"""Settings that the build of a site has no use for, one of them too secret for ``mkdocs.yml``."""
+_TYPES: Final = {str: (str,), bool: (bool,), int: (int, float), float: (int, float), tuple: (list,)}
+"""What stands in YAML for a setting of a type; the others are tables."""
 
 
 class PluginConfig(Config):
@@ -26,41 +27,8 @@ class PluginConfig(Config):
     require_upload = c.Type(bool, default=False)
     config_file = c.Optional(c.File(exists=True))
 
-    bucket = _optional(_TEXT)
-    provider = _optional(_TEXT)
-    account = _optional(_TEXT)
-    endpoint_url = _optional(_TEXT)
-    region = _optional(_TEXT)
-    addressing_style = _optional(_TEXT)
-    aws_profile = _optional(_TEXT)
-    role_arn = _optional(_TEXT)
-    external_id = _optional(_TEXT)
-    anonymous = _optional(_FLAG)
-    public_url = _optional(_TEXT)
-    key_template = _optional(_TEXT)
-    widths = _optional((list,))
-    formats = _optional((list,))
-    quality = _optional((dict,))
-    subsampling = _optional(_TEXT)
-    sizes = _optional(_TEXT)
-    markup = _optional(_TEXT)
-    missing = _optional(_TEXT)
-    remove_local = _optional(_FLAG)
-    check_public = _optional(_FLAG)
-    site_url = _optional(_TEXT)
-    cache_dir = _optional(_TEXT)
-    workers = _optional(_NUMBER)
-    deadline = _optional(_NUMBER)
-    executor = _optional(_TEXT)
-    variants = _optional(_FLAG)
-    presets = _optional((dict,))
-    fonts = _optional((dict,))
-    focus_detectors = _optional((dict,))
-    rules = _optional((list,))
-    limits = _optional((dict,))
-    upload_origins = _optional((list,))
-    upload_templates = _optional((dict,))
-    link_templates = _optional((dict,))
+    for _name in (name for name in Settings.__struct_fields__ if name not in _SERVICE_ONLY):
+        locals()[_name] = c.Optional(c.Type(_TYPES.get(type(getattr(Settings(), _name)), (dict,))))
 
     def settings(self) -> dict[str, Any]:
         """Return the settings of s3img that were written in ``mkdocs.yml``."""

@@ -75,22 +75,10 @@ _ELEMENT = re.compile(r"(?:^|[\s>+~])([a-zA-Z][\w-]*)")
 _IMPLIED = frozenset(("html", "head", "body", "tbody", "colgroup", "tr", "p", "br", "img", "picture", "source"))
 """Elements that a page may have without their start tags (HTML 13.2.6), or gets from s3img."""
 
-_WRITTEN = frozenset(
-    (
-        "src",
-        "srcset",
-        "sizes",
-        "width",
-        "height",
-        "loading",
-        "decoding",
-        "fetchpriority",
-        "class",
-        "style",
-        "type",
-        "media",
-    )
-)
+_WRITTEN = {
+    "src", "srcset", "sizes", "width", "height", "loading", "decoding", "fetchpriority", "class", "style", "type",
+    "media",
+}  # fmt: skip
 """Attributes that s3img writes: a page need not have them before."""
 
 _WORD = re.compile(rb"[\w\x80-\xff-]+")

@@ -33,21 +33,10 @@ MAX_CHARACTERS: Final = 2_000
 """Characters of a layer's text."""
 CANVAS: Final = "ik_canvas"
 FONTS: Final = (
-    *(
-        "AbrilFatFace",
-        "Amaranth",
-        "Arvo",
-        "Audiowide",
-        "Chivo",
-        "CrimsonText",
-        "exo",
-        "FredokaOne",
-        "GravitasOne",
-        "Kanit",
-    ),
-    *("Lato", "Lobster", "Lora", "Monoton", "Montserrat", "PTMono", "PT_Serif", "OpenSans", "Roboto", "OldStandard"),
-    *("Ubuntu", "Vollkorn"),
-)
+    "AbrilFatFace", "Amaranth", "Arvo", "Audiowide", "Chivo", "CrimsonText", "exo", "FredokaOne", "GravitasOne",
+    "Kanit", "Lato", "Lobster", "Lora", "Monoton", "Montserrat", "PTMono", "PT_Serif", "OpenSans", "Roboto",
+    "OldStandard", "Ubuntu", "Vollkorn",
+)  # fmt: skip
 """Names of fonts that ImageKit has; those that s3img brings are in ``s3img.imaging.text``."""
 FONT_CUTS: Final = {
     (False, False): "",
