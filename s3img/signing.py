@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Final, Self
 from urllib.parse import quote, unquote_to_bytes
 
 from s3img.errors import ConfigError, SignatureError, SignatureExpired
-from s3img.urls import imagekit_signature, imgproxy_signature
+from s3img.urls import imagekit_signature, imagekit_signed, imgproxy_signature
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -26,6 +26,7 @@ _VERSION: Final = "1"
 _NEVER: Final = "0"
 _NAME: Final = re.compile(r"[A-Za-z0-9_-]{1,32}")
 _SIGNATURE: Final = re.compile(r"1\.([A-Za-z0-9_-]{1,32})\.(0|[1-9][0-9]{0,11})\.([A-Za-z0-9_-]{43})")
+_is_base64: Final = re.compile(r"[A-Za-z0-9_-]+").fullmatch
 _TRANSFORM: Final = re.compile(r"tr(?::|%3A)")
 _ESCAPE: Final = re.compile(r"%([0-9A-Fa-f]{2})")
 _UNRESERVED: Final = frozenset("ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-._~")
@@ -158,13 +159,10 @@ class ImageKitSigner:
 
     def sign(self, path_and_query: str, *, expires: int | None = None) -> str:
         """Return the address, which begins after the endpoint, with its signature; ``expires`` in Unix seconds."""
-        until = _IMAGEKIT_NEVER if expires is None else str(int(expires))
-        if not _IMAGEKIT_EXPIRY.fullmatch(until):
+        until = None if expires is None else int(expires)
+        if until is not None and not _IMAGEKIT_EXPIRY.fullmatch(str(until)):
             raise SignatureError(f"{expires} can't be an expiry.", fix="Give Unix seconds of ten digits.")
-        target = _sendable(path_and_query)
-        joined = f"{target}{'&' if '?' in target else '?'}"
-        expiry = "" if expires is None else f"ik-t={until}&"
-        return f"{joined}{expiry}ik-s={self._mac(self.keys[0], target, until)}"
+        return imagekit_signed(_sendable(path_and_query), key=self.keys[0], expires=until)
 
     def read(self, raw_target: str) -> Verified:
         """Check an address as it was received but not its expiry; raise SignatureError where no known key signed it.
@@ -180,16 +178,15 @@ class ImageKitSigner:
         rest = [item for item in query if not item.startswith(tuple(f"{name}=" for name in IMAGEKIT_PARAMETERS))]
         target = "?".join([path, "&".join(rest)]) if rest else path
         is_formal = _IMAGEKIT_MAC.fullmatch(mac) and _IMAGEKIT_EXPIRY.fullmatch(until)
-        if not is_formal or not any(hmac.compare_digest(mac, self._mac(key, target, until)) for key in self.keys):
+        if not is_formal or not any(
+            hmac.compare_digest(mac, imagekit_signature(target, key=key, expires=int(until))) for key in self.keys
+        ):
             where = f" of endpoint {self.endpoint}" if self.endpoint else ""
             raise SignatureError(
                 f"ik-s does not fit the address and imagekit_private_key{where}.",
                 fix="Sign the address exactly as it is sent, without the endpoint, with that key.",
             )
         return Verified(canonical(target), "imagekit", 0 if until == _IMAGEKIT_NEVER else int(until))
-
-    def _mac(self, key: bytes, target: str, until: str) -> str:
-        return imagekit_signature(target, key=key, expires=int(until))
 
 
 @dataclass(frozen=True, slots=True)
@@ -224,8 +221,9 @@ class ImgproxySigner:
         if signature in self.trusted:
             return
         try:
-            given = base64.urlsafe_b64decode(signature + "=" * (-len(signature) % 4))
-        except ValueError:  # text that is neither base64 nor ASCII
+            # Without the check, Python passes over other characters: each signature would have any number of spellings.
+            given = base64.urlsafe_b64decode(signature + "=" * (-len(signature) % 4)) if _is_base64(signature) else b""
+        except ValueError:  # a length that base64 does not have
             given = b""
         for key, salt in self.pairs:
             wanted = hmac.digest(key, salt + path.encode(), "sha256")[: self.size]

@@ -102,6 +102,13 @@ def imagekit_signature(target: str, *, key: bytes, expires: int | None = None) -
     return hmac.digest(key, (target.removeprefix("/") + until).encode(), "sha1").hex()
 
 
+def imagekit_signed(target: str, *, key: bytes, expires: int | None = None) -> str:
+    """Return an address after its endpoint with its expiry, if any, and its signature."""
+    expiry = "" if expires is None else f"ik-t={expires}&"
+    signature = imagekit_signature(target, key=key, expires=expires)
+    return f"{target}{'&' if '?' in target else '?'}{expiry}ik-s={signature}"
+
+
 def imagekit_url(
     endpoint: str,
     path: str,
@@ -126,11 +133,8 @@ def imagekit_url(
     target = quote(os.fsencode(path.lstrip("/")), safe=PATH_CHARACTERS)
     if steps:
         target = f"tr:{steps}/{target}" if position == "path" else f"{target}?tr={steps}"
-    if private_key:
-        signature = imagekit_signature(target, key=private_key.encode(), expires=expires)
-        expiry = "" if expires is None else f"ik-t={expires}&"
-        target = f"{target}{'&' if '?' in target else '?'}{expiry}ik-s={signature}"
-    return f"{endpoint.rstrip('/')}/{target}"
+    signed = imagekit_signed(target, key=private_key.encode(), expires=expires) if private_key else target
+    return f"{endpoint.rstrip('/')}/{signed}"
 
 
 PATH_CHARACTERS = "/!$&'()*+,;=:@-._~"

@@ -55,6 +55,25 @@ def test_signature_holds_where_imgproxys_does(vector: dict[str, Any]) -> None:
         assert signer.sign(vector["path"]) == f"/{vector['signature']}{vector['path']}"
 
 
+@pytest.mark.parametrize(
+    "spelling",
+    ["{}=", "{}==more", "{}!!!!", "!!!!{}", "{} ", "{}\n"],
+    ids=["padding", "text behind padding", "junk behind", "junk before", "blank", "line end"],
+)
+def test_signature_has_no_other_spellings(spelling: str) -> None:
+    signature = SIGNER.sign("/w:3/plain/a.jpg").split("/")[1]
+    SIGNER.check(signature, "/w:3/plain/a.jpg")
+    with pytest.raises(SignatureError):
+        SIGNER.check(spelling.format(signature), "/w:3/plain/a.jpg")
+
+
+def test_signature_in_the_other_alphabet_of_base64_is_refused() -> None:
+    paths = (f"/w:{width}/plain/a.jpg" for width in range(1, 100))
+    path, signature = next((path, text) for path in paths if {"-", "_"} & {*(text := SIGNER.sign(path).split("/")[1])})
+    with pytest.raises(SignatureError):
+        SIGNER.check(signature.replace("-", "+").replace("_", "/"), path)
+
+
 @pytest.mark.parametrize("vector", [v for v in SIGNED if "s3://" in v["path"]], ids=lambda v: v["name"])
 def test_signed_address_is_served_or_refused(serve: Callable[..., Served], vector: dict[str, Any]) -> None:
     settings = {"keys": vector["keys_hex"], "salts": vector["salts_hex"], "signature_size": vector["signature_size"]}
