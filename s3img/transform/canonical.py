@@ -57,18 +57,15 @@ def normal_steps(steps: Iterable[Step]) -> tuple[Step, ...]:
             layers = (replace(layer, steps=normal_steps(layer.steps)) for layer in step.layers)
             placed = replace(placed, layers=tuple(layers))
         if step.condition:
-            placed = Step(condition=_normal_condition(step.condition))
+            then, otherwise = (
+                Branch(normal_steps(one.steps), normal_output(one.output))
+                for one in (step.condition.then, step.condition.otherwise)
+            )
+            condition = Conditional(step.condition.groups, then, otherwise)
+            placed = Step(condition=condition) if then != otherwise or then != Branch() else _NOTHING
         if placed != _NOTHING:
             normal.append(placed)
     return tuple(normal)
-
-
-def _normal_condition(condition: Conditional) -> Conditional | None:
-    """Return the condition with branches in one form, None where neither does anything."""
-    branches = [
-        Branch(normal_steps(one.steps), normal_output(one.output)) for one in (condition.then, condition.otherwise)
-    ]
-    return None if branches == [Branch(), Branch()] else Conditional(condition.groups, *branches)
 
 
 def normal_output(output: Output) -> Output:

@@ -27,8 +27,6 @@ LayerMode = Literal["multiply", "displace", "cutout", "cutter"]
 
 MAX_DEPTH: Final = 3
 """How deep layers may lie inside each other, as ImageKit documents."""
-MAX_INPUT: Final = 2_500
-"""Characters of an ``i-`` or ``ie-``."""
 MAX_CHARACTERS: Final = 2_000
 """Characters of a layer's text."""
 CANVAS: Final = "ik_canvas"
