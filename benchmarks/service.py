@@ -469,7 +469,7 @@ class Bench:
 
 
 def gunicorn(port: int, workers: int, app: str) -> list[str]:
-    command = [sys.executable, "-m", "gunicorn", "-w", str(workers), "-k", "gthread", "--threads", "4"]
+    command = [sys.executable, "-m", "gunicorn", "-w", str(workers), "-k", "gthread", "--threads", "100"]
     return [*command, "-b", f"127.0.0.1:{port}", "--log-level", "error", app]
 
 

@@ -107,7 +107,7 @@ SERVICE = {
     "fetches": "Sources that a process reads at a time.",
     "renders": "Pictures that a process decodes and resizes at a time. 0: one a processor.",
     "encodes": "Pictures that a process encodes to AVIF at a time, and as many to other formats. 0: one a processor.",
-    "queue": "Requests that may wait for each of these three. Others get 503.",
+    "queue": "Requests that may wait, for each of these three and for all of them. Others get 503.",
     "per_client": "Requests of one client at a time. 0: no bound.",
     "fresh": "Seconds after which a source is asked again whether it has changed.",
     "missing": "Seconds for which a missing source is remembered.",

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import re
+import runpy
 import shlex
 import shutil
 import subprocess
@@ -39,6 +40,13 @@ def instructions() -> list[tuple[str, str]]:
 
 def last(name: str) -> str:
     return [rest for one, rest in instructions() if one == name][-1]
+
+
+def test_gunicorn_has_the_threads_that_the_service_needs() -> None:
+    app = service.TransformService(Config(bucket="file:///x", access="open"))
+    settings = runpy.run_path(str(ROOT / "examples" / "service" / "gunicorn.conf.py"))
+    assert settings["threads"] == app.threads
+    app.close()
 
 
 def test_image_does_not_run_as_root() -> None:

@@ -7,7 +7,8 @@ from gunicorn.workers.base import Worker
 bind = "0.0.0.0:8000"
 workers = int(os.environ.get("WEB_CONCURRENCY", os.cpu_count() or 1))  # rendering takes processors
 worker_class = "gthread"
-threads = 16  # waiting for origins and clients takes none
+# More than requests may wait for pictures (service.fetches + renders + queue): what is there is then answered at once.
+threads = 96 + (os.cpu_count() or 1)
 keepalive = 75  # longer than the proxy keeps connections open
 graceful_timeout = 40  # longer than service.seconds: requests under way are finished
 timeout = 60

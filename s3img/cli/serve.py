@@ -30,7 +30,7 @@ def serve_command(
     lock_file: Path | None,
     options: dict[str, Any],
 ) -> None:
-    """Run the transform service for development; in production, run gunicorn 's3img.service:create_app()'."""
+    """Run the transform service for development; production: gunicorn --threads 100 's3img.service:create_app()'."""
     from s3img.lock import read_lock
     from s3img.service import TransformService
     from s3img.service.factory import INSECURE, is_on, log_to_stderr, refuse_open, serve
@@ -48,8 +48,8 @@ def serve_command(
             host=host,
             port=port,
             started=lambda address: click.echo(
-                f"Serving on {address} (Ctrl-C stops); open it to see addresses. For production: gunicorn "
-                "'s3img.service:create_app()'.",
+                f"Serving on {address} (Ctrl-C stops); open it to see addresses. For production: "
+                "gunicorn --threads 100 's3img.service:create_app()'.",
                 err=True,
             ),
         )

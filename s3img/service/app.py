@@ -44,6 +44,8 @@ _SOCKET_NAMES: Final = ("gunicorn.socket", "werkzeug.socket")
 _EXPOSED: Final = "Accept-Ranges, Content-DPR, Content-Length, Content-Range, ETag, S3img-Error, Server-Timing"
 _DAY: Final = "86400"
 _METHODS: Final = "GET, HEAD, OPTIONS"
+_READY: Final = 16
+"""Threads for answers that are ready: each takes a fraction of a ms, or waits for a disk."""
 
 
 def client_is_gone(environ: WSGIEnvironment) -> bool:
@@ -198,10 +200,10 @@ class TransformService:
         return self._config
 
     @property
-    def clients(self) -> int:
-        """Return how many requests find a worker or may wait for one; the next ones are told to come back."""
+    def threads(self) -> int:
+        """Return how many threads a server needs: so many may wait for what is made, and some answer all others."""
         settings = self._config.service
-        return settings.fetches + (settings.renders or os.cpu_count() or 1) + settings.queue
+        return settings.fetches + (settings.renders or os.cpu_count() or 1) + settings.queue + _READY
 
     def start(self) -> None:
         """Start what requests would otherwise wait for; servers may leave it out, or call it after a fork."""

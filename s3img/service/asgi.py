@@ -31,7 +31,7 @@ _BLOCK: Final = 1 << 18
 
 
 class AsgiService:
-    """Serve what ``service`` serves, to ``threads`` clients at a time (0: all that it has places for).
+    """Serve what ``service`` serves, to ``threads`` clients at a time (0: as many as `TransformService.threads`).
 
     Others wait, which counts as their requests' time. The service is closed at the end of the lifespan; an application
     that mounts it below a path (Starlette, FastAPI) does not hand that on, and calls `close` in a lifespan of its own.
@@ -41,7 +41,7 @@ class AsgiService:
 
     def __init__(self, service: TransformService, *, threads: int = 0) -> None:
         self._service = service
-        self._pool = ThreadPoolExecutor(threads or service.clients, thread_name_prefix="s3img-request")
+        self._pool = ThreadPoolExecutor(threads or service.threads, thread_name_prefix="s3img-request")
 
     async def __call__(self, scope: Message, receive: Receive, send: Send) -> None:
         """Answer one request, or follow the server's start and end; a WebSocket is refused."""

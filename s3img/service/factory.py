@@ -1,4 +1,4 @@
-"""The service as servers start it: ``gunicorn 's3img.service:create_app()'``, and under ASGI."""
+"""The service as servers start it: ``gunicorn --threads 100 's3img.service:create_app()'``, and under ASGI."""
 
 from __future__ import annotations
 

@@ -19,7 +19,7 @@ from sites import photo
 
 from s3img.errors import Busy, ConfigError, DigestMismatch, ImageError, ImageTooLarge, TransformError, UnsupportedImage
 from s3img.imaging.image_info import Rendered, RenderTarget
-from s3img.imaging.isolation import RenderProcesses, fork_server, is_isolated, render_processes, tasks
+from s3img.imaging.isolation import RenderProcesses, fork_server, forked, is_isolated, render_processes, tasks
 from s3img.imaging.isolation.process_messages import ErrorRecord
 from s3img.limits import Limits
 from s3img.transform import Transform
@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from s3img.errors import S3ImgError
+    from s3img.imaging.isolation import WorkerProcess
     from s3img.imaging.isolation.process_messages import Task
 
 LIMITS = Limits(isolate=True)
@@ -152,6 +153,26 @@ def test_large_bodies_go_both_ways(processes: RenderProcesses) -> None:
 def test_calls_at_a_time_have_a_process_each(processes: RenderProcesses) -> None:
     with ThreadPoolExecutor(4) as pool:
         assert [*pool.map(lambda n: call(processes, "echo", b"%d" % n), range(40))] == [b"%d" % n for n in range(40)]
+
+
+def test_rendering_gives_way_to_answering(processes: RenderProcesses) -> None:
+    assert int(call(processes, "tell_niceness")) == min(19, os.getpriority(os.PRIO_PROCESS, 0) + forked.NICENESS)
+
+
+def test_process_that_takes_long_gives_way_to_those_that_render(processes: RenderProcesses) -> None:
+    found: list[int] = []
+
+    def look(process: WorkerProcess, _: float) -> None:
+        process.slow_down()
+        found.append(os.getpriority(os.PRIO_PROCESS, process.pid))
+
+    with pytest.raises(ImageTooLarge):
+        processes.run(
+            partial(hostile_tasks.as_task, name="hang"), b"", limits=Limits(isolate=True, seconds=0.3), look=look
+        )
+    own = os.getpriority(os.PRIO_PROCESS, 0)
+    assert found[0] == min(19, own + 15) >= own + forked.NICENESS
+    assert int(call(processes, "tell_niceness")) == min(19, own + forked.NICENESS)  # it is not used again
 
 
 def test_process_is_replaced_after_its_calls(processes: RenderProcesses, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -6,6 +6,7 @@ import ctypes
 import os
 import re
 import signal
+from typing import NoReturn
 
 from s3img.imaging.image_info import Rendered
 from s3img.imaging.isolation.process_messages import TaskResult
@@ -47,6 +48,11 @@ def tell_environment(_: bytes) -> bytes:
     return "\n".join(sorted(os.environ)).encode()
 
 
+def tell_niceness(_: bytes) -> bytes:
+    """Return by how much this process gives way to others."""
+    return str(os.getpriority(os.PRIO_PROCESS, 0)).encode()
+
+
 def echo(data: bytes) -> bytes:
     """Return what came."""
     return data
@@ -60,6 +66,11 @@ def as_task(data: bytes, name: str) -> TaskResult:
 def hang_as_task(data: bytes, **_: object) -> TaskResult:
     """Stand in for any task, and never return."""
     return TaskResult([Rendered(hang(data), "", 0, 0)])
+
+
+def hang_as_drawing(data: bytes, _: object) -> NoReturn:
+    """Stand in for what draws a picture, and never return."""
+    raise AssertionError(hang(data))
 
 
 def process_id(_: bytes) -> bytes:

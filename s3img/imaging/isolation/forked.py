@@ -28,6 +28,11 @@ from s3img.imaging.isolation.process_messages import (
 )
 from s3img.imaging.probing import too_large
 
+NICENESS: Final = 5
+"""By how much processes give way to the one that started them: what it has ready should not wait for a picture.
+
+They then have a third of the weight of other programs. Much more, and those could starve them.
+"""
 IDLE: Final = 60.0
 """Seconds after which a process that nobody asks for anything ends, so that its memory comes back."""
 
@@ -113,7 +118,8 @@ def _end_with_parent(server: int) -> None:
 
 
 def _confine() -> None:
-    """Leave no core, write no file larger than an answer may be, and be the first to go when memory is short."""
+    """Give way, leave no core, write no file larger than an answer may be, and go first when memory is short."""
+    os.nice(NICENESS)
     with suppress(OSError):
         Path("/proc/self/oom_score_adj").write_text("800")
     for limit, most in ((resource.RLIMIT_CORE, 0), (resource.RLIMIT_FSIZE, LONGEST_REPLY)):

@@ -45,7 +45,8 @@ _ATTEMPTS: Final = 4
 """Idle processes may have ended meanwhile, all of them where a machine has slept."""
 _MOST_FAILURES: Final = 3
 """Failures to start the first process, after which nothing can be expected of further ones."""
-_NICENESS: Final = 10
+_LAST: Final = 15
+"""By how much a process gives way that has taken long; others that render do by a third of it."""
 _CRASHES: Final = frozenset({signal.SIGSEGV, signal.SIGBUS, signal.SIGABRT, signal.SIGILL, signal.SIGFPE})
 """Signals that a decoder brings upon itself; others come from outside."""
 _GRACE: Final = 0.25
@@ -103,7 +104,7 @@ class WorkerProcess:
         """Let others have the processors first. There is no way back, so this process ends after its call."""
         self.is_slow = True
         with suppress(OSError):
-            os.setpriority(os.PRIO_PROCESS, self.pid, _NICENESS)
+            os.setpriority(os.PRIO_PROCESS, self.pid, os.getpriority(os.PRIO_PROCESS, 0) + _LAST)
 
     def send(self, head: bytes, data: bytes, until: float) -> None:
         """Send a call; raise OSError where the process has ended, TimeoutError."""

@@ -79,6 +79,7 @@ class Engine:
             partial(RenderRecipe.of, quality=self._quality, subsampling=subsampling)
         )
         pool = partial(concurrency.QueuedPool, queue=options.queue, retry_after=options.retry_after)
+        limit = partial(concurrency.ConcurrencyLimit, retry_after=options.retry_after)
         self._fetching = pool("fetch", workers=options.fetches)
         self._rendering = pool("render", workers=options.renders)
         quick, slow = (pool(step, workers=options.encodes) for step in ("encode", "encode-avif"))
@@ -102,12 +103,9 @@ class Engine:
             fetching=self._fetching,
             rendering=self._rendering,
             encoders=self._encoders,
-            in_memory=concurrency.ConcurrencyLimit(
-                "hold the source",
-                most=options.fetches + options.renders,
-                queue=options.queue,
-                retry_after=options.retry_after,
-            ),
+            # Each of these has a thread of the server, and others are left for what is there already.
+            making=limit("make a result", most=options.fetches + options.renders + options.queue, queue=0),
+            in_memory=limit("hold the source", most=options.fetches + options.renders, queue=options.queue),
             locks=concurrency.ProcessLocks(disk.folder / "locks" if disk else None, seconds=options.lock_seconds),
             memory=concurrency.MemoryBudget(limits.memory, retry_after=options.retry_after),
             limits=limits,

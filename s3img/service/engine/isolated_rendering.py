@@ -31,6 +31,8 @@ if TYPE_CHECKING:
 
 PATIENCE: Final = 0.2
 """Seconds for which a rendering keeps its place from others: an ordinary one is done by then."""
+SLOW_PATIENCE: Final = 2.0
+"""The same of AVIF, which takes as much longer; if it gave its place away sooner, each would take longer still."""
 SLOW: Final = 1.0
 """Seconds after which one without a place has the processors after all others."""
 OVERDUE: Final = 4
@@ -71,11 +73,11 @@ class IsolatedRendering:
         """
         with self._lock:
             self._count += 1
-        places = self._slow if is_slow else self._quick
+        places, patience = (self._slow, SLOW_PATIENCE) if is_slow else (self._quick, PATIENCE)
         if is_counted := self._waiting.take(len(data)):
             leave()
         try:
-            return self._run(task, data, budget=budget, watch=watch, places=places)
+            return self._run(task, data, budget, watch, places, patience)
         finally:
             if is_counted:
                 self._waiting.give(len(data))
@@ -86,15 +88,15 @@ class IsolatedRendering:
         self,
         task: Task,
         data: bytes,
-        *,
         budget: Budget,
         watch: Stopwatch,
         places: ConcurrencyLimit,
+        patience: float,
     ) -> CachedResult:
         queued = time.perf_counter()
         with places.acquire(budget) as leave:
             watch.add(f"{_STEP}-queue", time.perf_counter() - queued)
-            place = _Place(leave, places, self._overdue, budget)
+            place = _Place(leave, places, patience, self._overdue, budget)
             try:
                 result = RENDER_PROCESSES.run(task, data, limits=self._limits, until=budget.deadline, look=place.look)
             except TimeoutError as error:
@@ -144,10 +146,16 @@ class _Place:
     """The place of one rendering, until it gives it to the next one."""
 
     def __init__(
-        self, leave: Callable[[], None], places: ConcurrencyLimit, overdue: threading.BoundedSemaphore, budget: Budget
+        self,
+        leave: Callable[[], None],
+        places: ConcurrencyLimit,
+        patience: float,
+        overdue: threading.BoundedSemaphore,
+        budget: Budget,
     ) -> None:
         self._leave = leave
         self._places = places
+        self._patience = patience
         self._overdue = overdue
         self._budget = budget
         self._is_overdue = False
@@ -155,7 +163,7 @@ class _Place:
     def look(self, process: WorkerProcess, seconds: float) -> None:
         """Give the place away once it was had for long, others wait and one more may go on without."""
         self._budget.check(_STEP)
-        if not self._is_overdue and seconds >= PATIENCE and self._places.count_waiting():
+        if not self._is_overdue and seconds >= self._patience and self._places.count_waiting():
             self._is_overdue = self._overdue.acquire(blocking=False)
             if self._is_overdue:
                 self._leave()

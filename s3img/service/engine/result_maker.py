@@ -82,7 +82,10 @@ class Outcome:
 
 @dataclass(frozen=True, slots=True)
 class ResultMaker:
-    """Make results; ``in_memory`` limits how many sources are in memory, being rendered or waiting for it."""
+    """Make results; ``making`` limits how many at a time, waiting included.
+
+    ``in_memory`` limits how many sources are in memory, being rendered or waiting for it.
+    """
 
     origin: Callable[[str], Bucket]
     sources: Sources
@@ -90,6 +93,7 @@ class ResultMaker:
     fetching: QueuedPool
     rendering: QueuedPool
     encoders: EncoderPools
+    making: ConcurrencyLimit
     in_memory: ConcurrencyLimit
     locks: ProcessLocks
     memory: MemoryBudget
@@ -113,8 +117,11 @@ class ResultMaker:
     def make(
         self, request: MakeRequest, name: str, inspect: CheckRequest | None, watch: Stopwatch, budget: Budget
     ) -> Outcome:
-        """Return the outcome of a request, made by this process or by another one; ``name`` (hex) is the request's."""
-        with self.locks.acquire(name, budget):
+        """Return the outcome of a request, made by this process or by another one; ``name`` (hex) is the request's.
+
+        Raise `Busy` where no further one may wait, and what making it raises.
+        """
+        with self.making.acquire(budget), self.locks.acquire(name, budget):
             return _Making(self, request, inspect, watch, budget).run()
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack
 from typing import TYPE_CHECKING
 
 import hostile_tasks
@@ -96,6 +97,41 @@ def test_rendering_keeps_its_place_while_nobody_waits(bench: Bench, monkeypatch:
     with pytest.raises(DeadlineExceeded):
         derive(bench.engine(renders=1), hostile_tasks.hang, until=0.6)
     assert not slowed
+
+
+@pytest.mark.parametrize(("is_slow", "expected"), [(True, 0), (False, 1)])
+def test_slow_format_keeps_its_place_longer(
+    bench: Bench, monkeypatch: pytest.MonkeyPatch, *, is_slow: bool, expected: int
+) -> None:
+    slowed: set[int] = set()
+    monkeypatch.setattr("s3img.imaging.isolation.WorkerProcess.slow_down", lambda process: slowed.add(process.pid))
+    monkeypatch.setattr(isolated_rendering, "PATIENCE", 0.0)
+    monkeypatch.setattr(isolated_rendering, "SLOW", 0.0)
+    monkeypatch.setattr(isolated_rendering, "OVERDUE", 1)
+    engine = bench.engine(renders=1, encodes=1)
+
+    def hang(name: str) -> Result:
+        return engine.rendered(SOURCE, name, lambda: hostile_tasks.hang_as_drawing, Budget.of(1), is_slow=is_slow)
+
+    with ThreadPoolExecutor(2) as pool:
+        for future in [pool.submit(hang, f"hang/{number}") for number in range(2)]:
+            with pytest.raises(DeadlineExceeded):
+                future.result(60)
+    assert len(slowed) == expected
+
+
+def test_no_more_wait_than_have_a_place_in_the_queue(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A server with more threads than these can always answer what is there."""
+    engine = bench.engine(fetches=1, renders=1, encodes=1, queue=1, retry_after=7)
+    there = ask(engine).body
+    with ExitStack() as others:
+        for _ in range(3):
+            others.enter_context(engine._maker.making.acquire(Budget.of(20)))
+        with pytest.raises(Busy, match="make a result") as caught:
+            ask(engine, job("w-41,f-webp"))
+        assert ask(engine).body == there
+    assert caught.value.retry_after == 7
+    assert ask(engine, job("w-41,f-webp")).width == 41
 
 
 def test_renderings_without_a_place_are_bounded(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
