@@ -42,6 +42,7 @@ _ENCODINGS = frozenset(("utf-8", "utf-16-le", "utf-16-be", "koi8-r", "koi8-u", "
 }
 _MARKS = ((codecs.BOM_UTF8, "utf-8"), (codecs.BOM_UTF16_BE, "utf-16-be"), (codecs.BOM_UTF16_LE, "utf-16-le"))
 _SNIFFED = 1024  # bytes in which an author's declaration counts
+_META = re.compile(rb"<meta(?:%b)*+" % ATTRIBUTE.pattern, re.IGNORECASE)
 _CONTENT = re.compile(rb"charset[\t\n\f\r ]*=[\t\n\f\r ]*(?:\"([^\"]*)\"|'([^']*)'|([^\t\n\f\r ;\"'][^\t\n\f\r ;]*))")
 _AT_CHARSET = re.compile(rb'@charset "([^"]*)";')
 
@@ -84,16 +85,23 @@ def _declared(label: bytes) -> str | None:
 def prescan(head: bytes) -> str | None:
     """Return the codec that a ``<meta>`` declares (https://html.spec.whatwg.org/#prescan-a-byte-stream…)."""
     at = 0
-    while (skipped := UP_TO_META.match(head, at)) and skipped.end() < len(head):
-        at, attributes = skipped.end() + len(b"<meta"), dict[bytes, bytes]()
-        while attribute := ATTRIBUTE.match(head, at):
-            group = attribute.lastindex or 1
-            attributes.setdefault(attribute[1].lower(), attribute[group].lower() if group > 1 else b"")
-            at = attribute.end()
-        label = attributes.get(b"charset")
-        if label is None and attributes.get(b"http-equiv") == b"content-type":
-            content = _CONTENT.search(attributes.get(b"content", b""))
-            label = content[content.lastindex or 0] if content else None
-        if label is not None and (found := _declared(label)) is not None:
+    while (skipped := UP_TO_META.match(head, at)) and (meta := _META.match(head, skipped.end())):
+        found = _declared_by(meta[0])
+        if found is not None:
             return found
+        at = meta.end()
     return None
+
+
+@lru_cache(maxsize=64)  # the pages of a site declare it alike
+def _declared_by(meta: bytes) -> str | None:
+    """Return the codec that the attributes of a ``<meta>`` declare."""
+    attributes: dict[bytes, bytes] = {}
+    for attribute in ATTRIBUTE.finditer(meta, len(b"<meta")):
+        group = attribute.lastindex or 1
+        attributes.setdefault(attribute[1].lower(), attribute[group].lower() if group > 1 else b"")
+    label = attributes.get(b"charset")
+    if label is None and attributes.get(b"http-equiv") == b"content-type":
+        content = _CONTENT.search(attributes.get(b"content", b""))
+        label = content[content.lastindex or 0] if content else None
+    return None if label is None else _declared(label)
