@@ -31,7 +31,7 @@ _NAME = rb"[^%b/>][^%b/>=]*+" % (WS, WS)
 
 def attributes(guard: bytes = b"") -> bytes:
     """Return a pattern for any number of attributes; ``guard`` is a look-ahead that every name has to pass."""
-    return rb"(?:[%b/]++|%b%b(?:[%b]*+=[%b]*+%b|(?![%b]*+=)))*+" % (WS, guard, _NAME, WS, WS, VALUE, WS)
+    return rb"(?:[%b/]*+%b%b[%b]*+(?:=[%b]*+%b|(?!=)))*+[%b/]*+" % (WS, guard, _NAME, WS, WS, VALUE, WS)
 
 
 _ATTRIBUTES = attributes()
@@ -54,8 +54,8 @@ COMMENT_END = re.compile(rb"--!?>")
 BOGUS = re.compile(rb"<(?:/(?![a-zA-Z])|[?!])[^>]*+>")
 """A bogus comment, a doctype, or `</>`."""
 
-SIMPLE_COMMENT = rb"--(?!-?>|[%b]*+s3img:)[^<>]*+(?<=--)>" % WS
-"""Behind `<!`: a comment that needs no attention, and whose only `>` is its end."""
+SIMPLE_COMMENT = rb"(?:--(?!-?>|[%b]*+s3img:)[^<>]*+(?<=--)>|[a-zA-Z][^<>]*+>)" % WS
+"""Behind `<!`: a comment that needs no attention, and whose only `>` is its end, or a doctype."""
 
 SKIP = re.compile(
     rb"[^<]*+(?:<(?:/?+[a-zA-Z][^%b/>]*+%b>|/(?![a-zA-Z])[^>]*+>|\?[^>]*+>|!%b|(?![a-zA-Z/!?]))[^<]*+)*+"
