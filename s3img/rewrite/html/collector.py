@@ -9,6 +9,7 @@ import msgspec
 
 from s3img.rewrite import css, quoting, srcset
 from s3img.rewrite.html import entities, tokens
+from s3img.rewrite.html.elements import TAG_ENDS
 from s3img.rewrite.html.open_elements import OpenElements
 from s3img.rewrite.html.tokens import BOGUS, CSS_FUNCTION, SPACES, TAG, proved, skip
 from s3img.rewrite.reference import Encoder, Reference, Tag
@@ -22,10 +23,7 @@ if TYPE_CHECKING:
 
 _WHITE = SPACES.decode()
 
-_QUOTES = {0x22: '"', 0x27: "'"}
-
-Values = dict[bytes, tuple[int, int]]
-"""Attributes by name: the span of the value with its quotes, empty if there is none."""
+_QUOTES = {b'"': '"', b"'": "'"}
 
 
 class Context:
@@ -56,6 +54,16 @@ def trimmed(code: bytes, start: int, end: int) -> tuple[int, int]:
     return start, start + len(raw.strip(SPACES))
 
 
+def span(found: re.Match[bytes]) -> tuple[int, int, str]:
+    """Return the span of the value of an attribute without its quotes, and the quote; an empty one without value."""
+    start, end = found.span(2)
+    if start >= 0:
+        return start, end, '"'
+    start, end = found.span(3)
+    quote = _QUOTES.get((found[3] or b"")[:1], "")
+    return start + len(quote), end - len(quote), quote
+
+
 class Collector:
     """Collects the references of one document in ``found``."""
 
@@ -73,30 +81,47 @@ class Collector:
         context = self.context
         return Tag(name, start, end, self._read, context.pictures > 0, context.noscript, context.off)
 
-    def element(self, rule: ElementRule, start: int, end: int, values: Values) -> None:
-        """Collect from the attributes of one start tag, in source order."""
+    def element(self, rule: ElementRule, start: int, at: int, end: int) -> int:
+        """Collect from a start tag whose name ends at ``at``, in source order; return its end, -1 if it has none."""
+        code, step = self._code, rule.step.match
+        found = step(code, at, end)
+        if found and found.lastindex == TAG_ENDS and (plain := found[2]) and not rule.conditional:  # most images
+            syntax, kind = rule.wanted[found[1].lower()]
+            if syntax == "url":
+                low, high = found.span(2)
+                tag, url, encoder = self.tag(rule.name, start, found.end()), plain.decode(), quoting.in_double_quotes
+                self.found.append(Reference(low, high, url, kind, tag, self.context.base, encoder))
+                return tag.end
+        values: dict[bytes, re.Match[bytes]] = {}
+        while found and (last := found.lastindex):
+            at = found.end()
+            if name := found[1]:
+                values.setdefault(name.lower(), found)  # of a repeated attribute the first counts
+            if last == TAG_ENDS:
+                if values:
+                    self._values(rule, start, at, values)
+                return at
+            found = step(code, at, end)
+        return -1
+
+    def _values(self, rule: ElementRule, start: int, end: int, values: dict[bytes, re.Match[bytes]]) -> None:
         counts: Container[bytes] = values
         if rule.conditional:
-            read = {}
-            for name in rule.read:
-                if name in values:
-                    text = self._text(*values[name])
-                    read[name] = entities.decode(text[1:-1] if text.startswith(('"', "'")) else text)
+            read = {name: entities.decode(self._text(*span(values[name])[:2])) for name in rule.read if name in values}
             counts = (values.keys() - rule.conditional) | set(rule.when(read))
         tag = None
-        for name, (low, high) in values.items():
-            if name not in rule.wanted or low == high or name not in counts:
+        for name, found in values.items():
+            if name not in rule.wanted or name not in counts:
                 continue
             syntax, kind = rule.wanted[name]
             tag = tag or self.tag(rule.name, start, end)
-            quote = _QUOTES.get(self._code[low], "")
-            inset = len(quote)
+            low, high, quote = span(found)
             if syntax == "url":
-                self.url(low + inset, high - inset, kind, tag, quoting.WHOLE[quote])
+                self.url(low, high, kind, tag, quoting.WHOLE[quote])
             elif syntax == "srcset":
-                self.srcset(low + inset, high - inset, kind, tag, quote)
+                self.srcset(low, high, kind, tag, quote)
             else:
-                self.style_attribute(low + inset, high - inset, tag, quote, kind)
+                self.style_attribute(low, high, tag, quote, kind)
 
     def url(self, start: int, end: int, kind: str, tag: Tag | None, encoder: Encoder) -> None:
         """Collect one URL."""

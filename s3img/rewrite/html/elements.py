@@ -146,10 +146,10 @@ _CONDITIONS = {
 class ElementRule(msgspec.Struct, frozen=True):
     """How to read the tags of one element.
 
-    ``wanted`` are syntax and kind of each attribute that names images; ``step`` matches the next attribute of interest
-    (group 1 its name, 2 its value with the quotes) and what follows without interest, up to the end of the tag
-    (group 3) or the next one; ``when`` returns, from the values of those to ``read``, which of the ``conditional``
-    attributes count.
+    ``wanted`` are syntax and kind of each attribute that names images. ``step`` matches the next attribute of interest
+    (group 1 its name, 2 its value if that is plain ASCII between double quotes, else 3 its value with the quotes) and
+    what follows without interest, up to the end of the tag (group ``TAG_ENDS``) or the next one. ``when`` returns, from
+    the values of those to ``read``, which of the ``conditional`` attributes count.
     """
 
     name: str
@@ -176,13 +176,17 @@ def element_rule(name: str, syntaxes: Mapping[str, Syntax], condition: Condition
     )
 
 
+TAG_ENDS = 4
+
+
 @lru_cache(maxsize=64)
 def attribute_step(names: tuple[str, ...]) -> re.Pattern[bytes]:
     """Return the pattern of ``ElementRule.step`` for some attributes."""
     wanted = b"(?:%b)%b" % (b"|".join(any_case(name.encode()) for name in names), rb"(?=[%b/>=])" % WS)
     others = attributes(rb"(?!%b)" % wanted)
     return re.compile(
-        rb"%b(?:(%b)(?:[%b]*+=[%b]*+(%b)|(?![%b]*+=)))?+%b(>)?+" % (others, wanted, WS, WS, VALUE, WS, others)
+        rb'%b(?:(%b)(?:="([!#-%%\'-~]++)"|[%b]*+=[%b]*+(%b)|(?![%b]*+=)))?+%b(>)?+'
+        % (others, wanted, WS, WS, VALUE, WS, others)
     )
 
 
@@ -248,7 +252,10 @@ class Elements(msgspec.Struct, frozen=True):
 
 def element_table(optional: Collection[str], extra: Extra) -> Elements:
     """Return what to look for; kinds that are not of HTML are ignored."""
-    return _element_table(frozenset(optional).intersection((*OPTIONAL, JSON_LD)), tuple(sorted(extra.items())))
+    return _element_table(_OF_HTML.intersection(optional), tuple(sorted(extra.items())))
+
+
+_OF_HTML = frozenset((*OPTIONAL, JSON_LD))
 
 
 @lru_cache(maxsize=32)  # the patterns take milliseconds to compile, and a site asks for the same ones page by page
@@ -330,11 +337,11 @@ def anchor_pattern(names: Collection[bytes], rejected: Mapping[bytes, bytes]) ->
     leaves = {name: NAME_ENDS + (rb"(?!%b)" % rejected[name] if name in rejected else b"") for name in names}
     long = [name for name in names if len(name) >= _SORTED_OUT and not name.startswith(b"/")]
     others = [any_case(name) + leaves[name] for name in names if name not in long]
-    first, second = (any_of(name[place] for name in long) for place in (0, 1))
+    first, second, third = (any_of(name[place] for name in long) for place in range(_SORTED_OUT))
     thirds: dict[bytes, list[bytes]] = {}
     for name in long:
         known = rb"(?<=%b)%b%b" % (any_case(name[:_SORTED_OUT]), any_case(name[_SORTED_OUT:]), leaves[name])
         thirds.setdefault(any_case(name[2:_SORTED_OUT]), []).append(known)
-    tried = b"|".join(rb"%b(?:%b)" % (third, b"|".join(tails)) for third, tails in thirds.items())
-    branches = [rb"%b%b(?:%b)" % (first, second, tried), rb"!(?!%b)" % SIMPLE_COMMENT, *others]
+    tried = b"|".join(rb"%b(?:%b)" % (letter, b"|".join(tails)) for letter, tails in thirds.items())
+    branches = [rb"%b%b(?=%b)(?:%b)" % (first, second, third, tried), rb"!(?!%b)" % SIMPLE_COMMENT, *others]
     return re.compile(rb"<(?:%b)" % b"|".join(branches))

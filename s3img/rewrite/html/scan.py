@@ -13,7 +13,7 @@ from functools import partial
 from typing import TYPE_CHECKING
 
 from s3img.rewrite.html import tokens
-from s3img.rewrite.html.collector import Collector, Context, StyleAttributes, Values
+from s3img.rewrite.html.collector import Collector, Context, StyleAttributes
 from s3img.rewrite.html.elements import SVG_IMAGES, Role
 from s3img.rewrite.html.tokens import (
     BOGUS,
@@ -41,7 +41,6 @@ HELD_BACK = 16
 _SWITCH = re.compile(rb"<!--[\t\n\f\r ]{0,16}s3img:(on|off)[\t\n\f\r ]{0,16}--!?>")
 _LOOK_AHEAD = 64  # bytes that tell what kind of comment one is
 _CDATA = b"<![CDATA["
-_TAG_ENDS = 3  # the group of ElementRule.step
 
 
 def raw_text_end(code: bytes, at: int, end: int, context: Context) -> int | None:
@@ -152,6 +151,7 @@ class Scanner:
     def html(self, at: int) -> int:
         """Scan HTML from a proven offset, up to the end or to foreign content or raw text."""
         code, end, context, styles = self._code, self._end, self._context, self._styles
+        element = self._collect.element
         plain = self._elements.plain
         search = self._elements.in_picture.search if context.pictures else self._elements.anchor.search
         while found := search(code, at, end):
@@ -167,7 +167,7 @@ class Scanner:
             name = code[start + 1 : name_end].lower()
             rule = plain.get(name)
             if rule is not None:
-                at = self.element(rule, start, name_end)
+                at = element(rule, start, name_end, end)
                 if at < 0:
                     return self._stop(start)
                 continue
@@ -189,22 +189,10 @@ class Scanner:
             self._styles.between(at, end)
         return self._stop(end)
 
-    def element(self, rule: ElementRule, start: int, at: int) -> int:
-        """Collect from a start tag whose name ends at ``at``; return its end, -1 if it has none."""
-        code, end, step = self._code, self._end, rule.step.match
-        values: Values = {}
-        while (found := step(code, at, end)) and (group := found.lastindex):
-            at = found.end()
-            if name := found[1]:
-                values.setdefault(name.lower(), found.span(2))  # of a repeated attribute the first counts
-            if group == _TAG_ENDS:
-                if values:
-                    self._collect.element(rule, start, at, values)
-                return at
-        return -1
-
-    def plain_tag(self, start: int) -> int:
-        """Collect from the ``style`` attribute of any other tag; return its end, -1 if it has none."""
+    def tag(self, rule: ElementRule | None, start: int, name_end: int) -> int:
+        """Collect from a start tag, without a rule from its ``style`` attribute; return its end, -1 if it has none."""
+        if rule is not None:
+            return self._collect.element(rule, start, name_end, self._end)
         tag = TAG.match(self._code, start, self._end)
         if tag is None:
             return -1
@@ -214,7 +202,7 @@ class Scanner:
     def start_tag(self, name: bytes, start: int, name_end: int) -> int:
         """Read a tag that names images or changes what follows it."""
         rule = self._elements.rules.get(name)
-        after = self.plain_tag(start) if rule is None else self.element(rule, start, name_end)
+        after = self.tag(rule, start, name_end)
         if after < 0:
             return self._stop(start)
         context, role = self._context, self._elements.roles.get(name)
@@ -359,7 +347,7 @@ class Scanner:
         value = partial(tokens.value, self._source, start, end)
         if opened.open(name, value, empty=tokens.is_empty(self._code, start, end)):
             rule = SVG_IMAGES.get(name) if current and current.namespace == b"svg" else None
-            return self.plain_tag(start) if rule is None else self.element(rule, start, tag.end(1))
+            return self.tag(rule, start, tag.end(1))
         if not opened:  # the tag broke out of foreign content: HTML's scan reads it again
             return start
         at = self.start_tag(name, start, tag.end(1))
