@@ -91,12 +91,11 @@ def _with_own(name: str, origin: Origin, config: Config, environ: Mapping[str, s
 def _access_key(name: str, origin: Origin, environ: Mapping[str, str]) -> AccessKey | None:
     if not origin.credentials:
         return None
-    parts = ("ACCESS_KEY_ID", "SECRET_ACCESS_KEY", "SESSION_TOKEN")
-    values = {f"S3IMG_{part}": environ.get(f"{origin.credentials}_{part}", "") for part in parts}
-    if missing := [f"{origin.credentials}_{part}" for part in parts[:2] if not values[f"S3IMG_{part}"]]:
+    names = [f"{origin.credentials}_{part}" for part in ("ACCESS_KEY_ID", "SECRET_ACCESS_KEY")]
+    if missing := [name for name in names if not environ.get(name, "").strip()]:
         verb = "are" if len(missing) > 1 else "is"
         raise ConfigError([f"origins.{name}.credentials: {' and '.join(missing)} {verb} not set in the environment"])
-    return AccessKey.from_environment(values)
+    return AccessKey.from_environment(environ, origin.credentials)
 
 
 def _variable(environ: Mapping[str, str]) -> str:

@@ -30,12 +30,12 @@ class AccessKey:
     session_token: str = field(default="", repr=False)
 
     @classmethod
-    def from_environment(cls, environment: Mapping[str, str]) -> AccessKey | None:
+    def from_environment(cls, environment: Mapping[str, str], prefix: str = "S3IMG") -> AccessKey | None:
         """Read ``S3IMG_ACCESS_KEY_ID``, ``S3IMG_SECRET_ACCESS_KEY`` and ``S3IMG_SESSION_TOKEN``; None without any.
 
         White space around a value is dropped: secrets of CI systems often end in a line break.
         """
-        names = ("S3IMG_ACCESS_KEY_ID", "S3IMG_SECRET_ACCESS_KEY", "S3IMG_SESSION_TOKEN")
+        names = [f"{prefix}_{part}" for part in ("ACCESS_KEY_ID", "SECRET_ACCESS_KEY", "SESSION_TOKEN")]
         key_id, secret, token = (environment.get(name, "").strip() for name in names)
         if bool(key_id) != bool(secret):
             missing = names[1] if key_id else names[0]

@@ -43,7 +43,7 @@ from s3img.transfer.workers import submit
 from s3img.transform import Transform
 
 if TYPE_CHECKING:
-    from collections.abc import Generator, Iterable, Iterator, Mapping
+    from collections.abc import Generator, Mapping
 
     from s3img.buckets import Bucket, ObjectInfo
     from s3img.config import Config
@@ -252,11 +252,6 @@ def status(run: str, config: Config, *, is_results: bool, environ: Mapping[str, 
     return RenderReport(run=run, target=target.name, done=total)
 
 
-def listed_pictures(bucket: Bucket, prefix: str) -> Iterator[ShardItem]:
-    """Yield the pictures below a prefix while they are listed."""
-    return pictures_of(bucket.list(prefix))
-
-
 def pictures_of(objects: Iterable[ObjectInfo]) -> Iterator[ShardItem]:
     """Yield those of some objects that are pictures."""
     return (ShardItem(info.key, info.etag, info.size) for info in objects if info.size and is_picture(info.key))
@@ -269,13 +264,13 @@ def parallel_listings(bucket: Bucket, prefix: str) -> Iterator[Iterator[ShardIte
     names: a new one changes no shard of the other listings. One request more.
     """
     if not isinstance(bucket, S3Bucket) or (prefix and not prefix.endswith("/")):
-        yield listed_pictures(bucket, prefix)
+        yield pictures_of(bucket.list(prefix))
         return
     folders, objects, has_more = bucket.list_folder(prefix)
     # Our own folder may hold more than all others: the results of the service.
     folders = [folder for folder in folders if folder != f"{OWN_FOLDER}/"]
     if has_more or (len(folders) < 2 and objects):
-        yield listed_pictures(bucket, prefix)
+        yield pictures_of(bucket.list(prefix))
         return
     if objects:
         yield pictures_of(objects)
@@ -283,7 +278,7 @@ def parallel_listings(bucket: Bucket, prefix: str) -> Iterator[Iterator[ShardIte
     for folder in sorted(folders):
         groups.setdefault(zlib.crc32(folder.encode()) % _LISTINGS, []).append(folder)
     for names in groups.values():
-        yield chain.from_iterable(listed_pictures(bucket, name) for name in names)
+        yield chain.from_iterable(pictures_of(bucket.list(name)) for name in names)
 
 
 def outermost(prefixes: Iterable[str]) -> tuple[str, ...]:

@@ -151,7 +151,8 @@ def estimate(shards: Iterable[Shard], job: BulkJob, places: RunPlaces) -> Render
         "list": -(-count // _PAGE) + (0 if job.transforms else count),
     }
     written, cpu = round(found.written * scale), found.cpu * scale
-    own = store_of(places)
+    own = places.config.store.name
+    own = own if own in PRICES else "s3"  # another store is taken to cost what Amazon's does
     order = [own, *(name for name in PRICES if name != own)]
     costs = tuple(
         CostLine(
@@ -188,12 +189,6 @@ def check_cost(found: RenderEstimate, most: float) -> None:
     if line.total > most:
         what = f"the run may cost {line.total:,.2f} USD at {PRICES[line.store].title}, and {most:,.2f} are allowed"
         raise ConfigError([f"--max-cost: {what}: raise it, render less, or look at --dry-run"])
-
-
-def store_of(places: RunPlaces) -> str:
-    """Return the price table of the configured store; another store is taken to cost what Amazon's does."""
-    name = places.config.store.name
-    return name if name in PRICES else "s3"
 
 
 def _measure(sample: Iterable[ShardItem], job: BulkJob, places: RunPlaces) -> _Measured:

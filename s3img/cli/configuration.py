@@ -60,19 +60,23 @@ def _explained(options: dict[str, Any], path: Path | None) -> list[Setting]:
     )
 
 
-@config_command.command("import")
-@click.argument("file", type=click.Path(path_type=Path, allow_dash=True))
-@click.option("--name", default="", help="Which profile or origin, where the file holds several.")
-@click.option(
+_FILE = click.option(
     "--config",
     "config_file",
     type=click.Path(path_type=Path),
     default=FILE_NAME,
-    help="File to write.",
     show_default=True,
+    help="File to write.",
 )
+_FORCE = click.option("--force", is_flag=True, help="Replace a file that is there.")
+
+
+@config_command.command("import")
+@click.argument("file", type=click.Path(path_type=Path, allow_dash=True))
+@click.option("--name", default="", help="Which profile or origin, where the file holds several.")
+@_FILE
 @click.option("--print", "only_print", is_flag=True, help="Print the file instead of writing it.")
-@click.option("--force", is_flag=True, help="Replace a file that is there.")
+@_FORCE
 @as_json
 def import_settings(file: Path, *, name: str, config_file: Path, only_print: bool, force: bool, as_json: bool) -> None:
     """Read the settings of another program and write s3img.toml.
@@ -146,18 +150,11 @@ _OWN = ("provider", "bucket", "account", "region", "endpoint_url", "public_url",
     multiple=True,
     help="Origin (https://app.example.com) whose pages upload; repeatable.",
 )
-@click.option(
-    "--config",
-    "config_file",
-    type=click.Path(path_type=Path),
-    default=FILE_NAME,
-    show_default=True,
-    help="File to write.",
-)
+@_FILE
 @click.option("--policy", is_flag=True, help="Only print the policies; test and write nothing.")
 @click.option("--no-test", is_flag=True, help="Write the file without testing the settings.")
-@click.option("--force", is_flag=True, help="Replace a file that is there.")
-@click.option("--json", "as_json", is_flag=True, help="Print one JSON object; nothing is asked.")
+@_FORCE
+@as_json
 def init_command(
     *,
     config_file: Path,

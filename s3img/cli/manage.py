@@ -99,18 +99,16 @@ def ls_command(
     listed = (info for info in images.objects(named) if is_own(named) or not is_own(info.key))
     found = sort_objects(search(listed, wanted), by, reverse=reverse, limit=limit or 0)
     if as_json:
-        objects = [object_facts(info, trash=trash) for info in found]
+        objects = [
+            {"key": key, "bytes": info.size, "modified": info.modified.isoformat(), "etag": info.etag}
+            for info in found
+            for key in [info.key.removeprefix(TRASH) if trash else info.key]
+        ]
         click.echo(json.dumps({"schema": "s3img.ls/1", "target": images.config.bucket, "objects": objects}, indent=2))
         return 0
     for line in listing_lines(found, images.config, is_long=is_long, trash=trash):
         click.echo(one_line(line))
     return 0
-
-
-def object_facts(info: ObjectInfo, *, trash: bool) -> dict[str, Any]:
-    """Return what a listing tells of an object, as JSON."""
-    key = info.key.removeprefix(TRASH) if trash else info.key
-    return {"key": key, "bytes": info.size, "modified": info.modified.isoformat(), "etag": info.etag}
 
 
 def listing_lines(infos: Iterable[ObjectInfo], config: Config, *, is_long: bool, trash: bool) -> Iterable[str]:

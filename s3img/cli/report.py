@@ -59,19 +59,15 @@ def _bars() -> Progress:
     return Progress(*columns, console=Console(stderr=True), transient=True)
 
 
-def json_text(result: msgspec.Struct) -> str:
-    """Return the result as one JSON object; a byte of a name that is not UTF-8 is escaped as a lone surrogate."""
+def print_json(result: msgspec.Struct) -> None:
+    """Print the result as one JSON object; a byte of a name that is not UTF-8 is escaped as a lone surrogate."""
     try:
-        return msgspec.json.format(msgspec.json.encode(result), indent=2).decode()
+        data = msgspec.json.format(msgspec.json.encode(result), indent=2)
     except UnicodeEncodeError:
         import json  # such names are rare
 
-        return json.dumps(msgspec.to_builtins(result), indent=2)
-
-
-def print_json(result: msgspec.Struct) -> None:
-    """Print the result as one JSON object on stdout."""
-    sys.stdout.buffer.write(f"{json_text(result)}\n".encode())
+        data = json.dumps(msgspec.to_builtins(result), indent=2).encode()
+    sys.stdout.buffer.write(data + b"\n")
     sys.stdout.buffer.flush()
 
 

@@ -36,29 +36,8 @@ _KEY, _SALT = "IMGPROXY_KEY", "IMGPROXY_SALT"
 class ImgproxySettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """Answer imgproxy's addresses below ``mount`` ("": at the root), and below ``path_prefix`` in it.
 
-    ``keys`` and ``salts`` are hexadecimal, several with commas between them, the first pair signs;
-    ``signature_size`` bytes of a signature count (1 to 32), and a text of ``trusted_signatures`` stands for one.
-    ``presets`` by name; ``only_presets`` allows nothing else; ``allowed_options`` are the names of those that an
-    address may have (none: all but those that set limits, which ``allow_security_options`` allows).
-    ``url_replacements`` are pairs of a pattern (``*``: anything but a slash) and its replacement, ``base_url`` is put
-    in front of sources, ``query_separator`` is what a version of a source stands behind. ``encryption_key``
-    (hexadecimal, 16, 24 or 32 bytes) opens encrypted sources. ``auto_formats`` are offered to clients that accept
-    them where an address names no format. ``max_result_dimension`` (px) scales larger results down,
-    ``max_animation_frames`` cuts animations; 0: neither. ``watermark`` is the source (``s3://…``, ``local:///…``,
-    ``file:///…``, ``data:;base64,…``) of the picture that ``wm`` lays over others, ``watermark_opacity`` (0 to 1) is
-    multiplied with that of addresses. ``fallback_image``, a source like that of the watermark, takes the place of one
-    that can't be fetched, under ``fallback_image_http_code`` (0: that of the failure), and may be kept for
-    ``fallback_image_ttl`` seconds (0: a minute). ``cache_tags_format`` says in whose header the tags of ``ct`` stand.
-    ``secret`` is what clients have to send as a bearer token. ``allowed_sources`` are patterns of the beginnings of
-    sources (none: all that an origin has). ``preferred_formats`` are those of results whose format nobody named,
-    ``enforced_formats`` replace also one that the address names, for clients that accept them. ``client_hints`` takes
-    width and density from headers where the address has none. ``max_chained_pipelines`` bounds ``-`` (0: nothing does).
-    ``etag_buster`` is part of all entity tags. ``cache_control_passthrough`` keeps answers as long as sources.
-    ``color_profiles_dir`` is a folder of ICC profiles for ``cp``. ``autoquality_format_min`` and ``…_max`` bound the
-    quality that ``aq`` finds, by format, ``autoquality_max_resolution`` (megapixels, 0: none) the pictures it is
-    looked for. ``watermark_preprocess_url`` and ``fallback_image_preprocess_url`` apply ``base_url`` and replacements
-    to the URLs of ``wmu`` and ``fiu``. ``health_check_path`` is answered like ``/health``, below the mount. The fields
-    with ``info`` are those of addresses below ``/info``.
+    The other fields are imgproxy's own settings, and the page of all settings says what each of them means. Those with
+    ``info`` are of addresses below ``/info``. ``keys`` and ``salts`` are hexadecimal, the first pair signs.
     """
 
     mount: str = "/imgproxy"

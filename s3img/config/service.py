@@ -76,16 +76,8 @@ class Endpoint(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
 class ServiceSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """Limits of the service, and how it answers; times in seconds, sizes in bytes.
 
-    ``max_age`` is how long a cache may keep an answer whose source may change; ``results`` is where renderings are
-    stored (empty: beside the sources of an ``s3://`` bucket, ``none``: nowhere). ``fetches``, ``renders`` (decoding
-    and all up to encoding; 0: one for each processor) and ``encodes`` (to AVIF, and as many to other formats; 0: one
-    for each processor) bound what each process does at a time, ``queue`` how many requests may wait for each and for
-    all, and ``per_client`` the requests of one address at a time (0: no bound). After ``fresh`` a source is checked
-    again, a missing one after ``missing``; for ``stale_if_error`` results are still served when the source can't be
-    reached; ``seconds`` is the time for one request; for ``lease`` other machines wait for the one that makes a result
-    (0: they make it as well); while there is a file ``drain_file``, ``/readyz`` answers 503;
-    ``missing_detector`` is what ``fo-face`` does where nothing is installed that finds faces: the same as ``fo-auto``,
-    or an error; ``private`` keeps every answer out of shared caches, for pictures behind a login.
+    The page of all settings says what each field means. ``fetches``, ``renders`` (0: one for each processor) and
+    ``encodes`` (to AVIF, and as many to other formats; 0: likewise) bound what each process does at a time.
     """
 
     max_age: int = 86_400

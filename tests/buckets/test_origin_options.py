@@ -102,3 +102,11 @@ def test_folder_has_no_options(tmp_path: Any) -> None:
 def test_provider_of_an_origin_is_checked(origin: dict[str, str], problem: str) -> None:
     with pytest.raises(ConfigError, match=problem):
         options({}, {"a": origin})
+
+
+@pytest.mark.parametrize("names", [("SECRET_ACCESS_KEY",), ("ACCESS_KEY_ID", "SECRET_ACCESS_KEY")])
+def test_credentials_of_blanks_are_none_and_never_those_of_the_service(names: tuple[str, ...]) -> None:
+    blank = {f"SHOP_{name}": " \n" for name in names}
+    with pytest.raises(ConfigError) as caught:
+        options({"endpoint_url": STORE}, {"shop": {"endpoint_url": OTHER, "credentials": "SHOP"}}, blank)
+    assert all(f"SHOP_{name}" in caught.value.problems[0] for name in names)
