@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib
+import io
 import os
 import sys
 
@@ -144,6 +145,8 @@ def group() -> None:
 
 def main(arguments: list[str] | None = None) -> None:
     """Run a command and exit; every failure is one message and a code that says what kind it is."""
+    if isinstance(sys.stdout, io.TextIOWrapper):  # a name that this stream has no letters for must not end a run
+        sys.stdout.reconfigure(errors="backslashreplace")
     try:
         sys.exit(group.main(arguments, prog_name="s3img", standalone_mode=False) or 0)
     except click.ClickException as error:

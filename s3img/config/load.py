@@ -122,7 +122,7 @@ def find_sources(
         found.append(host)
     found += chosen  # whoever names a profile means it, whatever the program around says of its usual bucket
     variables = {
-        name[6:].lower(): value
+        name[6:].lower(): value.strip()  # secrets of CI systems often end in a line break
         for name, value in environ.items()
         if name.startswith("S3IMG_") and name not in _NOT_SETTINGS
     }

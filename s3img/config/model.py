@@ -230,6 +230,8 @@ def url_problems(config: Config) -> list[tuple[str, str]]:
         elif value and not is_absolute_url(value):
             if not (name == "public_url" and is_absolute_url(value, schemes=("file",))):
                 found.append((name, f"{shown_url(value)} is not an absolute URL: start with https:// (or http://)"))
+        elif re.search(r"[#\s]", value):
+            found.append((name, f"{value!r} has a blank or a #, behind which no path can follow: remove it"))
         elif name == "endpoint_url" and urlsplit(value).path.rstrip("/") not in {"", *providers.PATHS}:
             found.append((name, f'{value!r} has a path: name the bucket in bucket = "s3://NAME/PREFIX" instead'))
     return found

@@ -85,7 +85,7 @@ class Renderer:
 
     def _cached_size(self, variant: Variant) -> int | None:
         try:
-            return self.path(variant).stat().st_size
+            return self.path(variant).stat().st_size or None  # of no bytes where the power failed: no image has none
         except OSError:
             return None
 

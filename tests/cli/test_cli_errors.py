@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import json
+import os
+import subprocess
+import sys
 from typing import TYPE_CHECKING
 
 import pytest
@@ -102,3 +105,11 @@ def test_a_path_that_no_file_can_have_is_an_object_for_programs(
 ) -> None:
     code, out, _ = run(["used", "a", "x" * 300, "--bucket", folder.as_uri(), "--json"], capsys)
     assert (code, json.loads(out)["error"]["code"]) == (1, "file-unusable")
+
+
+def test_a_name_that_the_terminal_has_no_letters_for_is_shown_all_the_same(folder: Path) -> None:
+    (folder / "bucket").mkdir()
+    (folder / "bucket" / "\u65e5.jpg").write_bytes(b"x")
+    command = [sys.executable, "-m", "s3img", "ls", "--bucket", (folder / "bucket").as_uri()]
+    done = subprocess.run(command, capture_output=True, check=False, env=os.environ | {"PYTHONIOENCODING": "cp1252"})
+    assert (done.returncode, done.stdout) == (0, b"           1 \\u65e5.jpg\n")

@@ -228,3 +228,18 @@ def test_a_cache_folder_that_leads_nowhere_is_a_problem(tmp_path: Path, folder: 
 
 def test_variables_of_single_commands_are_no_settings(tmp_path: Path) -> None:
     assert load(environ={"S3IMG_PICGO_TOKEN": "secret"}, folder=tmp_path) == Config()
+
+
+@pytest.mark.parametrize("name", ["endpoint_url", "public_url", "site_url", "service_url"])
+@pytest.mark.parametrize(
+    "url", ["https://img.example.com/#/", "https://img.example.com/a b", "https://img.example.com "]
+)
+def test_an_address_behind_which_no_path_can_follow_is_a_problem(name: str, url: str) -> None:
+    with pytest.raises(ConfigError, match=f"{name}: .* has a blank or a #"):
+        Config(**{name: url})  # type: ignore[arg-type] # one of the settings that are texts
+
+
+def test_blanks_around_a_variable_do_not_count(tmp_path: Path) -> None:
+    environ = {"S3IMG_ENDPOINT_URL": "https://s3.example.com\n", "S3IMG_WORKERS": " 8 "}
+    config = load(environ=environ, folder=tmp_path)
+    assert (config.endpoint_url, config.workers) == ("https://s3.example.com", 8)

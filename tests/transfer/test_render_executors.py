@@ -200,3 +200,10 @@ def test_an_interrupt_takes_back_what_has_not_begun(plan: list[Variant], tmp_pat
     with pytest.raises(KeyboardInterrupt):
         rendered(plan, tmp_path, executor)
     assert [future.cancelled() for future in executor.futures] == [True, True]
+
+
+def test_a_file_of_the_cache_without_bytes_is_rendered_again(plan: list[Variant], tmp_path: Path) -> None:
+    renderer = Renderer(lambda asset: tmp_path / asset.path, Cache(tmp_path / "cache"), Limits())
+    renderer.path(plan[0]).parent.mkdir(parents=True)
+    renderer.path(plan[0]).touch()
+    assert renderer.known_sizes(plan[:1], {}) == {}
