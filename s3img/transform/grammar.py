@@ -130,15 +130,16 @@ class ChainReader:
                 layers.append(self.read_layer(token))
             elif key == "if":
                 condition = self.read_condition(token)
-            elif key in found:
+            # The libraries of ImageKit write the colour of a block, and then what its transformation says of it.
+            elif key in found and not (key == "bg" and found.get("i") == CANVAS):
                 raise fault(token, f"gives {key} a second time in one step; separate steps with ':'")
             else:
                 found[key] = self.read_preset(token) if key == PRESET else self.read_value(key, token)
-                is_named = is_named or (key == "bg" and token.text[3:].lower() in NAMES)
+                is_named = token.text[3:].lower() in NAMES if key == "bg" else is_named
             if self._tokens[self._next - 1].ends_step:
                 break
         self.count_step(first)
-        if is_named and self._layers[-1:] == ["image"]:
+        if is_named and found.get("i") == CANVAS:
             found.pop("al", None)  # as ImageKit documents for blocks: only a colour in digits is made transparent
         return self.finish_step(first, found, layers, condition), end
 

@@ -33,6 +33,10 @@ CANONICAL = {
     "l-text,i-a,al-0.7,l-end": "l-text,i-a,o-70,l-end",
     # ImageKit: "If bg is set to a standard color name, then the al value is ignored."
     "l-image,i-ik_canvas,bg-red,al-5,l-end": "l-image,i-ik_canvas,bg-FF0000,l-end",
+    # ImageKit's libraries write the colour of a block first, and what its transformation says of it behind.
+    "l-image,i-ik_canvas,bg-FF0000,w-bw_mul_0.5,al-0.5,bg-red,l-end": "l-image,i-ik_canvas,bg-FF0000,w-bw_mul_0.5,l-end",
+    "l-image,i-ik_canvas,bg-red,al-5,bg-00FF00,l-end": "l-image,i-ik_canvas,bg-00FF0050,l-end",
+    "l-image,i-a,bg-red,al-5,l-end": "l-image,i-a,bg-FF0000:o-50,l-end",
     "l-image,i-ik_canvas,al-5,l-end": "l-image,i-ik_canvas,bg-00000050,l-end",
     "l-text,i-a,bg-red,al-5,l-end": "l-text,i-a,bg-FF0000,o-50,l-end",
     "l-image,i-a,w-9,al-5,l-end": "l-image,i-a,w-9:o-50,l-end",
@@ -61,6 +65,7 @@ REFUSED = {
     "l-image,i-a,lx-5:lx-6,l-end": "has x twice",
     "l-image,i-..@@a,l-end": "needs another value",
     "l-image,ie-!!,l-end": "needs another value",
+    "l-image,i-a,bg-red,bg-blue,l-end": "gives bg a second time",
     "l-image,i-a,f-png,l-end": "belongs to the result",
     "l-image,i-a,if-w_gt_3,f-png,if-end,l-end": "belongs to the result",
     "l-image,i-a,if-w_gt_3,w-1,if-else,md-true:bl-1,if-end,l-end": "belongs to the result",
