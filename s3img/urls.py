@@ -129,7 +129,9 @@ def imagekit_url(
         raise ValueError(f"position is query or path, not {position!r}")
     if expires is not None and not 10**9 <= expires < 10**10:
         raise ValueError(f"expires has ten digits, and {expires} has not")
-    steps = quote(str(transform), safe=PATH_CHARACTERS + "%")
+    # In a query, & would end the value, and + stand for a blank.
+    safe = PATH_CHARACTERS if position == "path" else PATH_CHARACTERS.translate({ord("&"): None, ord("+"): None})
+    steps = quote(str(transform), safe=f"{safe}%")
     target = quote(os.fsencode(path.lstrip("/")), safe=PATH_CHARACTERS)
     if steps:
         target = f"tr:{steps}/{target}" if position == "path" else f"{target}?tr={steps}"

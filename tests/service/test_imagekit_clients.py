@@ -9,7 +9,7 @@ import time
 from io import BytesIO
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
-from urllib.parse import urlsplit
+from urllib.parse import parse_qs, unquote, urlsplit
 
 import pytest
 from PIL import Image
@@ -143,8 +143,6 @@ def test_addresses_of_the_javascript_libraries_are_answered(
 
 @pytest.mark.parametrize("vector", [v for v in VECTORS if v["url"].startswith(v["endpoint"])], ids=lambda v: v["id"])
 def test_our_address_is_the_librarys(vector: dict[str, str]) -> None:
-    from urllib.parse import unquote
-
     plain, _, _ = vector["url"].removeprefix(vector["endpoint"].rstrip("/")).partition("ik-s=")
     plain, _, until = plain.rstrip("?&").partition("ik-t=")
     path, _, query = plain.rstrip("?&").partition("?")
@@ -171,3 +169,11 @@ def test_our_addresses_are_answered(service: Callable[..., Served]) -> None:
 def test_an_address_that_can_not_be_written_is_an_error(options: dict[str, Any]) -> None:
     with pytest.raises(ValueError, match=r"position|expires"):
         imagekit_url(ENDPOINT, "a.jpg", "w-1", private_key=KEY, **options)
+
+
+@pytest.mark.parametrize("position", ["query", "path"])
+def test_address_keeps_every_character_of_a_text(position: str) -> None:
+    url = imagekit_url(ENDPOINT, "a.jpg", "l-text,i-a&b+c#d?e f,l-end", position=position)
+    parts = urlsplit(url)
+    text = parse_qs(parts.query)["tr"][0] if position == "query" else unquote(parts.path.split("/tr:")[1].split("/")[0])
+    assert text == "l-text,i-a&b+c#d?e f,l-end"
