@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import heapq
 import itertools
 import time
 from concurrent.futures import ThreadPoolExecutor
@@ -14,7 +13,7 @@ import msgspec
 
 from s3img.buckets import ObjectInfo
 from s3img.errors import BucketError
-from s3img.manage.object_search import ORDERS, ObjectFilter, SortKey, is_own
+from s3img.manage.object_search import ORDERS, ObjectFilter, SortKey, is_own, sort_objects
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -161,7 +160,7 @@ def search_page(
         counted = itertools.count()
         # zip asks the search before the counter, and so counts what passes through it and keeps none of it.
         numbered = (info for info, _ in zip(search, counted, strict=False))
-        objects = (heapq.nlargest if reverse else heapq.nsmallest)(PAGE, numbered, key=ORDERS[by])
+        objects = sort_objects(numbered, by, reverse=reverse, limit=PAGE)
         found = next(counted)
     is_whole = is_whole and search.is_whole
     return FolderPage(

@@ -28,20 +28,13 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
     from wsgiref.types import StartResponse, WSGIEnvironment
 
-    from s3img.uploads import Uploaded, Uploader
+    from s3img.uploads import Uploader
 
-PORT: Final = 36677
-"""Where editors look for PicGo."""
-
-MOST_PICTURES: Final = 100
-"""In one request."""
-
+MOST_PICTURES: Final = 100  # in one request
 MOST_JSON: Final = 1 << 20
+MOST_FORM: Final = 1 << 30  # bytes of all pictures of a form; each has the bound of the upload policy besides
 
 _FILE: Final = re.compile(r"(?i)file://[^/?#]*([^?#]*)")
-
-MOST_FORM: Final = 1 << 30
-"""Bytes of all pictures of a form; each has the bound of the upload policy besides."""
 
 NO_CLIPBOARD: Final = (
     "this server does not read the clipboard: paste the picture into the editor, which then sends a file, or save it "
@@ -113,13 +106,16 @@ class PicGoServer:
                 pictures = []
             else:
                 return failure("send application/json or multipart/form-data", 415)
-        except (ValueError, RequestEntityTooLarge) as error:
-            text = str(error) if isinstance(error, ValueError) else "the request is too large"
-            return failure(text, 413 if isinstance(error, RequestEntityTooLarge) else 400)
+        except ValueError as error:
+            return failure(str(error), 400)
+        except RequestEntityTooLarge:
+            return failure("the request is too large", 413)
         if not pictures:  # what is in the clipboard, as PicGo understands it
             return self.upload_clipboard()
         if len(pictures) > MOST_PICTURES:
-            close(source for _, source in pictures)
+            for _, source in pictures:
+                if not isinstance(source, Path):  # the temporary file of a form
+                    source.close()
             return failure(f"a request may have at most {MOST_PICTURES} pictures", 413)
         return self.store(pictures)
 
@@ -128,10 +124,9 @@ class PicGoServer:
         if self._clipboard is None:
             return failure(NO_CLIPBOARD, 400)
         try:
-            data = self._clipboard()
+            return self.store([("clipboard.png", BytesIO(self._clipboard()))])
         except S3ImgError as error:
             return failure(str(error), 200)
-        return self.store([("clipboard.png", BytesIO(data))])
 
     def store(self, pictures: Iterable[tuple[str, IO[bytes] | Path]]) -> Response:
         """Store each picture; one that can't be used keeps none of the others from it."""
@@ -146,14 +141,14 @@ class PicGoServer:
                 problems.append(f"{name}: {error}")
         if self._log:
             self._log(f"picgo: {len(saved)} stored, {len(problems)} failed")
-        return uploaded(saved, problems)
-
-
-def close(sources: Iterable[IO[bytes] | Path]) -> None:
-    """Let go of the temporary files of a form that is not used."""
-    for source in sources:
-        if not isinstance(source, Path):
-            source.close()
+        urls = [one.url for one in saved]
+        if problems:
+            return failure("; ".join(problems), 200, result=urls)
+        # PicList's field.
+        full = [
+            {"fileName": one.filename, "imgUrl": one.url, "width": one.width, "height": one.height} for one in saved
+        ]
+        return answer(result=urls, fullResult=full)
 
 
 def paths_of(request: Request) -> Iterable[tuple[str, Path]]:
@@ -195,15 +190,6 @@ def files_of(request: Request) -> Iterable[tuple[str, IO[bytes]]]:
     for file in (one for name in files for one in files.getlist(name)):
         if file.filename:
             yield file.filename, file.stream
-
-
-def uploaded(saved: list[Uploaded], problems: list[str]) -> Response:
-    """Answer with the addresses; ``fullResult`` is PicList's."""
-    urls = [one.url for one in saved]
-    if problems:
-        return failure("; ".join(problems), 200, result=urls)
-    full = [{"fileName": one.filename, "imgUrl": one.url, "width": one.width, "height": one.height} for one in saved]
-    return answer(result=urls, fullResult=full)
 
 
 def answer(status: int = HTTPStatus.OK, *, success: bool = True, **fields: Any) -> Response:  # noqa: ANN401 - JSON

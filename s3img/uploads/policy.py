@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Literal, TypeAlias
+from typing import TYPE_CHECKING, Literal, TypeAlias, get_args
 
 from s3img import errors
 
@@ -55,12 +55,9 @@ class UploadPolicy:
             problems.append(f"formats: {', '.join(unknown)}: known are {', '.join(sorted(_KNOWN_FORMATS))}")
         if min(self.max_bytes, self.max_pixels) < 1 or self.max_side < 0:
             problems.append("max_bytes, max_pixels: name numbers above 0; max_side: 0 or px")
-        if self.metadata not in {"strip", "reencode", "keep"}:
-            problems.append(f"metadata: {self.metadata!r} is not one of strip, reencode, keep")
-        if self.conflict not in {"skip-identical", "rename", "error"}:
-            problems.append(f"conflict: {self.conflict!r} is not one of skip-identical, rename, error")
-        if self.convert not in {"", "jpeg", "png", "webp", "avif"}:
-            problems.append(f"convert: {self.convert!r} is not one of jpeg, png, webp, avif")
+        for name, words in (("metadata", Metadata), ("conflict", Conflict), ("convert", ConvertedFormat)):
+            if (value := getattr(self, name)) not in get_args(words):
+                problems.append(f"{name}: {value!r} is not one of {', '.join(filter(None, get_args(words)))}")
         if problems:
             raise errors.ConfigError(problems)
 
@@ -89,8 +86,8 @@ def visitor_text(error: errors.S3ImgError, filename: str, policy: UploadPolicy) 
     if isinstance(error, errors.ImageTooLarge):
         size = f"{policy.max_bytes / 1e6:.3g} MB" if policy.max_bytes >= 1e6 else f"{policy.max_bytes / 1e3:.3g} kB"
         pixels = f"{policy.max_pixels / 1e6:.3g} megapixels"
-        most = {"max_bytes": size, "input_bytes": size, "input_pixels": pixels}
-        most |= {"jpeg_pixels": pixels, "frame_pixels": pixels}
+        most = dict.fromkeys(("max_bytes", "input_bytes"), size)
+        most |= dict.fromkeys(("input_pixels", "jpeg_pixels", "frame_pixels"), pixels)
         if error.limit in most:
             return f"{name} is too large. Please choose a picture of at most {most[error.limit]}."
         return f"{name} takes too long to read. Please save it again with another program."

@@ -60,17 +60,10 @@ _KEY_LOCKS = tuple(threading.Lock() for _ in range(64))
 _CLASHES = frozenset({"EEXIST", "EISDIR", "ENOTDIR"})
 """What a folder answers to a file where a folder is, and to a folder where a file is."""
 
-_ATTEMPTS = 16
-"""Tries to get a key while other processes take the ones that were free."""
-
-_LOOKED_AT = 1000
-"""Objects of a folder, one page of a listing, among which the same picture is looked for."""
-
-_COMPARED = 10
-"""Objects of a picture's own size that are compared with it."""
-
-_NAMES = 1000
-"""Keys that ``rename`` tries."""
+_ATTEMPTS = 16  # to get a key while other processes take the ones that were free
+_LOOKED_AT = 1000  # objects of a folder, one page of a listing, among which the same picture is looked for
+_COMPARED = 10  # objects of a picture's own size that are compared with it
+_NAMES = 1000  # keys that ``rename`` tries
 
 
 class _KeyTakenMeanwhile(Exception):
@@ -297,13 +290,12 @@ class Uploader:
         try:
             put_new(self._bucket, key, clean.data, **fields)
         except BucketError as error:
-            if error.reason == "condition-failed" or error.code in _CLASHES:
-                # A request that was sent twice, because its answer was lost, meets what it stored itself.
-                there = self._bucket.head(key)
-                if there is None or not self._is_same(there, clean, digest):
-                    raise _KeyTakenMeanwhile from error
-            else:
+            if error.reason != "condition-failed" and error.code not in _CLASHES:
                 raise
+            # A request that was sent twice, because its answer was lost, meets what it stored itself.
+            there = self._bucket.head(key)
+            if there is None or not self._is_same(there, clean, digest):
+                raise _KeyTakenMeanwhile from error
 
     def _is_same(self, there: ObjectInfo, clean: Rendered, digest: str) -> bool:
         if there.size != len(clean.data):
