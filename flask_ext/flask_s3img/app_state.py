@@ -49,18 +49,12 @@ class AppState:
         self.names = Names(app, options.lock.parent, options.app.static)
         self.plain_app = app.wsgi_app  # before pages are rewritten
         self.service: TransformService | None = None
-        self._app = app
         self._warned: set[str] = set()
         self._threads = threading.Lock()
         self._bucket: Bucket | None = None
         self._catalog_file = lru_cache(maxsize=8)(
             lambda root: CatalogFile(options.lock, _below(self.config, root), missing_ok=True)
         )
-
-    @property
-    def debug(self) -> bool:
-        """Tell whether the app is in debug mode, which ``app.run(debug=True)`` says only after `init_app`."""
-        return self._app.debug
 
     def catalog(self, root: str = "") -> Catalog:
         """Return the app's images; ``root`` is the path that the app is mounted at. Raise LockError."""

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 from urllib.parse import quote, unquote, urljoin
 
-from flask import abort, render_template, request
+from flask import abort, current_app, render_template, request
 from werkzeug.test import EnvironBuilder, run_wsgi_app
 
 from flask_s3img.app_state import current_state
@@ -64,13 +64,13 @@ class CandidateRow:
 
 def page() -> str:
     """Show the images of the page that the query names; there is no such page outside debug mode."""
-    if not current_state().debug:
+    if not current_app.debug:
         abort(404)
+    state = current_state()
     path = request.args.get("page", "/")
     is_page = path.startswith("/") and not path.startswith(("//", URL_PREFIX))
     status, body = _fetch(path) if is_page else ("400 BAD REQUEST: name a page of this app", b"")
     styled = STYLE_PATH.encode() in body or _WRAPPER not in body
-    state = current_state()
     catalog = state.catalog(request.root_path.rstrip("/"))
     rows: dict[tuple[str, str], Row] = {}
     for reference in find_references(body, "text/html"):

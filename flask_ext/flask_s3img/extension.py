@@ -10,7 +10,7 @@ from flask import current_app
 
 from flask_s3img import mounts, templates
 from flask_s3img.app_state import NAME, AppState, current_state, log
-from flask_s3img.settings import read
+from flask_s3img.settings import is_mountable, read
 from s3img.cli import HostedGroup
 from s3img.cli.command_options import Host
 from s3img.errors import ConfigError, S3ImgError
@@ -56,7 +56,7 @@ class S3Img:
         **overrides: Any,
     ) -> None:
         self._overrides = overrides
-        self._gallery = gallery
+        self._gallery = gallery and f"/{gallery.strip('/')}"
         self._authorize = {"": authorize} if callable(authorize) else dict(authorize or {})
         if app is not None:
             self.init_app(app)
@@ -70,6 +70,10 @@ class S3Img:
         if NAME in app.extensions:
             raise ConfigError([f"{app.name}: has s3img already: call init_app or register once"])
         state = AppState(app, read(app, self._overrides))
+        if self._gallery and not is_mountable(self._gallery):
+            raise ConfigError(
+                [f'gallery: {self._gallery!r} is not a path of letters, digits, ., _, ~ and -: write "/images"']
+            )
         if self._gallery and not self._authorize:
             raise ConfigError(
                 ["authorize: a gallery without one would be open to everybody: register(app, gallery=…, authorize=…)"]

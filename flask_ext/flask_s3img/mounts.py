@@ -6,7 +6,7 @@ import mimetypes
 import threading
 from contextlib import suppress
 from typing import TYPE_CHECKING
-from urllib.parse import unquote_to_bytes
+from urllib.parse import quote, unquote_to_bytes
 
 import msgspec
 from flask import Blueprint, Response, abort, current_app, request, send_from_directory
@@ -26,11 +26,12 @@ from s3img.pictures.markup import STYLE_SHEET
 from s3img.service import TransformService
 from s3img.service.service_request import PRIVATE_REQUEST
 from s3img.signing import Signer
-from s3img.urls import quote_path
+from s3img.urls import PATH_CHARACTERS, quote_path
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping
     from typing import Any
+    from wsgiref.types import WSGIApplication
 
     from flask import Flask
     from werkzeug.wrappers import Response as AnyResponse
@@ -49,12 +50,11 @@ def add_to(app: Flask, state: AppState) -> None:
     """Add routes and the middleware that the settings ask for; raise ConfigError before anything is added."""
     path = state.options.app.service.rstrip("/")
     service = _service(state) if path else None
-    hosts: dict[str, Any] = {"host": "<s3img_host>"} if app.url_map.host_matching else {}
+    hosts = _hosts(app)
     blueprint = Blueprint("s3img", __name__, url_prefix=URL_PREFIX, template_folder="templates")
     blueprint.add_url_rule(STYLE_PATH.removeprefix(URL_PREFIX), "own", serve_own, **hosts)
-    blueprint.add_url_rule(
-        "/<any(images):page>", "own", serve_own, **hosts
-    )  # one endpoint: Frozen-Flask takes the first
+    # One endpoint: Frozen-Flask takes the first.
+    blueprint.add_url_rule("/<any(images):page>", "own", serve_own, **hosts)
     if state.options.embedded is not None:
         blueprint.add_url_rule("/store/<path:key>", "store", serve_store, merge_slashes=False, **hosts)
     app.register_blueprint(blueprint)
@@ -94,15 +94,21 @@ def send_picture(key: str, transform: str = "", *, private: bool = True) -> Resp
     state = current_state()
     if state.service is None:
         raise ConfigError([f'{spell("service")}: needed to send pictures: set it to a path, such as "/img"'])
-    address = f"/tr:{transform}/{quote_path(key)}" if transform else f"/{quote_path(key)}"
+    steps = quote(transform, safe=PATH_CHARACTERS + "%")
+    address = f"/tr:{steps}/{quote_path(key)}" if steps else f"/{quote_path(key)}"
     # The view is the one who allows this request, so the service gets a signature with it.
     path, _, query = Signer.of(state.config.signing_keys).sign(address).partition("?")
     own = {"SCRIPT_NAME": "", "PATH_INFO": unquote_to_bytes(path).decode("latin-1"), "QUERY_STRING": query}
     return _answer(state.service, {**request.environ, **own, "RAW_URI": f"{path}?{query}", PRIVATE_REQUEST: private})
 
 
-def _answer(service: TransformService, environ: dict[str, Any]) -> Response:
-    body, status, headers = run_wsgi_app(service, environ)
+def _hosts(app: Flask) -> dict[str, Any]:
+    """Return the option of routes in an app that routes by host: any host will do."""
+    return {"host": "<s3img_host>"} if app.url_map.host_matching else {}
+
+
+def _answer(application: WSGIApplication, environ: dict[str, Any]) -> Response:
+    body, status, headers = run_wsgi_app(application, environ)
     has_type = "Content-Type" in headers  # asked before: the response takes these headers over and adds a type
     response = current_app.response_class(body, status, headers, direct_passthrough=True)
     if not has_type:
@@ -150,7 +156,6 @@ def mount_gallery(
     ``allowed`` and ``configs`` are by profile, "" for the app's own bucket; the first is at the path itself.
     The gallery's forms carry a token of its own, so Flask-WTF's protection, which knows nothing of it, leaves them out.
     """
-    path = f"/{path.strip('/')}"
     made: list[Gallery | BucketSwitch] = []
     making = threading.Lock()
 
@@ -172,13 +177,11 @@ def mount_gallery(
         environ = request.environ
         inner = {**environ, "SCRIPT_NAME": environ.get("SCRIPT_NAME", "") + path}
         inner["PATH_INFO"] = environ["PATH_INFO"][len(path) :]
-        body, status, headers = run_wsgi_app(made[0], inner)
-        return current_app.response_class(body, status, headers, direct_passthrough=True)
+        return _answer(made[0], inner)
 
     if protection := app.extensions.get("csrf"):
         protection.exempt(s3img_gallery)
-    hosts: dict[str, Any] = {"host": "<s3img_host>"} if app.url_map.host_matching else {}
-    options: dict[str, Any] = {"methods": ("GET", "POST"), "merge_slashes": False, **hosts}
+    options: dict[str, Any] = {"methods": ("GET", "POST"), "merge_slashes": False, **_hosts(app)}
     app.add_url_rule(f"{path}/", "s3img.gallery", s3img_gallery, **options)
     app.add_url_rule(f"{path}/<path:rest>", "s3img.gallery", s3img_gallery, **options)
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass, field, fields
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any, Literal, get_type_hints
 from urllib.parse import unquote, urlsplit
 
 import msgspec
@@ -28,8 +28,6 @@ PREFIX = "S3IMG_"
 
 URL_PREFIX = "/_s3img"
 """Where an app serves what belongs to s3img: the embedded store, and in debug mode the page about images."""
-
-_SERVICE_PATH = re.compile(r"(/[A-Za-z0-9_~-][A-Za-z0-9._~-]*)+/?")
 
 _CREDENTIALS = frozenset({"ACCESS_KEY_ID", "SECRET_ACCESS_KEY", "SESSION_TOKEN"})
 
@@ -110,33 +108,25 @@ def read(
     return _complete(app, own_options, config, policy)
 
 
+def is_mountable(path: str) -> bool:
+    """Tell whether something can be mounted at a path: it is the same in a URL, a route and WSGI."""
+    return bool(re.fullmatch(r"(/[A-Za-z0-9_~-][A-Za-z0-9._~-]*)+/?", path))
+
+
 def _app_options(values: dict[str, Any], problems: list[str]) -> AppOptions:
     good: dict[str, Any] = {}
-    for f in fields(AppOptions):
-        if f.name in values:
-            try:
-                good[f.name] = msgspec.convert(values[f.name], _TYPES[f.name])
-            except msgspec.ValidationError as error:
-                problems.append(f"{spell(f.name)}: {type_problem(error, _TYPES[f.name])}")
+    types = get_type_hints(AppOptions)
+    for name, value in values.items():
+        try:
+            good[name] = msgspec.convert(value, types[name])
+        except msgspec.ValidationError as error:
+            problems.append(f"{spell(name)}: {type_problem(error, types[name])}")
     service = good.get("service", "")
-    if service and not _SERVICE_PATH.fullmatch(service):
+    if service and not is_mountable(service):
         problems.append(
             f'{spell("service")}: {service!r} is not a path of letters, digits, ., _, ~ and -: write "/img"'
         )
     return AppOptions(**good)
-
-
-_TYPES: dict[str, Any] = {
-    "config": str,
-    "lock": str,
-    "rewrite": bool,
-    "rewrite_options": RewriteOptions,
-    "upload_missing": Literal["off", "background"],
-    "service": str,
-    "static": dict[str, str],
-    "upload_template": str,
-    "uploads": dict[str, Any],
-}
 
 
 def _policy(options: AppOptions, problems: list[str]) -> UploadPolicy:
@@ -237,7 +227,7 @@ class Names:
             return
         if parts.netloc and parts.netloc not in {host, *(folder.host for folder in self.folders)}:
             return
-        path = unquote(parts.path).removeprefix(root)
+        path = unquote(parts.path, errors="surrogateescape").removeprefix(root)
         for folder in self.folders:
             if folder.prefix and path.startswith(folder.prefix):
                 yield folder.path(path[len(folder.prefix) :])

@@ -118,7 +118,9 @@ def _find(name: str, blueprint: str, catalog: Catalog) -> str:
     root, host = _root(), request.host if has_request_context() else ""
     if found := state.names.find(name, catalog.lock, blueprint=blueprint, root=root, host=host):
         return found
-    is_error = state.debug and state.options.app.upload_missing == "off"  # else a thread will sync what a page shows
+    is_error = (
+        current_app.debug and state.options.app.upload_missing == "off"
+    )  # else a thread will sync what a page shows
     if is_error or state.warns_of(name):
         unknown = _unknown(name, catalog)
         if is_error:

@@ -104,7 +104,7 @@ def local_key(file: SourceFile, url: str, paths: Mapping[str, str], lock_folder:
     """
     if not paths or lock_folder is None or "://" in url or url.startswith("//"):
         return ""
-    path = unquote(url.partition("?")[0].partition("#")[0])
+    path = unquote(url.partition("?")[0].partition("#")[0], errors="surrogateescape")
     if path.startswith("/"):
         ends = (key for known, key in paths.items() if f"/{known}".endswith(path) or path.endswith(f"/{known}"))
         return next(ends, "")

@@ -36,11 +36,8 @@ if TYPE_CHECKING:
 K = TypeVar("K")
 V = TypeVar("V")
 
-_OVERHEAD = 300
-"""Bytes that an entry takes beside its body."""
-
-_REMEMBERED = 2_000
-"""Edits and targets to remember; both are found by what a page contains, so a visitor may cause any number."""
+_OVERHEAD = 300  # bytes that an entry takes beside its body
+_REMEMBERED = 2_000  # edits and targets; both are found by what a page contains, so a visitor may cause any number
 
 
 class BodyCache:

@@ -8,7 +8,7 @@ from functools import cached_property
 from itertools import chain, islice
 from typing import TYPE_CHECKING
 
-from werkzeug.wsgi import get_host
+from werkzeug.wsgi import ClosingIterator, get_host
 
 from s3img import codings, csp
 from s3img.middleware.responses import ResponseHead, is_of_type, warn_once, with_tag
@@ -28,7 +28,7 @@ _PROXY_FIX = "werkzeug.proxy_fix.orig"
 
 
 class ResponseSource:
-    """Iterate over what the app returned, once, and close it once."""
+    """Iterate over what the app returned, once, and close it once, whatever was read of it."""
 
     def __init__(self, iterable: Iterable[bytes]) -> None:
         self._iterable: Iterable[bytes] | None = iterable
@@ -46,24 +46,6 @@ class ResponseSource:
         close: Callable[[], None] | None = getattr(iterable, "close", None)
         if close is not None:
             close()
-
-
-class ResponseBody:
-    """Iterate over a response; closing it closes what the app returned."""
-
-    def __init__(self, chunks: Iterable[bytes], source: ResponseSource) -> None:
-        self._chunks = iter(chunks)
-        self._source = source
-
-    def __iter__(self) -> Iterator[bytes]:
-        return self
-
-    def __next__(self) -> bytes:
-        return next(self._chunks)
-
-    def close(self) -> None:
-        """Close the app's object, whatever was read of it."""
-        self._source.close()
 
 
 @dataclass(frozen=True, slots=True)
@@ -214,7 +196,7 @@ class ResponseRewriter:
             self._has_body = any(first)
         held = self._held
         if held is None:
-            return ResponseBody(chain(first, source), source)
+            return ClosingIterator(chain(first, source), source.close)
         if held.head.is_partial:
             # A range counts bytes of the rewritten page (RFC 9110, section 14.2), which only the whole page can tell.
             source.close()
@@ -224,16 +206,16 @@ class ResponseRewriter:
             return again.run()
         if self._method == "HEAD":
             self._begin_rewritten(held, length=None)
-            return ResponseBody((), source)
+            return ClosingIterator((), source.close)
         if self._written or source.is_complete or held.head.length is not None:
             return self._whole(held, first, source)
         if held.kind.coding not in codings.PLAIN:
             warn_once("pages that the app compresses piece by piece are passed on unchanged.")
             self._give_up()
-            return ResponseBody(chain(first, source), source)
+            return ClosingIterator(chain(first, source), source.close)
         # Pieces are cut where the app cuts them, so equal pages may differ in bytes: the ETag becomes a weak one.
         self._begin_rewritten(held, length=None, weak=True)
-        return ResponseBody(self._pieces(held, chain(first, source)), source)
+        return ClosingIterator(self._pieces(held, chain(first, source)), source.close)
 
     def _whole(self, held: HeldResponse, first: list[bytes], source: ResponseSource) -> Iterable[bytes]:
         """Collect the body, up to the limit, and rewrite it."""
@@ -246,14 +228,14 @@ class ResponseRewriter:
             size += len(chunk)
             if size > self._selection.max_bytes:
                 self._give_up()
-                return ResponseBody(chain(parts, source), source)
+                return ClosingIterator(chain(parts, source), source.close)
         body = parts[0] if len(parts) == 1 else b"".join(parts)
         new = self._pages.rewritten(body, held.kind, self._page())
         if new is None:
             self._give_up()
-            return ResponseBody(parts, source)
+            return ClosingIterator(parts, source.close)
         self._begin_rewritten(held, length=len(new))
-        return ResponseBody([new], source)
+        return ClosingIterator([new], source.close)
 
     def _pieces(self, held: HeldResponse, chunks: Iterable[bytes]) -> Iterator[bytes]:
         """Rewrite piece by piece; each piece of the app gives exactly one, possibly empty (PEP 3333)."""

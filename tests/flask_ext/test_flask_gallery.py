@@ -154,3 +154,11 @@ def test_bucket_in_the_environment_is_not_shown_as_two(tmp_path: Path, monkeypat
     monkeypatch.setenv("S3IMG_BUCKET", (tmp_path / "third").as_uri())
     with pytest.raises(ConfigError, match="S3IMG_BUCKET in the environment"):
         register(app, gallery="/images", authorize={"": allowed, "blog": allowed})
+
+
+@pytest.mark.parametrize("path", ["/", "//", "/a b", "/bilder-\u00e4", "/<name>", "/%41"])
+def test_gallery_needs_a_path_of_plain_characters(tmp_path: Path, path: str) -> None:
+    made = Flask(__name__, root_path=str(tmp_path), instance_path=str(tmp_path / "instance"))
+    with pytest.raises(ConfigError, match=r"gallery: .* is not a path"):
+        register(made, gallery=path, authorize=allowed)
+    assert "s3img" not in made.extensions

@@ -96,6 +96,13 @@ def test_view_sends_originals_and_public_pictures(make_app: Maker, project: Path
     assert answer.headers["Cache-Control"].startswith("public, ")
 
 
+@pytest.mark.parametrize("text", ["What?", "a#b", "50%", "a%20b"])
+def test_view_sends_a_picture_with_any_text_on_it(make_app: Maker, text: str) -> None:
+    key = key_of_cat(make_app())
+    answer = sending(make_app(service="/img"), key, f"w-40,f-png,l-text,i-{text},l-end").get("/own", buffered=True)
+    assert (answer.status_code, answer.mimetype) == (200, "image/png")
+
+
 @pytest.mark.parametrize("key", ["missing.jpg", "../s3img.lock", "a b%2F?#ä.jpg"])
 def test_view_sends_an_error_for_what_is_not_there(make_app: Maker, key: str) -> None:
     assert sending(make_app(service="/img", sync=False), key, "w-40").get("/own").status_code in {400, 404}

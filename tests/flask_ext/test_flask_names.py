@@ -183,3 +183,8 @@ def test_addresses_below_any_root_stay_on_this_host(make_app: Maker, root: str) 
     assert not url.startswith("//")
     assert " " not in url
     assert url.isascii()
+
+
+def test_address_of_a_file_whose_name_is_not_utf8_is_found(make_app: Maker) -> None:
+    names = make_app(sync=False).extensions["s3img"].names
+    assert names.find("/static/%FF.jpg", {"static/\udcff.jpg"}) == "static/\udcff.jpg"

@@ -18,7 +18,7 @@ from s3img.buckets import MARKER, open_bucket
 from s3img.errors import ConfigError
 from s3img.gc.references import ReferenceReader
 from s3img.lock import read_lock
-from s3img.manage import find_uses, move, moving, plan_move, source_files
+from s3img.manage import find_uses, move, moving, plan_move, source_files, usage
 from s3img.manage.moving import MoveResult, ReferenceUpdate
 from s3img.manage.removal import TRASH
 from s3img.manage.sibling_variants import is_rendering
@@ -304,6 +304,13 @@ def test_uses_are_found_in_the_lock_builds_pages_and_text(project: Images, tmp_p
         ("source", "docs/a.md:3:9"),
         ("text", "c.toml:1:9"),
     ]
+
+
+def test_use_of_a_picture_whose_name_is_not_utf8_is_found(tmp_path: Path) -> None:
+    file = source_files.SourceFile(tmp_path / "a.html", "text/html")
+    (tmp_path / "a.html").write_text('<img src="%FF.png">')
+    uses = usage.uses_in_file(file, frozenset({"k"}), source_files.KeyUrls(Config()), {"\udcff.png": "k"}, tmp_path)
+    assert [(use.kind, use.key) for use in uses] == [("source", "k")]
 
 
 @pytest.mark.parametrize(
