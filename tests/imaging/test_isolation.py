@@ -93,6 +93,10 @@ def test_error_arrives_as_it_was_raised(error: S3ImgError) -> None:
     assert (type(there), str(there), vars(there)) == (type(error), str(error), vars(error))
 
 
+def test_new_process_need_not_compare_libraries_with_pillow(processes: RenderProcesses) -> None:
+    assert call(processes, "count_self_tests") == b"3"
+
+
 def test_error_of_a_task_is_an_answer(processes: RenderProcesses) -> None:
     pid = call(processes, "process_id")
     with pytest.raises(UnsupportedImage):

@@ -50,6 +50,8 @@ _MODULES: Final = (
     "pyramid",
 )
 """What rendering needs, loaded once before anything is forked."""
+_SELF_TESTS: Final = (("libwebp", "libwebp"), ("png_rows", "row_reader"), ("resize", "fast_resizer"))
+"""Functions that load a library and compare it with Pillow. They take 10 ms each, which every process would need anew."""
 _PR_SET_PDEATHSIG: Final = 1  # of linux/prctl.h
 
 
@@ -63,6 +65,8 @@ def serve() -> None:
     control.settimeout(None)  # a parent whose sockets gevent has replaced hands over one that does not wait
     for name in _MODULES:
         import_module(f"s3img.imaging.{name}")
+    for name, function in _SELF_TESTS:
+        getattr(import_module(f"s3img.imaging.{name}"), function)()
     gc.collect()
     gc.freeze()  # a collection in a forked process would copy every page that the modules are on
     children: set[int] = set()
