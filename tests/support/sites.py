@@ -16,9 +16,20 @@ if TYPE_CHECKING:
 
 def photo(width: int, height: int, *, seed: int = 1, format: str = "JPEG", **options: object) -> bytes:  # noqa: A002
     """Return a picture that compresses like a photograph: smooth areas, edges and some noise."""
+    if not options:
+        return _plain_photo(width, height, seed, format)
+    return _encoded(_pixels(width, height, seed), format, **options)
+
+
+def _encoded(image: Image.Image, format: str, **options: object) -> bytes:  # noqa: A002
     buffer = io.BytesIO()
-    _pixels(width, height, seed).save(buffer, format, **({"quality": 92} if format == "JPEG" else {}), **options)
+    image.save(buffer, format, **({"quality": 92} if format == "JPEG" else {}), **options)
     return buffer.getvalue()
+
+
+@functools.lru_cache(maxsize=200)
+def _plain_photo(width: int, height: int, seed: int, format: str) -> bytes:  # noqa: A002
+    return _encoded(_pixels(width, height, seed), format)
 
 
 @functools.cache  # half a second for a large one, and the same for all who ask
