@@ -11,7 +11,7 @@ import logging
 import secrets
 import time
 from dataclasses import dataclass, field
-from functools import cached_property
+from functools import cache, cached_property
 from typing import TYPE_CHECKING, Any, Final, Literal, TypeAlias
 from urllib.parse import quote, urlsplit
 
@@ -115,8 +115,9 @@ ROUTES: Final = (
 )
 
 
+@cache
 def url_map() -> Map:
-    """Return the addresses of all routes; the endpoint of each is its route."""
+    """Return the addresses of all routes; the endpoint of each is its route. All galleries share it: it takes 10 ms."""
     rules = [Rule(one.path, endpoint=one, methods=["POST" if one.is_write else "GET"]) for one in ROUTES]
     return Map(rules, merge_slashes=False, strict_slashes=True)
 

@@ -26,18 +26,18 @@ def element(name: str, /, *children: Child, **attributes: str | int | bool | Non
 
     True is an attribute without value; False and None are none at all. Texts are escaped unless they are elements.
     """
-    parts = [Markup("<") + Markup(name)]  # noqa: S704 - names of elements are written in this package
+    parts = [f"<{name}"]  # names of elements and attributes are written in this package
     for key, value in attributes.items():
         if value is None or value is False:
             continue
         if key in READ and isinstance(value, str):
             value = one_line(value)  # noqa: PLW2901 - the same value, as it is read
-        shown = Markup(key.rstrip("_").replace("_", "-"))  # noqa: S704 - so are names of attributes
-        parts.append(Markup(" {}").format(shown) if value is True else Markup(' {}="{}"').format(shown, value))
-    parts.append(Markup(">"))
+        shown = key.rstrip("_").replace("_", "-")
+        parts.append(f" {shown}" if value is True else f' {shown}="{escape(value)}"')
+    parts.append(">")
     if name not in VOID:
-        parts += [joined(children, is_exact=name in EXACT), Markup("</{}>").format(Markup(name))]  # noqa: S704 - names are our own
-    return Markup("").join(parts)
+        parts += [joined(children, is_exact=name in EXACT), f"</{name}>"]
+    return Markup("".join(parts))  # noqa: S704 - what is not our own has been escaped above
 
 
 def joined(children: Iterable[Child], *, is_exact: bool = False) -> Markup:
@@ -50,7 +50,7 @@ def joined(children: Iterable[Child], *, is_exact: bool = False) -> Markup:
             parts.append(joined(child, is_exact=is_exact))
         else:
             parts.append(escape(child if is_exact or isinstance(child, Markup) else one_line(child)))
-    return Markup("").join(parts)
+    return Markup("".join(parts))  # noqa: S704 - each part has been escaped
 
 
 def hidden(name: str, value: str) -> Markup:

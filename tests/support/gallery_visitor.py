@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import io
 import re
 from html import unescape
@@ -24,6 +25,7 @@ if TYPE_CHECKING:
     from s3img.buckets import Bucket
 
 
+@functools.cache
 def picture(colour: str = "teal", size: tuple[int, int] = (320, 200), form: str = "png") -> bytes:
     file = io.BytesIO()
     Image.new("RGB", size, colour).save(file, form)
