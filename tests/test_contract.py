@@ -129,11 +129,13 @@ def test_module_name_occurs_once() -> None:
     assert _twice(path.stem for path in ours if not path.stem.startswith("__")) == set()
 
 
+@pytest.mark.slow
 def test_class_name_occurs_once() -> None:
     trees = (ast.parse(path.read_text()) for path in PRODUCT)
     assert _twice(node.name for tree in trees for node in ast.walk(tree) if isinstance(node, ast.ClassDef)) == set()
 
 
+@pytest.mark.slow
 def test_docstring_says_what_a_thing_is_or_does() -> None:
     """Not that it holds something."""
     kinds = (ast.ClassDef, ast.FunctionDef, ast.AsyncFunctionDef)

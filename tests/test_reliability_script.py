@@ -88,6 +88,7 @@ def world(runs: ForkedRuns, tmp_path: Path) -> World:
     return World(tmp_path, Place.of_folder(tmp_path / "bucket"), runs)
 
 
+@pytest.mark.slow
 def test_kills_land_only_while_a_command_works(world: World) -> None:
     world.begin()
     serving, whole = world.run(("picgo", "--port", "0"), seconds=2.0), world.run(("sync", "img"))

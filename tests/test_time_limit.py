@@ -42,18 +42,21 @@ def test_call_that_takes_longer_is_given_up() -> None:
     over.set()
 
 
+@pytest.mark.slow
 def test_doctor_gives_up_an_answer_that_trickles(trickling: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(fetch, "WHOLE_SECONDS", 0.5)
     with pytest.raises(TimeoutError):
         fetch.fetch(trickling + "/")
 
 
+@pytest.mark.slow
 def test_public_object_that_trickles_is_not_reachable(trickling: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(library, "_SECONDS", 0.5)
     with pytest.raises(Unreachable, match="no whole answer"):
         library.PublicObjects(trickling, limit=1000).check("cat.jpg")
 
 
+@pytest.mark.slow
 def test_healthcheck_of_a_service_that_trickles_fails(trickling: str) -> None:
     done = CliRunner().invoke(healthcheck_command, [trickling, "--timeout", "0.5"], standalone_mode=False)
     assert done.return_value == 1

@@ -56,6 +56,7 @@ def build(
     return output, re.sub(r"\x1b\[[0-9;]*m", "", warned.getvalue())
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("builder", "page"), [("html", "index.html"), ("dirhtml", "index.html")])
 def test_build_publishes_pages(project: Path, cache_dir: str, builder: str, page: str) -> None:
     output, warned = build(project, cache_dir, builder)
@@ -94,6 +95,7 @@ def told(sizes: str, width: int) -> float:
     raise AssertionError(sizes)
 
 
+@pytest.mark.slow
 def test_next_build_writes_only_what_changed(project: Path, cache_dir: str) -> None:
     output, _ = build(project, cache_dir)
     before = (output / "index.html").read_bytes()
@@ -117,6 +119,7 @@ def test_other_builders_are_left_alone(project: Path, cache_dir: str) -> None:
     assert (warned, "<picture" in (output / "index.fjson").read_text()) == ("", False)
 
 
+@pytest.mark.slow
 def test_problem_names_the_document(project: Path, cache_dir: str) -> None:
     (project / "other.rst").write_text('Other\n=====\n\n.. raw:: html\n\n   <img src="nope.jpg" alt="">\n')
     _, warned = build(project, cache_dir)

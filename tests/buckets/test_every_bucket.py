@@ -170,6 +170,7 @@ def test_list_keeps_to_the_prefix(bucket: Bucket, prefix: str, keys: set[str]) -
     assert {info.key for info in bucket.list(prefix)} == keys
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("bucket", ["directory", "seaweedfs, boto3", "seaweedfs, obstore"], indirect=True)
 def test_list_and_delete_go_beyond_one_page(bucket: Bucket) -> None:
     keys = {f"k/{number:04}" for number in range(1005)}

@@ -46,6 +46,7 @@ def own_private_names(tree: ast.AST) -> Iterator[str]:
             yield node.value
 
 
+@pytest.mark.slow
 def test_no_private_attribute_of_a_library_is_used() -> None:
     files = [path for folder in ("s3img", "flask_ext", "mkdocs_plugin") for path in (ROOT / folder).rglob("*.py")]
     trees = {path: ast.parse(path.read_text("utf-8")) for path in files}

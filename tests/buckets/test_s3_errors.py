@@ -177,6 +177,7 @@ def test_an_unknown_host_is_unreachable() -> None:
     assert "s3.nowhere.invalid" in str(error)
 
 
+@pytest.mark.slow
 def test_a_host_that_does_not_accept_connections_is_unreachable() -> None:
     with socket.socket() as listener, socket.socket() as first, socket.socket() as second:
         listener.bind(("127.0.0.1", 0))
@@ -189,6 +190,7 @@ def test_a_host_that_does_not_accept_connections_is_unreachable() -> None:
     assert (type(error), error.code) == (Unreachable, "ConnectTimeout")
 
 
+@pytest.mark.slow
 def test_a_silent_host_is_unreachable() -> None:
     with socket.socket() as listener:
         listener.bind(("127.0.0.1", 0))

@@ -210,6 +210,7 @@ def test_a_closed_port_and_an_unknown_host_are_told_apart() -> None:
     assert failure(open_bucket("s3://pics", options_for("http://s3.nowhere.invalid"))).reason == "host-unknown"
 
 
+@pytest.mark.slow
 def test_a_host_that_never_connects_and_one_that_never_answers_are_told_apart() -> None:
     with socket.socket() as listener, socket.socket() as first, socket.socket() as second:
         listener.bind(("127.0.0.1", 0))

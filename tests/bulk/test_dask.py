@@ -58,6 +58,7 @@ def test_cluster_renders_what_threads_render(tmp_path: Path) -> None:
     assert images.render_many(BulkRequest(variants=True, again=True)).done.present == 8
 
 
+@pytest.mark.slow
 def test_scheduler_that_does_not_answer_is_unreachable(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(executors, "_DASK_SECONDS", 1)
     (port,) = free_ports(1)

@@ -153,6 +153,7 @@ def test_store_that_hangs_up_is_named(seaweedfs_bucket: TestBucket, tmp_path: Pa
         cause(set_up(seaweedfs_bucket, endpoint_url=url).examine(tmp_path), "unreachable", 5, "network")
 
 
+@pytest.mark.slow
 def test_host_that_does_not_accept_connections_is_named(tmp_path: Path) -> None:
     with socket.socket() as listener, socket.socket() as first, socket.socket() as second:
         listener.bind(("127.0.0.1", 0))
@@ -285,6 +286,7 @@ def test_missing_file_of_authorities_is_named(
     cause(set_up(seaweedfs_bucket).examine(tmp_path), "tls-failed", 5, "gone.pem", "AWS_CA_BUNDLE")
 
 
+@pytest.mark.slow
 def test_store_that_answers_nothing_is_named(tmp_path: Path) -> None:
     with socket.socket() as silent:
         silent.bind(("127.0.0.1", 0))

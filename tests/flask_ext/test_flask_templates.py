@@ -115,6 +115,7 @@ def test_url_for_is_left_alone(make_app: Maker) -> None:
     assert render(make_app(), '{{ url_for("static", filename="cat.jpg") }}') == "/static/cat.jpg"
 
 
+@pytest.mark.slow
 def test_a_thousand_pictures_ask_nothing_of_the_network(make_app: Maker) -> None:
     app = make_app(service="/img")
     source = '{% for n in range(1000) %}{{ s3img_picture("cat.jpg", alt=n|string) }}{{ s3img_url("cat.jpg", w=n + 1) }}{% endfor %}'

@@ -299,6 +299,7 @@ def test_a_claim_of_other_keys_looks_for_marks_after_its_reference(store: TestBu
     assert bucket.requests - before == {"list": 2, "get": 2, "put": 1}  # type: ignore[operator]
 
 
+@pytest.mark.slow
 def test_a_claim_of_an_earlier_content_is_written_again(bucket: Bucket) -> None:
     for number, keys in enumerate((["a.png"], ["b.png"], ["a.png"]), 1):
         claim(bucket, set(keys), take_snapshot(bucket), site=SITE)
@@ -416,6 +417,7 @@ class Listing:
         return iter(())
 
 
+@pytest.mark.slow
 def test_objects_in_use_are_not_remembered() -> None:
     count = 50_000
     kept = frozenset(f"{number:09}.jpg" for number in range(count))

@@ -134,6 +134,7 @@ def losses(endings: list[Ending]) -> list[Ending]:
     return [ending for ending in endings if KEY not in ending.store.objects]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("start", STARTS)
 def test_no_order_loses_an_object(start: Callable[[], Store], cat: Path) -> None:
     endings = list(every_ending(start, {"build": build(cat), "gc": clean_up}, joined=["delete"]))
@@ -161,6 +162,7 @@ def test_a_reference_that_is_there_already_leaves_no_order_at_all(start: Callabl
     assert not [key for ending in endings for who, what, key in ending.trace if who == "build" and FOLDER in key]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("start", [new, marked, begun, rolled_back])
 def test_two_builds_and_a_clean_up_lose_nothing(start: Callable[[], Store], cat: Path) -> None:
     actors = {"build": build(cat, 1), "twin": build(cat, 2), "gc": clean_up}
@@ -204,6 +206,7 @@ def publish_again(bucket: Any) -> None:
 AGAIN = [referenced, rolled_back, superseded, trashed]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("start", AGAIN)
 def test_no_order_of_a_roll_back_and_a_clean_up_loses_an_object(start: Callable[[], Store]) -> None:
     endings = list(every_ending(start, {"again": publish_again, "gc": clean_up}, joined=["delete"]))
@@ -223,6 +226,7 @@ def test_a_roll_back_counts_for_the_history_after_it_is_superseded(start: Callab
         assert KEY in ending.store.objects
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("start", [rolled_back, superseded, trashed])
 def test_a_restored_deployment_and_a_new_build_lose_nothing(start: Callable[[], Store], cat: Path) -> None:
     actors = {"again": publish_again, "build": build(cat), "gc": clean_up}
@@ -285,6 +289,7 @@ def _last(ending: Ending, name: str, action: str = "") -> int:
     return max(n for n, (who, what, _) in enumerate(ending.trace) if who == name and what.startswith(action))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("naive", [reference_last, marks_ignored, marks_after_the_list, no_second_look])
 def test_a_build_in_another_order_loses_objects(naive: Callable[[Path], Actor], cat: Path) -> None:
     def act(bucket: Any) -> None:

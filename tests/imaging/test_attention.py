@@ -127,6 +127,7 @@ def distance_from_smartcrop(crop: dict[str, Any]) -> float:
     return max(abs(float(ours) - theirs) for ours, theirs in zip(found, crop["centre"], strict=True))
 
 
+@pytest.mark.slow
 def test_photographs_are_cropped_where_smartcrop_crops_them() -> None:
     distances = sorted(map(distance_from_smartcrop, ORACLE))
     # Where a picture has no single subject, such as a forest, both choose, and may choose differently. Centred windows

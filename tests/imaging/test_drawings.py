@@ -21,21 +21,21 @@ COLOURS = [(215, 0, 40), (0, 80, 220), (0, 140, 40), (150, 0, 200), (200, 90, 0)
 
 
 def screenshot() -> Image.Image:
-    image = Image.new("RGB", (600, 350), (252, 252, 250))
+    image = Image.new("RGB", (300, 175), (252, 252, 250))
     draw = ImageDraw.Draw(image)
-    for row in range(19):
-        for word in range(8):
+    for row in range(9):
+        for word in range(4):
             text = ["def", "return", "width", "import"][(row + 3 * word) % 4]
             draw.text((10 + 70 * word, 8 + 17 * row), text, fill=COLOURS[(row + word) % 5])
     return image
 
 
 def chart() -> Image.Image:
-    image = Image.new("RGB", (1600, 1000), "white")
+    image = Image.new("RGB", (800, 500), "white")
     draw = ImageDraw.Draw(image)
     for line, colour in enumerate(COLOURS):
-        draw.line([(16 * n, 500 + 90 * line - 7 * (n * (line + 2)) % 400) for n in range(100)], fill=colour, width=5)
-    return image.resize((800, 500), Image.Resampling.LANCZOS)
+        draw.line([(16 * n, 250 + 45 * line - 7 * (n * (line + 2)) % 200) for n in range(50)], fill=colour, width=5)
+    return image.resize((400, 250), Image.Resampling.LANCZOS)
 
 
 def saturation(image: Image.Image, where: list[int]) -> float:
@@ -106,7 +106,7 @@ def test_setting_of_subsampling_reaches_the_variants_of_a_site(make: Any, tmp_pa
     colours = {}
     for subsampling in ("auto", "4:4:4"):
         (site / "index.html").write_text('<img src="a.jpg" alt="">')
-        config = Config(cache_dir=str(tmp_path / "cache"), formats=("avif",), widths=(600,), subsampling=subsampling)
+        config = Config(cache_dir=str(tmp_path / "cache"), formats=("avif",), widths=(300,), subsampling=subsampling)
         assert Images(config).publish(site).exit_code == 0
         name = re.findall(r"assets/_s3img/[^ ]+\.avif", (site / "index.html").read_text())[0]
         colours[subsampling] = saturation(make.decode((site / name).read_bytes()), coloured(screenshot()))

@@ -104,6 +104,7 @@ def test_error_of_a_task_is_an_answer(processes: RenderProcesses) -> None:
     assert call(processes, "process_id") == pid
 
 
+@pytest.mark.slow
 def test_hanging_decoder_is_ended(processes: RenderProcesses) -> None:
     with pytest.raises(ImageTooLarge, match=r"0\.05 s") as caught:
         call(processes, "hang", limits=SHORT)
@@ -198,6 +199,7 @@ def test_credentials_are_not_handed_on(processes: RenderProcesses, monkeypatch: 
     assert not [name for name in names if name.startswith(("AWS", "S3IMG"))]
 
 
+@pytest.mark.slow
 def test_server_that_died_is_replaced(processes: RenderProcesses, monkeypatch: pytest.MonkeyPatch) -> None:
     current = fork_server._Current()
     monkeypatch.setattr(fork_server, "_CURRENT", current)
@@ -292,6 +294,7 @@ def test_interpreter_that_is_none_is_given_up(processes: RenderProcesses, monkey
     assert not processes.can_start
 
 
+@pytest.mark.slow
 def test_slowed_process_ends_after_its_call(processes: RenderProcesses) -> None:
     looked = threading.Event()
 

@@ -123,6 +123,7 @@ def test_job_runs_in_another_process(make: Any, tmp_path: Path) -> None:
     assert probe(Path(files[0].path)).width == 8
 
 
+@pytest.mark.slow
 def test_variants_give_the_same_bytes_from_many_threads(make: Any) -> None:
     source = make.encode(Image.radial_gradient("L").convert("RGB"), "jpeg")
     targets = [RenderTarget(side, side, name) for side in (128, 64) for name in FORMATS]

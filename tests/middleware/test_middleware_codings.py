@@ -99,6 +99,7 @@ def test_brotli_is_known_only_where_it_is_installed(monkeypatch: pytest.MonkeyPa
     assert is_known("gzip")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("coding", ["gzip", "br"])
 def test_unpacking_takes_no_more_memory_than_the_limit(coding: str) -> None:
     bomb = encoded(bytes(100_000_000), coding)

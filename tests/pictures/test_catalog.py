@@ -112,6 +112,7 @@ def test_catalog_needs_to_know_where_images_are() -> None:
         Catalog(Lock(), Config())
 
 
+@pytest.mark.slow
 def test_picture_is_the_one_that_publishing_writes(tmp_path: Path, cache_dir: str) -> None:
     """Golden: the same image through ``sync --variants`` and a template, and through ``publish`` of a built site."""
     site = Site(tmp_path / "site")
@@ -266,6 +267,7 @@ def test_what_is_remembered_is_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
     assert len(found.lookup._found) <= 11
 
 
+@pytest.mark.slow
 def test_threads_share_a_catalog() -> None:
     found = catalog(*(entry(f"{number}.jpg", *ALL) for number in range(50)))
     with ThreadPoolExecutor(8) as pool:

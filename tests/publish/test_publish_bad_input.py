@@ -163,6 +163,7 @@ def test_empty_page_stays(site: Site, cache_dir: str) -> None:
     assert page.read_bytes() == b""
 
 
+@pytest.mark.slow
 def test_large_page_is_rewritten(site: Site, cache_dir: str) -> None:
     site.add("cat.jpg", GOOD)
     filler = "<p class='a'>" + "word " * 200 + "</p>\n"

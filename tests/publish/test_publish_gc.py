@@ -254,6 +254,7 @@ def test_unnamed_sites_keep_everything(site: Site, seaweedfs_bucket: TestBucket,
     assert names(publish.open()) == {"cat", "dog"}
 
 
+@pytest.mark.slow
 def test_a_folder_as_a_bucket_is_cleaned_up_too(site: Site, tmp_path: Path, cache_dir: str) -> None:
     config = Config(
         bucket=(tmp_path / "store").as_uri(),

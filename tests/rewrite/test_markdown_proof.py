@@ -99,6 +99,7 @@ def test_renderer_that_looks_at_urls_changes_nothing() -> None:
     assert [refusal.url for refusal in result.refusals] == ["b.png"]
 
 
+@pytest.mark.slow
 def test_many_refusals_do_not_render_the_page_for_each() -> None:
     renderings = []
     text = "".join(f"!!! note\n\n    ![a]({number}.png)\n\n" for number in range(400))

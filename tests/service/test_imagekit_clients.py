@@ -86,6 +86,7 @@ def snake(value: Any) -> Any:
     return {"".join(f"_{c.lower()}" if c.isupper() else c for c in name): snake(one) for name, one in value.items()}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("position", ["path", "query"])
 @pytest.mark.parametrize("signed", [False, True])
 def test_addresses_of_the_python_library_are_answered(

@@ -134,6 +134,7 @@ def test_service_below_a_mount(serve: Callable[..., Served]) -> None:
     assert exchange(AsgiService(serve().app), said)[0]["status"] == 200
 
 
+@pytest.mark.slow
 def test_time_in_the_queue_is_a_request_s_own(serve: Callable[..., Served], monkeypatch: pytest.MonkeyPatch) -> None:
     app = AsgiService(serve(service={"seconds": 0.3}).app, threads=1)
     app._pool.submit(time.sleep, 0.5)

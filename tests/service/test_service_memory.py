@@ -31,6 +31,7 @@ def send(app: TransformService, query: str, accept: str) -> None:
     assert statuses == ["404 Not Found"]
 
 
+@pytest.mark.slow
 def test_long_addresses_are_not_remembered(serve: Callable[..., Served], caplog: pytest.LogCaptureFixture) -> None:
     caplog.set_level(logging.CRITICAL, LOGGER.name)
     app = serve().app

@@ -219,6 +219,7 @@ def test_cost_of_a_request_is_bounded(serve: Callable[..., Served], steps: str, 
     assert serve().status(f"/tr:{steps}/cat.jpg")[0] == status
 
 
+@pytest.mark.slow
 def test_bomb_is_refused_by_its_header(serve: Callable[..., Served], folder: Path) -> None:
     Image.new("1", (20_000, 20_000)).save(folder / "bomb.png")
     assert serve().status("/tr:w-9/bomb.png") == (413, "ELIMIT")

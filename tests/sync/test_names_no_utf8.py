@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 PAGE = '<!doctype html><title>x</title><img src="cat.jpg" alt="A cat">'
 
 
+@pytest.mark.slow
 def test_site_with_such_a_page_is_published_again_and_again(tmp_path: Path, cache_dir: str) -> None:
     site = tmp_path / "site"
     site.mkdir()

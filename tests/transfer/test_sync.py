@@ -321,6 +321,7 @@ def test_a_deadline_begins_nothing_more(tmp_path: Path) -> None:
     assert (result.uploaded, result.exit_code) == ((), 5)
 
 
+@pytest.mark.slow
 def test_a_deadline_that_passes_on_the_way_keeps_what_was_sent(tmp_path: Path) -> None:
     bucket, uploads = WatchedBucket(tmp_path / "store"), made(tmp_path / "site", 50)
 
@@ -384,6 +385,7 @@ class DeadlyBucket(DirectoryBucket):
         os.kill(os.getpid(), signal.SIGKILL)
 
 
+@pytest.mark.slow
 def test_a_store_that_never_finishes_an_answer_is_given_up(tmp_path: Path) -> None:
     hung = threading.Event()
     uploads = made(tmp_path / "site", 6)
@@ -429,6 +431,7 @@ class Slow(DirectoryBucket):
         super().put(key, source, **options)
 
 
+@pytest.mark.slow
 def test_what_waits_for_a_worker_is_not_given_up(tmp_path: Path) -> None:
     result = run_uploads(
         plan_uploads(made(tmp_path / "site", 9), {}), Slow(tmp_path / "store"), workers=1, patience=2.5
@@ -436,6 +439,7 @@ def test_what_waits_for_a_worker_is_not_given_up(tmp_path: Path) -> None:
     assert (len(result.uploaded), dict(result.failed)) == (9, {})
 
 
+@pytest.mark.slow
 def test_a_run_ends_although_every_worker_hangs(tmp_path: Path) -> None:
     hung = threading.Event()
 

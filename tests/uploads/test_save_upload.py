@@ -537,6 +537,7 @@ def test_a_failure_leaves_the_variants_of_the_first_upload(bucket: Bucket) -> No
     assert keys(bucket) == before[1:]
 
 
+@pytest.mark.slow
 def test_decoder_that_hangs_ends_with_its_upload(bucket: Bucket, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("s3img.uploads.save.tasks.clean", hostile_tasks.hang_as_task)
     config = Config(bucket=bucket.name, limits=Limits(isolate=True, seconds=0.1))

@@ -61,7 +61,7 @@ def test_upload_twice_prints_the_same_address(store: Path, capsys: Any) -> None:
 
 
 def test_upload_with_variants_prints_the_whole_picture(store: Path, capsys: Any) -> None:
-    (store.parent / "large.jpg").write_bytes(photo(1600, 1000))
+    (store.parent / "large.jpg").write_bytes(photo(400, 250))
     assert run(store, "large.jpg", "--variants", "--format", "html") == 0
     out = capsys.readouterr().out
     assert out.startswith("<picture")

@@ -51,7 +51,7 @@ _MODULES: Final = (
 )
 """What rendering needs, loaded once before anything is forked."""
 _SELF_TESTS: Final = (("libwebp", "libwebp"), ("png_rows", "row_reader"), ("resize", "fast_resizer"))
-"""Functions that load a library and compare it with Pillow. They take 10 ms each, which every process would need anew."""
+"""Functions that load a library and compare it with Pillow. Every process would take 10 ms for each."""
 _PR_SET_PDEATHSIG: Final = 1  # of linux/prctl.h
 
 

@@ -106,6 +106,7 @@ def test_encodings_at_a_time_are_bounded(bench: Bench, held: Held, pool: ThreadP
     assert held.most == 2
 
 
+@pytest.mark.slow
 def test_deadline_holds_while_encoding_is_waited_for(bench: Bench, held: Held, pool: ThreadPoolExecutor) -> None:
     engine = bench.engine(encodes=1)
     pool.submit(ask, engine, job("w-10,f-avif"))
@@ -125,6 +126,7 @@ def test_full_queue_for_encoding_is_busy(bench: Bench, held: Held, pool: ThreadP
     assert caught.value.retry_after == 7
 
 
+@pytest.mark.slow
 def test_picture_too_large_to_wait_keeps_its_place(bench: Bench, held: Held, pool: ThreadPoolExecutor) -> None:
     engine = bench.engine(renders=1, encodes=1, drawn_bytes=4 * 20 * 15 - 1)
     large = pool.submit(ask, engine, job("w-20,h-15,f-avif"))

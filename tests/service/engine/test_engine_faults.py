@@ -248,6 +248,7 @@ def test_full_queue_is_busy(bench: Bench) -> None:
     assert ask(engine, job("w-12")).width == 12
 
 
+@pytest.mark.slow
 def test_deadline_holds_in_the_queue(bench: Bench) -> None:
     bench.isolate = False
     engine = bench.engine(renders=1)
@@ -266,6 +267,7 @@ class _Nobody:
         return
 
 
+@pytest.mark.slow
 def test_render_is_ended_by_the_deadline(bench: Bench) -> None:
     bench.source.put(KEY, photo(2000, 2000, format="PNG"), media_type="image/png")
     with pytest.raises(DeadlineExceeded):

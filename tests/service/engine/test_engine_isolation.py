@@ -54,11 +54,13 @@ def test_rendering_and_facts_come_from_another_process(bench: Bench, monkeypatch
     assert derive(engine, hostile_tasks.echo).body == bench.source.get(KEY)
 
 
+@pytest.mark.slow
 def test_deadline_holds_inside_a_decoder(bench: Bench) -> None:
     with pytest.raises(DeadlineExceeded, match="render"):
         derive(bench.engine(), hostile_tasks.hang, until=0.3)
 
 
+@pytest.mark.slow
 def test_limit_of_seconds_holds_inside_a_decoder(bench: Bench) -> None:
     engine = bench.engine(limits=Limits(isolate=True, seconds=0.1))
     with pytest.raises(ImageTooLarge, match=r"limits\.seconds"):
@@ -75,6 +77,7 @@ def test_end_of_a_process_is_one_request_s_error(
     assert ask(engine).width == 40
 
 
+@pytest.mark.slow
 def test_four_bad_requests_hold_up_no_good_one(bench: Bench) -> None:
     """On two places: the good one is answered while all four still run."""
     engine = bench.engine(renders=2)
@@ -91,6 +94,7 @@ def test_four_bad_requests_hold_up_no_good_one(bench: Bench) -> None:
                 future.result(60)
 
 
+@pytest.mark.slow
 def test_rendering_keeps_its_place_while_nobody_waits(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
     slowed: list[WorkerProcess] = []
     monkeypatch.setattr("s3img.imaging.isolation.WorkerProcess.slow_down", slowed.append)
@@ -134,6 +138,7 @@ def test_no_more_wait_than_have_a_place_in_the_queue(bench: Bench, monkeypatch: 
     assert ask(engine, job("w-41,f-webp")).width == 41
 
 
+@pytest.mark.slow
 def test_renderings_without_a_place_are_bounded(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(isolated_rendering, "OVERDUE", 1)
     engine = bench.engine(renders=1, queue=8)
@@ -145,6 +150,7 @@ def test_renderings_without_a_place_are_bounded(bench: Bench, monkeypatch: pytes
     assert ask(engine).width == 40  # every place is given back
 
 
+@pytest.mark.slow
 def test_full_queue_is_busy(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(isolated_rendering, "OVERDUE", 0)
     engine = bench.engine(renders=1, queue=1, retry_after=7)

@@ -47,6 +47,7 @@ def test_room_is_given_back_once() -> None:
     assert caught.value.status == 503
 
 
+@pytest.mark.slow
 def test_picture_waits_and_is_refused_while_others_have_the_memory(bench: Bench) -> None:
     engine = bench.engine(limits=Limits(memory=COST))
     give_back = engine._maker.memory.take(COST, Budget.of(20))

@@ -86,6 +86,7 @@ def test_cold_result_tells_how_long_its_steps_took(bench: Bench) -> None:
     assert hot.timings == ()
 
 
+@pytest.mark.slow
 def test_memory_does_not_grow_with_requests(bench: Bench) -> None:
     engine = bench.engine(target=bench.target)
 

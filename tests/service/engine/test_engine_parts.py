@@ -77,6 +77,7 @@ def test_shared_call_goes_on_when_its_leader_has_no_time_left() -> None:
     assert done == "done"
 
 
+@pytest.mark.slow
 def test_shared_call_lets_a_follower_leave_at_its_own_deadline() -> None:
     def work(_: Budget) -> str:
         time.sleep(0.6)

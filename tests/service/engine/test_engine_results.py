@@ -298,6 +298,7 @@ def test_derived_results_are_kept_like_renderings(bench: Bench) -> None:
     assert other.derived(source, "info/1", measure, Budget.of(10)).origin == "target"
 
 
+@pytest.mark.slow
 def test_large_result_is_handed_on_as_a_file(bench: Bench) -> None:
     bench.source.put(KEY, photo(1200, 900, format="PNG"), media_type="image/png")
     engine = bench.engine()
