@@ -39,7 +39,16 @@ SERVERS = frozenset({"moto", "seaweedfs", "rclone", "external"})
 """Names of stores as parameters have them, also of their fixtures: ``moto``, ``moto_bucket``."""
 
 STARTERS = frozenset(
-    {"subprocess", "multiprocessing", "ProcessPoolExecutor", "fork", "make_server", "ThreadingHTTPServer", "HTTPServer"}
+    {
+        "subprocess",
+        "runpytest_subprocess",
+        "multiprocessing",
+        "ProcessPoolExecutor",
+        "fork",
+        "make_server",
+        "ThreadingHTTPServer",
+        "HTTPServer",
+    }
 )
 """Names that a test has to use to start a process or a server; one that uses them, itself or through a helper, is marked."""
 

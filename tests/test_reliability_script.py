@@ -95,6 +95,7 @@ def test_kills_land_only_while_a_command_works(world: World) -> None:
     assert (serving.code, serving.is_landed, whole.code, whole.is_landed) == (-9, True, 0, False)
 
 
+@pytest.mark.slow
 def test_killed_sync_loses_nothing_and_the_next_ends(world: World) -> None:
     loop = KillLoop(COMMANDS["sync"](world), random.Random(7))
     problems = [*loop.measure()]

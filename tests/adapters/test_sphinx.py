@@ -105,6 +105,7 @@ def test_next_build_writes_only_what_changed(project: Path, cache_dir: str) -> N
     assert '<picture class="s3img">' in (output / "other.html").read_text()
 
 
+@pytest.mark.slow
 def test_bucket_gets_the_images(project: Path, cache_dir: str, tmp_path: Path) -> None:
     bucket = tmp_path / "bucket"
     output, _ = build(

@@ -163,6 +163,7 @@ def test_key_that_another_process_writes_is_left_to_it(tmp_path: Path, monkeypat
     assert names(folder_bucket(tmp_path)) == set()
 
 
+@pytest.mark.slow
 def test_key_is_had_when_the_other_process_is_done(tmp_path: Path) -> None:
     for name in (f"99-{0:032}", f"99-{'f' * 32}"):  # before and behind one's own in the order of names
         busy: Any = Claimed(folder_bucket(tmp_path / name), times=2, name=name)
@@ -177,6 +178,7 @@ def test_claim_of_a_killed_process_counts_no_longer_after_its_time(tmp_path: Pat
     assert names(folder_bucket(tmp_path)) == {"a.png"}
 
 
+@pytest.mark.slow
 def test_listing_without_ones_own_claim_proves_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("s3img.buckets.key_claims._PATIENCE", 0.2)
     empty: Any = Claimed(folder_bucket(tmp_path))

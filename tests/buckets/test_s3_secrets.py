@@ -25,6 +25,8 @@ if TYPE_CHECKING:
 
     from s3img.buckets import Bucket
 
+pytestmark = pytest.mark.slow
+
 _WORD = st.text("ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789", min_size=16, max_size=24)
 _SECRET = st.text("ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789/+=", min_size=20, max_size=40)
 KEYS = st.builds(AccessKey, _WORD, _SECRET, _SECRET | st.just(""))

@@ -54,6 +54,7 @@ def test_cost_follows_the_tables(folder: Path) -> None:
     assert found.lever_saves >= 80 * s3.put / 1e6
 
 
+@pytest.mark.slow
 def test_what_is_there_is_not_counted_again(folder: Path) -> None:
     images = images_of(folder)
     request = BulkRequest(variants=True)
@@ -79,6 +80,7 @@ def test_run_above_the_highest_cost_is_not_begun(folder: Path) -> None:
     assert {*folder.rglob("*")} == before
 
 
+@pytest.mark.slow
 def test_command_shows_the_estimate_then_the_report_then_the_status(
     folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

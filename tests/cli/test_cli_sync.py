@@ -174,6 +174,7 @@ def test_pre_commit_hook_watches_what_sync_uploads() -> None:
     assert not re.search(pattern[1], "README.md")
 
 
+@pytest.mark.slow
 def test_variants_are_an_option_and_a_setting(run: Any, app: Path) -> None:
     (app / "static/cat.jpg").write_bytes(photo(480, 360))
     code, out, _ = run("sync", "static", "--variants", "--json")

@@ -312,6 +312,7 @@ def test_search_stops_in_time_and_goes_on_where_it_was() -> None:
     assert found.is_whole
 
 
+@pytest.mark.slow
 def test_order_by_size_keeps_one_page_of_what_it_saw() -> None:
     million: Any = Million()
     page = search_page(million, "", ObjectFilter(), by="size", reverse=True, allowed=allow, clock=lambda: 0.0)

@@ -142,6 +142,7 @@ def test_no_order_loses_an_object(start: Callable[[], Store], cat: Path) -> None
     assert losses(endings) == []
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("start", [marked, superseded])
 def test_only_a_whole_build_between_two_requests_could_lose_one(start: Callable[[], Store], cat: Path) -> None:
     """A store without conditional deletion leaves this much: the last look and the deletion are two requests."""
@@ -183,6 +184,7 @@ def test_a_build_counts_for_the_history_after_it_is_superseded(start: Callable[[
         assert KEY in ending.store.objects
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("start", STARTS)
 def test_an_object_in_use_outlives_later_clean_ups(start: Callable[[], Store], cat: Path) -> None:
     for ending in every_ending(start, {"build": build(cat), "gc": clean_up}, joined=["delete"]):

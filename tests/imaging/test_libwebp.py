@@ -65,6 +65,7 @@ def test_webp_little_larger_than_wanted_is_decoded_whole(make: Any) -> None:
     assert decoded(data, (100, 70)).size == (290, 200)
 
 
+@pytest.mark.slow
 @has_library
 def test_webp_with_alpha_is_decoded_whole(make: Any) -> None:
     data = make.encode(photo("RGBA", (1200, 800)), "webp")

@@ -122,6 +122,7 @@ def pillow_heif(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "pillow_heif", module)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", [name for name in (*MAKERS, *OTHERS) if name != "ico"])  # which is never rendered
 @pytest.mark.usefixtures("pillow_heif")
 def test_nothing_that_is_planted_is_in_a_rendering(name: str) -> None:

@@ -158,6 +158,7 @@ def test_layer_turns_and_rounds_as_pictures_do() -> None:
     assert rounded.getpixel((width // 2, 3)) == RED
 
 
+@pytest.mark.slow
 def test_a_long_word_in_a_narrow_column_is_measured_in_short_parts() -> None:
     measured = 0
 

@@ -44,6 +44,7 @@ def test_servers_send_what_was_rewritten(wrap: Wrap, server: str) -> None:
         assert (head.status, head.body, etags[0]) == (200, b"", etags[1])
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("server", SERVERS)
 @pytest.mark.parametrize("kind", ["text/html", "text/plain"])
 @pytest.mark.filterwarnings("ignore::pytest.PytestUnhandledThreadExceptionWarning")

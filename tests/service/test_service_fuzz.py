@@ -107,6 +107,7 @@ def app(tmp_path_factory: pytest.TempPathFactory, picture_bytes: bytes) -> Itera
     service.close()
 
 
+@pytest.mark.slow
 @settings(
     max_examples=4 * settings().max_examples, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
 )

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import io
+import shutil
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
@@ -12,16 +14,16 @@ from sites import photo
 
 if TYPE_CHECKING:
     from collections.abc import Callable
-    from pathlib import Path
 
     from transform_service import Served
 
 MODERN = {"image/avif", "image/webp"}
 
 
-@pytest.fixture
-def pictures(folder: Path) -> Path:
+@pytest.fixture(scope="session")
+def drawn(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A photograph, and three pictures that AVIF makes larger: a scan of 1 bit, an icon, a small animation."""
+    folder = tmp_path_factory.mktemp("drawn")
     (folder / "photo.jpg").write_bytes(photo(900, 600))
     scan = Image.new("1", (700, 500), 1)
     draw = ImageDraw.Draw(scan)
@@ -40,6 +42,11 @@ def pictures(folder: Path) -> Path:
         frames.append(frame)
     frames[0].save(folder / "wheel.gif", save_all=True, append_images=frames[1:], duration=80, loop=0)
     return folder
+
+
+@pytest.fixture
+def pictures(folder: Path, drawn: Path) -> Path:
+    return Path(shutil.copytree(drawn, folder, dirs_exist_ok=True))
 
 
 @pytest.mark.parametrize("name", ["photo.jpg", "scan.png", "icon.png", "wheel.gif"])

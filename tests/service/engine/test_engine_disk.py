@@ -87,6 +87,7 @@ def test_sweep_removes_what_was_not_read_for_longest(tmp_path: Path) -> None:
     assert cache.get(names[-1]) is not None
 
 
+@pytest.mark.slow
 def test_cache_stays_below_its_bound_however_much_is_written(bench: Bench) -> None:
     engine = bench.engine(cache_bytes=400_000)
     for width in range(1, 70):

@@ -65,6 +65,7 @@ def test_lease_of_a_machine_that_died_is_taken_over(bench: Bench) -> None:
     assert leases(bench) == []
 
 
+@pytest.mark.slow
 def test_machine_that_takes_too_long_is_not_waited_for(bench: Bench) -> None:
     engine = machine(bench, "a")
     ask(engine)

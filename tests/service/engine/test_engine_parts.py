@@ -66,6 +66,7 @@ def test_shared_call_shares_what_its_work_raises() -> None:
     assert len(calls) == 1
 
 
+@pytest.mark.slow
 def test_shared_call_goes_on_when_its_leader_has_no_time_left() -> None:
     def work(budget: Budget) -> str:
         while budget.left < 10:
@@ -115,6 +116,7 @@ def _fail() -> None:
     raise ImageError("bad")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("isolate", [True, False])  # by default, it depends on whether processes could be started
 @pytest.mark.parametrize("fails", ["probing", "decoding", "encoding", "encoding at once"])
 def test_failed_request_keeps_nothing_in_memory(
