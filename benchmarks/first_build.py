@@ -92,7 +92,7 @@ class Run:
                 check=True,
             )
             wall, after = time.perf_counter() - start, resource.getrusage(resource.RUSAGE_CHILDREN)
-            files = [path for path in store.rglob("img/*") if path.is_file()]
+            files = [path for path in store.rglob("*.*") if path.is_file() and ".s3img" not in path.parts]
             objects = {path.name: hashlib.sha256(path.read_bytes()).hexdigest() for path in files}
             cpu = after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
             return cls(wall, cpu, json.loads(done.stdout), objects)
@@ -128,7 +128,9 @@ def main() -> None:
         for what in ("wall", "cpu"):
             ratio = median(getattr(a, what) / getattr(b, what) for a, b in zip(this, other, strict=True))
             print(f"{what}: {ratio:.2f} of the other's")
-        print("the same objects" if this[0].objects == other[0].objects else "other objects")
+        one, two = this[0].objects, other[0].objects
+        changed = sum(one[name] != two[name] for name in one.keys() & two.keys())
+        print(f"{len(one)} objects, {len(two)} of the other's; {changed} of the same key have other bytes")
 
 
 if __name__ == "__main__":

@@ -45,6 +45,19 @@ _VISIBLE_LOSS: Final = 0.12
 _PRICE_OF_COLOUR: Final = 3.0  # how many times as large a lossless WebP may be where a lossy one loses colour
 _COLOURED: Final = 24  # of 128: what is weaker looks grey
 
+PHOTOGRAPH: Final = {
+    "color:enable-palette": "0",
+    "color:enable-intrabc": "0",
+    "color:min-partition-size": "8",
+    "color:coeff-cost-upd-freq": "2",
+    "color:mode-cost-upd-freq": "2",
+}
+"""Options of libaom for photographs: 0.925 of the time for as many bytes and the same SSIM (20 photographs).
+
+It takes one photograph in eight for a screenshot and looks for flat colours and repeated patterns in vain. Blocks of 4
+px save nothing, nor does counting anew what a symbol costs after every block instead of once a tile.
+"""
+
 _STRIPS: Final = 8
 _SHARE: Final = 8
 
@@ -138,7 +151,9 @@ def encode(image: Image.Image, encoding: Encoding) -> bytes:
             case "webp":
                 return encode_webp(copy, encoding)
             case "avif":
-                return saved(copy, "AVIF", {**encoding.avif_settings(6, copy.mode), **encoding.metadata})
+                is_photograph = encoding.profile == "build" and not encoding.lossless_source
+                options = photograph_options() if is_photograph else {}
+                return saved(copy, "AVIF", {**encoding.avif_settings(6, copy.mode), **encoding.metadata, **options})
             case "bmp" | "tiff" | "ico":
                 return encode_plain(copy, encoding)
             case "gif":  # it has neither a quality nor metadata of ours
@@ -147,6 +162,17 @@ def encode(image: Image.Image, encoding: Encoding) -> bytes:
                 copy = reduced(copy, encoding.colors) if encoding.colors else copy
                 effort = {"optimize": True} if encoding.profile == "build" else {"compress_level": 6}
                 return saved(exact_palette(copy) or copy, "PNG", {**effort, **encoding.metadata})
+
+
+@cache
+def photograph_options() -> dict[str, Any]:
+    """Return what makes AVIF of photographs quicker for the same bytes, nothing where the encoder does not know it."""
+    known = {"advanced": PHOTOGRAPH}
+    try:
+        saved(Image.new("RGB", (16, 16)), "AVIF", known)
+    except (OSError, ValueError):  # an older libaom, or another encoder
+        return {}
+    return known
 
 
 def encode_plain(image: Image.Image, encoding: Encoding) -> bytes:

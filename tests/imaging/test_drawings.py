@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import re
 from typing import TYPE_CHECKING, Any
 
@@ -11,7 +12,8 @@ from sites import photo
 
 from s3img import Config, Images
 from s3img.imaging import Rendered, RenderTarget, render, render_variants
-from s3img.imaging.encode import Encoding, chroma_loss, encode
+from s3img.imaging import encode as encoding_module
+from s3img.imaging.encode import PHOTOGRAPH, Encoding, chroma_loss, encode, photograph_options
 from s3img.transform import Transform
 
 if TYPE_CHECKING:
@@ -117,3 +119,28 @@ def test_transform_says_what_colour_keeps(make: Any) -> None:
     source = make.encode(screenshot(), "png")
     half, full = (make.decode(render(source, Transform.parse(f"f-jpg,cs-{cs}")).data) for cs in ("420", "444"))
     assert saturation(half, coloured(screenshot())) < 0.9 * saturation(full, coloured(screenshot()))
+
+
+def avif(image: Image.Image, **settings: Any) -> bytes:
+    buffer = io.BytesIO()
+    image.save(buffer, "AVIF", quality=67, max_threads=1, **settings)
+    return buffer.getvalue()
+
+
+def test_avif_of_photographs_is_not_searched_for_flat_colours() -> None:
+    image = chart().resize((160, 100))
+    assert encode(image, Encoding("avif")) == avif(image, speed=6, subsampling="4:2:0", advanced=PHOTOGRAPH)
+    drawn = encode(image, Encoding("avif", lossless_source=True))
+    assert drawn == avif(image, speed=6, subsampling="4:4:4")
+    assert drawn != avif(image, speed=6, subsampling="4:4:4", advanced=PHOTOGRAPH)
+    assert encode(image, Encoding("avif", profile="request")) == avif(image, speed=9, subsampling="4:2:0")
+
+
+def test_encoder_that_does_not_know_the_options_is_given_none(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(encoding_module, "PHOTOGRAPH", {"no-such-option": "1"})
+    photograph_options.cache_clear()
+    try:
+        image = chart().resize((160, 100))
+        assert encode(image, Encoding("avif")) == avif(image, speed=6, subsampling="4:2:0")
+    finally:
+        photograph_options.cache_clear()
