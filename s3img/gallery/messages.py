@@ -113,6 +113,7 @@ MESSAGES: Final = {
     "key_all": ("select all", "全选"),
     "key_delete": ("move the selected ones to the trash", "把所选移到回收站"),
     "key_help": ("this list", "此列表"),
+    "keys_used": ("Use these keys", "启用这些按键"),
     "close": ("Close", "关闭"),
     "waiting": ("waiting", "等待中"),
     "sending": ("sending", "发送中"),

@@ -104,6 +104,8 @@ class Layout:
             "dialog",
             element("h2", words("shortcuts"), id="help-title"),
             table(words("shortcuts"), ((element("kbd", keys), words(name)) for keys, name in SHORTCUTS)),
+            # Who dictates would press them by mistake (WCAG 2.1.4).
+            element("label", element("input", type="checkbox", id="use-keys", checked=True), " ", words("keys_used")),
             element("form", element("button", words("close")), method="dialog", class_="row"),
             id="help",
             aria_labelledby="help-title",

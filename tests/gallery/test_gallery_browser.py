@@ -143,6 +143,23 @@ def test_everything_is_reached_by_keyboard(page: Page) -> None:
     page.wait_for_url("**/object?key=i%2Fn%2Fowl.png")
 
 
+def test_keys_can_be_switched_off_and_stay_off(page: Page) -> None:
+    visit(page, "/?prefix=i/")
+    page.get_by_role("button", name="Keyboard").click()
+    page.get_by_label("Use these keys").uncheck()
+    page.keyboard.press("Escape")
+    visit(page, "/?prefix=i/")
+    page.keyboard.press("a")
+    page.keyboard.press("?")
+    assert page.locator("#count").inner_text() == "0 selected"
+    assert not page.locator("#help").is_visible()
+    page.get_by_role("button", name="Keyboard").click()
+    page.get_by_label("Use these keys").check()
+    page.keyboard.press("Escape")
+    page.keyboard.press("a")
+    assert page.locator("#count").inner_text() == "2 selected"
+
+
 def test_uploads_queue_with_a_result_for_each(page: Page, bucket: Bucket) -> None:
     visit(page, "/?prefix=i/n/")
     good = {"name": "New One.png", "mimeType": "image/png", "buffer": picture("lime")}

@@ -61,6 +61,11 @@
   // Keyboard.
   const help = document.getElementById("help");
   document.getElementById("open-help")?.addEventListener("click", () => help.showModal());
+  const useKeys = document.getElementById("use-keys");
+  try { useKeys.checked = localStorage.getItem("s3img-keys") !== "off"; } catch { /* a browser may keep nothing */ }
+  useKeys.addEventListener("change", () => {
+    try { localStorage.setItem("s3img-keys", useKeys.checked ? "on" : "off"); } catch { /* then for this page only */ }
+  });
   const links = all(".card > a");
   const go = step => {
     if (!links.length) return;
@@ -68,7 +73,7 @@
     links[at < 0 ? 0 : Math.max(0, Math.min(links.length - 1, at + step))].focus();
   };
   document.addEventListener("keydown", event => {
-    if (event.ctrlKey || event.metaKey || event.altKey || help?.open) return;
+    if (!useKeys.checked || event.ctrlKey || event.metaKey || event.altKey || help?.open) return;
     if (event.target.matches('input:not([type="checkbox"]), select, textarea')) return;
     const box = event.target.closest(".card")?.querySelector("input");
     const keys = {
