@@ -14,6 +14,7 @@ from s3img.errors import AssetError, ConfigError
 from s3img.middleware.wsgi import STYLE_PATH
 from s3img.pictures.catalog import plain_picture
 from s3img.transform import Transform
+from s3img.transform.parameters import PARAMETERS
 from s3img.urls import object_url
 
 if TYPE_CHECKING:
@@ -23,9 +24,7 @@ if TYPE_CHECKING:
 
     from s3img.pictures.catalog import Catalog
 
-_SHORT = frozenset(
-    {"w", "h", "ar", "c", "cm", "fo", "f", "q", "dpr", "bl", "r", "b", "bg", "rt", "fl", "t", "o", "x", "y", "n", "e"}
-)
+_SHORT = frozenset({"n", *(parameter.key.partition("-")[0] for parameter in PARAMETERS)})
 
 
 def add_to(app: Flask) -> None:

@@ -6,9 +6,11 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 from flask import Flask, render_template_string
+from flask_s3img import S3Img
 
 from s3img.errors import AssetError, ConfigError
 from s3img.testing import network_blocked
+from s3img.transform.parameters import PARAMETERS
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -129,6 +131,13 @@ def test_a_mounted_app_points_below_its_root(make_app: Maker) -> None:
         assert render_template_string('{{ s3img_url("cat.jpg") }}').startswith("/shop/_s3img/store/static/cat.")
         assert render_template_string('{{ s3img_url("cat.jpg", w=33) }}').startswith("/shop/img/")
         assert render_template_string('{{ s3img_url("/shop/static/cat.jpg") }}').startswith("/shop/_s3img/store/")
+
+
+def test_every_short_name_is_an_option(make_app: Maker) -> None:
+    with make_app(service="/img").test_request_context():
+        for example in {one.example for one in PARAMETERS}:
+            options: dict[str, Any] = dict(part.split("-", 1) for part in example.split(","))
+            assert S3Img().url(key="a.jpg", **options) == S3Img().url(key="a.jpg", transform=example), example
 
 
 def test_transform_and_options_are_not_mixed(make_app: Maker) -> None:
