@@ -175,9 +175,13 @@ def background(name: str, state: State, args: Args) -> None:
 
 
 def watermark(name: str, state: State, args: Args) -> None:
-    """Read ``wm:OPACITY:POSITION:X:Y:SCALE``, of which only the opacity has to be there."""
+    """Read ``wm:OPACITY:POSITION:X:Y:SCALE``, of which only the opacity has to be there.
+
+    imgproxy takes two more arguments and passes over them.
+    """
+    at_most(name, args, 7)
     share(name, args[0])
-    _WATERMARK(name, state, args)
+    _WATERMARK(name, state, args[:5])
 
 
 def watermark_field(field: str, read: Reader, name: str, state: State, args: Args) -> None:

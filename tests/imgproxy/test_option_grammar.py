@@ -277,6 +277,12 @@ def test_arguments_that_are_left_out_stay_as_a_preset_has_them() -> None:
     assert (found.auto_quality.method, found.auto_quality.target, found.auto_quality.least) == ("size", 0.01, 50)
 
 
+def test_watermark_has_two_more_arguments_that_mean_nothing() -> None:
+    assert options_of("wm:0.5:re:3:4:0.2:0.3:90") == options_of("wm:0.5:re:3:4:0.2")
+    with pytest.raises(TransformError, match="8 arguments"):
+        options_of("wm:0.5:re:3:4:0.2:0.3:90:1")
+
+
 def test_best_format_is_the_one_that_the_client_takes() -> None:
     assert options_of("f:png/f:best").format == ""
     assert GRAMMAR.parse("/f:png/plain/s3://b/k.png@best").options.format == ""
