@@ -169,7 +169,7 @@ def paths_of(request: Request) -> Iterable[tuple[str, Path]]:
             # What a server fetches for others may lie in a network that they can't reach.
             raise ValueError(f"{name[:200]}: s3img fetches nothing from the web here: save the picture first")
         of_url = _FILE.match(name)
-        path = Path(unquote(of_url[1]) if of_url else name)
+        path = Path(unquote(of_url[1], errors="surrogateescape") if of_url else name)
         if not path.is_absolute() or "\0" in str(path):
             raise ValueError(f"{name[:200]}: a whole path is needed")
         try:
@@ -194,7 +194,7 @@ def files_of(request: Request) -> Iterable[tuple[str, IO[bytes]]]:
 
 def answer(status: int = HTTPStatus.OK, *, success: bool = True, **fields: Any) -> Response:  # noqa: ANN401 - JSON
     """Return an answer as JSON that no page may read and nothing may keep."""
-    text = json.dumps({"success": success, **fields}, ensure_ascii=False)
+    text = json.dumps({"success": success, **fields})
     headers = {"Cache-Control": "no-store", "X-Content-Type-Options": "nosniff"}
     return Response(text, status, headers, content_type="application/json; charset=utf-8")
 

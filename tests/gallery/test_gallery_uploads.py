@@ -16,7 +16,7 @@ from werkzeug.serving import make_server
 
 from s3img import Config
 from s3img.doctor.cors_rules import rule_for, takes_files_from
-from s3img.errors import BucketError, ConfigError
+from s3img.errors import AccessDenied, BucketError, ConfigError
 from s3img.gallery import Gallery, upload_actions
 from s3img.service.factory import QuietHandler
 
@@ -347,6 +347,23 @@ def test_what_nobody_finished_is_deleted_after_a_day(
     monkeypatch.setattr(upload_actions, "STAGED_FOR", timedelta(seconds=-60))
     begin(visitor, 30)
     assert keys(gallery.bucket) == set()
+
+
+def test_file_is_stored_where_nothing_may_be_deleted(
+    direct: Callable[..., Gallery], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    gallery = direct(ORIGIN)
+    visitor = Visitor(gallery)
+    visitor.get("/")
+
+    def refuse(names: list[str]) -> None:
+        raise AccessDenied("you may not delete")
+
+    monkeypatch.setattr(gallery.bucket, "delete", refuse)
+    staged = begin(visitor, 30)["direct"]["staged"]
+    gallery.bucket.put(staged, picture(), media_type="image/png")
+    answer = visitor.post("/finish", {"name": "a.png", "staged": staged}, headers=JSON)
+    assert (answer.status_code, [one["ok"] for one in answer.get_json()["results"]]) == (200, [True])
 
 
 @pytest.mark.parametrize("provider", ["", "b2"])

@@ -70,6 +70,16 @@ def test_list_of_paths_is_answered_with_addresses_in_its_order(client: Client, t
     assert found["fullResult"][0]["imgUrl"] == found["result"][0]
 
 
+def test_address_of_a_file_whose_name_is_not_utf8_leads_to_it(client: Client, tmp_path: Path) -> None:
+    file = tmp_path / "cat\udcff.png"
+    file.write_bytes(png())
+    found = post(client, json={"list": [file.as_uri()]}).json
+    assert found
+    assert (found["success"], len(found["result"])) == (True, 1)
+    missing = post(client, json={"list": [file.with_stem("dog\udcff").as_uri()]})
+    assert (missing.status_code, "there is no such file" in missing.text) == (400, True)
+
+
 @pytest.mark.parametrize("field", ["files", "list", "file"])
 def test_form_is_stored_whatever_its_field_is_called(client: Client, field: str) -> None:
     files = [(io.BytesIO(png()), "a.png"), (io.BytesIO(png("blue")), "b.png")]
