@@ -1,12 +1,14 @@
 """Rewrite the image references of real pages: MB/s of s3img beside compiled rewriters and tree parsers.
 
     python -m venv .venv-bench && .venv-bench/bin/pip install . -r benchmarks/rewrite-requirements.txt
-    .venv-bench/bin/python benchmarks/rewrite.py [--rounds 7] [--megabytes 2] [--cache DIR]
+    .venv-bench/bin/python benchmarks/rewrite.py [--rounds 7] [--megabytes 2] [--by-page] [--cache DIR]
 
-The whole job: find the references, decode them, call a function for each, put its answer in place. Every page is
-rewritten by all in turn, round after round; a page counts with the fastest CPU time of each, a corpus with the sum of
-its pages. Pages come from Debian's documentation packages (``apt-get download``; nothing is installed) and from a
-site that mkdocs-material builds of the texts which the installed packages describe themselves with.
+The whole job: find the references, decode them, call a function for each, put its answer in place. Each rewrites all
+pages of a corpus, then comes the next, round after round and each time in another order; a page counts with the
+fastest CPU time of each, a corpus with the sum of its pages. With ``--by-page`` they take turns page by page, so that
+each finds the caches of the processor as another left them. Pages come from Debian's documentation packages
+(``apt-get download``; nothing is installed) and from a site that mkdocs-material builds of the texts which the
+installed packages describe themselves with.
 """
 
 from __future__ import annotations
@@ -232,17 +234,22 @@ def cpu(run: Callable[[bytes], bytes], page: bytes) -> float:
     return process_time() - start
 
 
-def measure(pages: list[bytes], rounds: int) -> dict[str, float]:
+def measure(pages: list[bytes], rounds: int, *, by_page: bool) -> dict[str, float]:
     """Return the MB/s of everybody over some pages, the slow ones over every eighth page."""
-    seconds = dict.fromkeys(RUNNERS, 0.0)
-    megabytes = dict.fromkeys(RUNNERS, 0.0)
-    for number, page in enumerate(pages):
-        names = [name for name in RUNNERS if name not in SLOW or number % 8 == 0]
-        times = [{name: cpu(RUNNERS[name], page) for name in names} for _ in range(rounds)]
-        for name in names:
-            seconds[name] += min(time[name] for time in times)
-            megabytes[name] += len(page) / 1e6
-    return {name: megabytes[name] / seconds[name] for name in RUNNERS}
+    numbered = list(enumerate(pages))
+    fastest: dict[tuple[str, int], float] = {}
+    for turn in [[page] for page in numbered] if by_page else [numbered]:
+        for _ in range(rounds):
+            for name in random.sample(list(RUNNERS), len(RUNNERS)):  # the caches are not always the same one's
+                for number, page in turn:
+                    if name not in SLOW or number % 8 == 0:
+                        seconds = cpu(RUNNERS[name], page)
+                        fastest[name, number] = min(seconds, fastest.get((name, number), seconds))
+    speed = {}
+    for name in RUNNERS:
+        own = [(number, seconds) for (runner, number), seconds in fastest.items() if runner == name]
+        speed[name] = sum(len(pages[number]) for number, _ in own) / 1e6 / sum(seconds for _, seconds in own)
+    return speed
 
 
 def row(*cells: object) -> None:
@@ -258,6 +265,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--rounds", type=int, default=7)
     parser.add_argument("--megabytes", type=float, default=2.0, help="sample of each corpus")
+    parser.add_argument("--by-page", action="store_true", help="take turns page by page instead of corpus by corpus")
     parser.add_argument("--cache", type=Path, default=Path(tempfile.gettempdir()) / "s3img-benchmark-pages")
     options = parser.parse_args()
     warnings.simplefilter("ignore", XMLParsedAsHTMLWarning)  # XHTML pages, as served
@@ -273,7 +281,7 @@ def main() -> None:
     for name, files in corpora.items():
         pages = sample([file for file in files if file.is_file()], options.megabytes)
         references = sum(len(find_references(page)) for page in pages) / sum(map(len, pages)) * 1e6
-        speed = measure(pages, options.rounds)
+        speed = measure(pages, options.rounds, by_page=options.by_page)
         row(name, f"{references:.0f}", *(f"{value:.0f}" if value >= 10 else f"{value:.1f}" for value in speed.values()))
         for peer in RUNNERS:
             ratios[peer].append(speed["s3img"] / speed[peer])
