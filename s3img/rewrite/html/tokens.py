@@ -6,7 +6,9 @@ All are possessive, so none backtracks: matching is linear in the length of what
 from __future__ import annotations
 
 import re
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING
+
+import msgspec
 
 from s3img.rewrite.html.entities import decode
 from s3img.rewrite.reference import Attribute, Attributes
@@ -133,7 +135,7 @@ def skip(code: bytes, at: int, end: int) -> int:
     return found.end() if found else at
 
 
-class Raw(NamedTuple):
+class Raw(msgspec.Struct, frozen=True, gc=False):
     """An attribute as it is written; the value's span is without quotes, ``after`` is where the attribute ends."""
 
     name: bytes
@@ -147,12 +149,10 @@ class Raw(NamedTuple):
 def raw(code: bytes, start: int, end: int) -> Iterator[Raw]:
     """Yield all attributes of the tag between two offsets, repeated ones too."""
     tag = TAG.match(code, start, end)
-    at = tag.end(1) if tag else end
-    while found := ATTRIBUTE.match(code, at, end - 1):
-        group = found.lastindex or 1
-        low, high = found.span(group) if group > 1 else (found.end(1), found.end(1))
-        yield Raw(found[1].lower(), found.start(1), low, high, QUOTES[group], found.end())
-        at = found.end()
+    for found in ATTRIBUTE.finditer(code, tag.end(1) if tag else end, end - 1):
+        group, (name_start, name_end) = found.lastindex or 1, found.span(1)
+        low, high = found.span(group) if group > 1 else (name_end, name_end)
+        yield Raw(found[1].lower(), name_start, low, high, QUOTES[group], found.end())
 
 
 def read(source: Source, start: int, end: int) -> Attributes:
