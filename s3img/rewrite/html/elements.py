@@ -304,10 +304,9 @@ _PLAIN_TAG = rb"""(?:[^<>"'=iI&(]++|%b|=[%b]*+(?:"(?:[^"<iI&(]++|%b)*+"|'(?:[^'<
 # a link to no image file: no extension of one, and no "&" that could hide it, nor "(" of a style attribute
 _NO_FILE = rb"\.(?!%b)" % b"|".join(any_case(extension.encode()) for extension in IMAGE_EXTENSIONS)
 
-_PLAIN_LINK = rb"""(?:[^<>"'.&(]++|%b|"(?:[^"<.&(]++|%b)*+"|'(?:[^'<.&(]++|%b)*+')*+>""" % (
-    _NO_FILE,
-    _NO_FILE,
-    _NO_FILE,
+_PLAIN_LINK = (
+    rb"""[^<>"'.&(]*+(?:(?:%b|"[^"<.&(]*+(?:%b[^"<.&(]*+)*+"|'[^'<.&(]*+(?:%b[^'<.&(]*+)*+')[^<>"'.&(]*+)*+>"""
+    % (_NO_FILE, _NO_FILE, _NO_FILE)
 )
 
 _QUOTED_ONLY = rb"""(?:[^<>"']++|"[^"<>]*+"|'[^'<>]*+')*+>"""
