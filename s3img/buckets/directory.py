@@ -241,7 +241,7 @@ def _walk(folder: Path, prefix: str) -> Iterator[ObjectInfo]:
             key = prefix + entry.name
             if entry.is_dir(follow_symlinks=False):
                 waiting.append((entry.path, f"{key}/"))
-            elif entry.name.startswith(TEMPORARY_PREFIX):
+            elif entry.name.startswith(TEMPORARY_PREFIX) and entry.name.endswith(".tmp"):
                 _sweep(entry)
             elif entry.is_file(follow_symlinks=False):
                 with suppress(FileNotFoundError):

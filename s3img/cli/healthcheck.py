@@ -21,8 +21,8 @@ def healthcheck_command(address: str, *, ready: bool, timeout: float) -> int:
 
     ADDRESS is http://HOST:PORT and the path that the service is mounted at, by default http://127.0.0.1:8000.
     """
-    parts = urlsplit(address)
     try:
+        parts = urlsplit(address)
         host, port = parts.hostname, parts.port
     except ValueError as error:
         raise click.BadParameter(f"{address}: {error}") from error

@@ -212,3 +212,10 @@ def test_a_new_object_needs_no_hard_links(bucket: DirectoryBucket, monkeypatch: 
         bucket.put("a.png", b"second", media_type="image/png", only_new=True)
     assert (caught.value.reason, bucket.get("a.png")) == ("condition-failed", b"first")
     assert [info.key for info in bucket.list()] == ["a.png"]
+
+
+def test_a_listing_keeps_files_that_only_begin_like_temporary_ones(bucket: DirectoryBucket, folder: Path) -> None:
+    put(bucket, ".s3img-logo.png")
+    os.utime(folder / ".s3img-logo.png", (0, 0))
+    assert [info.key for info in bucket.list()] == [".s3img-logo.png"]
+    assert bucket.head(".s3img-logo.png") is not None

@@ -67,6 +67,14 @@ def test_healthcheck_refuses_other_addresses(address: str) -> None:
     assert check(address) == 2
 
 
+@pytest.mark.parametrize("address", ["http://[::1", "http://127.0.0.1:99999", "ftp://127.0.0.1"])
+def test_what_is_no_address_is_refused(capsys: pytest.CaptureFixture[str], address: str) -> None:
+    with pytest.raises(SystemExit) as ended:
+        main(["healthcheck", address])
+    assert ended.value.code == 2
+    assert address in capsys.readouterr().err
+
+
 @pytest.mark.parametrize("address", ["http://127.0.0.1:1/b\u00fccher", f"http://{'a' * 64}.example"])
 def test_an_address_that_can_not_be_sent_does_not_answer(capsys: pytest.CaptureFixture[str], address: str) -> None:
     with pytest.raises(SystemExit) as ended:
