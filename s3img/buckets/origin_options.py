@@ -76,16 +76,7 @@ def _with_own(name: str, origin: Origin, config: Config, environ: Mapping[str, s
         why = f"it is {own}, and inherits nothing of {theirs}"
         fix = 'write the address of its store (of AWS: provider = "aws" and region)'
         raise ConfigError([f"origins.{name}.endpoint_url: is needed, because {why}: {fix}"])
-    return S3Options(
-        endpoint_url=origin.store_url,
-        region=origin.region,
-        addressing_style=origin.addressing_style,
-        profile=origin.aws_profile,
-        role_arn=origin.role_arn,
-        external_id=origin.external_id,
-        anonymous=origin.anonymous,
-        access_key=_access_key(name, origin, environ),
-    )
+    return S3Options.of(origin, endpoint_url=origin.store_url, access_key=_access_key(name, origin, environ))
 
 
 def _access_key(name: str, origin: Origin, environ: Mapping[str, str]) -> AccessKey | None:

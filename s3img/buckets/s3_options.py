@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Any, Literal
 from urllib.parse import urlsplit
 
 from s3img.config import providers
@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from s3img.config import Config
+    from s3img.config.service import StoreSettings
 
 AddressingStyle = Literal["auto", "virtual", "path"]
 
@@ -83,17 +84,14 @@ class S3Options:
 
         Nothing is asked or opened. Raise `ConfigError` for half an access key.
         """
-        return cls(
-            endpoint_url=config.endpoint_url,
-            region=config.region,
-            addressing_style=config.addressing_style,
-            profile=config.aws_profile,
-            role_arn=config.role_arn,
-            external_id=config.external_id,
-            anonymous=config.anonymous,
-            access_key=AccessKey.from_environment(os.environ if environ is None else environ),
-            connections=config.workers,
-        )
+        key = AccessKey.from_environment(os.environ if environ is None else environ)
+        return cls.of(config, access_key=key, connections=config.workers)
+
+    @classmethod
+    def of(cls, settings: StoreSettings, **others: Any) -> S3Options:  # noqa: ANN401 - fields of this class
+        """Take what settings say of a store, and other options that come instead or beside it."""
+        names = ("endpoint_url", "region", "addressing_style", "role_arn", "external_id", "anonymous")
+        return cls(profile=settings.aws_profile, **{name: getattr(settings, name) for name in names} | others)
 
     @property
     def whole_seconds(self) -> float:

@@ -235,7 +235,7 @@ class BulkRun:
         if self._request.inventory:
             place = parse(self.source.name)
             found = read_inventory(self._request.inventory, place)
-            yield (item for item in found if is_picture(item.key) and item.key.startswith(prefixes))
+            yield (item for item in found if item.size and is_picture(item.key) and item.key.startswith(prefixes))
             return
         for prefix in prefixes:
             yield from parallel_listings(self.source, prefix)

@@ -24,7 +24,13 @@ _MEDIA_TYPES = {".avif": "image/avif", ".webp": "image/webp", ".svg": "image/svg
 
 @click.command("demo")
 @click.option("--no-serve", is_flag=True, help="Build, publish, verify every reference, and exit.")
-@click.option("--port", type=click.IntRange(0, 65535), default=8000, show_default=True, help="Port on 127.0.0.1; 0 chooses a free one.")
+@click.option(
+    "--port",
+    type=click.IntRange(0, 65535),
+    default=8000,
+    show_default=True,
+    help="Port on 127.0.0.1; 0 chooses a free one.",
+)
 def demo_command(*, no_serve: bool, port: int) -> int:
     """Build the example site, publish it inside itself, verify it, and serve it until interrupted."""
     with tempfile.TemporaryDirectory(prefix="s3img-demo-") as folder:

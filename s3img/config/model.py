@@ -22,6 +22,7 @@ from s3img.config.service import (
     Endpoint,
     Origin,
     ServiceSettings,
+    StoreSettings,
     endpoint_at,
     is_absolute_url,
     problems_of,
@@ -72,27 +73,16 @@ LOCAL_EXECUTORS: Final = ("threads", "processes", "dask")
 """What renders on this machine and runs no code but our own, so that any file of settings may name it."""
 
 
-class Config(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+class Config(StoreSettings, msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """All settings of s3img; every one is optional.
 
-    ``bucket`` is ``s3://name/prefix``, ``file:///folder`` or empty (pictures stay inside the site). ``provider`` is a
-    name of `config.providers`, which fills in an empty ``endpoint_url`` and ``region``. ``public_url`` is the public
-    address of what ``bucket`` names, prefix included. ``widths`` in px; ``quality`` per format; ``subsampling`` of
-    colour in AVIF and JPEG; ``workers`` uploads at a time; ``deadline`` in seconds, after which a run begins no further
-    upload (0: none); ``executor`` is what renders; ``check_public``: a publish asks for one object as a visitor would
-    before it changes pages; ``variants``: a sync of folders renders too. Raise ConfigError listing every problem.
+    Without a ``bucket``, pictures stay inside the site. ``public_url`` is the public address of what ``bucket`` names,
+    prefix included. ``widths`` in px; ``quality`` per format; ``subsampling`` of colour in AVIF and JPEG; ``workers``
+    uploads at a time; ``deadline`` in seconds, after which a run begins no further upload (0: none); ``executor`` is
+    what renders; ``check_public``: a publish asks for one object as a visitor would before it changes pages;
+    ``variants``: a sync of folders renders too. Raise ConfigError listing every problem.
     """
 
-    bucket: str = ""
-    provider: str = ""
-    account: str = ""
-    endpoint_url: str = ""
-    region: str = ""
-    addressing_style: Literal["auto", "virtual", "path"] = "auto"
-    aws_profile: str = ""
-    role_arn: str = ""
-    external_id: str = ""
-    anonymous: bool = False
     public_url: str = ""
     key_template: str = DEFAULT_KEY_TEMPLATE
     widths: tuple[int, ...] = (320, 640, 960, 1280, 1920)
@@ -206,16 +196,7 @@ def bucket_problems(config: Config) -> list[tuple[str, str]]:
 
 def provider_problems(config: Config) -> list[tuple[str, str]]:
     """Check ``provider`` with ``account``, ``region``, ``endpoint_url`` and ``addressing_style``."""
-    if url_problems(config):  # a bad endpoint_url would be reported twice
-        return []
-    if not config.provider:
-        return [("account", "has no effect without provider: add it, or remove account")] if config.account else []
-    return problems_of("provider", lambda: config.store) or config.store.problems(
-        account=config.account,
-        region=config.region,
-        endpoint_url=config.endpoint_url,
-        addressing_style=config.addressing_style,
-    )
+    return [] if url_problems(config) else config.provider_problems()  # a bad endpoint_url would be reported twice
 
 
 def url_problems(config: Config) -> list[tuple[str, str]]:

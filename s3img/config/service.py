@@ -29,16 +29,14 @@ _NAME_PROBLEM: Final = (
 _RESERVED: Final = frozenset({"tr", "info", "s3", "healthz", "readyz", "metrics", "ik-seo"})
 
 
-class Origin(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """Name a place that sources are read from; the fields mean what those of the same name mean in `Config`.
+class StoreSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """Say where a bucket is, and how requests to it are signed.
 
-    ``credentials`` is the prefix of the environment variables with the access key (``SHOP`` for
-    ``SHOP_ACCESS_KEY_ID`` and ``SHOP_SECRET_ACCESS_KEY``); ``canonical_url`` is the address under which search engines
-    should list the pictures. An origin without credentials of its own is read with those of the settings, and only
-    from the store of the settings.
+    ``bucket`` is ``s3://name/prefix`` or ``file:///folder``. ``provider`` is a name of `config.providers`, which fills
+    in an empty ``endpoint_url`` and ``region``.
     """
 
-    bucket: str
+    bucket: str = ""
     provider: str = ""
     account: str = ""
     endpoint_url: str = ""
@@ -48,6 +46,31 @@ class Origin(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
     role_arn: str = ""
     external_id: str = ""
     anonymous: bool = False
+
+    def provider_problems(self) -> list[tuple[str, str]]:
+        """Check ``provider`` with what belongs to it."""
+        if not self.provider:
+            return [("account", "has no effect without provider: add it, or remove account")] if self.account else []
+        return problems_of("provider", lambda: providers.named(self.provider)) or providers.named(
+            self.provider
+        ).problems(
+            account=self.account,
+            region=self.region,
+            endpoint_url=self.endpoint_url,
+            addressing_style=self.addressing_style,
+        )
+
+
+class Origin(StoreSettings, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """Name a place that sources are read from.
+
+    ``credentials`` is the prefix of the environment variables with the access key (``SHOP`` for
+    ``SHOP_ACCESS_KEY_ID`` and ``SHOP_SECRET_ACCESS_KEY``); ``canonical_url`` is the address under which search engines
+    should list the pictures. An origin without credentials of its own is read with those of the settings, and only
+    from the store of the settings.
+    """
+
+    bucket: str
     credentials: str = ""
     canonical_url: str = ""
 
@@ -152,27 +175,11 @@ def origin_problems(origins: Mapping[str, Origin]) -> Iterator[tuple[str, str]]:
             if (url := getattr(origin, field)) and not is_absolute_url(url):
                 problem = f"{shown_url(url)} is not an absolute URL without credentials: start with https://"
                 yield f"{place}.{field}", problem
-        if origin.provider and (is_absolute_url(origin.endpoint_url) or not origin.endpoint_url):
-            yield from ((f"{place}.{field}", text) for field, text in provider_problems(origin))
-        elif origin.account and not origin.provider:
-            yield f"{place}.account", "has no effect without provider: add it, or remove account"
-        yield from ((f"{place}.{field}", text) for field, text in credential_problems(origin))
-
-
-def provider_problems(origin: Origin) -> list[tuple[str, str]]:
-    """Check the ``provider`` of an origin with what belongs to it."""
-    found = problems_of("provider", lambda: providers.named(origin.provider))
-    if not found:
-        service = providers.named(origin.provider)
-        found = service.problems(
-            account=origin.account,
-            region=origin.region,
-            endpoint_url=origin.endpoint_url,
-            addressing_style=origin.addressing_style,
-        )
+        if not origin.endpoint_url or is_absolute_url(origin.endpoint_url):
+            yield from ((f"{place}.{field}", text) for field, text in origin.provider_problems())
         if origin.provider == "aws" and not (origin.region or origin.endpoint_url):
-            found.append(("region", f"is needed: AWS has one for each bucket, as {service.example}"))
-    return found
+            yield f"{place}.region", "is needed: AWS has one for each bucket, as eu-central-1"
+        yield from ((f"{place}.{field}", text) for field, text in credential_problems(origin))
 
 
 def endpoint_problems(endpoints: Mapping[str, Endpoint], origins: Mapping[str, Origin]) -> Iterator[tuple[str, str]]:

@@ -8,8 +8,10 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from s3img.bulk.bulk_run import BulkRequest, BulkRun
 from s3img.bulk.inventory import read_inventory
 from s3img.bulk.shards import ShardItem
+from s3img.config import Config
 from s3img.config.address import parse
 from s3img.errors import AssetError, ConfigError
 
@@ -101,3 +103,10 @@ def test_damaged_manifest_is_an_error_that_names_it(tmp_path: Path) -> None:
     (tmp_path / "manifest.json").write_text("{")
     with pytest.raises(AssetError, match="is not a manifest"):
         [*read_inventory(tmp_path / "manifest.json", PLACE)]
+
+
+def test_objects_without_bytes_are_no_pictures_in_an_inventory_either(tmp_path: Path) -> None:
+    (tmp_path / "all.csv").write_text("Key,Size\nwhole.jpg,9\ncut-off.jpg,0\n")
+    config = Config(bucket=(tmp_path / "bucket").as_uri())
+    request = BulkRequest(variants=True, inventory=tmp_path / "all.csv", lock=tmp_path / "s3img.lock")
+    assert [item.key for shard in BulkRun(request, config).shards() for item in shard.items] == ["whole.jpg"]
