@@ -5,6 +5,8 @@ from __future__ import annotations
 import os
 import re
 from collections.abc import Callable, Mapping
+from functools import partial
+from operator import add
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -167,10 +169,10 @@ def settings_of(table: Mapping[str, Any], folder: Path, where: str) -> SettingsF
     if bad := [name for name in profiles if not re.fullmatch(r"[a-z0-9][a-z0-9-]{0,39}", name)]:
         raise ConfigError([f"{where}profiles: {bad[0]!r} is not a name: use small letters, digits and hyphens"])
     sources = {
-        name: SettingsSource(_anchored(one, folder), f"{where}profiles.{name}.{{}}".format, kind="file")
+        name: SettingsSource(_anchored(one, folder), partial(add, f"{where}profiles.{name}."), kind="file")
         for name, one in profiles.items()
     }
-    return SettingsFile(SettingsSource(_anchored(values, folder), f"{where}{{}}".format, kind="file"), sources)
+    return SettingsFile(SettingsSource(_anchored(values, folder), partial(add, where), kind="file"), sources)
 
 
 def merge_sources(sources: list[SettingsSource]) -> tuple[Config, dict[str, tuple[str, str]]]:

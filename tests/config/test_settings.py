@@ -243,3 +243,9 @@ def test_blanks_around_a_variable_do_not_count(tmp_path: Path) -> None:
     environ = {"S3IMG_ENDPOINT_URL": "https://s3.example.com\n", "S3IMG_WORKERS": " 8 "}
     config = load(environ=environ, folder=tmp_path)
     assert (config.endpoint_url, config.workers) == ("https://s3.example.com", 8)
+
+
+def test_a_settings_file_may_have_braces_in_its_name(tmp_path: Path) -> None:
+    (tmp_path / "s3img.{live}.toml").write_text('region = "here"\nworkers = 0\n')
+    with pytest.raises(ConfigError, match=r"^s3img\.\{live\}\.toml workers: 0: name 1 to 256$"):
+        load(path=tmp_path / "s3img.{live}.toml", environ={})
