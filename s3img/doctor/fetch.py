@@ -20,12 +20,8 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
     from urllib.response import addinfourl
 
-SECONDS = 10.0
-"""Time-out of connecting, and of each wait for data."""
-
-WHOLE_SECONDS = 30.0
-"""Time that one request may take as a whole: somebody is waiting for what doctor finds."""
-
+SECONDS = 10.0  # of connecting, and of each wait for data
+WHOLE_SECONDS = 30.0  # that one request may take as a whole: somebody is waiting for what doctor finds
 _REDIRECTS = frozenset({301, 302, 303, 307, 308})
 _HOPS = 3
 

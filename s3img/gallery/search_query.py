@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, Final
 
@@ -32,8 +32,7 @@ SIZES: Final[dict[str, tuple[int, int]]] = {
 }
 """Ranges of sizes that a search is limited to, in bytes; 0 where there is none."""
 
-MOST_TYPED: Final = 200
-"""Characters of a search that are read."""
+MOST_TYPED: Final = 200  # characters of a search that are read
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,8 +59,7 @@ class SearchQuery:
     @property
     def fields(self) -> dict[str, str]:
         """Return what an address or a form of this search holds; empty ones are left out."""
-        found = {name: str(getattr(self, name)) for name in self.__dataclass_fields__}
-        return {name: value for name, value in found.items() if value}
+        return {name: value for name, value in asdict(self).items() if value}
 
     @property
     def order(self) -> tuple[Any, bool]:

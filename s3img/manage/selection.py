@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Literal, TypeAlias
 
 import msgspec
 
@@ -16,6 +16,8 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
 
     from s3img.buckets import Bucket, ObjectInfo
+
+SelectionKind: TypeAlias = Literal["key", "folder", "pattern"]
 
 _WILDCARD = re.compile(r"\*\*|\*|\?")
 _AS_EXPRESSION = {"**": "(.*)", "*": "([^/]*)", "?": "([^/])"}
@@ -40,7 +42,7 @@ class ObjectSelection:
     """
 
     text: str
-    kind: Literal["key", "folder", "pattern"]
+    kind: SelectionKind
     objects: tuple[ObjectInfo, ...] = ()
     problem: KeyProblem | None = field(default=None, compare=False)
 
@@ -80,36 +82,26 @@ def select(bucket: Bucket, text: str, *, literal: bool = False) -> ObjectSelecti
         return ObjectSelection(
             text, "key", problem=KeyProblem(text, "reserved", "is s3img's own: s3img gc cleans it up.")
         )
-    if literal:
-        info = described(bucket, text)
-        return with_problem(ObjectSelection(text, "key", (info,) if info else ()))
-    if text.endswith("/") or not text:
-        found = (info for info in bucket.list(text) if not is_own(info.key))
-        return with_problem(ObjectSelection(text, "folder", in_order(found)))
-    if info := described(bucket, text):
-        return ObjectSelection(text, "key", (info,))
+    if not literal and (text.endswith("/") or not text):
+        return in_order(text, "folder", (info for info in bucket.list(text) if not is_own(info.key)))
+    info = described(bucket, text)
+    if info or literal:
+        return in_order(text, "key", [info] if info else [])
     if wildcard := _WILDCARD.search(text):
         fits = expression(text).fullmatch
         listed = bucket.list(text[: wildcard.start()])
-        found = (info for info in listed if fits(info.key) and not is_own(info.key))
-        return with_problem(ObjectSelection(text, "pattern", in_order(found)))
+        return in_order(text, "pattern", (info for info in listed if fits(info.key) and not is_own(info.key)))
     message = "no such object."
     if next(iter(bucket.list(f"{text}/")), None):
         message = f"no such object, but there is such a folder: write {text}/ to mean all of it."
     return ObjectSelection(text, "key", problem=KeyProblem(text, "no-object", message))
 
 
-def in_order(infos: Iterable[ObjectInfo]) -> tuple[ObjectInfo, ...]:
-    """Return objects in the order of their keys: folders on disk have none."""
-    return tuple(sorted(infos, key=lambda info: info.key))
-
-
-def with_problem(selection: ObjectSelection) -> ObjectSelection:
-    """Return a selection that says when it is empty."""
-    if selection.objects:
-        return selection
-    problem = KeyProblem(selection.text, "no-object", "the bucket has no such object.")
-    return ObjectSelection(selection.text, selection.kind, problem=problem)
+def in_order(text: str, kind: SelectionKind, infos: Iterable[ObjectInfo]) -> ObjectSelection:
+    """Return a selection in the order of keys, as folders on disk have none; it says when it is empty."""
+    found = tuple(sorted(infos, key=lambda info: info.key))
+    problem = None if found else KeyProblem(text, "no-object", "the bucket has no such object.")
+    return ObjectSelection(text, kind, found, problem)
 
 
 def described(bucket: Bucket, key: str) -> ObjectInfo | None:

@@ -44,15 +44,11 @@ def sibling_variants(bucket: Bucket, info: ObjectInfo) -> Iterator[tuple[str, Ob
             match = VARIANT_NAME.fullmatch(other.key[len(stem) :])
             if match is None or other.key == info.key:
                 continue
-            digest = digest or content_digest(bucket, info.key)
+            if not digest:  # read in flat memory: metadata may be of another picture
+                with bucket.open(info.key) as opened:
+                    digest = digest_of(opened)
             if is_rendering(digest, match[1], int(match[2]), FORMATS_OF_ENDINGS.get(match[3], match[3])):
                 yield match[0], other
-
-
-def content_digest(bucket: Bucket, key: str) -> str:
-    """Return the SHA-256 (hex) of an object's bytes, read in flat memory: metadata may be of another picture."""
-    with bucket.open(key) as opened:
-        return digest_of(opened)
 
 
 def is_rendering(digest: str, found: str, width: int, form: str) -> bool:

@@ -50,8 +50,7 @@ PLAIN: Final = frozenset(
 SKIPPED: Final = frozenset({"node_modules", "__pycache__", "site-packages", "venv"})
 """Folders of other people's files; hidden ones are left out as well."""
 
-MOST_BYTES: Final = 20_000_000
-"""Of a source that is looked into: larger ones are data."""
+MOST_BYTES: Final = 20_000_000  # of a source that is looked into: larger ones are data
 
 _SIGNED = re.compile(r"[?&](?:sig|ik-s)=")
 _TAIL = re.compile(r"[?#].*", re.DOTALL)

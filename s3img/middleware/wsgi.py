@@ -30,9 +30,7 @@ if TYPE_CHECKING:
 
     from s3img.pictures.catalog import Catalog
 
-BATCH = 100
-"""Images that one sync takes at most, so that the first ones are soon in the lock."""
-
+BATCH = 100  # images that one sync takes at most, so that the first ones are soon in the lock
 _GRACE = 5.0  # seconds that the end of the process waits for a sync that is going on
 _REMEMBERED = 10_000
 
