@@ -44,6 +44,12 @@ def test_default_kinds(html: str, expected: list[tuple[str, str]]) -> None:
     assert found(html) == expected
 
 
+@pytest.mark.parametrize("attribute", ["property", "name", "itemprop"])
+@pytest.mark.parametrize("name", ["og:image:secure_url", "twitter:image", "image", "thumbnail", "thumbnailUrl", "msapplication-TileImage"])  # fmt: skip
+def test_what_link_previews_and_search_engines_show_is_found_by_its_name(attribute: str, name: str) -> None:
+    assert found(f'<meta {attribute}="{name}" content="a.jpg">') == [("meta content", "a.jpg")]
+
+
 @pytest.mark.parametrize(
     ("kind", "html"),
     [

@@ -290,8 +290,8 @@ def meta_elements() -> Elements:
     return Elements(anchor_pattern(names, rejected), in_picture, wanted, _ROLES | _ENDS, wanted)
 
 
-# link, meta and input tags that can't name an image: neither "image" nor "icon", "&" nor "(" in them
-_NO_IMAGE = rb"[iI](?![mM][aA][gG][eE]|[cC][oO][nN])"
+# link, meta and input tags that can't name an image: no "image", "icon" or "thumbnail", no "&" or "(" in them
+_NO_IMAGE = rb"[iI](?![mM][aA][gG][eE]|[cC][oO][nN]|(?<=[bB][nN][aA][iI])[lL])"
 
 _PLAIN_TAG = rb"""(?:[^<>"'=iI&(]++|%b|=[%b]*+(?:"(?:[^"<iI&(]++|%b)*+"|'(?:[^'<iI&(]++|%b)*+'|(?!["'])))*+>""" % (
     _NO_IMAGE,
