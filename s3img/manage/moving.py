@@ -223,16 +223,16 @@ def move(
     done = [one for one in moves if one.old in copies or not apply]
     renamed = {one.old: one.new for one in (*done, *finished)}
     # What the lock can't follow would be gone for it: it is read and written before anything is removed.
-    rewritten = Rewriting(update, renamed, apply=apply)
-    lock_lines, unwritten = rewritten.lock(), rewritten.sources()
-    notes = [*plan.notes, *rewritten.notes]
+    lock_lines = update_lock(update.lock, renamed, apply=apply) if update and renamed else 0
+    sources = update_sources(update, renamed, apply=apply) if update and renamed else SourceUpdate()
+    notes = [*plan.notes, *sources.notes]
     if update is None:
         named = {entry.key for entry in lock or ()} & renamed.keys()
         notes += [
             MoveNote(key, "the lock names this key: run the same command again with --update.") for key in sorted(named)
         ]
     undeleted: list[KeyProblem] = []
-    if apply and unwritten:  # what such a file shows must stay there, and nobody knows what it shows
+    if apply and sources.failed:  # what such a file shows must stay there, and nobody knows what it shows
         notes += [
             MoveNote(one.old, "stays beside its copy until the files above can be read and written.") for one in done
         ]
@@ -244,9 +244,9 @@ def move(
         target=bucket.name,
         applied=apply and not refused,
         moved=tuple(done),
-        failed=tuple(sorted([*plan.problems, *uncopied, *unwritten, *undeleted])),
-        files=tuple(rewritten.files),
-        references=rewritten.references,
+        failed=tuple(sorted([*plan.problems, *uncopied, *sources.failed, *undeleted])),
+        files=tuple(sources.files),
+        references=sources.references,
         lock_lines=lock_lines,
         notes=tuple(notes),
         refused=refused,
@@ -339,47 +339,42 @@ def put_into_trash(
     return each(put_away, originals, workers)
 
 
-class Rewriting:
-    """Let sources and the lock follow a move; what was done is in ``files``, ``references`` and ``notes``."""
+def update_lock(path: Path, keys: Mapping[str, str], *, apply: bool) -> int:
+    """Give the lines of a lock their new keys; return how many. Raise LockError."""
+    lock = read_lock(path, missing_ok=True)
+    lines = [msgspec.structs.replace(entry, key=keys[entry.key]) for entry in lock if entry.key in keys]
+    if lines and apply:
+        write_lock(path, lock.updated(lines))
+    return len(lines)
 
-    def __init__(self, update: ReferenceUpdate | None, keys: Mapping[str, str], *, apply: bool) -> None:
-        self._update = update
-        self._keys = keys
-        self._apply = apply
-        self.files: list[str] = []
-        self.references = 0
-        self.notes: list[MoveNote] = []
 
-    def lock(self) -> int:
-        """Give the lines of the lock their new keys; return how many. Raise LockError."""
-        if self._update is None or not self._keys:
-            return 0
-        lock = read_lock(self._update.lock, missing_ok=True)
-        lines = [msgspec.structs.replace(entry, key=self._keys[entry.key]) for entry in lock if entry.key in self._keys]
-        if lines and self._apply:
-            write_lock(self._update.lock, lock.updated(lines))
-        return len(lines)
+@dataclass(slots=True)
+class SourceUpdate:
+    """What became of sources: those that changed, how many addresses in them, and what could not be read or written."""
 
-    def sources(self) -> list[KeyProblem]:
-        """Write the new addresses into the sources; return what could not be read or written."""
-        problems: list[KeyProblem] = []
-        if self._update is None or not self._keys:
-            return problems
-        urls = KeyUrls(self._update.config)
-        folders = {self._update.lock.parent}
-        for file in source_files(self._update.places):
-            folders.add(file.path.parent)
-            try:
-                change = rename_references(file, self._keys, urls, self._update.render, apply=self._apply)
-            except S3ImgError as error:
-                problems.append(KeyProblem(str(file.path), error.reason, str(error)))
-                continue
-            if change is None:
-                continue
-            self.references += change.changed
-            self.files += [str(file.path)] if change.changed else []
-            for line, column, url, why in change.left:
-                self.notes.append(MoveNote(f"{file.path}:{line}:{column}", f"{url} stays: {why}."))
-        if self._apply:
-            remove_stale_in(folders)
-        return problems
+    files: list[str] = field(default_factory=list)
+    references: int = 0
+    notes: list[MoveNote] = field(default_factory=list)
+    failed: list[KeyProblem] = field(default_factory=list)
+
+
+def update_sources(update: ReferenceUpdate, keys: Mapping[str, str], *, apply: bool) -> SourceUpdate:
+    """Write the new addresses into the sources."""
+    found = SourceUpdate()
+    urls, folders = KeyUrls(update.config), {update.lock.parent}
+    for file in source_files(update.places):
+        folders.add(file.path.parent)
+        try:
+            change = rename_references(file, keys, urls, update.render, apply=apply)
+        except S3ImgError as error:
+            found.failed.append(KeyProblem(str(file.path), error.reason, str(error)))
+            continue
+        if change is None:
+            continue
+        found.references += change.changed
+        found.files += [str(file.path)] if change.changed else []
+        for line, column, url, why in change.left:
+            found.notes.append(MoveNote(f"{file.path}:{line}:{column}", f"{url} stays: {why}."))
+    if apply:
+        remove_stale_in(folders)
+    return found
