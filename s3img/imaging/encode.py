@@ -55,7 +55,7 @@ PHOTOGRAPH: Final = {
 """Options of libaom for photographs: 0.925 of the time for as many bytes and the same SSIM (20 photographs).
 
 It takes one photograph in eight for a screenshot and looks for flat colours and repeated patterns in vain. Blocks of 4
-px save nothing, nor does counting anew what a symbol costs after every block instead of once a tile.
+px save nothing, nor does finding out anew what a symbol costs for every superblock (64 px) instead of once.
 """
 
 _STRIPS: Final = 8
