@@ -53,6 +53,8 @@ def publish_command(
 ) -> int:
     """Put a built site's images into the bucket and make its pages point there.
 
+    Without a bucket, the images and their variants stay inside the site.
+
     Settings that mkdocs.yml or zensical.toml has for the plugin s3img count here, too.
     """
     generator = generator_file(config_file)
