@@ -33,8 +33,6 @@ _PATH = re.compile(rb"^(?!#)%b$" % LINE, re.MULTILINE)
 _MARK = SETTINGS_MARK.encode()
 
 _COMMENT = ord("#")
-_AROUND = 2
-"""The header, and what follows the last line end."""
 
 _CONFLICT = ("<<<<<<<", "|||||||", "=======", ">>>>>>>")
 
@@ -92,7 +90,9 @@ class Lock:
         every = data.split(b"\n")
         _check_version(every[0].decode(), name)
         lines = [line for line in every if line and line[0] != _COMMENT]
-        settings = _settings(every, name) if len(every) - len(lines) > _AROUND else None
+        # Beside the header, and what follows the last line end.
+        has_others = len(every) - len(lines) > 1 + data.endswith(b"\n")
+        settings = _settings(every, name) if has_others else None
         raw_paths = _PATH.findall(data)
         if len(raw_paths) != len(lines):
             for line in lines:

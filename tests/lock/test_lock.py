@@ -139,6 +139,13 @@ def test_damaged_settings_are_named_by_their_line(line: str) -> None:
         Lock.parse(f"{HEADER}\n{line}\n{CAT}\n")
 
 
+def test_settings_are_read_where_the_last_line_end_is_missing() -> None:
+    lock = Lock.of([LockEntry.parse(f"{CAT} 50524302:avif=320")], settings=VariantSettings(widths=(320,)))
+    assert Lock.parse(str(lock).removesuffix("\n")) == lock
+    with pytest.raises(LockError, match=r"s3img\.lock:2: "):
+        Lock.parse(f"{HEADER}\n# variants:\n{CAT}")
+
+
 def test_two_settings_are_an_error() -> None:
     first, second = (VariantSettings(widths=(width,)) for width in (1, 2))
     with pytest.raises(LockError, match="two different lines"):
