@@ -16,19 +16,21 @@ TEMPORARY_PREFIX = ".s3img-"
 _STALE = 3600  # seconds after which a temporary file belongs to no run that is still at work
 
 
-def write_atomically(path: Path, data: bytes) -> None:
+def write_atomically(path: Path | str, data: bytes) -> None:
     """Put bytes in place of a file, keeping its permissions where it exists; raise OSError."""
-    # os instead of pathlib: thousands of pages are written so, and paths would take as long as the writing.
+    # os instead of pathlib, and no buffer: thousands of pages are written so, and either would take as long as writing.
     name = os.fspath(path)
     temporary = temporary_beside(name)
     try:
         try:
-            file = open(temporary, "xb")  # noqa: SIM115, PTH123
+            file = open(temporary, "xb", buffering=0)  # noqa: SIM115, PTH123
         except FileNotFoundError:  # rare: creating folders first would cost each of thousands of pages a system call
-            path.parent.mkdir(parents=True, exist_ok=True)
-            file = open(temporary, "xb")  # noqa: SIM115, PTH123
+            os.makedirs(os.path.dirname(name), exist_ok=True)  # noqa: PTH103, PTH120
+            file = open(temporary, "xb", buffering=0)  # noqa: SIM115, PTH123
         with file:
-            file.write(data)
+            written = file.write(data)
+            while written < len(data):  # a full disk takes a part first, and says so when it is given the rest
+                written += file.write(data[written:])
             made = os.fstat(file.fileno()).st_mode
         with contextlib.suppress(FileNotFoundError):
             if (mode := os.stat(name).st_mode) != made:  # noqa: PTH116

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 import msgspec
@@ -16,14 +15,14 @@ import msgspec
 from s3img.assets import Asset, LinkTarget, TargetKind
 from s3img.keys import variant_digest
 from s3img.pictures import directives
+from s3img.pictures.directives import ImageDirectives
+from s3img.pictures.markup import Markup
 from s3img.pictures.variants import VariantSet, unchanged
 from s3img.rewrite import Reference, Tag
 from s3img.rewrite import srcset as image_candidates
 
 if TYPE_CHECKING:
     from s3img.config import Config
-    from s3img.pictures.directives import ImageDirectives
-    from s3img.pictures.markup import Markup
     from s3img.pictures.protocols import ImageLibrary, ReferenceFault, ReferenceResolver
 
 IMAGE_URL = re.compile(r"\.(?:jpe?g|jfif|a?png|gif|webp|avif|svg|bmp|tiff?|ico)(?:[?#]|\s*\Z)", re.IGNORECASE)
@@ -45,16 +44,14 @@ FindObject = Callable[[str], "Asset | ReferenceFault | None"]
 """Report (reference, code, message)."""
 
 
-@dataclass(frozen=True, slots=True)
-class Link:
+class Link(msgspec.Struct, frozen=True):
     """A reference to an asset's own bytes."""
 
     asset: Asset
     target: LinkTarget
 
 
-@dataclass(frozen=True, slots=True)
-class Image:
+class Image(msgspec.Struct, frozen=True):
     """An ``<img>``, or a ``<source>`` of a ``<picture>``, with all its variants."""
 
     tag: Tag
@@ -62,9 +59,9 @@ class Image:
     target: LinkTarget
     variants: VariantSet
     directives: ImageDirectives
-    author: Mapping[str, str | None] = field(default_factory=dict)
+    author: Mapping[str, str | None] = {}
     eager: bool = False
-    links: Mapping[str, Link] = field(default_factory=dict)  # the author's own URLs
+    links: Mapping[str, Link] = {}  # the author's own URLs
     markup: Markup = "picture"  # how much the page's style sheets allow
 
     @property
@@ -84,8 +81,7 @@ class Image:
         return frozenset([self.asset.digest, *(asset.digest for _, asset in self.variants.inputs)])
 
 
-@dataclass(frozen=True, slots=True)
-class Strip:
+class Strip(msgspec.Struct, frozen=True):
     """An image to be left alone, from which our attributes are taken off."""
 
     tag: Tag

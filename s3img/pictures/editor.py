@@ -18,7 +18,10 @@ if TYPE_CHECKING:
 
     from s3img.assets import Asset
     from s3img.config import Config
-    from s3img.pictures.variants import Variant
+    from s3img.pictures.variants import Variant, VariantSet
+
+
+_MOST_OFFERS = 4096
 
 
 @dataclass(slots=True)
@@ -39,8 +42,9 @@ class RenderInventory:
 
 @dataclass(frozen=True, slots=True)
 class Offer:
-    """The candidates that an image is given, and the objects that must exist for them."""
+    """The candidates that an image is given, and the objects that must exist for them; ``of`` is what they are of."""
 
+    of: tuple[Asset, VariantSet]
     sources: Mapping[str, list[ImageCandidate]]
     image: list[ImageCandidate]
     variants: list[Variant]
@@ -54,7 +58,7 @@ class Editor:
         self._config = config
         self._placement = placement
         self._inventory = inventory
-        self._offers: dict[int, Offer] = {}  # by id of the choice: the survey keeps choices alive, so ids stay unique
+        self._offers: dict[tuple[object, ...], Offer] = {}  # by ids of what an offer keeps alive: so they stay unique
 
     def needs(self, choice: Choice) -> tuple[list[Variant], list[Asset]]:
         """Return the variants and the images themselves that a choice points at."""
@@ -141,10 +145,12 @@ class Editor:
         return None if isinstance(place, InsideSite) else place.url(place.original_key(link.asset)) + link.target.tail
 
     def _offer(self, choice: Image) -> Offer:
-        """Return what an image is given; worked out once, as planning, uploading and writing all ask for it."""
-        if id(choice) in self._offers:
-            return self._offers[id(choice)]
-        place = self._placement
+        """Return what an image is given; mostly worked out once, as planning, uploading and writing all ask for it."""
+        place, is_changed = self._placement, bool(choice.directives.request.transform.steps)
+        where = (choice.target.start, choice.target.front) if isinstance(place, InsideSite) else ()
+        whose = (id(choice.asset), id(choice.variants), is_changed, *where)
+        if whose in self._offers:
+            return self._offers[whose]
         made: dict[str, list[ImageCandidate]] = {}
         by_url: dict[str, Variant] = {}
         for name, variants in choice.variants.formats.items():
@@ -157,14 +163,19 @@ class Editor:
                     by_url[url] = variant
         original = None
         # Where the author asked for a transform, the untransformed image can't stand in for what it makes.
-        if not (choice.variants.formats and choice.directives.request.transform.steps):
-            key = choice.asset.path if isinstance(place, InsideSite) else place.original_key(choice.asset)
-            url = choice.target.url(key) if isinstance(place, InsideSite) else place.url(key)
+        if not (choice.variants.formats and is_changed):
+            if isinstance(place, InsideSite):
+                url = choice.target.url(choice.asset.path)
+            else:
+                url = place.url(place.original_key(choice.asset))
             original = ImageCandidate(url, choice.asset.facts.width, choice.asset.size)
         sources, image = select(choice.variants, made, original)
         used = [by_url[c.url] for candidates in (*sources.values(), image) for c in candidates if c.url in by_url]
-        offer = Offer(sources, image, used, needs_original=not all(c.is_variant for c in image))
-        self._offers[id(choice)] = offer
+        whole = (choice.asset, choice.variants)
+        offer = Offer(whole, sources, image, used, needs_original=not all(c.is_variant for c in image))
+        if len(self._offers) >= _MOST_OFFERS:
+            self._offers.clear()
+        self._offers[whose] = offer
         return offer
 
     def _image(self, choice: Image, picture: Picture) -> TagEdit | None:

@@ -18,6 +18,7 @@ from s3img.keys import RENDER_VERSION
 from s3img.publish.result import Problem
 
 if TYPE_CHECKING:
+    import io
     from collections.abc import Iterable, Iterator
     from pathlib import Path
 
@@ -88,7 +89,7 @@ class PageManifest:
 
     def __init__(self, root: Path) -> None:
         self._file = root / NAME
-        self._name = str(self._file)
+        self._journal: io.FileIO | None = None
         self._has_news = False
 
     @cached_property
@@ -108,15 +109,21 @@ class PageManifest:
         import hashlib  # a run with nothing to do needs none
 
         self._finished[path] = digest = hashlib.sha256(data).hexdigest()
-        if not self._has_news:
+        if self._journal is None:
             self._file.parent.mkdir(parents=True, exist_ok=True)
+            self._journal = self._file.open("ab", buffering=0)  # a run may end at any moment, so nothing is held back
             self._has_news = True
-        # Opened for each page, as a run may end at any moment; by its name, as a path takes longer to open than a file.
-        with open(self._name, "ab", buffering=0) as journal:  # noqa: PTH123
-            journal.write(f"\n{digest}  {path}\n".encode("utf-8", "surrogateescape"))
+        self._journal.write(f"\n{digest}  {path}\n".encode("utf-8", "surrogateescape"))
+
+    def close(self) -> None:
+        """Close the file until the next page is added."""
+        if self._journal is not None:
+            self._journal.close()
+            self._journal = None
 
     def save(self) -> None:
         """Put the lines in order, one a page, where any was added; raise OSError."""
+        self.close()
         if self._has_news:
             lines = [f"{digest}  {path}\n" for path, digest in sorted(self._finished.items()) if "\n" not in path]
             write_atomically(self._file, "".join(lines).encode("utf-8", "surrogateescape"))
@@ -229,8 +236,12 @@ class SiteFiles:
         """Replace a page; one that ``is_finished`` is left alone from now on. Raise OSError."""
         if is_finished and not self._dimensions_only:
             self._manifest.add(path, data)
-        write_atomically(self.root.file(self.root.links.get(path, path)), data)  # a link stays a link
+        write_atomically(self.root.name(self.root.links.get(path, path)), data)  # a link stays a link
         self._written.add(path)
+
+    def close(self) -> None:
+        """Close what is kept open while pages are written."""
+        self._manifest.close()
 
     def save(self, settled: Iterable[str]) -> None:
         """Keep what was found out for the next run, and clear what a killed one left."""
@@ -254,7 +265,7 @@ class SiteFiles:
 
     def _present_stat(self, path: str) -> FileStat | None:
         try:
-            return stat_of(self.root.file(path))
+            return stat_of(self.root.name(path))
         except OSError:
             return None
 

@@ -10,6 +10,8 @@ from dataclasses import replace
 from functools import cached_property
 from typing import TYPE_CHECKING
 
+from msgspec import structs
+
 from s3img import csp
 from s3img.assets import TargetKind
 from s3img.pictures.choices import Choice, Image
@@ -96,7 +98,7 @@ class SiteStyles:
             formats = one_format(request.formats or self._config.formats)
             found = library.variants(choice.asset, replace(request, formats=formats))
             variants = found if isinstance(found, VariantSet) else variants  # its layers were found before
-        return replace(choice, variants=variants, markup=level)
+        return structs.replace(choice, variants=variants, markup=level)
 
     def _may_have_style_sheet(self, data: bytes) -> bool:
         """Tell whether a page may have our style sheet: not one of AMP, nor where its policy (of hashes) forbids it."""

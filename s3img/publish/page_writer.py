@@ -19,8 +19,8 @@ if TYPE_CHECKING:
     from s3img.pictures.markup import Markup
     from s3img.publish.digests import SiteDigests
     from s3img.publish.files import SiteFiles
+    from s3img.publish.page_plans import PagePlan
     from s3img.publish.page_styles import SiteStyles
-    from s3img.publish.site_survey import PagePlan
 
 
 class PageWriter:

@@ -97,7 +97,8 @@ class SitePublisher:
                 self.restore_originals(survey)
             self.deliver(survey, dry_run=dry_run)
             if not dry_run and self.is_public(survey):
-                changed = self.rewrite(survey)
+                with contextlib.closing(self._files):
+                    changed = self.rewrite(survey)
                 removed = self.remove_local(survey)
         if not dry_run:
             if self._delivery.since:  # what is gone is looked for each time, until the site is built anew

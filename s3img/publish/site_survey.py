@@ -12,13 +12,14 @@ from s3img import csp
 from s3img.cache import Digests
 from s3img.errors import BucketError, ImageError, S3ImgError, UnsupportedImage, unexpected
 from s3img.keys import is_reserved
-from s3img.pictures.choices import Choice, Image, Link, PageReader, Strip
+from s3img.pictures.choices import Choice, Image, Link, PageReader
 from s3img.pictures.placement import InsideSite
 from s3img.pictures.protocols import ReferenceFault
 from s3img.publish import cross_origin, generators
 from s3img.publish.digests import digests_in
 from s3img.publish.files import STYLE_PATH
 from s3img.publish.library import NO_END_MARKER, SiteLibrary
+from s3img.publish.page_plans import PagePlan, PagePlans
 from s3img.publish.result import POLICY, Problem
 from s3img.rewrite import OPTIONAL_KINDS, Reference, find_references, position
 
@@ -34,23 +35,6 @@ if TYPE_CHECKING:
     from s3img.publish.page_styles import SiteStyles
 
 
-@dataclass(frozen=True, slots=True)
-class PagePlan:
-    """What to do in one page: choices by the offset of their reference, and a check that the page is the same.
-
-    ``found`` are the references themselves; none of them holds on to the page.
-    """
-
-    media_type: str
-    check: int
-    choices: dict[int, Choice]
-    found: tuple[Reference, ...]
-
-    def fits(self, data: bytes) -> bool:
-        """Tell whether the offsets count in these bytes."""
-        return hash(data) == self.check
-
-
 @dataclass(slots=True)
 class SiteSurvey:
     """What the pages of a site need.
@@ -62,7 +46,7 @@ class SiteSurvey:
     """
 
     pages: int = 0
-    plans: dict[str, PagePlan] = field(default_factory=dict)
+    plans: PagePlans = field(default_factory=PagePlans)
     settled: set[str] = field(default_factory=set)
     faulty: set[str] = field(default_factory=set)
     rendered_again: dict[str, Generator] = field(default_factory=dict)
@@ -71,21 +55,22 @@ class SiteSurvey:
     digests: dict[str, Set[bytes]] = field(default_factory=dict)
     problems: list[Problem] = field(default_factory=list)
 
-    def choices(self) -> Iterator[Choice]:
-        """Yield every choice."""
-        return (choice for plan in self.plans.values() for choice in plan.choices.values())
+    def choices(self) -> Iterator[Link | Image]:
+        """Yield what pages need, each once, whichever and however many pages show it."""
+        return iter(self.plans.every_choice())
 
     def images(self) -> Iterator[Image]:
-        """Yield every choice that may have variants."""
+        """Yield those of them that may have variants."""
         return (choice for choice in self.choices() if isinstance(choice, Image))
 
     def needs_objects(self, placement: Placement) -> bool:
         """Tell whether any page needs something that has to be put somewhere."""
         if any(image.variants.formats for image in self.images()):
             return True
-        return not isinstance(placement, InsideSite) and any(not isinstance(choice, Strip) for choice in self.choices())
+        return not isinstance(placement, InsideSite) and any(True for _ in self.choices())
 
 
+_NO_DIGESTS: frozenset[bytes] = frozenset()
 _NOTHING_TO_REMOVE = (
     "remove_local has no effect without a bucket: the pictures stay in the site's folder. Name one with --bucket."
 )
@@ -193,9 +178,9 @@ class Surveyor:
         self._survey.kept |= reader.kept
         if self._base_url:
             self._survey.urls |= {r.url for r in found if r.url.startswith(self._base_url)}
-        self._survey.digests[path] = frozenset(digests_in(data, path))
+        self._survey.digests[path] = frozenset(digests_in(data, path)) or _NO_DIGESTS
         if choices:
-            self._survey.plans[path] = PagePlan(media_type, hash(data), choices, without_tags(found, choices))
+            self._survey.plans.add(path, PagePlan(media_type, hash(data), choices, without_tags(found, choices)))
         elif path not in self._survey.faulty:
             self._survey.settled.add(path)
 
