@@ -246,7 +246,9 @@ def _setting(config: Config, name: str, place: tuple[str, str] | None, environ: 
 
 def without_password(text: str) -> str:
     """Hide the credentials of a URL, also of one whose password has a ``/`` or an ``@`` in it."""
-    return re.sub(r"//(?:[^/?#]*|[^/?#]*:[^/?#@]*[^/?#@\d][^/?#@]*[/?#].*)@", f"//{HIDDEN}@", text)
+    # What stands before the slash is gone over once, however many colons it has: hence the possessive repeats.
+    in_host = r"(?:[^/?#]*@)?[^/?#@:]*+:\d*+[^/?#@\d][^/?#@]*+"
+    return re.sub(rf"//(?:[^/?#]*|{in_host}[/?#].*)@", f"//{HIDDEN}@", text)
 
 
 def _convert(name: str, value: Any, *, lax: bool) -> Any:  # noqa: ANN401 - settings come as any type

@@ -193,7 +193,14 @@ def test_all_of_a_password_is_hidden(url: str) -> None:
     assert without_password(url) == "https://(hidden)@host/a"
 
 
-@pytest.mark.parametrize("url", ["https://host:8000/@user/a.jpg", "https://host/@user/a.jpg", "https://host/a?b:c@d"])
+@pytest.mark.parametrize(
+    "url",
+    [
+        *("https://host:8000/@user/a.jpg", "https://host/@user/a.jpg", "https://host/a?b:c@d"),
+        *(f"//{':' * 20_000}", f"//{'a:' * 20_000}/{'x' * 20_000}"),  # which takes as long as it is
+    ],
+    ids=range(5),
+)
 def test_an_address_without_a_password_is_shown_whole(url: str) -> None:
     assert without_password(url) == url
 
