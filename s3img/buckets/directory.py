@@ -130,7 +130,12 @@ class DirectoryBucket:
                 raise
             except OSError:  # FAT has no links, nor have some shares: there an empty file takes the name
                 path.open("xb").close()
-                temporary.replace(path)
+                try:
+                    temporary.replace(path)
+                except BaseException:
+                    if not path.stat().st_size:  # an object without bytes would keep the name for ever
+                        path.unlink()
+                    raise
             else:
                 temporary.unlink()
         except FileExistsError:

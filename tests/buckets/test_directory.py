@@ -214,6 +214,22 @@ def test_a_new_object_needs_no_hard_links(bucket: DirectoryBucket, monkeypatch: 
     assert [info.key for info in bucket.list()] == ["a.png"]
 
 
+def test_a_name_is_free_again_where_a_new_object_could_not_be_moved_there(
+    bucket: DirectoryBucket, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(*_: object, **__: object) -> None:
+        raise PermissionError(errno.EPERM, os.strerror(errno.EPERM))
+
+    with monkeypatch.context() as patched:
+        patched.setattr(os, "link", refuse)
+        patched.setattr(os, "replace", refuse)
+        with pytest.raises(BucketError):
+            bucket.put("a.png", b"first", media_type="image/png", only_new=True)
+    assert [info.key for info in bucket.list()] == []
+    bucket.put("a.png", b"second", media_type="image/png", only_new=True)
+    assert bucket.get("a.png") == b"second"
+
+
 def test_a_listing_keeps_files_that_only_begin_like_temporary_ones(bucket: DirectoryBucket, folder: Path) -> None:
     put(bucket, ".s3img-logo.png")
     os.utime(folder / ".s3img-logo.png", (0, 0))
