@@ -235,5 +235,10 @@ class Words:
 
 
 def words_for(accept_language: str) -> Words:
-    """Choose the language of a request's ``Accept-Language`` that there is a column for, else English."""
-    return Words(parse_accept_header(accept_language, LanguageAccept).best_match(TABLES, "en"))
+    """Choose the language of a request's ``Accept-Language`` that there is a column for, else English.
+
+    The first wish that can be met counts, and ``zh-CN`` is met by Chinese (RFC 4647, section 3.4).
+    """
+    wanted = parse_accept_header(accept_language, LanguageAccept)
+    languages = (tag.replace("_", "-").partition("-")[0].lower() for tag, quality in wanted if quality)
+    return Words(next((language for language in languages if language in TABLES), "en"))

@@ -243,7 +243,10 @@ def test_gallery_below_a_mount_keeps_to_it(make_gallery: Callable[..., Gallery])
 
 @pytest.mark.parametrize(
     ("header", "language"),
-    [("zh-CN,zh;q=0.9,en;q=0.8", "zh"), ("en-GB", "en"), ("fr, zh;q=0.5", "zh"), ("", "en"), ("*;q=x,,", "en")],
+    [
+        *(("zh-CN,zh;q=0.9,en;q=0.8", "zh"), ("zh-CN,en;q=0.9", "zh"), ("en-US,zh;q=0.9", "en"), ("en-GB", "en")),
+        *(("fr, zh;q=0.5", "zh"), ("zh;q=0", "en"), ("ZH_hant", "zh"), ("", "en"), ("*;q=x,,", "en")),
+    ],
 )
 def test_language_is_the_browsers(header: str, language: str) -> None:
     assert words_for(header).language == language
