@@ -246,7 +246,7 @@ def _setting(config: Config, name: str, place: tuple[str, str] | None, environ: 
 
 def without_password(text: str) -> str:
     """Hide the credentials of a URL, also of one whose password has a ``/`` or an ``@`` in it."""
-    # What stands before the slash is gone over once, however many colons it has: hence the possessive repeats.
+    # What stands before the slash is gone over once, however many colons it has, so the repeats are possessive.
     in_host = r"(?:[^/?#]*@)?[^/?#@:]*+:\d*+[^/?#@\d][^/?#@]*+"
     return re.sub(rf"//(?:[^/?#]*|{in_host}[/?#].*)@", f"//{HIDDEN}@", text)
 
