@@ -6,6 +6,8 @@ Where a format loses to a plainer one, most of its variants need not be made: AV
 from __future__ import annotations
 
 from dataclasses import dataclass
+from itertools import pairwise, starmap
+from operator import lt
 from typing import TYPE_CHECKING, Final, Self
 
 from s3img.transform.worthwhile import worthwhile
@@ -127,19 +129,25 @@ class FormatComparison:
         image = _own_candidates([ImageCandidate("", width, sizes[identity]) for width, identity in own], original)
         most = original.size
         least = {candidate.width: min(most, candidate.size) for candidate in image}
-        # Bytes of photographs grow with their width as those of every other format do. Drawings may do otherwise.
-        share = _LEAST_SHARE if self.own == "jpeg" else 0.0
+        # Bytes of photographs grow with their width in every format. Those of drawings may not, and one may be a JPEG.
+        grows = self.own == "jpeg" and _grow(sizes[identity] for _, identity in own)
         for name in [*self.formats][::-1]:
             if name == self.own:
                 continue
-            variants = self.formats[name]
+            variants, share = self.formats[name], _LEAST_SHARE if grows else 0.0
             guesses = {identity: int(share * least.get(width, most)) for width, identity in variants}
             bytes_of = {**guesses, **sizes}
             kept = _smaller([ImageCandidate("", width, bytes_of[one]) for width, one in variants], least, most)
             if kept and (missing := [identity for _, identity in _tried(variants, share) if identity not in sizes]):
                 return missing[0]
             least |= {candidate.width: candidate.size for candidate in kept if candidate.size}
+            grows = grows and _grow(candidate.size for candidate in kept)
         return ""
+
+
+def _grow(sizes: Iterable[int]) -> bool:
+    """Tell whether each of them is more than the one before."""
+    return all(starmap(lt, pairwise(sizes)))
 
 
 def _tried(variants: Sequence[tuple[int, str]], share: float) -> list[tuple[int, str]]:

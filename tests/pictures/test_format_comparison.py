@@ -137,6 +137,23 @@ def test_offer_of_photographs_is_that_of_all_variants(data: st.DataObject) -> No
     assert offered(one, rendered(one, sizes)) == offered(one, sizes)
 
 
+@pytest.mark.parametrize(
+    ("avif", "webp", "jpeg"),
+    [
+        ((2423, 3418, 4327, 4400, 991), (2256, 3260, 3974, 4000, 1308), (3633, 9695, 14068, 15000, 3070)),  # squares
+        ((24, 34, 43, 44, 9), (22, 32, 39, 40, 13), (36, 96, 140, 150, 160)),
+    ],
+)
+def test_offer_of_a_drawing_in_a_jpeg_is_that_of_all_variants(
+    avif: tuple[int, ...], webp: tuple[int, ...], jpeg: tuple[int, ...]
+) -> None:
+    """Where its whole picture has sharp edges on the borders of blocks, it takes less than a narrower one."""
+    one = variants_of("image/jpeg")
+    sizes = bytes_of(one, avif=avif, webp=webp, jpeg=jpeg)
+    assert offered(one, rendered(one, sizes)) == offered(one, sizes)
+    assert "avif" in offered(one, sizes)
+
+
 @given(st.lists(st.integers(1, 9), min_size=15, max_size=15))
 def test_offer_of_drawings_is_that_of_all_variants(every: list[int]) -> None:
     """Whatever the bytes are: those of a drawing may shrink where it gets wider."""
