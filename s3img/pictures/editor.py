@@ -204,8 +204,9 @@ class Editor:
 
     def _source(self, choice: Image, picture: Picture) -> TagEdit | None:
         """Offer the same picture in newer types before the author's own source, under the same condition."""
-        media = choice.author.get("media")
-        before, _ = surroundings(picture, choice.author, media=media or "")
+        # The width and the height of an image are those of the source that is chosen, if it has any of them.
+        shared = {name: choice.author.get(name) or "" for name in ("media", "width", "height")}
+        before, _ = surroundings(picture, choice.author, **shared)
         found = attributes(picture, {"width": "", "height": "", "loading": "", **choice.author})
         found.setdefault("srcset", found["src"])
         del found["src"]

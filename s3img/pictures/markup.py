@@ -208,12 +208,15 @@ def density(width: int, layout_width: int) -> str:
     return f"{width / layout_width:.4f}".rstrip("0").rstrip(".")
 
 
-def surroundings(picture: Picture, author: Mapping[str, str | None], *, media: str = "") -> tuple[str, str]:
-    """Return the markup to put before and after the ``<img>``: a ``<picture>`` around it, or sources in its own."""
+def surroundings(picture: Picture, author: Mapping[str, str | None], **shared: str) -> tuple[str, str]:
+    """Return the markup to put before and after the ``<img>``: a ``<picture>`` around it, or sources in its own.
+
+    ``shared`` are further attributes of each source; empty ones are left out.
+    """
     if picture.markup != "picture":
         return "", ""
     sizes = author.get("sizes") or sizes_of(picture, author)
-    extra = {"media": media, "sizes": "" if picture.layout == "fixed" else sizes}
+    extra = {**shared, "sizes": "" if picture.layout == "fixed" else sizes}
     sources = ""
     for name, candidates in picture.sources.items():
         values = {"type": MEDIA_TYPES[name], "srcset": srcset(picture, candidates), **extra}

@@ -244,6 +244,22 @@ def test_width_of_a_source_is_the_one_that_its_file_is_shown_at(site: Site, cach
     assert re.findall(r"(\d+)w[,\"]", found[0]) == ["160", "320"]
 
 
+def test_sources_in_newer_types_have_the_size_of_the_authors(site: Site, cache_dir: str, small_photo: bytes) -> None:
+    site.add("a.jpg", small_photo)
+    site.page(
+        "index.html",
+        '<picture><source media="print" srcset="a.jpg" width=160 height="90"><img src="a.jpg" alt="" width=50></picture>',
+    )
+    publish(site, cache_dir)
+    sources = re.findall(r"<source[^>]*>", site.text("index.html"))
+    of_print = [source for source in sources if 'media="print"' in source]
+    assert len(of_print) > 1
+    assert [re.findall(r'(width|height)="?(\d+)', source) for source in of_print] == [
+        [("width", "160"), ("height", "90")]
+    ] * len(of_print)
+    assert not any("width" in source for source in sources if source not in of_print)
+
+
 def test_animation_stays_animated(site: Site, cache_dir: str) -> None:
     site.add("a.gif", animation(400, 300))
     site.page("index.html", '<img src="a.gif" alt="">')
