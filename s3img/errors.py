@@ -81,6 +81,16 @@ class S3ImgError(Exception):
     def __str__(self) -> str:
         return f"{self.message} {self.fix}".rstrip()
 
+    def __reduce__(self) -> tuple[object, ...]:
+        # Whatever the constructor takes. A pool breaks where the error of one of its workers can't be read.
+        return _restored, (type(self), self.args, vars(self))
+
+
+def _restored(kind: type[S3ImgError], args: tuple[object, ...], state: dict[str, object]) -> S3ImgError:
+    error = kind.__new__(kind, *args)
+    vars(error).update(state)
+    return error
+
 
 class ConfigError(S3ImgError):
     """Report all problems of the settings at once, each with the setting's name as it was written."""

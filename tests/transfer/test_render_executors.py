@@ -16,7 +16,7 @@ from sites import animation, drawing, photo
 from s3img import Config
 from s3img.assets import Asset, ImageFacts
 from s3img.cache import Cache
-from s3img.errors import BucketError
+from s3img.errors import BucketError, ConfigError, FileUnreadable, FileUnwritable, ImageError, S3ImgError
 from s3img.imaging import probe
 from s3img.keys import KeyTemplate
 from s3img.limits import Limits
@@ -91,6 +91,21 @@ def test_threads_and_processes_render_the_same_plan(plan: list[Variant], tmp_pat
     assert [path for path, _ in faults] == ["broken.jpg", "edited.jpg", "gone.png"]
     assert "was changed meanwhile" in faults[1][1]
     assert "can't be read" in faults[2][1]
+
+
+@pytest.mark.parametrize(
+    "error",
+    [
+        FileUnreadable("a.jpg", FileNotFoundError(2, "No such file")),
+        FileUnwritable("a.jpg", OSError(28, "No space left on device")),
+        ConfigError(["widths: name px", "sizes: name a width"]),
+        ImageError("Nothing is in it.", fix=""),
+    ],
+    ids=lambda error: type(error).__name__,
+)
+def test_an_error_of_a_worker_is_the_same_for_who_asked(error: S3ImgError) -> None:
+    found = pickle.loads(pickle.dumps(error))
+    assert (type(found), str(found), vars(found)) == (type(error), str(error), vars(error))
 
 
 class Pickling(Executor):
