@@ -115,6 +115,7 @@ class PageReader:
         self._find_object = find_object
         self._in_header = True
         self._decided = -1
+        self._has_sources = False  # of an earlier run, before the next image
         self.kept: set[str] = set()  # paths of images that the page keeps pointing at
 
     def choose(self, reference: Reference) -> Choice | None:
@@ -126,7 +127,13 @@ class PageReader:
         if not self._is_html or tag is None:
             return self._find(reference)
         if tag.name == "img" and not tag.noscript:
+            if self._has_sources and tag.picture:  # an earlier run is done with it, and left something else undone
+                self.kept.add(self._target(reference).path)
+                self._decided = tag.start
+            self._has_sources = False
             return self._image(reference, tag)
+        if reference.kind == "source srcset" and tag.picture and self._target(reference).kind is TargetKind.OWN:
+            self._has_sources = self._has_sources or all(one.name != "media" for one in tag.attributes)
         found = self._find(reference)
         if found is None:
             return None

@@ -260,6 +260,17 @@ def test_sources_in_newer_types_have_the_size_of_the_authors(site: Site, cache_d
     assert not any("width" in source for source in sources if source not in of_print)
 
 
+def test_a_page_with_a_missing_image_gets_no_source_twice(site: Site, cache_dir: str) -> None:
+    """The GIF itself stays beside a WebP, and looks like one that nobody has seen to."""
+    site.add("a.gif", animation(400, 300))
+    site.page("index.html", '<img src="a.gif" alt=""><img src="gone.gif" alt=""><img src="a.gif" alt="" width="20">')
+    publish(site, cache_dir, missing="keep")
+    before = site.text("index.html")
+    assert before.count("<source") == 2
+    publish(site, cache_dir, missing="keep")
+    assert site.text("index.html") == before
+
+
 def test_animation_stays_animated(site: Site, cache_dir: str) -> None:
     site.add("a.gif", animation(400, 300))
     site.page("index.html", '<img src="a.gif" alt="">')
