@@ -9,7 +9,7 @@ from __future__ import annotations
 import os
 import re
 from typing import Any, Final, Literal
-from urllib.parse import urlsplit
+from urllib.parse import quote, urlsplit
 
 import msgspec
 from msgspec.structs import force_setattr
@@ -211,8 +211,9 @@ def url_problems(config: Config) -> list[tuple[str, str]]:
         elif value and not is_absolute_url(value):
             if not (name == "public_url" and is_absolute_url(value, schemes=("file",))):
                 found.append((name, f"{shown_url(value)} is not an absolute URL: start with https:// (or http://)"))
-        elif re.search(r"[#\s]", value):
-            found.append((name, f"{value!r} has a blank or a #, behind which no path can follow: remove it"))
+        elif odd := re.search(r"[#\s]", value):
+            what = "a #" if odd[0] == "#" else "a blank"
+            found.append((name, f"{value!r} has {what}: write {quote(odd[0])} for it, or remove it"))
         elif name == "endpoint_url" and urlsplit(value).path.rstrip("/") not in {"", *providers.PATHS}:
             found.append((name, f'{value!r} has a path: name the bucket in bucket = "s3://NAME/PREFIX" instead'))
     return found

@@ -239,10 +239,15 @@ def test_variables_of_single_commands_are_no_settings(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("name", ["endpoint_url", "public_url", "site_url", "service_url"])
 @pytest.mark.parametrize(
-    "url", ["https://img.example.com/#/", "https://img.example.com/a b", "https://img.example.com "]
+    ("url", "words"),
+    [
+        ("https://img.example.com/#/", "has a #: write %23 for it"),
+        ("https://img.example.com/a b", "has a blank: write %20 for it"),
+        ("https://img.example.com ", "has a blank: write %20 for it, or remove it"),
+    ],
 )
-def test_an_address_behind_which_no_path_can_follow_is_a_problem(name: str, url: str) -> None:
-    with pytest.raises(ConfigError, match=f"{name}: .* has a blank or a #"):
+def test_an_address_with_a_blank_or_a_fragment_is_a_problem(name: str, url: str, words: str) -> None:
+    with pytest.raises(ConfigError, match=f"{name}: .* {words}"):
         Config(**{name: url})  # type: ignore[arg-type] # one of the settings that are texts
 
 

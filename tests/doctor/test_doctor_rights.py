@@ -116,8 +116,8 @@ def test_wrong_public_url_is_named_and_the_right_one_found(
 
 
 def test_public_url_that_is_not_percent_encoded_is_named(seaweedfs_bucket: TestBucket, tmp_path: Path) -> None:
-    report = set_up(seaweedfs_bucket, prefix="a b").examine(tmp_path)
-    cause(report, "public-url-wrong", 3, "percent-encoded", "/a%20b")
+    report = set_up(seaweedfs_bucket, prefix="aé").examine(tmp_path)
+    cause(report, "public-url-wrong", 3, "percent-encoded", "/a%C3%A9")
 
 
 def test_public_url_with_the_wrong_scheme_is_named(seaweedfs_bucket: TestBucket, tmp_path: Path) -> None:
