@@ -79,7 +79,8 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
         parameters = getattr(item, "callspec", None)
         # Fixtures ask for a server by name while the test runs, which their parameter tells before.
         lanes = [value for value in parameters.params.values() if isinstance(value, str)] if parameters else []
-        if fixtures & STORES or any(lane in LANES or lane.removesuffix("_bucket") in SERVERS for lane in lanes):
+        names = {lane.removesuffix("_bucket") for lane in lanes}
+        if fixtures & STORES or names & (STORES | SERVERS | set(LANES)):
             item.add_marker("s3")
         if "chromium" in fixtures:
             item.add_marker("browser")

@@ -82,6 +82,7 @@ def test_damaged_file_is_an_error_that_names_it(
         read(tmp_path / name)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("value", ["[" * 5000, "{a: \x07}", "2026-99-99", '{"schema":"half', "&a [*b]"])
 def test_damaged_file_of_a_generator_is_an_error_that_names_it(tmp_path: Path, value: str) -> None:
     (tmp_path / "mkdocs.yml").write_text(f"plugins:\n- s3img:\n    widths: {value}\n")

@@ -35,9 +35,17 @@ def test_nightly_tests_run_when_asked_for(arguments: list[str], chosen: set[str]
     assert {line for line in done.stdout.splitlines() if "::" in line} == chosen
 
 
-def test_test_with_a_server_of_its_own_is_not_in_the_fast_subset() -> None:
+@pytest.mark.parametrize(
+    ("file", "name"),
+    [
+        ("buckets/test_s3_answers.py", "test_answer_of_a_byte_at_a_time_ends_in_an_error"),
+        ("doctor/test_doctor_good.py", "test_good_bucket_is_called_good"),
+    ],
+    ids=["of its own", "of a fixture that a parameter names"],
+)
+def test_test_with_a_server_is_not_in_the_fast_subset(file: str, name: str) -> None:
     command = [sys.executable, "-m", "pytest", "--collect-only", "-q", "-p", "no:cacheprovider"]
-    chosen = [*command, "tests/buckets/test_s3_answers.py", "-m", "not s3 and not browser and not process and not slow"]
+    chosen = [*command, f"tests/{file}", "-m", "not s3 and not browser and not process and not slow"]
     done = subprocess.run(chosen, cwd=Path(__file__).parents[1], capture_output=True, text=True, check=False)
-    assert "test_answer_of_a_byte_at_a_time_ends_in_an_error" not in done.stdout
+    assert name not in done.stdout
     assert "deselected" in done.stdout

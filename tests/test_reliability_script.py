@@ -104,6 +104,7 @@ def test_killed_sync_loses_nothing_and_the_next_ends(world: World) -> None:
     assert problems == []
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("damage", "told"),
     [

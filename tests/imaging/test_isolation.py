@@ -164,6 +164,7 @@ def test_rendering_gives_way_to_answering(processes: RenderProcesses) -> None:
     assert int(call(processes, "tell_niceness")) == min(19, os.getpriority(os.PRIO_PROCESS, 0) + forked.NICENESS)
 
 
+@pytest.mark.slow
 def test_process_that_takes_long_gives_way_to_those_that_render(processes: RenderProcesses) -> None:
     found: list[int] = []
 

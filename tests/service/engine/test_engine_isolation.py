@@ -103,6 +103,7 @@ def test_rendering_keeps_its_place_while_nobody_waits(bench: Bench, monkeypatch:
     assert not slowed
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("is_slow", "expected"), [(True, 0), (False, 1)])
 def test_slow_format_keeps_its_place_longer(
     bench: Bench, monkeypatch: pytest.MonkeyPatch, *, is_slow: bool, expected: int

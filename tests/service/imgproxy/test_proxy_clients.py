@@ -62,6 +62,7 @@ def test_address_of_a_builder_of_npm_is_answered(check: Callable[..., None], cli
     check(address, signed=" signed" in client)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("client", ["@imgproxy/imgproxy-node", "imgproxy", "@bitpatty/imgproxy-url-builder"])
 def test_every_option_of_a_builder_of_npm_is_answered(serve: Callable[..., Served], client: str) -> None:
     settings = {
@@ -151,6 +152,7 @@ OF_PYIMGPROXY = {
 """Methods of pyimgproxy with their arguments; those that are left out have no body there, or need a model."""
 
 
+@pytest.mark.slow
 def test_every_option_of_pyimgproxy_is_answered(serve: Callable[..., Served]) -> None:
     client = pytest.importorskip("pyimgproxy", reason="needs pyimgproxy")
     served = serve(access="signed", imgproxy={"mount": "", "keys": KEY, "salts": SALT})
