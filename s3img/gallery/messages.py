@@ -237,7 +237,7 @@ class Words:
 def words_for(accept_language: str) -> Words:
     """Choose the language of a request's ``Accept-Language`` that there is a column for, else English.
 
-    The first wish that can be met counts, and ``zh-CN`` is met by Chinese (RFC 4647, section 3.4).
+    The first one that there is counts, and Chinese is taken for ``zh-CN`` (RFC 4647, section 3.4).
     """
     wanted = parse_accept_header(accept_language, LanguageAccept)
     languages = (tag.replace("_", "-").partition("-")[0].lower() for tag, quality in wanted if quality)

@@ -73,7 +73,7 @@ class PagePlans(Mapping[str, PagePlan]):
         _Writer(written, self).dump(plan)
         try:
             if self._file is None:
-                self._file = tempfile.TemporaryFile(buffering=0, prefix="s3img-")  # noqa: SIM115
+                self._file = tempfile.TemporaryFile(buffering=0, prefix="s3img-")  # noqa: SIM115 - open until the plans go
                 weakref.finalize(self, self._file.close)
             self._file.write(written.getbuffer())
         except OSError as error:
@@ -133,10 +133,11 @@ class PagePlans(Mapping[str, PagePlan]):
 class _Writer(pickle.Pickler):
     def __init__(self, file: io.BytesIO, plans: PagePlans) -> None:
         super().__init__(file, pickle.HIGHEST_PROTOCOL)
-        self.persistent_id = plans.number  # type: ignore[method-assign]
+        # Not a method, which would be one call more for each value of each page.
+        self.persistent_id = plans.number  # type: ignore[method-assign] # pickle asks for the attribute
 
 
 class _Reader(pickle.Unpickler):
     def __init__(self, file: io.BytesIO, plans: PagePlans) -> None:
         super().__init__(file)
-        self.persistent_load = plans.shared  # type: ignore[method-assign]
+        self.persistent_load = plans.shared  # type: ignore[method-assign] # as above

@@ -63,7 +63,6 @@ class Renderer:
         self._cache = cache
         self._limits = limits
         self._executor = executor
-        self._comparisons: dict[str, tuple[FormatComparison, ...]] = {}  # by digest
         self.rendered = 0
 
     def path(self, variant: Variant) -> Path:
@@ -107,10 +106,11 @@ class Renderer:
 
         Those that belong to ``sets`` are left out as soon as no set of the image needs them to know what to offer.
         """
+        comparisons: dict[str, tuple[FormatComparison, ...]] = {}  # by digest
         for one in sets:
             if comparison := FormatComparison.of(one, inventory.sizes):
                 digest = one.variants[0].asset.digest
-                self._comparisons[digest] = (*self._comparisons.get(digest, ()), comparison)
+                comparisons[digest] = (*comparisons.get(digest, ()), comparison)
         groups: dict[str, dict[str, Variant]] = {}
         for variant in variants:
             if variant.identity not in inventory.sizes:
@@ -126,7 +126,7 @@ class Renderer:
         else:
             opened = OpenExecutor(lambda: executor, workers=os.cpu_count() or 1, is_own=False)
         with opened as pool:
-            runner = TaskRunner(pool, partial(self._submit, pool))
+            runner = TaskRunner(pool, partial(self._submit, pool, comparisons))
             ended = runner.run(([*group.values()] for group in ordered), partial(_render_alone, runner))
             for done, (group, outcome) in enumerate(ended, 1):
                 errors = [error for _, error in outcome if error]
@@ -138,9 +138,11 @@ class Renderer:
                 self.rendered += sum(size < NOT_SMALLER for size in made.values())
                 progress("rendering", done, len(groups))
 
-    def _submit(self, pool: OpenExecutor, variants: list[Variant]) -> Future[Outcome]:
+    def _submit(
+        self, pool: OpenExecutor, comparisons: Mapping[str, tuple[FormatComparison, ...]], variants: list[Variant]
+    ) -> Future[Outcome]:
         asset, plain = variants[0].asset, tuple(map(self._plain, variants))
-        others = self._comparisons.get(asset.digest, ())
+        others = comparisons.get(asset.digest, ())
         return submit(pool.executor, render_group, str(self._source(asset)), asset.digest, plain, self._limits, others)
 
     def _plain(self, variant: Variant) -> Plain:
